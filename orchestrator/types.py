@@ -225,7 +225,7 @@ class Backend(Protocol):
 
 
 class BackendConfig(Protocol):
-    """What a user passes for a model: settings that pickle, and start the model where it is used."""
+    """What a user passes for a model: settings that pickle, and start it where it is used."""
 
     @property
     def max_concurrency(self) -> int:
