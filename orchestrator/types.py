@@ -232,6 +232,11 @@ class BackendConfig(Protocol):
         """How many requests one live backend works on at once; more would wait inside it."""
         ...
 
+    @property
+    def gpus(self) -> int:
+        """How many GPUs one live backend occupies, on machines that have any."""
+        ...
+
     def open(self) -> AbstractAsyncContextManager[Backend]: ...
 
 

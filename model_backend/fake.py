@@ -1,0 +1,218 @@
+"""A backend without a model: it answers from a script, at the pace that the script says.
+
+For tests, for rehearsals of large runs, for the overhead of everything around an engine. It keeps
+the `Backend` contract to the letter: stop strings, max_tokens, aborts, failures.
+
+It knows no text but what its script gives it, and no time but what its clock says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import Protocol
+
+from orchestrator.aborts import EarlyAborts, cancelled
+from orchestrator.errors import BackendError
+from orchestrator.types import Request, Sample, Status, require
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What the fake model would say to a request if nothing cut it short.
+
+    Example: `Reply(tokens=(" 42", "\\n"), logprobs=(-0.1, -0.2), token_s=0.01)`
+    """
+
+    tokens: tuple[str, ...]  # [T]
+    logprobs: tuple[float, ...] | None = None  # [T] one a token; None: -1 for every token
+    first_token_s: float = 0.0  # before the first token
+    token_s: float = 0.0  # for every token
+    prompt_tokens: int = 1
+    error: BackendError | None = None  # raised instead of answering
+
+
+Script = Callable[[Request], Reply]
+
+
+class Clock(Protocol):
+    """Where a fake backend's time comes from."""
+
+    def now(self) -> float: ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class LoopClock:
+    """Real time, as the event loop sees it."""
+
+    def now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeededAnswers:
+    """A script that draws an answer by the seed of the request: a model that is often wrong.
+
+    Example: `SeededAnswers(answers=("42", "41"), weights=(2, 1))` is right two times of three.
+    """
+
+    answers: tuple[str, ...]
+    weights: tuple[int, ...]
+    first_token_s: float = 0.0
+    token_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        rule = "hold one positive whole number an answer"
+        right = len(self.weights) == len(self.answers) and all(w > 0 for w in self.weights)
+        require(bool(self.answers) and right, "weights", rule, self.weights)
+
+    def __call__(self, request: Request) -> Reply:
+        place = (request.seed or 0) % sum(self.weights)
+        answer = self.answers[bisect(tuple(accumulate(self.weights)), place)]
+        logprob = -1.0 - ((request.seed or 0) % 1000) / 1000  # differs, so that ranking has work
+        return Reply(
+            tokens=(answer,),
+            logprobs=(logprob,),
+            first_token_s=self.first_token_s,
+            token_s=self.token_s,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FakeBackend:
+    """Settings of a fake engine.
+
+    Example: `FakeBackend(script=SeededAnswers(answers=("42", "41"), weights=(2, 1)))`
+    """
+
+    script: Script
+    max_concurrency: int = 256
+    gpus: int = 0
+    clock: Clock = field(default_factory=LoopClock)
+    name: str = "fake"
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[FakeEngine]:
+        yield FakeEngine(self)
+
+
+class FakeEngine:
+    """The live fake."""
+
+    def __init__(self, settings: FakeBackend) -> None:
+        self._settings = settings
+        self._early = EarlyAborts()
+        self._aborts: dict[str, asyncio.Event] = {}
+        self.served = 0  # requests that came to an end of any kind
+
+    @property
+    def in_flight(self) -> tuple[str, ...]:
+        """The ids of the requests that are being answered, in the order in which they came."""
+        return tuple(self._aborts)
+
+    async def generate(self, request: Request) -> Sample:
+        if self._early.take(request.id):
+            return cancelled(request)
+        reply = self._settings.script(request)
+        tokens, status = cut(reply.tokens, request.params.max_tokens, request.params.stop)
+        started_s = self._settings.clock.now()
+        try:
+            is_aborted = await self._wait(request.id, duration_s(reply, len(tokens)))
+        finally:
+            self.served += 1
+        if reply.error is not None and not is_aborted:
+            raise reply.error
+        elapsed_s = self._settings.clock.now() - started_s
+        if is_aborted:
+            tokens, status = tokens[: tokens_by(reply, elapsed_s)], Status.CANCELLED
+        return self._sample(request, reply, tokens, status, elapsed_s)
+
+    async def abort(self, request_id: str) -> None:
+        if (abort := self._aborts.get(request_id)) is not None:
+            abort.set()
+        else:
+            self._early.add(request_id)
+
+    async def _wait(self, request_id: str, seconds: float) -> bool:
+        """Let the reply's time pass; True when an abort cut it short."""
+        if seconds <= 0:
+            return False
+        abort = self._aborts[request_id] = asyncio.Event()
+        waits = [
+            asyncio.ensure_future(self._settings.clock.sleep(seconds)),
+            asyncio.ensure_future(abort.wait()),
+        ]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            return abort.is_set()
+        finally:
+            del self._aborts[request_id]
+            for wait in waits:
+                wait.cancel()
+
+    def _sample(
+        self,
+        request: Request,
+        reply: Reply,
+        tokens: tuple[str, ...],
+        status: Status,
+        elapsed_s: float,
+    ) -> Sample:
+        has_logprobs = request.params.logprobs is not None
+        logprobs = reply.logprobs or (-1.0,) * len(reply.tokens)
+        return Sample(
+            id=request.id,
+            text="".join(tokens),
+            token_ids=tuple(range(len(tokens))),
+            logprobs=logprobs[: len(tokens)] if has_logprobs else None,
+            status=status,
+            prompt_tokens=reply.prompt_tokens,
+            generated_tokens=len(tokens),
+            first_token_s=min(reply.first_token_s, elapsed_s),
+            total_s=elapsed_s,
+            engine=self._settings.name,
+        )
+
+
+def cut(
+    tokens: Sequence[str], max_tokens: int, stop: Sequence[str]
+) -> tuple[tuple[str, ...], Status]:
+    """The tokens up to the first stop string (left out) or `max_tokens`, and the status."""
+    text = ""
+    for i, token in enumerate(tokens[:max_tokens]):
+        text += token
+        if any(s in text for s in stop):
+            at = min(text.index(s) for s in stop if s in text)
+            return _up_to(tokens[: i + 1], at), Status.OK
+    status = Status.TRUNCATED if len(tokens) > max_tokens else Status.OK
+    return tuple(tokens[:max_tokens]), status
+
+
+def _up_to(tokens: Sequence[str], length: int) -> tuple[str, ...]:
+    """The tokens, the last of them cut, whose text is the first `length` characters."""
+    kept: list[str] = []
+    for token in tokens:
+        kept.append(token[:length])
+        length -= len(kept[-1])
+    return tuple(kept)
+
+
+def duration_s(reply: Reply, num_tokens: int) -> float:
+    """How long it takes to say this many tokens of a reply."""
+    return reply.first_token_s + reply.token_s * num_tokens
+
+
+def tokens_by(reply: Reply, elapsed_s: float) -> int:
+    """How many tokens of a reply exist after this time."""
+    if reply.token_s <= 0:
+        return len(reply.tokens) if elapsed_s >= reply.first_token_s else 0
+    return max(0, int((elapsed_s - reply.first_token_s) / reply.token_s))

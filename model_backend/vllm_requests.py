@@ -1,0 +1,87 @@
+"""Between our nouns and vLLM's: a request becomes SamplingParams, an output becomes a Sample."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator.errors import BackendError
+from orchestrator.types import Constraint, Request, Sample, Status
+
+if TYPE_CHECKING:
+    from vllm import RequestOutput, SamplingParams
+    from vllm.outputs import CompletionOutput
+    from vllm.sampling_params import StructuredOutputsParams
+
+# Read from finish_reason alone: stop_reason is None for an end of text and for a limit alike.
+STATUS_OF_FINISH = {
+    "stop": Status.OK,
+    "length": Status.TRUNCATED,
+    "repetition": Status.TRUNCATED,
+    "abort": Status.CANCELLED,
+}
+
+
+def vllm_params(request: Request) -> SamplingParams:
+    """Every field of ours under vLLM's name for it; one sample, reported once, when it is whole."""
+    from vllm import SamplingParams
+    from vllm.sampling_params import RequestOutputKind
+
+    params = request.params
+    return SamplingParams(
+        n=1,
+        temperature=params.temperature,
+        top_p=params.top_p,
+        top_k=params.top_k,
+        min_p=params.min_p,
+        max_tokens=params.max_tokens,
+        stop=list(params.stop),
+        logprobs=params.logprobs,
+        flat_logprobs=params.logprobs is not None,
+        seed=request.seed,
+        structured_outputs=structured(params.constraint),
+        output_kind=RequestOutputKind.FINAL_ONLY,
+    )
+
+
+def structured(constraint: Constraint | None) -> StructuredOutputsParams | None:
+    from vllm.sampling_params import StructuredOutputsParams
+
+    if constraint is None:
+        return None
+    return StructuredOutputsParams(
+        json=constraint.json,
+        regex=constraint.regex,
+        choice=None if constraint.choice is None else list(constraint.choice),
+        grammar=constraint.grammar,
+    )
+
+
+def sample_of(request: Request, output: RequestOutput, total_s: float) -> Sample:
+    """The sample in the output of a request that asked for one."""
+    (completion,) = output.outputs
+    status = STATUS_OF_FINISH.get(str(completion.finish_reason))
+    if status is None:
+        raise BackendError(f"the engine ended {request.id} with {completion.finish_reason!r}")
+    return Sample(
+        id=request.id,
+        text=completion.text,
+        token_ids=tuple(completion.token_ids),
+        logprobs=sampled_logprobs(completion),
+        status=status,
+        prompt_tokens=len(output.prompt_token_ids or ()),
+        cached_tokens=output.num_cached_tokens or 0,
+        generated_tokens=len(completion.token_ids),
+        first_token_s=output.metrics.first_token_latency if output.metrics else 0.0,
+        total_s=total_s,
+    )
+
+
+def sampled_logprobs(completion: CompletionOutput) -> tuple[float, ...] | None:
+    """[T] of the sampled tokens: the first entry of each position, whatever top k follows it."""
+    from vllm.logprobs import FlatLogprobs
+
+    if completion.logprobs is None:
+        return None
+    assert isinstance(completion.logprobs, FlatLogprobs)  # asked for in vllm_params
+    values = completion.logprobs.logprobs
+    return tuple(values[start] for start in completion.logprobs.start_indices)

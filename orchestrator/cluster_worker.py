@@ -1,0 +1,128 @@
+"""A worker: strategies and scorers for many queries at once, in a Ray actor without a GPU.
+
+It runs the main loop over a pool of all engines and writes its own files of samples. The driver
+hears of a query when its samples and its record are on disk, not before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
+
+from ray.actor import ActorHandle
+
+from orchestrator.cluster_engine import EngineServer, RemoteEngine
+from orchestrator.job import Work
+from orchestrator.pool import Pool, PooledEngine
+from orchestrator.progress import Tally
+from orchestrator.run import Answered, Loop
+from orchestrator.store import RunStore, open_store
+from orchestrator.types import Query, Record
+
+# The driver hears of a worker about this often.
+REPORT_S = 0.25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSeat:
+    """One engine actor as a worker sees it."""
+
+    name: str
+    actor: ActorHandle[EngineServer]
+    slots: int  # how many requests this worker keeps in flight there
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerReport:
+    """What happened since the last one."""
+
+    records: tuple[Record, ...]  # of queries whose samples are on disk
+    tally: Tally  # since the worker started
+    queued: int  # leased queries that are not yet open
+    engines_up: int
+
+
+class QueryWorker:
+    """Answers the queries that it is leased."""
+
+    def __init__(self, name: str, work: Work, engines: Sequence[EngineSeat]) -> None:
+        self._name = name
+        self._work = work
+        self._engines = engines
+        self._leased: asyncio.Queue[Query] = asyncio.Queue()
+        self._done: list[Record] = []
+        self._tally = Tally()
+        self._opening = asyncio.Lock()
+        self._open: _Open | None = None
+
+    async def lease(self, queries: Sequence[Query]) -> None:
+        """Take on these queries; their records come with later reports."""
+        await self._begin()
+        for query in queries:
+            self._leased.put_nowait(query)
+
+    async def report(self) -> WorkerReport:
+        """Wait a little, make what is done durable, tell of it. Raises what stopped the loop."""
+        now = await self._begin()
+        await asyncio.wait({now.running}, timeout=REPORT_S)
+        if now.running.done():
+            now.running.result()
+        records, self._done = tuple(self._done), []
+        await now.store.flush()
+        return WorkerReport(
+            records=records,
+            tally=replace(self._tally),
+            queued=self._leased.qsize(),
+            engines_up=now.pool.engines_up,
+        )
+
+    async def close(self) -> None:
+        """Stop at once; what has been sampled is made durable."""
+        if self._open is not None:
+            self._open.running.cancel()
+            await asyncio.wait({self._open.running})
+            await self._open.pool.close()
+            await self._open.store.close()
+
+    async def _begin(self) -> _Open:
+        async with self._opening:
+            if self._open is None:
+                self._open = await self._start()
+        return self._open
+
+    async def _start(self) -> _Open:
+        store = await open_store(self._work.directory)
+        pool = Pool([self._pooled(seat) for seat in self._engines])
+        loop = Loop(
+            strategy=self._work.strategy,
+            pool=pool,
+            store=store,
+            run=self._work.run,
+            seed=self._work.seed,
+            tally=self._tally,
+        )
+        running = asyncio.create_task(loop.answer_all(self._queries(), self._note))
+        return _Open(store=store, pool=pool, running=running)
+
+    def _pooled(self, seat: EngineSeat) -> PooledEngine:
+        remote = RemoteEngine(seat.actor, self._name)
+        return PooledEngine(
+            name=seat.name, backend=remote, slots=seat.slots, revive=remote.revive, is_up=False
+        )
+
+    def _note(self, answered: Answered) -> None:
+        self._done.append(answered.record)
+
+    async def _queries(self) -> AsyncIterator[Query]:
+        while True:
+            yield await self._leased.get()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Open:
+    """What a worker holds while it runs."""
+
+    store: RunStore
+    pool: Pool
+    running: asyncio.Task[None]
