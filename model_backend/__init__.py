@@ -1,0 +1,21 @@
+"""Models behind the `Backend` protocol. The public names; each is imported on first use."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from model_backend.clocks import LoopClock, ManualClock
+    from model_backend.fake import FakeBackend, Reply, SeededAnswers
+    from model_backend.vllm import VLLM
+
+__all__ = ["VLLM", "FakeBackend", "LoopClock", "ManualClock", "Reply", "SeededAnswers"]
+
+_HOMES = {"VLLM": "vllm", "LoopClock": "clocks", "ManualClock": "clocks"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module 'model_backend' has no attribute {name!r}")
+    return getattr(import_module(f"model_backend.{_HOMES.get(name, 'fake')}"), name)

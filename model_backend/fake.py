@@ -14,8 +14,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import Protocol
 
+from model_backend.clocks import Clock, LoopClock
 from orchestrator.aborts import EarlyAborts, cancelled
 from orchestrator.errors import BackendError
 from orchestrator.types import Request, Sample, Status, require
@@ -37,25 +37,6 @@ class Reply:
 
 
 Script = Callable[[Request], Reply]
-
-
-class Clock(Protocol):
-    """Where a fake backend's time comes from."""
-
-    def now(self) -> float: ...
-
-    async def sleep(self, seconds: float) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class LoopClock:
-    """Real time, as the event loop sees it."""
-
-    def now(self) -> float:
-        return asyncio.get_running_loop().time()
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +79,10 @@ class FakeBackend:
     max_concurrency: int = 256
     gpus: int = 0
     clock: Clock = field(default_factory=LoopClock)
-    name: str = "fake"
+
+    @property
+    def identity(self) -> dict[str, str | int | None]:
+        return {"script": repr(self.script)}
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[FakeEngine]:
@@ -179,7 +163,6 @@ class FakeEngine:
             generated_tokens=len(tokens),
             first_token_s=min(reply.first_token_s, elapsed_s),
             total_s=elapsed_s,
-            engine=self._settings.name,
         )
 
 

@@ -72,6 +72,15 @@ class VLLM:
     def gpus(self) -> int:
         return self.tensor_parallel_size
 
+    @property
+    def identity(self) -> dict[str, str | int | None]:
+        return {
+            "model": self.model,
+            "revision": self.revision,
+            "dtype": self.dtype,
+            "max_model_len": self.max_model_len,
+        }
+
     @asynccontextmanager
     async def open(self) -> AsyncIterator[VLLMEngine]:
         """Start the engine (half a minute for a small model), and stop it at the end."""
@@ -150,6 +159,11 @@ class VLLMEngine:
         self._early = EarlyAborts()
         # The N samples of a query share a prompt: it is rendered and tokenized once.
         self._token_ids = lru_cache(maxsize=1024)(partial(tokenize, engine.get_tokenizer()))
+
+    @property
+    def num_unfinished(self) -> int:
+        """How many requests the engine itself still works on or keeps waiting."""
+        return int(self._engine.get_num_unfinished_requests())
 
     async def generate(self, request: Request) -> Sample:
         if self._early.take(request.id):

@@ -1,0 +1,67 @@
+"""Fan-out, strategies, the store, the cluster. Public names; each is imported on first use."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from orchestrator.local import ask, run
+    from orchestrator.selection import WholeText
+    from orchestrator.strategies import BestOfN
+    from orchestrator.types import (
+        Backend,
+        BackendConfig,
+        Candidates,
+        Constraint,
+        Extractor,
+        Message,
+        Outcome,
+        Query,
+        Record,
+        Request,
+        Sample,
+        Sampler,
+        SamplingParams,
+        Scorer,
+        Scores,
+        Selection,
+        Status,
+        Strategy,
+        Usage,
+    )
+
+__all__ = [
+    "Backend",
+    "BackendConfig",
+    "BestOfN",
+    "Candidates",
+    "Constraint",
+    "Extractor",
+    "Message",
+    "Outcome",
+    "Query",
+    "Record",
+    "Request",
+    "Sample",
+    "Sampler",
+    "SamplingParams",
+    "Scorer",
+    "Scores",
+    "Selection",
+    "Status",
+    "Strategy",
+    "Usage",
+    "WholeText",
+    "ask",
+    "run",
+]
+
+_HOMES = {"ask": "local", "run": "local", "BestOfN": "strategies", "WholeText": "selection"}
+
+
+def __getattr__(name: str) -> object:
+    # So that a command line that only prints its help pays for no NumPy and no Arrow.
+    if name not in __all__:
+        raise AttributeError(f"module 'orchestrator' has no attribute {name!r}")
+    return getattr(import_module(f"orchestrator.{_HOMES.get(name, 'types')}"), name)

@@ -7,25 +7,29 @@ that its work grows with queries and not with samples.
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import os
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import ray
 from ray.actor import ActorHandle
 from ray.exceptions import ActorDiedError, ActorUnavailableError, RayError, RayTaskError
 
 from orchestrator.cluster_engine import EngineServer, cause_of
+from orchestrator.cluster_settings import Cluster
 from orchestrator.cluster_worker import EngineSeat, QueryWorker, WorkerReport
 from orchestrator.errors import BackendError, NbestError
 from orchestrator.job import Job
 from orchestrator.pool import slots_for
 from orchestrator.progress import Report, Tally, snapshot
-from orchestrator.types import BackendConfig, Query, Record, require
+from orchestrator.tasks import task_group
+from orchestrator.types import BackendConfig, Query, Record
 
 # A worker keeps at least this many queries in hand; more, if it answers more between two reports.
 MIN_AHEAD = 8
@@ -40,29 +44,11 @@ STARTING_S = 0.5
 CLOSE_S = 20.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cluster:
-    """How many engines and workers, and where.
-
-    Example: `Cluster(engines=8, workers=2, address="auto")` on eight GPUs of a running cluster
-    """
-
-    address: str | None = None  # of a running Ray cluster; None starts Ray on this machine
-    engines: int = 1
-    workers: int = 1
-    cpus_per_engine: float = 1.0  # that Ray sets aside for each engine, besides its GPUs
-
-    def __post_init__(self) -> None:
-        require(self.engines >= 1, "engines", "be at least 1", self.engines)
-        require(self.workers >= 1, "workers", "be at least 1", self.workers)
-        require(self.cpus_per_engine >= 0, "cpus_per_engine", "be 0 or more", self.cpus_per_engine)
-
-
 async def run_on_ray(job: Job, cluster: Cluster, report: Report) -> list[Record]:
     """Answer the queries of a job on Ray; returns when every query has a record."""
     with ray_session(cluster):
         engines = start_engines(job.backend, cluster)
-        driver = Driver(job, engines, start_workers(job, engines, cluster), report)
+        driver = Driver(job, engines, start_workers(job, cluster), report)
         try:
             return await driver.run()
         finally:
@@ -76,12 +62,18 @@ def ray_session(cluster: Cluster) -> Iterator[None]:
         yield
         return
     if cluster.address is None:
-        # Ray counts CPUs only to place actors; engines and workers on one machine share what it has.
+        # Ray only counts CPUs; engines and workers share whatever the machine has.
         wanted = math.ceil(cluster.engines * cluster.cpus_per_engine) + cluster.workers
         cpus = max(os.cpu_count() or 1, wanted)
-        ray.init(address="local", num_cpus=cpus, include_dashboard=False, log_to_driver=False)
+        ray.init(
+            address="local",
+            num_cpus=cpus,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
     else:
-        ray.init(address=cluster.address, log_to_driver=False)
+        ray.init(address=cluster.address, log_to_driver=False, logging_level=logging.ERROR)
     try:
         yield
     finally:
@@ -90,10 +82,12 @@ def ray_session(cluster: Cluster) -> Iterator[None]:
 
 def start_engines(backend: BackendConfig, cluster: Cluster) -> list[EngineSeat]:
     """One actor an engine; Ray starts one again that has died."""
-    has_gpus = ray.cluster_resources().get("GPU", 0) > 0
+    gpus = cluster.gpus_per_engine
+    if gpus is None:
+        gpus = backend.gpus if ray.cluster_resources().get("GPU", 0) > 0 else 0
     actor = ray.remote(EngineServer).options(
         num_cpus=cluster.cpus_per_engine,
-        num_gpus=backend.gpus if has_gpus else 0,
+        num_gpus=gpus,
         max_restarts=-1,
         max_task_retries=0,
     )
@@ -104,11 +98,9 @@ def start_engines(backend: BackendConfig, cluster: Cluster) -> list[EngineSeat]:
     ]
 
 
-def start_workers(
-    job: Job, engines: Sequence[EngineSeat], cluster: Cluster
-) -> list[ActorHandle[QueryWorker]]:
+def start_workers(job: Job, cluster: Cluster) -> list[ActorHandle[QueryWorker]]:
     actor = ray.remote(QueryWorker).options(num_cpus=1, max_restarts=-1, max_task_retries=0)
-    return [actor.remote(f"worker{i}", job.work, engines) for i in range(cluster.workers)]
+    return [actor.remote(f"worker{i}", job.work) for i in range(cluster.workers)]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -120,7 +112,8 @@ class Lease:
     ahead: int = MIN_AHEAD
     tally: Tally = field(default_factory=Tally)  # of its present life
     past: Tally = field(default_factory=Tally)  # of its lives before
-    deaths: int = 0
+    deaths: int = 0  # since it last answered a query
+    has_joined: bool = False  # in its present life
 
 
 class Driver:
@@ -141,21 +134,18 @@ class Driver:
         self._engines_up = 0
         self._show = report
         self._started_s = time.monotonic()
+        self._first_engine_s = 0.0
 
     async def run(self) -> list[Record]:
         await self._first_engine()
-        try:
-            async with asyncio.TaskGroup() as group:
-                for lease in self._leases:
-                    group.create_task(self._drive(lease))
-        except BaseExceptionGroup as failures:
-            raise failures.exceptions[0] from None
+        async with task_group() as group:
+            for lease in self._leases:
+                group.create_task(self._drive(lease))
         return list(self._records.values())
 
     async def close(self) -> None:
         """Let everybody write what they hold; who does not answer in time is left to Ray."""
-        workers = [lease.actor.close.remote() for lease in self._leases]
-        await _settle(workers)
+        await _settle([lease.actor.close.remote() for lease in self._leases])
         await _settle([seat.actor.close.remote() for seat in self._engines])
 
     async def _first_engine(self) -> None:
@@ -169,6 +159,7 @@ class Driver:
             self._report()
         for start in starts - pending:
             _result_of(start)
+        self._first_engine_s = time.monotonic() - self._started_s
         for start in pending:  # these join later, by way of the workers' pools
             start.add_done_callback(_ignore)
 
@@ -186,6 +177,9 @@ class Driver:
 
     async def _top_up(self, lease: Lease) -> None:
         """Lease enough queries for the time until the next report."""
+        if not lease.has_joined:
+            await lease.actor.join.remote(self._engines)
+            lease.has_joined = True
         room = lease.ahead - len(lease.queries)
         batch = [self._left.popleft() for _ in range(min(room, len(self._left)))]
         if batch:
@@ -199,6 +193,7 @@ class Driver:
             raise BackendError(f"a worker died {lease.deaths} times in a row: {cause_of(death)}")
         self._left.extendleft(reversed(lease.queries.values()))
         lease.queries.clear()
+        lease.has_joined = False
         lease.past += lease.tally
         lease.tally = Tally()
         await asyncio.sleep(STARTING_S)
@@ -226,6 +221,7 @@ class Driver:
                 engines_up=self._engines_up,
                 num_engines=len(self._engines),
                 elapsed_s=time.monotonic() - self._started_s,
+                first_engine_s=self._first_engine_s,
             )
         )
 
@@ -242,12 +238,12 @@ def _result_of(start: asyncio.Future[str]) -> None:
         raise BackendError(f"an engine did not start: {cause_of(error)}") from error
 
 
-def _ignore(start: asyncio.Future[str]) -> None:
+def _ignore(start: asyncio.Future[Any]) -> None:
     if not start.cancelled():
         start.exception()
 
 
-async def _settle(calls: Sequence[object]) -> None:
+async def _settle(calls: Sequence[Awaitable[None]]) -> None:
     """Wait for calls to end in whatever way."""
     futures = [asyncio.ensure_future(call) for call in calls]
     done, pending = await asyncio.wait(futures, timeout=CLOSE_S)

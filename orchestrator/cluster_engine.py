@@ -101,7 +101,7 @@ class EngineServer:
             result = await backend.generate(request)
         except BackendError as error:
             result = error
-        # A backend may be anybody's: one that breaks its contract must not leave its caller waiting.
+        # A backend may be anybody's: if it breaks its contract, its caller still gets an answer.
         except Exception as error:  # noqa: BLE001
             result = BackendError(f"{type(error).__name__}: {error}")
         self._finished[client].append((request.id, result))

@@ -14,9 +14,9 @@ from ray.actor import ActorHandle
 
 from orchestrator.cluster_engine import EngineServer, RemoteEngine
 from orchestrator.job import Work
+from orchestrator.loop import Answered, Loop
 from orchestrator.pool import Pool, PooledEngine
 from orchestrator.progress import Tally
-from orchestrator.run import Answered, Loop
 from orchestrator.store import RunStore, open_store
 from orchestrator.types import Query, Record
 
@@ -46,54 +46,22 @@ class WorkerReport:
 class QueryWorker:
     """Answers the queries that it is leased."""
 
-    def __init__(self, name: str, work: Work, engines: Sequence[EngineSeat]) -> None:
+    def __init__(self, name: str, work: Work) -> None:
         self._name = name
         self._work = work
-        self._engines = engines
         self._leased: asyncio.Queue[Query] = asyncio.Queue()
         self._done: list[Record] = []
         self._tally = Tally()
-        self._opening = asyncio.Lock()
         self._open: _Open | None = None
 
-    async def lease(self, queries: Sequence[Query]) -> None:
-        """Take on these queries; their records come with later reports."""
-        await self._begin()
-        for query in queries:
-            self._leased.put_nowait(query)
+    async def join(self, engines: Sequence[EngineSeat]) -> None:
+        """Begin to work with these engines, before anything else.
 
-    async def report(self) -> WorkerReport:
-        """Wait a little, make what is done durable, tell of it. Raises what stopped the loop."""
-        now = await self._begin()
-        await asyncio.wait({now.running}, timeout=REPORT_S)
-        if now.running.done():
-            now.running.result()
-        records, self._done = tuple(self._done), []
-        await now.store.flush()
-        return WorkerReport(
-            records=records,
-            tally=replace(self._tally),
-            queued=self._leased.qsize(),
-            engines_up=now.pool.engines_up,
-        )
-
-    async def close(self) -> None:
-        """Stop at once; what has been sampled is made durable."""
-        if self._open is not None:
-            self._open.running.cancel()
-            await asyncio.wait({self._open.running})
-            await self._open.pool.close()
-            await self._open.store.close()
-
-    async def _begin(self) -> _Open:
-        async with self._opening:
-            if self._open is None:
-                self._open = await self._start()
-        return self._open
-
-    async def _start(self) -> _Open:
+        They are no arguments of the constructor, because Ray could not call that again with them
+        after a death.
+        """
         store = await open_store(self._work.directory)
-        pool = Pool([self._pooled(seat) for seat in self._engines])
+        pool = Pool([self._pooled(seat) for seat in engines])
         loop = Loop(
             strategy=self._work.strategy,
             pool=pool,
@@ -103,7 +71,35 @@ class QueryWorker:
             tally=self._tally,
         )
         running = asyncio.create_task(loop.answer_all(self._queries(), self._note))
-        return _Open(store=store, pool=pool, running=running)
+        self._open = _Open(store=store, pool=pool, running=running)
+
+    async def lease(self, queries: Sequence[Query]) -> None:
+        """Take on these queries; their records come with later reports."""
+        for query in queries:
+            self._leased.put_nowait(query)
+
+    async def report(self) -> WorkerReport:
+        """Wait a little, make what is done durable, tell of it. Raises what stopped the loop."""
+        assert self._open is not None  # joined
+        await asyncio.wait({self._open.running}, timeout=REPORT_S)
+        if self._open.running.done():
+            self._open.running.result()
+        records, self._done = tuple(self._done), []
+        await self._open.store.flush()
+        return WorkerReport(
+            records=records,
+            tally=replace(self._tally),
+            queued=self._leased.qsize(),
+            engines_up=self._open.pool.engines_up,
+        )
+
+    async def close(self) -> None:
+        """Stop at once; what has been sampled is made durable."""
+        if self._open is not None:
+            self._open.running.cancel()
+            await asyncio.wait({self._open.running})
+            await self._open.pool.close()
+            await self._open.store.close()
 
     def _pooled(self, seat: EngineSeat) -> PooledEngine:
         remote = RemoteEngine(seat.actor, self._name)

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import AsyncIterator, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import TypeVar
 
 from orchestrator.errors import BackendError
 from orchestrator.job import Job, Work
+from orchestrator.loop import Loop
 from orchestrator.pool import Pool, PooledEngine, slots_for
 from orchestrator.progress import Report, Tally, snapshot
-from orchestrator.run import Answered, Loop
 from orchestrator.store import open_store
 from orchestrator.types import BackendConfig, Message, Query, Record, Selection, Strategy
 
@@ -39,7 +38,7 @@ async def run_here(job: Job, report: Report) -> list[Record]:
 async def open_loop(work: Work, backend: BackendConfig) -> AsyncIterator[Loop]:
     """The main loop over one live engine; at the end everything sampled is durable."""
     store = await open_store(work.directory)
-    async with contextlib.aclosing(store), backend.open() as engine:
+    async with aclosing(store), backend.open() as engine:
         slots = slots_for(backend.max_concurrency)
         pool = Pool([PooledEngine(name="engine0", backend=engine, slots=slots)])
         yield Loop(
@@ -120,5 +119,6 @@ async def _watch(loop: Loop, num_queries: int, report: Report) -> None:
                 engines_up=loop.pool.engines_up,
                 num_engines=1,
                 elapsed_s=time.monotonic() - started_s,
+                first_engine_s=0.0,  # it is up before the loop begins
             )
         )

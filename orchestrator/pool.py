@@ -92,6 +92,7 @@ class Pool:
                 self._bury(engine, death)
             else:
                 engine.deaths = 0
+                self._aborted.take(request.id)
                 return sample if sample.engine else replace(sample, engine=engine.name)
             finally:
                 engine.in_flight.discard(request.id)
@@ -101,6 +102,7 @@ class Pool:
     async def abort(self, request_id: str) -> None:
         for engine in self._engines:
             if request_id in engine.in_flight:
+                self._aborted.add(request_id)  # should the engine die before it hears of it
                 await engine.backend.abort(request_id)
                 return
         for request, turn in self._waiting:

@@ -41,13 +41,20 @@ class Progress:
     engines_up: int
     num_engines: int
     elapsed_s: float
+    first_engine_s: float  # when the first engine was up, on the same clock
 
 
 Report = Callable[[Progress], None]
 
 
 def snapshot(
-    tally: Tally, *, num_queries: int, engines_up: int, num_engines: int, elapsed_s: float
+    tally: Tally,
+    *,
+    num_queries: int,
+    engines_up: int,
+    num_engines: int,
+    elapsed_s: float,
+    first_engine_s: float,
 ) -> Progress:
     """The tally of the moment, frozen, with what it is measured against."""
     return Progress(
@@ -60,4 +67,5 @@ def snapshot(
         engines_up=engines_up,
         num_engines=num_engines,
         elapsed_s=elapsed_s,
+        first_engine_s=first_engine_s,
     )

@@ -237,6 +237,11 @@ class BackendConfig(Protocol):
         """How many GPUs one live backend occupies, on machines that have any."""
         ...
 
+    @property
+    def identity(self) -> Mapping[str, str | int | None]:
+        """The settings that decide what its samples are; a run with others is another run."""
+        ...
+
     def open(self) -> AbstractAsyncContextManager[Backend]: ...
 
 

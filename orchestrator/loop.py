@@ -10,29 +10,23 @@ import asyncio
 import time
 from collections.abc import AsyncIterable, Callable
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from orchestrator.errors import EngineDead, StoreError
 from orchestrator.pool import Pool
 from orchestrator.progress import Tally
 from orchestrator.sampler import StoredSampler
+from orchestrator.store import RunStore
+from orchestrator.tasks import task_group
 from orchestrator.types import (
     Outcome,
     Query,
     Record,
-    SampleStore,
     Selection,
     Strategy,
 )
 
 # Open queries that wait for their scores hold their samples in memory; this bounds how many.
 MAX_OPEN_QUERIES = 1024
-
-
-class RecordStore(SampleStore, Protocol):
-    """A store that takes the outcome of a query too, after all of its samples."""
-
-    def add_record(self, record: Record) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +43,7 @@ class Loop:
 
     strategy: Strategy
     pool: Pool
-    store: RecordStore
+    store: RunStore
     run: str = "run"  # first part of every request id
     seed: int = 0
     tally: Tally = field(default_factory=Tally)
@@ -64,7 +58,7 @@ class Loop:
         the queue is short.
         """
         places = asyncio.Semaphore(MAX_OPEN_QUERIES)
-        async with asyncio.TaskGroup() as group:
+        async with task_group() as group:
             async for query in queries:
                 await places.acquire()
                 has_begun = asyncio.Event()

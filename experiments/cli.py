@@ -1,0 +1,196 @@
+"""The command line. It reads options and prints results; everything else is done elsewhere.
+
+What a command needs is imported inside it, so that `--help` takes no time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from experiments.exit_codes import Exit, tolerated_errors
+from orchestrator.errors import InputError, NbestError, RunChanged
+
+if TYPE_CHECKING:
+    from experiments.plan import Plan
+    from experiments.select_command import Comparison
+
+app = typer.Typer(
+    help="Spend more compute at answer time: draw N samples a question, and pick the best.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+Extract = Annotated[
+    str | None, typer.Option(help="How an answer is read in a text, e.g. last_number.")
+]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="A.B=C", help="Change a value of the config.")
+]
+
+
+@app.command(epilog="Example: nbest run experiments/configs/demo.yaml --set strategy.n=32")
+def run(
+    config: Annotated[Path, typer.Argument(help="A YAML file.", show_default=False)],
+    set_: SetOption = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder; default: runs/NAME.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Only the first so many questions.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the first prompt; start nothing.")
+    ] = False,
+    fail_on_error: Annotated[
+        str,
+        typer.Option(
+            help="Exit with 3 if questions ended in error: true, false, a share, a count."
+        ),
+    ] = "true",
+    as_json: Json = False,
+) -> None:
+    """Run a batch; the same command again goes on where it stopped."""
+    from experiments.config import load_config
+    from experiments.plan import make_plan
+
+    plan = make_plan(load_config(config, set_ or ()), limit)
+    if dry_run:
+        _print_plan(plan)
+    else:
+        _run(plan, out or Path("runs") / plan.config.name, fail_on_error, as_json)
+
+
+@app.command(epilog="Example: nbest select runs/demo --select 'vote,mean_logprob,random(seed=3)'")
+def select(
+    run_dir: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    selectors: Annotated[str, typer.Option("--select", help="Names, with commas between.")],
+    extract: Extract = None,
+    grade: Annotated[str | None, typer.Option(help="How answers are graded, e.g. number.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Choose again from stored samples; no engine starts."""
+    from experiments.select_command import compare
+
+    _print_comparison(compare(run_dir, selectors, extract, grade), as_json)
+
+
+@app.command(epilog='Example: nbest ask "What is 17 + 25?" -n 16 --select vote')
+def ask(
+    question: Annotated[str, typer.Argument(help="What to ask.", show_default=False)],
+    n: Annotated[int, typer.Option("-n", help="How many samples.")] = 8,
+    selector: Annotated[str, typer.Option("--select", help="Which one to take.")] = "vote",
+    extract: Annotated[str, typer.Option(help="How an answer is read.")] = "final_answer",
+    model: Annotated[str, typer.Option(help="Name, folder or hub id.")] = "smollm2-135m",
+    temperature: Annotated[float, typer.Option(help="0 is greedy.")] = 0.7,
+    max_tokens: Annotated[int, typer.Option(help="Longest answer.")] = 256,
+    seed: Annotated[int, typer.Option(help="Same seed, same samples.")] = 0,
+    backend: Annotated[str, typer.Option(help="vllm, or fake for a rehearsal.")] = "vllm",
+    as_json: Json = False,
+) -> None:
+    """Ask one question, in this process."""
+    from experiments.ask_command import Question, answer, as_document, as_text
+
+    asked = Question(
+        text=question,
+        n=n,
+        select=selector,
+        extract=extract,
+        model=model,
+        temperature=temperature,
+        max_tokens=max_tokens,
+        seed=seed,
+        backend=backend,
+    )
+    selection = answer(asked)
+    print(json.dumps(as_document(selection), indent=2) if as_json else as_text(selection))
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Say what is installed, what works, and what to do about the rest."""
+    from experiments.doctor import findings, print_findings
+
+    found = findings()
+    if as_json:
+        print(json.dumps([finding.as_json() for finding in found], indent=2))
+    else:
+        print_findings(found)
+    if any(finding.is_fault for finding in found):
+        raise typer.Exit(Exit.FAILED)
+
+
+def _run(plan: Plan, out: Path, fail_on_error: str, as_json: bool) -> None:
+    from experiments.progress_view import progress_view
+    from experiments.runs import carry_out
+    from experiments.select_command import compare
+    from orchestrator.types import Outcome
+
+    tolerated = tolerated_errors(fail_on_error, plan.num_queries)
+    with progress_view() as view:
+        records = carry_out(plan, out, view.show)
+    failed = [record for record in records if record.outcome is Outcome.ERROR]
+    if len(failed) < plan.num_queries:
+        _print_comparison(compare(out, ",".join(plan.config.select)), as_json)
+    _tell_errors([(record.query_id, record.error) for record in failed], plan.num_queries)
+    if len(failed) > tolerated:
+        raise typer.Exit(Exit.SOME_ERRORS)
+
+
+def _print_plan(plan: Plan) -> None:
+    from experiments.prompts import prompt_text
+    from experiments.tables import safe_lines
+
+    queries = plan.prompts.queries
+    if queries:
+        print(safe_lines(prompt_text(queries[0])))
+    bad = f", {len(plan.prompts.bad)} that cannot be asked" if plan.prompts.bad else ""
+    summary = f"{len(queries)} questions{bad}, {plan.config.strategy.n} samples each"
+    print(f"-- the prompt of the first of {summary}", file=sys.stderr)
+
+
+def _print_comparison(comparison: Comparison, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps([row.as_json() for row in comparison.rows], indent=2))
+        return
+    from experiments.tables import console, selector_table
+
+    console().print(selector_table(comparison.rows, comparison.baselines))
+
+
+def _tell_errors(errors: list[tuple[str, str]], num_queries: int) -> None:
+    from experiments.nearest import printable
+
+    for query_id, error in errors[:5]:
+        print(f"nbest: {printable(query_id)} failed: {printable(error)}", file=sys.stderr)
+    if errors:
+        print(f"nbest: {len(errors)} of {num_queries} questions failed", file=sys.stderr)
+
+
+def main() -> None:
+    """Entry point: every error that nbest knows is one line and an exit status."""
+    # A scheduler's SIGTERM ends a run as Ctrl-C does: what has been sampled is written first.
+    signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
+    try:
+        app(standalone_mode=True)
+    except InputError as error:
+        _end(f"error: {error}", Exit.WRONG_INPUT)
+    except RunChanged as error:
+        _end(f"error: {error}", Exit.WRONG_INPUT)
+    except NbestError as error:
+        _end(f"error: {error}", Exit.FAILED)
+    except KeyboardInterrupt:
+        _end("interrupted; the same command goes on from here", Exit.INTERRUPTED)
+    except BrokenPipeError:  # whoever read our output has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(Exit.FAILED)
+
+
+def _end(message: str, status: Exit) -> None:
+    print(f"nbest: {message}", file=sys.stderr)
+    sys.exit(status)

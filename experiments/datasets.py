@@ -1,0 +1,19 @@
+"""The kinds of dataset that a config can name, told apart by `kind`.
+
+Each is a section of the config, and loads the questions, their gold answers and worked examples.
+Loading is the first moment at which a file is opened or an optional package imported.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from experiments.dataset_files import CsvFile, JsonlFile, ParquetFile
+from experiments.dataset_hub import HubData
+from experiments.dataset_tasks import TaskData
+
+Dataset = Annotated[
+    JsonlFile | CsvFile | ParquetFile | HubData | TaskData, Field(discriminator="kind")
+]

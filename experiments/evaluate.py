@@ -1,0 +1,167 @@
+"""Applies selectors to stored samples and grades what they choose, without an engine.
+
+Gold answers meet samples here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from experiments.gold import Gold
+from experiments.graders import Grader
+from orchestrator.errors import InputError
+from orchestrator.selection import read_answers, select
+from orchestrator.types import Candidates, Extractor, Query, Sample, Scorer
+from scorers import Interval, clustered_interval, wilson_interval
+
+JSON_KEYS = (
+    "select",
+    "accuracy",
+    "low",
+    "high",
+    "abstained",
+    "n_queries",
+    "n_samples",
+    "tokens",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One query with its samples, their answers and the verdict on each."""
+
+    query: Query
+    candidates: Candidates  # [N]
+    verdicts: Mapping[str, float]  # by answer: 1 right, 0 wrong, nan ungraded
+    is_graded: bool  # whether there is a gold answer at all
+
+    @property
+    def shares(self) -> list[float]:
+        """1 for every sample that is right, 0 for wrong ones and abstentions; ungraded left out."""
+        verdicts = [0.0 if a is None else self.verdicts[a] for a in self.candidates.answers]
+        return [v for v in verdicts if not math.isnan(v)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """How one way to choose does on a run. Nan where nothing was graded."""
+
+    select: str
+    accuracy: float  # right answers a question; an abstention is not a right answer
+    low: float  # 95% interval
+    high: float
+    abstained: int  # questions
+    n_queries: int  # that have samples
+    n_samples: int  # that were chosen from
+    tokens: int  # generated for them
+    seconds: float  # a question, mean: from its first request to its last sample
+
+    def as_json(self) -> dict[str, str | int | float | None]:
+        """What `--json` prints; nan becomes null, for JSON has none."""
+        return {key: _or_none(getattr(self, key)) for key in JSON_KEYS}
+
+
+def cases(
+    queries: Iterable[Query],
+    samples: Mapping[str, Sequence[Sample]],
+    gold: Mapping[str, Gold],
+    extract: Extractor,
+    grade: Grader,
+) -> list[Case]:
+    """The queries that have samples, with every distinct answer graded once."""
+    return [
+        _case(query, read_answers(samples[query.id], extract), gold.get(query.id), grade)
+        for query in queries
+        if query.id in samples
+    ]
+
+
+def _case(query: Query, candidates: Candidates, gold: Gold | None, grade: Grader) -> Case:
+    answers = {a for a in candidates.answers if a is not None}
+    verdicts = {a: math.nan if gold is None else grade(a, gold) for a in sorted(answers)}
+    return Case(query=query, candidates=candidates, verdicts=verdicts, is_graded=gold is not None)
+
+
+async def selector_row(name: str, scorer: Scorer, cases: Sequence[Case]) -> Row:
+    """The answers that a selector chooses, graded."""
+    _require_logprobs(name, scorer, cases)
+    chosen = [(await select(c.query, c.candidates, scorer)).answer for c in cases]
+    verdicts = [
+        0.0 if answer is None else case.verdicts[answer]
+        for case, answer in zip(cases, chosen, strict=True)
+        if case.is_graded
+    ]
+    return _row(name, cases, _proportion(verdicts), abstained=chosen.count(None))
+
+
+def one_sample_row(cases: Sequence[Case]) -> Row:
+    """What one sample alone is worth: the mean over all samples, at the cost of one."""
+    means = [float(np.mean(c.shares)) for c in cases if c.is_graded and c.shares]
+    mean = float(np.mean(means)) if means else math.nan
+    interval = clustered_interval(means) if means else Interval(math.nan, math.nan)
+    whole = _row("one sample (mean)", cases, (mean, interval), abstained=0)
+    num = max(1, whole.n_samples)
+    return Row(
+        select=whole.select,
+        accuracy=mean,
+        low=interval.low,
+        high=interval.high,
+        abstained=0,
+        n_queries=whole.n_queries,
+        n_samples=whole.n_queries,
+        tokens=round(whole.tokens * whole.n_queries / num),
+        seconds=_mean_of(cases, lambda samples: float(np.mean([s.total_s for s in samples]))),
+    )
+
+
+def any_right_row(cases: Sequence[Case]) -> Row:
+    """What a perfect selector would reach: any of the samples is right (coverage, pass@N)."""
+    hits = [max(c.shares) for c in cases if c.is_graded and c.shares]
+    largest = max((len(case.candidates) for case in cases), default=0)
+    return _row(f"any of {largest} right", cases, _proportion(hits), abstained=0)
+
+
+def _row(name: str, cases: Sequence[Case], estimate: tuple[float, Interval], abstained: int) -> Row:
+    accuracy, interval = estimate
+    samples = [s for case in cases for s in case.candidates.samples]
+    return Row(
+        select=name,
+        accuracy=accuracy,
+        low=interval.low,
+        high=interval.high,
+        abstained=abstained,
+        n_queries=len(cases),
+        n_samples=len(samples),
+        tokens=sum(s.generated_tokens for s in samples),
+        seconds=_mean_of(cases, lambda group: max(s.total_s for s in group)),
+    )
+
+
+def _proportion(verdicts: Sequence[float]) -> tuple[float, Interval]:
+    graded = [v for v in verdicts if not math.isnan(v)]
+    if not graded:
+        return math.nan, Interval(math.nan, math.nan)
+    right = sum(v == 1.0 for v in graded)
+    return right / len(graded), wilson_interval(right, len(graded))
+
+
+def _mean_of(cases: Sequence[Case], value: Callable[[Sequence[Sample]], float]) -> float:
+    return float(np.mean([value(c.candidates.samples) for c in cases])) if cases else math.nan
+
+
+def _require_logprobs(name: str, scorer: Scorer, cases: Sequence[Case]) -> None:
+    if not scorer.needs_logprobs or not cases:
+        return
+    if all(s.logprobs is None for case in cases for s in case.candidates.samples):
+        raise InputError(
+            f"{name} needs log-probabilities, and this run kept none: "
+            "sample it again with sampling.logprobs: 0"
+        )
+
+
+def _or_none(value: str | int | float) -> str | int | float | None:
+    return None if isinstance(value, float) and math.isnan(value) else value

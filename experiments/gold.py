@@ -1,0 +1,23 @@
+"""The gold answer: what is known to be right about a question.
+
+It lives in `experiments` alone: no query, no sample and no scorer ever holds one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gold:
+    """What is known to be right about one question.
+
+    Example: `Gold(answer="18", full="9 * 2 = 18\\n#### 18")`
+    """
+
+    answer: str
+    full: str = ""  # the answer with its derivation, where a dataset has one
+    task: str = ""  # of reasoning-gym
+    options: Mapping[str, object] = field(default_factory=dict)  # of the task
+    entry: Mapping[str, object] = field(default_factory=dict)  # what the task's own grader wants

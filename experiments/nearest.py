@@ -1,0 +1,43 @@
+"""What to say about a name that does not exist: the nearest one that does.
+
+It knows no config and no plugin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+SHOWN_CHARACTERS = 80
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """The end of a sentence that began with `no such ...`.
+
+    >>> suggestion("votes", ["vote", "first"])
+    "; did you mean 'vote'?"
+    >>> suggestion("x", ["vote", "first"])
+    '; it is one of: first, vote'
+    """
+    names = sorted(known)
+    near = get_close_matches(name.lower(), names, n=1)
+    if near:
+        return f"; did you mean {near[0]!r}?"
+    return f"; it is one of: {', '.join(names)}" if names else "; there is none"
+
+
+def shown(value: object) -> str:
+    """A value for an error message: on one line, without control characters, not too long."""
+    text = repr(value)
+    return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 3] + "..."
+
+
+def one_line(error: BaseException) -> str:
+    """The first line of what somebody else's exception says, safe to print."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return printable(lines[0])[:200]
+
+
+def printable(text: str) -> str:
+    """The text on one line, without what could act on a terminal."""
+    return "".join(c if c.isprintable() else "?" for c in text)

@@ -1,0 +1,69 @@
+"""From a config to what a run does: questions rendered, strategy built, nothing started.
+
+It reads the dataset, and knows no engine and no run directory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from experiments.config import Config
+from experiments.gold import Gold
+from experiments.prompts import Prompts, render
+from orchestrator.cluster_settings import Cluster
+from orchestrator.store_manifest import Json
+from orchestrator.strategies import BestOfN
+from orchestrator.types import BackendConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Everything that a run needs, checked."""
+
+    config: Config
+    prompts: Prompts
+    gold: Mapping[str, Gold]  # by query id; it goes no further than `experiments`
+    strategy: BestOfN
+    backend: BackendConfig
+
+    @property
+    def num_queries(self) -> int:
+        return len(self.prompts.queries) + len(self.prompts.bad)
+
+    def fingerprint(self) -> dict[str, Json]:
+        """The settings that decide what the samples are; a run with others is another run."""
+        return {
+            "seed": self.config.seed,
+            "model": {"backend": self.config.model.backend, **self.backend.identity},
+            "sampling": asdict(self.strategy.sampling()),
+        }
+
+    def cluster(self) -> Cluster:
+        """Where it runs on Ray."""
+        section = self.config.cluster
+        return Cluster(
+            address=section.address,
+            engines=section.engines,
+            workers=section.workers,
+            cpus_per_engine=section.cpus_per_engine,
+            gpus_per_engine=section.gpus_per_engine,
+        )
+
+
+def make_plan(config: Config, limit: int | None = None) -> Plan:
+    """Load the questions, render the prompts, build the strategy of the first selector."""
+    questions = config.dataset.load(config.prompt.shots, limit)
+    first = next(iter(config.scorers().values()))
+    return Plan(
+        config=config,
+        prompts=render(config.prompt, questions),
+        gold=questions.gold(),
+        strategy=BestOfN(
+            n=config.strategy.n,
+            select=first,
+            extract=config.extractor(),
+            params=config.sampling.build(),
+        ),
+        backend=config.model.build(),
+    )

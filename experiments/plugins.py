@@ -1,0 +1,160 @@
+"""The one table of names: what a config or a command line calls a class, and where that class is.
+
+Built-in names stand here; anybody else's come by entry points, in the group that each kind names:
+
+    [project.entry-points."nbest.scorers"]
+    my_reward = "my_package.reward:MyReward"
+
+Classes are given as text and imported when they are asked for, so that neither `--help` nor a check
+of a config pays for an engine. A built-in name always means the built-in class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import cast
+
+from experiments.construction import Factory, construct
+from experiments.expressions import parse_expression
+from experiments.graders import Grader
+from experiments.nearest import one_line, suggestion
+from orchestrator.errors import InputError
+from orchestrator.types import BackendConfig, Extractor, Scorer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PluginKind:
+    """One kind of thing that has names."""
+
+    noun: str  # in messages
+    group: str  # of entry points
+    methods: tuple[str, ...]  # what the object must have
+    built_in: Mapping[str, str]  # name to `module:Class`
+
+    def names(self) -> tuple[str, ...]:
+        """Every name that `build` knows, sorted."""
+        return tuple(sorted({*self.built_in, *(e.name for e in entry_points(group=self.group))}))
+
+    def factory(self, name: str) -> Factory:
+        """The class of that name, imported now."""
+        if (path := self.built_in.get(name)) is not None:
+            module, _, attribute = path.partition(":")
+            return cast("Factory", getattr(import_module(module), attribute))
+        found = tuple(entry_points(group=self.group, name=name))
+        if not found:
+            raise InputError(f"no {self.noun} named {name!r}{suggestion(name, self.names())}")
+        if len({e.value for e in found}) > 1:
+            where = ", ".join(sorted(e.value for e in found))
+            raise InputError(f"{self.noun} {name!r} must come from one package, got {where}")
+        return _loaded(found[0], self.noun)
+
+    def build(self, name: str, arguments: Mapping[str, object]) -> object:
+        """The object of that name with those settings."""
+        return self._checked(construct(self.factory(name), arguments))
+
+    def parse(self, text: str) -> object:
+        """The object that `name(key=value)` stands for; errors about a key begin with the name."""
+        expression = parse_expression(text)
+        factory = self.factory(expression.name)
+        try:
+            return self._checked(construct(factory, expression.arguments))
+        except InputError as error:
+            name = expression.name
+            about_itself = str(error).startswith(f"{name} must ")
+            raise InputError(str(error) if about_itself else f"{name}: {error}") from error
+
+    def _checked(self, made: object) -> object:
+        for method in self.methods:
+            if not hasattr(made, method):
+                raise InputError(f"a {self.noun} must have {method}, got {type(made).__name__}")
+        return made
+
+
+def _loaded(entry: EntryPoint, noun: str) -> Factory:
+    try:
+        factory = entry.load()
+    except Exception as error:  # importing a plugin runs somebody else's code
+        what = f"{type(error).__name__}: {one_line(error)}"
+        raise InputError(
+            f"{noun} {entry.name!r} ({entry.value}) cannot be loaded: {what}"
+        ) from error
+    if not callable(factory):
+        raise InputError(f"{noun} {entry.name!r} must be a class, got {type(factory).__name__}")
+    return cast("Factory", factory)
+
+
+SELECTORS = PluginKind(
+    noun="selector",
+    group="nbest.scorers",
+    methods=("__call__", "needs_logprobs"),
+    built_in={
+        "first": "scorers:First",
+        "random": "scorers:Random",
+        "vote": "scorers:MajorityVote",
+        "mean_logprob": "scorers:MeanLogprob",
+        "sum_logprob": "scorers:SumLogprob",
+        "shortest": "scorers:Shortest",
+        "longest": "scorers:Longest",
+        "first_valid": "scorers:FirstValid",
+    },
+)
+
+EXTRACTORS = PluginKind(
+    noun="extractor",
+    group="nbest.extractors",
+    methods=("__call__",),
+    built_in={
+        "whole_text": "orchestrator.selection:WholeText",
+        "last_number": "scorers.extract:LastNumber",
+        "after_marker": "scorers.extract:AfterMarker",
+        "boxed": "scorers.extract:Boxed",
+        "regex": "scorers.extract:Regex",
+        "choice_letter": "scorers.choice:ChoiceLetter",
+        "final_answer": "scorers.extract:FinalAnswer",
+    },
+)
+
+GRADERS = PluginKind(
+    noun="grader",
+    group="nbest.graders",
+    methods=("__call__",),
+    built_in={
+        "exact": "experiments.graders:Exact",
+        "number": "experiments.graders:Number",
+        "reasoning_gym": "experiments.grader_tasks:ReasoningGym",
+        "none": "experiments.graders:Ungraded",
+    },
+)
+
+BACKENDS = PluginKind(
+    noun="backend",
+    group="nbest.backends",
+    methods=("open", "max_concurrency", "gpus", "identity"),
+    built_in={
+        "vllm": "model_backend.vllm:VLLM",
+        "fake": "experiments.fake_model:seeded_fake",
+    },
+)
+
+
+def build_scorer(text: str) -> Scorer:
+    """The scorer of a selector: `vote`, `random(seed=3)`."""
+    return cast("Scorer", SELECTORS.parse(text))
+
+
+def build_extractor(text: str) -> Extractor:
+    """`last_number`, `after_marker(marker="####")`."""
+    return cast("Extractor", EXTRACTORS.parse(text))
+
+
+def build_grader(text: str) -> Grader:
+    """`exact`, `number(tolerance=0.01)`."""
+    return cast("Grader", GRADERS.parse(text))
+
+
+def build_backend(name: str, settings: Mapping[str, object]) -> BackendConfig:
+    """The settings of an engine; nothing is started."""
+    return cast("BackendConfig", BACKENDS.build(name, settings))

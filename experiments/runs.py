@@ -1,0 +1,96 @@
+"""Carries out a plan in a run directory: what is stored is used, what is missing is generated.
+
+It knows no terminal; progress goes to whoever wants to show it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import aclosing
+from pathlib import Path
+
+from experiments.gold_file import write_gold
+from experiments.plan import Plan
+from orchestrator.job import Job, Work
+from orchestrator.local import run_here, wait_for
+from orchestrator.loop import Loop
+from orchestrator.pool import Pool
+from orchestrator.progress import Report
+from orchestrator.store import RunStore, open_store
+from orchestrator.store_read import read_records
+from orchestrator.store_run import OpenRun, open_run
+from orchestrator.types import Outcome, Query, Record
+
+
+def carry_out(plan: Plan, out: Path, report: Report) -> list[Record]:
+    """Answer what has no answer yet; returns the record of every question of the plan."""
+    config = plan.config.model_dump(mode="json", by_alias=True)
+    with open_run(
+        out, fingerprint=plan.fingerprint(), config=config, queries=plan.prompts.queries
+    ) as run:
+        write_gold(out, plan.gold)
+        if wait_for(_answer(plan, run, out, report)):
+            run.compact()
+    return records_of(plan, out)
+
+
+def records_of(plan: Plan, out: Path) -> list[Record]:
+    """The records of the plan's questions and strategy."""
+    ids = {item.id for item in plan.prompts.bad} | {query.id for query in plan.prompts.queries}
+    strategy = repr(plan.strategy)
+    return [r for r in read_records(out) if r.strategy == strategy and r.query_id in ids]
+
+
+def _work(plan: Plan, out: Path) -> Work:
+    return Work(
+        run=plan.config.name,
+        seed=plan.config.seed,
+        strategy=plan.strategy,
+        directory=str(out.resolve()),  # workers have another working directory
+    )
+
+
+async def _answer(plan: Plan, run: OpenRun, out: Path, report: Report) -> bool:
+    """Answer what is left, with engines only if samples are missing; False if nothing was."""
+    strategy = repr(plan.strategy)
+    done = run.done(strategy)
+    left = [query for query in plan.prompts.queries if query.id not in done]
+    refused = {r.query_id for r in read_records(out) if r.strategy == strategy}
+    work = _work(plan, out)
+    store = await open_store(out)
+    async with aclosing(store):
+        for item in plan.prompts.bad:
+            if item.id not in refused:
+                store.add_record(_refusal(item.id, item.error, strategy))
+        complete = [query for query in left if _is_complete(store, query, plan.strategy.n)]
+        loop = Loop(strategy=plan.strategy, pool=Pool([]), store=store, run=work.run)
+        await loop.answer_all(_each(complete), lambda answered: None)
+    ids = {query.id for query in complete}
+    await _generate(plan, work, [query for query in left if query.id not in ids], report)
+    return bool(left)
+
+
+async def _generate(plan: Plan, work: Work, queries: Sequence[Query], report: Report) -> None:
+    if not queries:
+        return
+    job = Job(work=work, backend=plan.backend, queries=queries)
+    if plan.config.cluster.local:
+        await run_here(job, report)
+    else:
+        from orchestrator.cluster import run_on_ray  # Ray takes a second to import
+
+        await run_on_ray(job, plan.cluster(), report)
+
+
+def _is_complete(store: RunStore, query: Query, n: int) -> bool:
+    return all(store.get(query.id, index) is not None for index in range(n))
+
+
+def _refusal(query_id: str, error: str, strategy: str) -> Record:
+    """The record of a question that cannot be asked."""
+    return Record(query_id=query_id, strategy=strategy, outcome=Outcome.ERROR, error=error)
+
+
+async def _each(queries: Iterable[Query]) -> AsyncIterator[Query]:
+    for query in queries:
+        yield query

@@ -1,0 +1,150 @@
+"""The sections of a config about the engine, the sampling, the strategy and the cluster.
+
+They are inert: nothing here opens a file, imports an engine or starts a process.
+"""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import ConfigDict, Field, JsonValue, field_validator, model_validator
+
+from experiments.plugins import BACKENDS, build_backend
+from experiments.section import Section, Texts
+from orchestrator.errors import InputError
+from orchestrator.types import BackendConfig, Constraint, SamplingParams
+
+
+class ModelSection(Section):
+    """Which model, and its engine's settings; they are those of the backend's class."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, JsonValue]
+
+    backend: str = Field(
+        default="vllm", description="vllm, fake, or the name of an installed plugin."
+    )
+
+    @field_validator("backend")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
+        BACKENDS.factory(name)
+        return name
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        self.build()
+        return self
+
+    def build(self) -> BackendConfig:
+        """The backend's settings; nothing is started."""
+        return build_backend(self.backend, self.__pydantic_extra__)
+
+
+class ConstraintSection(Section):
+    """What every sample is forced to look like; exactly one of them."""
+
+    schema_text: str | None = Field(
+        default=None, alias="json", description="A JSON schema, as JSON text."
+    )
+    regex: str | None = Field(default=None, description="A regular expression.")
+    choice: Texts | None = Field(
+        default=None, description="A list of texts, one of which it must be."
+    )
+    grammar: str | None = Field(
+        default=None, description="A grammar, in the dialect of the engine."
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        try:
+            self.build()
+        except InputError as error:  # it names itself; here it has a longer name
+            raise InputError(str(error).removeprefix("constraint ")) from error
+        return self
+
+    def build(self) -> Constraint:
+        """As a request carries it."""
+        return Constraint(
+            json=self.schema_text, regex=self.regex, choice=self.choice, grammar=self.grammar
+        )
+
+
+class SamplingSection(Section):
+    """How one sample is drawn."""
+
+    temperature: float = Field(default=1.0, description="0 is greedy; at most 2.")
+    top_p: float = Field(
+        default=1.0, description="Keep the likeliest tokens that reach this probability."
+    )
+    top_k: int = Field(
+        default=0, description="Keep this many of the likeliest tokens; 0 keeps all."
+    )
+    min_p: float = Field(
+        default=0.0, description="Drop tokens below this share of the likeliest one."
+    )
+    max_tokens: int = Field(default=256, description="Longest answer, in tokens.")
+    stop: Texts = Field(default=(), description="Texts that end an answer, and are not part of it.")
+    logprobs: int | None = Field(
+        default=None,
+        description="0: keep the log-probability of each token; k: and of the k likeliest.",
+    )
+    constraint: ConstraintSection | None = Field(
+        default=None, description="A format that is enforced."
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        self.build()
+        return self
+
+    def build(self) -> SamplingParams:
+        """As a request carries it; it checks the ranges."""
+        return SamplingParams(
+            temperature=self.temperature,
+            top_p=self.top_p,
+            top_k=self.top_k,
+            min_p=self.min_p,
+            max_tokens=self.max_tokens,
+            stop=self.stop,
+            logprobs=self.logprobs,
+            constraint=None if self.constraint is None else self.constraint.build(),
+        )
+
+
+class StrategySection(Section):
+    """How many samples are drawn."""
+
+    n: int = Field(default=16, ge=1, le=1_000_000, description="Samples a question.")
+
+
+class ClusterSection(Section):
+    """Where it runs: Ray processes on this machine by default."""
+
+    engines: int = Field(default=1, ge=1, description="Engines, each with the whole model.")
+    workers: int = Field(
+        default=1, ge=1, description="Processes that send requests and score answers."
+    )
+    cpus_per_engine: float = Field(
+        default=1.0, gt=0, description="CPU cores that Ray sets aside for each."
+    )
+    gpus_per_engine: int | None = Field(
+        default=None,
+        ge=0,
+        description="GPUs for each engine. Default: as many as its tensor_parallel_size where "
+        "there are GPUs, otherwise none.",
+    )
+    local: bool = Field(default=False, description="One engine in this process, without Ray.")
+    address: str | None = Field(
+        default=None, min_length=1, description="A running Ray cluster to join."
+    )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.local and self.engines > 1:
+            raise InputError(f"engines must be 1 when local is true, got {self.engines}")
+        if self.local and self.workers > 1:
+            raise InputError(f"workers must be 1 when local is true, got {self.workers}")
+        if self.local and self.address is not None:
+            raise InputError(f"address must be left out when local is true, got {self.address!r}")
+        return self

@@ -1,0 +1,61 @@
+"""Tables for a terminal, and what is safe to print of a text that a model wrote."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from experiments.evaluate import Row
+from experiments.nearest import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+
+def console() -> Console:
+    """Standard output; without a terminal, wide enough that no column is cut."""
+    from rich.console import Console
+
+    plain = Console()
+    return plain if plain.is_terminal else Console(width=120)
+
+
+def selector_table(rows: Sequence[Row], baselines: Sequence[Row] = ()) -> Table:
+    """One line a selector, and above them what they are measured against."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("selector", no_wrap=True)
+    for title in ("accuracy", "95% interval", "abstained", "tokens", "s/question"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for row in baselines:
+        table.add_row(*_cells(row), style="dim")
+    if baselines:
+        table.add_section()
+    for row in rows:
+        table.add_row(*_cells(row))
+    return table
+
+
+def _cells(row: Row) -> list[str]:
+    from rich.markup import escape
+
+    return [
+        escape(row.select),
+        share(row.accuracy),
+        "-" if math.isnan(row.low) else f"{row.low:.2f} to {row.high:.2f}",
+        str(row.abstained),
+        f"{row.tokens:,}",
+        f"{row.seconds:.1f}",
+    ]
+
+
+def share(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.3f}"
+
+
+def safe_lines(text: str) -> str:
+    """A text over several lines, without what could act on a terminal."""
+    return "\n".join(printable(line.expandtabs(4)) for line in text.splitlines())

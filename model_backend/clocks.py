@@ -1,0 +1,53 @@
+"""Where a fake backend's time comes from: the event loop, or a test."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Tells the time in seconds, and lets it pass."""
+
+    def now(self) -> float: ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class LoopClock:
+    """Real time, as the event loop sees it."""
+
+    def now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+class ManualClock:
+    """Time that passes only when it is told to, so that a test decides who finishes first."""
+
+    def __init__(self) -> None:
+        self._now_s = 0.0
+        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._count = 0  # sleepers that are due at the same time wake in the order they came
+
+    def now(self) -> float:
+        return self._now_s
+
+    async def sleep(self, seconds: float) -> None:
+        wake: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._count += 1
+        heapq.heappush(self._sleepers, (self._now_s + seconds, self._count, wake))
+        await wake
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass; whoever was due by then wakes when the event loop comes round."""
+        self._now_s += seconds
+        while self._sleepers and self._sleepers[0][0] <= self._now_s:
+            _, _, wake = heapq.heappop(self._sleepers)
+            if not wake.done():
+                wake.set_result(None)

@@ -1,0 +1,26 @@
+"""How many engines and workers, and where. Apart from `cluster.py`, so that it costs no Ray."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from orchestrator.types import require
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """The processes of a run on Ray.
+
+    Example: `Cluster(engines=8, workers=2, address="auto")` on eight GPUs of a running cluster
+    """
+
+    address: str | None = None  # of a running Ray cluster; None starts Ray on this machine
+    engines: int = 1
+    workers: int = 1
+    cpus_per_engine: float = 1.0  # that Ray sets aside for each engine
+    gpus_per_engine: int | None = None  # None: what the backend says, where there are any GPUs
+
+    def __post_init__(self) -> None:
+        require(self.engines >= 1, "engines", "be at least 1", self.engines)
+        require(self.workers >= 1, "workers", "be at least 1", self.workers)
+        require(self.cpus_per_engine >= 0, "cpus_per_engine", "be 0 or more", self.cpus_per_engine)

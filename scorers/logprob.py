@@ -1,0 +1,67 @@
+"""How likely the model itself holds a sample to be.
+
+The log-probabilities are those that the engine reports. vLLM's are of the model before temperature
+and top-p, so they rank samples under temperature 1, whatever they were drawn with. They cover every
+token that the engine returned: a reasoning block, and the end-of-sequence token where the engine
+returns it, as vLLM does.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from orchestrator.types import Candidates, Query, Sample, Scores
+
+
+def sum_logprob(samples: Sequence[Sample]) -> Scores:
+    """[N] nats: log p(sample | prompt) before temperature; nan without finite log-probabilities.
+
+    It falls with every token, so its argmax favours short samples. The end-of-sequence token is
+    included where the engine returns it. The sum is correctly rounded, whatever the order.
+    """
+    return np.fromiter(map(_sum, samples), np.float64, count=len(samples))
+
+
+def mean_logprob(samples: Sequence[Sample]) -> Scores:
+    """[N] nats a token: `sum_logprob` over the number of tokens T, which evens out the lengths.
+
+    The end-of-sequence token counts in T where the engine returns it; nan where T is 0.
+    """
+    lengths = [len(sample.logprobs or ()) or 1 for sample in samples]
+    return sum_logprob(samples) / np.asarray(lengths, np.float64)
+
+
+def _sum(sample: Sample) -> float:
+    if not sample.logprobs:
+        return math.nan
+    try:
+        total = math.fsum(sample.logprobs)
+    except (ValueError, OverflowError):  # inf and -inf together, or beyond the range of a float
+        return math.nan
+    # A token that was sampled had a finite log-probability: anything else is the engine's fault.
+    return total if math.isfinite(total) else math.nan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeanLogprob:
+    """Scores a candidate by the mean log-probability of its tokens."""
+
+    needs_logprobs: ClassVar[bool] = True
+
+    async def __call__(self, query: Query, candidates: Candidates) -> Scores:
+        return mean_logprob(candidates.samples)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SumLogprob:
+    """Scores a candidate by the log-probability of all of it; favours short ones."""
+
+    needs_logprobs: ClassVar[bool] = True
+
+    async def __call__(self, query: Query, candidates: Candidates) -> Scores:
+        return sum_logprob(candidates.samples)

@@ -1,0 +1,22 @@
+"""Two things that every reader of text does with a regular expression."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+
+from orchestrator.errors import InputError
+
+
+def compiled_regex(key: str, pattern: str) -> re.Pattern[str]:
+    """The compiled pattern; InputError, under the name `key`, where it is no regex."""
+    try:
+        return re.compile(pattern)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise InputError(f"{key} must be a regex ({error}), got {pattern!r}") from error
+
+
+def last_match(pattern: str | re.Pattern[str], text: str) -> re.Match[str] | None:
+    """The last of the matches that do not overlap, from left to right."""
+    matches = deque(re.finditer(pattern, text), maxlen=1)
+    return matches[0] if matches else None

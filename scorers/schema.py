@@ -1,0 +1,91 @@
+"""JSON schemas: checked once, then asked about texts.
+
+Draft 2020-12, or the draft that the schema's "$schema" names. Nothing is ever fetched: all that a
+schema refers to must be in itself.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from orchestrator.errors import InputError
+
+if TYPE_CHECKING:
+    from jsonschema.protocols import Validator
+
+_DRAFT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def satisfies(validator: Validator, text: str) -> bool:
+    """Whether `text` is JSON that the schema accepts. It raises on no text."""
+    try:
+        parsed = json.loads(text, parse_float=_finite, parse_int=_whole, parse_constant=_finite)
+        return validator.is_valid(parsed)
+    # Not JSON; nested too deeply; a number so large that comparing it with the schema overflows.
+    except (ValueError, RecursionError, ArithmeticError):
+        return False
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("not a finite number")
+    return number
+
+
+def _whole(text: str) -> int:
+    _finite(text)
+    return int(text)
+
+
+def schema_validator(text: str) -> Validator:
+    """The validator of a schema, given as JSON text; InputError where it is no sound schema."""
+    # Imported here: these take longer than all of the scorers together.
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import SchemaError
+    from jsonschema.validators import validator_for
+    from referencing.exceptions import Unresolvable
+    from referencing.jsonschema import EMPTY_REGISTRY, UnknownDialect, specification_with
+
+    schema = _schema(text)
+    try:
+        draft = specification_with(str(schema.get("$schema", _DRAFT)))
+        kind = validator_for(schema, default=Draft202012Validator)
+        kind.check_schema(schema)
+        resolver = EMPTY_REGISTRY.resolver_with_root(draft.create_resource(schema))
+        for reference in _references(schema):
+            resolver.lookup(reference)
+    except SchemaError as error:
+        raise _refusal(f"be a schema ({error.message})", text) from error
+    except UnknownDialect as error:
+        raise _refusal(f"name a known $schema, not {error.uri!r}", text) from error
+    except Unresolvable as error:
+        raise _refusal(f"hold all that it refers to, and {reference!r} is missing", text) from error
+    # Given a registry, the validator asks nobody else for a schema.
+    return kind(schema, registry=EMPTY_REGISTRY)
+
+
+def _refusal(rule: str, text: str) -> InputError:
+    return InputError(f"json_schema must {rule}, got {text!r}")
+
+
+def _schema(text: str) -> dict[str, object]:
+    try:
+        schema: object = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _refusal(f"be JSON text ({error})", text) from error
+    if not isinstance(schema, dict):
+        raise _refusal("be a JSON object", text)
+    return schema
+
+
+def _references(schema: object) -> Iterator[str]:
+    if isinstance(schema, list):
+        schema = dict(enumerate(schema))
+    for key, value in schema.items() if isinstance(schema, dict) else ():
+        if key in ("$ref", "$dynamicRef") and isinstance(value, str):
+            yield value
+        yield from _references(value)

@@ -1,0 +1,38 @@
+"""Self-consistency: the answer that most samples agree on.
+
+Wang et al. 2022 (arXiv 2203.11171). Answers are compared as the strings that an extractor made;
+whether two strings mean the same is not known here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from orchestrator.types import Candidates, Query, Scores
+
+
+def vote_shares(answers: Sequence[str | None]) -> Scores:
+    """[N] the share of the answers that equal each; nan for None, which is not counted at all.
+
+    >>> vote_shares(["7", "8", None, "7", "9"]).tolist()
+    [0.5, 0.25, nan, 0.5, 0.25]
+    """
+    counts: dict[str | None, float] = dict(Counter(answers))
+    voters = len(answers) - counts.get(None, 0)
+    counts[None] = np.nan
+    return np.fromiter(map(counts.__getitem__, answers), np.float64, len(answers)) / max(voters, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MajorityVote:
+    """Scores a candidate by the share of the votes that its answer has."""
+
+    needs_logprobs: ClassVar[bool] = False
+
+    async def __call__(self, query: Query, candidates: Candidates) -> Scores:
+        return vote_shares(candidates.answers)

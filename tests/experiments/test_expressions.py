@@ -1,0 +1,79 @@
+"""`name(key=value)`: read, never run."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from experiments.expressions import parse_expression, parse_expressions
+from orchestrator.errors import InputError
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**9), 10**9)
+    | st.text(st.characters(min_codepoint=32, exclude_categories=["Cs"]), max_size=8),
+    lambda inner: st.lists(inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(st.dictionaries(st.sampled_from(["seed", "pattern", "k"]), VALUES))
+def test_arguments_come_back_as_python_writes_them(arguments: dict[str, object]) -> None:
+    text = f"name({', '.join(f'{k}={v!r}' for k, v in arguments.items())})"
+    parsed = parse_expression(text)
+    assert (parsed.text, parsed.name, parsed.arguments) == (text, "name", arguments)
+
+
+def test_a_list_is_split_at_its_own_commas_only() -> None:
+    text = ' vote , first_valid(regex=r"a,(b)\\d"),random(seed=-3)'
+    found = parse_expressions(text)
+    assert [e.text for e in found] == ["vote", 'first_valid(regex=r"a,(b)\\d")', "random(seed=-3)"]
+    assert found[1].arguments == {"regex": r"a,(b)\d"}
+    assert found[2].arguments == {"seed": -3}
+
+
+def test_yaml_words_and_unescaped_patterns_are_understood() -> None:
+    parsed = parse_expression('x(a=true, b=null, c=false, d="\\d+", e={"k": [1.5]})')
+    assert parsed.arguments == {"a": True, "b": None, "c": False, "d": r"\d+", "e": {"k": [1.5]}}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "must look like name or name(key=value), got ''"),
+        ("a b", "must look like name or name(key=value), got 'a b'"),
+        ("a(", "must look like name or name(key=value), got 'a('"),
+        ("a.b", "must look like name or name(key=value), got 'a.b'"),
+        ("a.b(x=1)", "must look like name or name(key=value), got 'a.b(x=1)'"),
+        ("3", "must look like name or name(key=value), got '3'"),
+        ("a, b", "must be one name or name(key=value), got 'a, b'"),
+        ("a(3)", "every argument must look like key=value, got 'a(3)'"),
+        ("a(**x)", "every argument must look like key=value, got 'a(**x)'"),
+        ("a(x=b)", "a: x must be a plain value, got 'b'"),
+        ("a(x=open('f'))", "a: x must be a plain value, got \"open('f')\""),
+        ("a(x=1+1)", "a: x must be a plain value, got '1 + 1'"),
+        ("a(x=b'')", "a: x must be a plain value, got \"b''\""),
+        ('a(x="\\bword")', 'a: x must hold no control character (write a pattern r"...")'),
+        ("a\x00", "must look like name or name(key=value), got 'a\\x00'"),
+        ("(" * 5000, "must look like name or name(key=value), got '((((("),
+        ("a" * 20_000, "must look like name or name(key=value), got 'aaaaa"),
+    ],
+)
+def test_anything_else_is_refused(text: str, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        parse_expression(text)
+    assert str(caught.value).startswith(message)
+
+
+@given(st.text(max_size=30))
+def test_no_text_raises_anything_but_one_line(text: str) -> None:
+    with suppress(InputError):
+        parse_expressions(text)
+        return
+    with pytest.raises(InputError) as caught:
+        parse_expressions(text)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,142 @@
+"""Graders: tables of what is right, wrong and no verdict."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from experiments.dataset_tasks import TaskData
+from experiments.gold import Gold
+from experiments.grader_tasks import EVALUATING_TASKS, ReasoningGym
+from experiments.graders import Exact, Grader, Number, Ungraded
+from orchestrator.errors import InputError
+
+NO_VERDICT = math.nan
+SUM = TaskData(task="chain_sum", size=1).load().items[0].gold
+assert SUM is not None
+
+
+@pytest.mark.parametrize(
+    ("grader", "answer", "gold", "verdict"),
+    [
+        (Exact(), "Paris", "Paris", 1.0),
+        (Exact(), " Paris\n", "Paris", 1.0),
+        (Exact(), "paris", "Paris", 0.0),
+        (Exact(casefold=True), "PARIS", "paris", 1.0),
+        (Exact(casefold=True), "STRASSE", "stra\u00dfe", 1.0),
+        (Exact(), "", "Paris", 0.0),
+        (Exact(), "1.0", "1", 0.0),
+        (Exact(), None, "Paris", NO_VERDICT),
+        (Number(), "18", "18", 1.0),
+        (Number(), "1,000", "1000.0", 1.0),
+        (Number(), "1e3", "1000", 1.0),
+        (Number(), "$18.00", "18", 1.0),
+        (Number(), "-18", "18", 0.0),
+        (Number(), "18.0000000000000000001", "18", 0.0),
+        (Number(), "1/2", "0.5", 1.0),
+        (Number(), "2/6", "1/3", 1.0),
+        (Number(), "nan", "18", 0.0),
+        (Number(), "eighteen", "18", 0.0),
+        (Number(), "", "18", 0.0),
+        (Number(), "9" * 400, "18", 0.0),
+        (Number(), "18", "eighteen", NO_VERDICT),
+        (Number(), None, "18", NO_VERDICT),
+        (Number(tolerance=0.01), "3.14", "3.1415", 1.0),
+        (Number(tolerance=0.01), "3.13", "3.1415", 0.0),
+        (Number(tolerance=0.5), "1", "1.5", 1.0),
+        (Number(tolerance=1), "1e300", "1", 0.0),
+        (Ungraded(), "18", "18", NO_VERDICT),
+    ],
+)
+def test_verdicts(grader: Grader, answer: str | None, gold: str, verdict: float) -> None:
+    said = grader(answer, Gold(answer=gold))
+    assert said == verdict or (math.isnan(said) and math.isnan(verdict))
+
+
+@given(st.one_of(st.none(), st.text(max_size=40)), st.text(max_size=40))
+def test_no_text_makes_a_grader_raise(answer: str | None, gold: str) -> None:
+    for grader in (Exact(), Number(), Number(tolerance=0.1), ReasoningGym()):
+        verdict = grader(answer, Gold(answer=gold))
+        assert verdict in (0.0, 1.0) or math.isnan(verdict)
+
+
+@given(st.decimals(-(10**9), 10**9, allow_nan=False, places=3))
+def test_a_number_equals_itself_however_it_is_written(value: object) -> None:
+    spellings = [f"{value}", f"{value:,}", f"{value}0", f" {value} "]
+    for answer in spellings:
+        for gold in spellings:
+            assert Number()(answer, Gold(answer=gold)) == 1.0
+
+
+@pytest.mark.parametrize("tolerance", [-1.0, math.inf, math.nan])
+def test_a_tolerance_has_bounds(tolerance: float) -> None:
+    with pytest.raises(InputError, match=r"^tolerance must be at least 0 and finite, got "):
+        Number(tolerance=tolerance)
+
+
+@settings(max_examples=30)
+@given(st.integers(-30, 30))
+def test_the_number_grader_agrees_with_the_sums_own(value: int) -> None:
+    assert SUM is not None
+    for answer in (f"{value}", f"+{value}.0", f"{value} apples"):
+        if answer == f"+{value}.0" and value < 0:
+            continue
+        assert Number()(answer, SUM) == ReasoningGym()(answer, SUM)
+
+
+@pytest.mark.parametrize("task", ["chain_sum", "decimal_arithmetic", "gcd", "letter_counting"])
+def test_a_task_grades_its_own_answer_as_right(task: str) -> None:
+    for item in TaskData(task=task, size=3).load().items:
+        assert item.gold is not None
+        assert ReasoningGym()(item.gold.answer, item.gold) == 1.0
+        assert ReasoningGym()(f"not {item.gold.answer}, or is it", item.gold) == 0.0
+        assert ReasoningGym()("", item.gold) == 0.0
+        assert math.isnan(ReasoningGym()(None, item.gold))
+
+
+def test_the_options_of_a_task_reach_its_grader() -> None:
+    # Its grader allows for an error in the last decimal place, and the options say which that is.
+    options = {"min_num_decimal_places": 1, "max_num_decimal_places": 1}
+    data = TaskData.model_validate({"task": "decimal_arithmetic", "size": 1, "options": options})
+    coarse = data.load().items[0].gold
+    assert coarse is not None
+    fine = Gold(answer=coarse.answer, task=coarse.task, entry=coarse.entry)
+    near = str(float(coarse.answer) + 0.01)
+    assert (ReasoningGym()(near, coarse), ReasoningGym()(near, fine)) == (1.0, 0.0)
+
+
+def test_a_grader_that_fails_has_no_verdict() -> None:
+    gold = TaskData(task="prime_factorization", size=1).load().items[0].gold
+    assert gold is not None
+    assert ReasoningGym()(gold.answer, gold) == 1.0
+    assert math.isnan(ReasoningGym()("seven times two", gold))
+    assert math.isnan(ReasoningGym()("7", Gold(answer="7", task="no such task")))
+    assert math.isnan(ReasoningGym()("7", Gold(answer="7")))
+
+
+def test_no_text_of_a_model_is_ever_run(tmp_path: Path) -> None:
+    attack = f"open({str(tmp_path / 'owned')!r}, 'w')"
+    for task in sorted(EVALUATING_TASKS - {"composite"}):
+        gold = TaskData(task=task, size=1).load().items[0].gold
+        assert gold is not None
+        assert math.isnan(ReasoningGym()(attack, gold))
+    assert not (tmp_path / "owned").exists()
+
+
+def test_the_tasks_that_run_text_are_all_known() -> None:
+    # Read from the installed sources, so that a new version of the library shows up here.
+    import reasoning_gym
+
+    running = re.compile(r"\b(?:eval|exec|sympify)\(|(?:sp|sympy)\.parse_expr\(|\(parse_expr\(")
+    found = {
+        task
+        for task, (dataset, _) in reasoning_gym.factory.DATASETS.items()
+        if running.search(inspect.getsource(dataset.score_answer))
+    }
+    assert found | {"composite"} == EVALUATING_TASKS

@@ -1,0 +1,253 @@
+"""The contract of `Backend` (orchestrator/types.py), over every backend and every wrapper of one.
+
+The same requests go to the fake engine, to a pool, to an engine behind Ray, and to real vLLM. What
+is in flight is known by events: a long sample is known to be under way when a short one that was
+sent after it has come back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+import pytest_asyncio
+
+from model_backend.fake import FakeBackend, FakeEngine, Reply
+from model_backend.vllm import VLLM, VLLMEngine
+from orchestrator.errors import RequestRejected
+from orchestrator.pool import Pool, PooledEngine
+from orchestrator.types import (
+    Backend,
+    Constraint,
+    Message,
+    Request,
+    Sample,
+    SamplingParams,
+    Status,
+)
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+MAX_MODEL_LEN = 512
+TOO_LONG = "word " * (2 * MAX_MODEL_LEN)
+
+
+def story(request: Request) -> Reply:
+    """A fake model that keeps talking: what it says depends on the prompt and on the seed."""
+    if request.prompt == TOO_LONG:
+        return Reply(tokens=(), error=RequestRejected("the prompt is too long"))
+    if request.params.constraint is not None and request.params.constraint.choice:
+        return Reply(tokens=request.params.constraint.choice[:1], token_s=0.001)
+    key = "" if request.params.temperature == 0 else str(request.seed)
+    words = tuple(f" {request.prompt!r}{key}w{i}" for i in range(MAX_MODEL_LEN))
+    return Reply(tokens=words, first_token_s=0.001, token_s=0.002)
+
+
+FAKE = FakeBackend(script=story)
+
+
+@asynccontextmanager
+async def over_pool() -> AsyncIterator[Pool]:
+    async with FAKE.open() as one, FAKE.open() as two:
+        engines = [
+            PooledEngine(name=f"e{i}", backend=engine, slots=40)
+            for i, engine in enumerate((one, two))
+        ]
+        yield Pool(engines)
+
+
+@asynccontextmanager
+async def over_ray() -> AsyncIterator[Backend]:
+    ray = pytest.importorskip("ray")
+    from orchestrator.cluster_engine import EngineServer, RemoteEngine
+
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+    try:
+        actor = ray.remote(EngineServer).remote(FAKE)
+        remote = RemoteEngine(actor, "test")
+        await remote.revive()
+        yield remote
+    finally:
+        ray.shutdown()
+
+
+BACKENDS = {
+    "fake": FAKE.open,
+    "pool": over_pool,
+    "ray": over_ray,
+    "vllm": VLLM("smollm2-135m", max_model_len=MAX_MODEL_LEN, max_num_seqs=64).open,
+}
+
+
+@pytest_asyncio.fixture(
+    scope="module",
+    loop_scope="module",
+    params=[
+        "fake",
+        "pool",
+        pytest.param("ray", marks=pytest.mark.ray),
+        pytest.param("vllm", marks=[pytest.mark.engine, pytest.mark.timeout(400)]),
+    ],
+)
+async def backend(request: pytest.FixtureRequest) -> AsyncIterator[Backend]:
+    async with BACKENDS[request.param]() as live:
+        yield live
+
+
+def ask(name: str, prompt: str = "Once upon a time", *, seed: int = 1, **params: object) -> Request:
+    settings = {"temperature": 0.0, "max_tokens": 8, "logprobs": 0} | params
+    return Request(
+        id=name,
+        prompt=prompt,
+        params=SamplingParams(**settings),  # type: ignore[arg-type]
+        seed=seed,
+        affinity=prompt,
+    )
+
+
+async def under_way(backend: Backend, name: str, max_tokens: int = 400) -> asyncio.Task[Sample]:
+    """A long sample that has been decoding for a while."""
+    long = asyncio.create_task(backend.generate(ask(name, max_tokens=max_tokens)))
+    await asyncio.sleep(0)
+    await backend.generate(ask(f"{name}/after", max_tokens=8))
+    assert not long.done()
+    return long
+
+
+async def nothing_runs(backend: Backend) -> None:
+    """Returns when the engine has nothing left to do; the test's timeout says if it never does."""
+    while True:
+        if isinstance(backend, FakeEngine):
+            busy = len(backend.in_flight)
+        elif isinstance(backend, VLLMEngine):
+            busy = backend.num_unfinished
+        else:  # a wrapper: the same engine class underneath is tested bare
+            return
+        if not busy:
+            return
+        await asyncio.sleep(0.01)
+
+
+async def test_same_id_comes_back_with_its_tokens(backend: Backend) -> None:
+    sample = await backend.generate(ask("id/q1/s0"))
+    assert sample.id == "id/q1/s0"
+    assert sample.generated_tokens == len(sample.token_ids) <= 8
+    assert sample.logprobs is not None
+    assert len(sample.logprobs) == len(sample.token_ids)
+    assert all(logprob <= 0 for logprob in sample.logprobs)
+    assert sample.prompt_tokens > 0
+    assert 0 < sample.first_token_s <= sample.total_s
+
+
+async def test_no_logprobs_unless_asked_for(backend: Backend) -> None:
+    assert (await backend.generate(ask("plain", logprobs=None))).logprobs is None
+
+
+async def test_top_k_logprobs_still_give_one_a_token(backend: Backend) -> None:
+    one = await backend.generate(ask("one", logprobs=0))
+    five = await backend.generate(ask("five", logprobs=5))
+    assert five.logprobs == pytest.approx(one.logprobs, abs=0.05)  # bf16 differs with the batch
+
+
+async def test_truncated_at_max_tokens(backend: Backend) -> None:
+    sample = await backend.generate(ask("cut", max_tokens=5))
+    assert sample.status is Status.TRUNCATED
+    assert sample.generated_tokens == 5
+
+
+async def test_stop_string_ends_it_and_is_left_out(backend: Backend) -> None:
+    whole = await backend.generate(ask("whole", max_tokens=12))
+    stop = whole.text[4:8]
+    stopped = await backend.generate(ask("stopped", max_tokens=12, stop=(stop,)))
+    assert stopped.status is Status.OK
+    assert stopped.text == whole.text[: whole.text.index(stop)]
+
+
+async def test_greedy_repeats(backend: Backend) -> None:
+    first, second = [await backend.generate(ask(f"greedy{i}", seed=i)) for i in range(2)]
+    assert first.text == second.text
+
+
+async def test_seeds_repeat_and_differ(backend: Backend) -> None:
+    def draw(name: str, seed: int) -> Request:
+        return ask(name, seed=seed, temperature=1.0, max_tokens=12)
+
+    first = await backend.generate(draw("a", 1))
+    again = await backend.generate(draw("b", 1))
+    others = {(await backend.generate(draw(f"c{i}", i))).text for i in range(2, 6)}
+    assert first.text == again.text
+    assert len(others - {first.text}) >= 3
+
+
+async def test_many_at_once_do_not_mix(backend: Backend) -> None:
+    requests = [
+        ask(f"mix/s{i}", max_tokens=16, constraint=Constraint(choice=(f"answer {i}",)))
+        for i in range(64)
+    ]
+    samples = await asyncio.gather(*(backend.generate(request) for request in requests))
+    assert [s.id for s in samples] == [r.id for r in requests]
+    assert [s.text for s in samples] == [f"answer {i}" for i in range(64)]
+    assert {s.status for s in samples} == {Status.OK}
+
+
+async def test_chat_messages_are_a_prompt(backend: Backend) -> None:
+    chat = (Message(role="system", content="Be brief."), Message(role="user", content="Hello!"))
+    request = Request(id="chat", prompt=chat, params=SamplingParams(max_tokens=4), seed=1)
+    assert (await backend.generate(request)).generated_tokens > 0
+
+
+async def test_abort_before_the_request_wins(backend: Backend) -> None:
+    await backend.abort("early")
+    sample = await backend.generate(ask("early", max_tokens=400))
+    assert (sample.status, sample.generated_tokens, sample.text) == (Status.CANCELLED, 0, "")
+
+
+async def test_abort_at_the_same_moment_wins(backend: Backend) -> None:
+    sampling = asyncio.create_task(backend.generate(ask("race", max_tokens=400)))
+    await asyncio.sleep(0)
+    await backend.abort("race")
+    sample = await sampling
+    assert sample.status is Status.CANCELLED
+    assert sample.generated_tokens < 400
+
+
+async def test_abort_under_way_returns_what_there_is(backend: Backend) -> None:
+    long = await under_way(backend, "during")
+    await backend.abort("during")
+    sample = await long
+    assert sample.status is Status.CANCELLED
+    assert 0 < sample.generated_tokens < 400
+    assert len(sample.token_ids) == sample.generated_tokens
+    assert sample.text
+    await nothing_runs(backend)
+
+
+async def test_abort_after_the_end_does_nothing(backend: Backend) -> None:
+    await backend.generate(ask("over"))
+    await backend.abort("over")
+    assert (await backend.generate(ask("next"))).status is not Status.CANCELLED
+
+
+async def test_abort_of_one_leaves_its_siblings(backend: Backend) -> None:
+    sibling = await under_way(backend, "keep", max_tokens=40)
+    long = await under_way(backend, "drop")
+    await backend.abort("drop")
+    assert (await long).status is Status.CANCELLED
+    assert (await sibling).status is Status.TRUNCATED
+
+
+async def test_cancel_raises_and_leaves_nothing_running(backend: Backend) -> None:
+    long = await under_way(backend, "cancel")
+    long.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await long
+    await nothing_runs(backend)
+    assert (await backend.generate(ask("alive"))).generated_tokens == 8
+
+
+async def test_a_request_that_can_never_succeed_is_rejected(backend: Backend) -> None:
+    with pytest.raises(RequestRejected):
+        await backend.generate(ask("long", prompt=TOO_LONG))
+    assert (await backend.generate(ask("fine"))).generated_tokens == 8

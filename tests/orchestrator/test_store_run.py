@@ -1,0 +1,190 @@
+"""A run directory is opened only by the run that made it; whoever differs is told in what."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from orchestrator.errors import InputError, RunChanged, StoreError
+from orchestrator.store_manifest import MANIFEST_VERSION, Json, differences
+from orchestrator.store_read import read_manifest, read_queries, read_records, read_samples
+from orchestrator.store_run import open_run
+from orchestrator.types import Message, Query
+
+FINGERPRINT: Mapping[str, Json] = {
+    "model": "small",
+    "sampling": {"temperature": 0.8, "stop": ["\n"]},
+}
+QUERIES = [Query(id="a", prompt="1 + 1 ="), Query(id="b", prompt="2 + 2 =", meta={"level": 1})]
+
+
+def start(
+    path: Path,
+    fingerprint: Mapping[str, Json] = FINGERPRINT,
+    config: Mapping[str, Json] = {},  # noqa: B006 - never changed
+    queries: list[Query] = QUERIES,
+) -> None:
+    with open_run(path, fingerprint=fingerprint, config=config, queries=queries):
+        pass
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    files = (file for file in path.rglob("*") if file.is_file() and file.name != "run.lock")
+    return {str(file.relative_to(path)): file.read_bytes() for file in files}
+
+
+def test_a_new_run_keeps_what_it_was_given(tmp_path: Path) -> None:
+    run = tmp_path / "deep" / "run"
+    start(run, config={"n": 4, "stop": ("x",)})
+    manifest = read_manifest(run)
+    assert manifest.fingerprint == FINGERPRINT
+    assert manifest.config == {"n": 4, "stop": ["x"]}
+    assert "pyarrow" in manifest.packages
+    assert manifest.created.endswith("+00:00")
+    assert read_queries(run) == QUERIES
+    assert list(read_samples(run)) == []
+    assert read_records(run) == []
+
+
+def test_the_same_again_changes_no_file(tmp_path: Path) -> None:
+    start(tmp_path, config={"n": 4, "stop": ("x",)})
+    before = contents(tmp_path)
+    start(tmp_path, config={"n": 4, "stop": ("x",)})
+    assert contents(tmp_path) == before
+
+
+def test_the_last_config_is_kept_with_the_first_start(tmp_path: Path) -> None:
+    start(tmp_path, config={"n": 4})
+    created = read_manifest(tmp_path).created
+    start(tmp_path, config={"n": 8})
+    assert read_manifest(tmp_path).config == {"n": 8}
+    assert read_manifest(tmp_path).created == created
+
+
+def test_new_queries_are_added_after_the_old_ones(tmp_path: Path) -> None:
+    start(tmp_path)
+    new = Query(id="c", prompt=(Message(role="user", content="hi"),))
+    start(tmp_path, queries=[new, QUERIES[1]])
+    assert read_queries(tmp_path) == [*QUERIES, new]
+    start(tmp_path, queries=[])
+    assert read_queries(tmp_path) == [*QUERIES, new]
+
+
+def test_another_fingerprint_is_refused_with_a_diff_and_nothing_is_written(tmp_path: Path) -> None:
+    start(tmp_path)
+    before = contents(tmp_path)
+    now: Mapping[str, Json] = {
+        "model": "small",
+        "sampling": {"temperature": 0.7, "stop": ("\n",)},
+        "seed": 1,
+    }
+    with pytest.raises(RunChanged) as error:
+        start(tmp_path, now, config={"n": 9}, queries=[Query(id="z", prompt="")])
+    assert str(error.value).splitlines()[1:] == [
+        "  sampling.temperature: 0.8 in the run, 0.7 now",
+        "  seed: not set in the run, 1 now",
+    ]
+    assert contents(tmp_path) == before
+
+
+def test_another_prompt_under_a_known_id_is_refused(tmp_path: Path) -> None:
+    start(tmp_path)
+    changed = [QUERIES[0], Query(id="b", prompt="2 + 3 ="), Query(id="c", prompt="")]
+    with pytest.raises(RunChanged, match="query 'b': another prompt"):
+        start(tmp_path, queries=changed)
+    assert read_queries(tmp_path) == QUERIES
+
+
+def test_long_diffs_are_cut(tmp_path: Path) -> None:
+    many = [Query(id=f"q{i}", prompt="") for i in range(100)]
+    start(tmp_path, queries=many)
+    with pytest.raises(RunChanged, match="and 80 more") as error:
+        start(tmp_path, queries=[Query(id=q.id, prompt="x") for q in many])
+    assert len(str(error.value).splitlines()) == 22
+
+
+@pytest.mark.parametrize(
+    ("stored", "now", "lines"),
+    [
+        ({"a": 1}, {"a": 1.0}, []),
+        ({"a": (1, 2)}, {"a": [1, 2]}, []),
+        ({"a": {}}, {"a": {"b": 1}}, ["a: {} in the run, not set now"]),
+        ({}, {"new": None}, []),  # a setting that a later version adds, left at "none"
+        ({"a": True}, {"a": "\x1b[31m"}, ['a: true in the run, "\\u001b[31m" now']),
+    ],
+)
+def test_what_counts_as_a_difference(
+    stored: Mapping[str, Json], now: Mapping[str, Json], lines: list[str]
+) -> None:
+    assert differences(stored, now)[: len(lines) or None] == lines
+
+
+def test_of_long_values_the_part_that_differs_is_shown() -> None:
+    template = "Solve it step by step. " * 20
+    [line] = differences({"prompt": template + "A:"}, {"prompt": template + "Q:"})
+    assert 'A:" in the run' in line
+    assert 'Q:" now' in line
+    assert len(line) < 200
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "samples"])
+def test_a_directory_that_is_no_run_is_left_alone(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    with pytest.raises(InputError, match=f"must be empty or hold a run.json .it holds '{name}'"):
+        start(tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+
+
+def test_a_start_that_was_killed_before_its_first_file_is_no_obstacle(tmp_path: Path) -> None:
+    (tmp_path / "run.lock").write_text("")
+    (tmp_path / ".run.json.tmp").write_text('{"vers')
+    start(tmp_path)
+    assert read_queries(tmp_path) == QUERIES
+    assert not (tmp_path / ".run.json.tmp").exists()
+
+
+@pytest.mark.parametrize("text", ["", '{"version": 1', "[]", '{"version": 1, "colour": 2}'])
+def test_a_manifest_that_cannot_be_read_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "run.json").write_text(text)
+    with pytest.raises(StoreError, match=r"^run\.json in '.*' is not readable: "):
+        start(tmp_path)
+
+
+def test_a_manifest_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text(json.dumps({"version": MANIFEST_VERSION + 1}))
+    with pytest.raises(StoreError, match="use a newer nbest"):
+        read_manifest(tmp_path)
+
+
+def test_ids_must_be_there_once(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="query id must be there once, is there 2 times, got 'a'"):
+        start(tmp_path, queries=[QUERIES[0], QUERIES[0]])
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        Query(id="\ud800", prompt=""),
+        Query(id="q", prompt="\udfff"),
+        Query(id="q", prompt=(Message(role="user", content="\ud800"),)),
+    ],
+)
+def test_text_that_is_no_unicode_is_refused(tmp_path: Path, query: Query) -> None:
+    with pytest.raises(InputError, match="must be valid Unicode"):
+        start(tmp_path, queries=[query])
+
+
+def test_readers_want_a_run(tmp_path: Path) -> None:
+    for read in (read_manifest, read_queries, read_samples, read_records):
+        with pytest.raises(InputError, match=r"run directory must hold a run\.json"):
+            read(tmp_path)
+
+
+def test_a_remote_run_can_be_gone_on_with() -> None:
+    path = "fsspec+memory:///test_store_run/run"
+    for config in ({"n": 1}, {"n": 2}):
+        with open_run(path, fingerprint=FINGERPRINT, config=config, queries=QUERIES):
+            pass
+    assert read_manifest(path).config == {"n": 2}
+    assert read_queries(path) == QUERIES

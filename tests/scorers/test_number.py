@@ -1,0 +1,128 @@
+"""One spelling for each value, and which values are read at all."""
+
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scorers import LastNumber, canonical_number
+from scorers.number import MAX_CHARS
+
+FRACTIONS = st.fractions(max_denominator=10_000)
+DECIMALS = st.decimals(-(10**9), 10**9, allow_nan=False, allow_infinity=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1,000", "1000"),
+        ("1000.0", "1000"),
+        ("1e3", "1000"),
+        ("1,234,567.80", "1234567.8"),
+        ("10{,}000", "10000"),
+        (r"10\,000", "10000"),
+        (r"10,\!000", "10000"),
+        ("-5", "-5"),
+        ("+5", "5"),
+        ("\u22125", "-5"),
+        ("-0", "0"),
+        ("-0.00", "0"),
+        ("007", "7"),
+        (".5", "0.5"),
+        ("-.50", "-0.5"),
+        ("5.", "5"),
+        ("1.5E-4", "0.00015"),
+        (r"6.02 \times 10^{3}", "6020"),
+        ("3 x 10^-2", "0.03"),
+        ("1/2", "0.5"),
+        ("2/6", "1/3"),
+        ("-3 / 4", "-0.75"),
+        ("0/5", "0"),
+        ("1/1,000", "0.001"),
+        (r"\frac{1}{2}", "0.5"),
+        (r"-\dfrac{2}{6}", "-1/3"),
+        ("$1,234.50", "1234.5"),
+        ("-$5", "-5"),
+        (r"\$5", "5"),
+        ("$12$", "12"),
+        (r"\( 12 \)", "12"),
+        ("50%", "50"),
+        (r"50\%.", "50"),
+        (" 7 \n", "7"),
+        ("0.1000000000000000000000000000000000000001", "0.1" + "0" * 38 + "1"),
+        ("5 km", None),
+        ("1 1/2", None),
+        ("1/0", None),
+        ("1/0.0", None),
+        ("1,00", None),
+        ("0,500", None),
+        ("10-3", None),
+        ("5e1000", None),
+        ("nan", None),
+        ("inf", None),
+        ("\u0663", None),
+        ("", None),
+        ("9" * (MAX_CHARS + 1), None),
+        ("1e600", None),
+    ],
+)
+def test_spelling(text: str, expected: str | None) -> None:
+    assert canonical_number(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("-5", "-5"),  # T19
+        ("x=-5.", "-5"),
+        ("so 10 - 3", "3"),
+        ("so 10-3", "3"),
+        ("f(2)-5", "5"),
+        ("3--5", "5"),
+        ("3 + 4 = 7.", "7"),
+        ("from 1,2 or 3,4", "4"),
+        ("$1,234.50 in all", "1234.5"),
+        ("about 3.14.", "3.14"),  # T28
+        ("in fig.5", "5"),
+        ("wait...5", "5"),
+        ("it is 50%.", "50"),
+        ("1 1/2", "0.5"),
+        ("divide 1/0", "0"),
+        ("on 3/4/2024", "2024"),
+        (r"so \frac{3}{4} of it", "0.75"),
+        ("1\n/2", "2"),
+        ("7 " + "9" * (MAX_CHARS + 1), None),
+        ("none", None),
+        ("", None),
+    ],
+)
+def test_last_number(text: str, expected: str | None) -> None:
+    assert LastNumber()(text) == expected
+
+
+@given(FRACTIONS)
+def test_the_value_is_kept(value: Fraction) -> None:
+    spelling = canonical_number(str(value))
+    assert spelling is not None
+    assert Fraction(spelling) == value
+    assert canonical_number(spelling) == spelling
+
+
+@given(FRACTIONS, st.integers(1, 1000))
+def test_equal_values_are_spelled_alike(value: Fraction, times: int) -> None:
+    expanded = f"{value.numerator * times}/{value.denominator * times}"
+    latex = rf"\frac{{{value.numerator * times}}}{{{value.denominator * times}}}"
+    assert canonical_number(expanded) == canonical_number(str(value)) == canonical_number(latex)
+
+
+@given(DECIMALS)
+def test_every_way_to_write_a_decimal(value: st.SearchStrategy[object]) -> None:
+    spellings = {canonical_number(f"{value:{style}}") for style in ("f", ",f", "e", "+f")}
+    assert len(spellings) == 1
+    assert Fraction(spellings.pop() or "nan") == Fraction(str(value))
+
+
+@given(st.integers(), st.sampled_from(["{} apples", "I get {}.", "${:,}!", "= **{}**", "({})"]))
+def test_a_number_is_found_in_its_sentence(number: int, sentence: str) -> None:
+    assert LastNumber()("First 1, then 2.5; " + sentence.format(number)) == str(number)
