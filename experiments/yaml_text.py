@@ -89,7 +89,7 @@ def _check_events(text: str, source: str) -> None:
     depth = documents = 0
     for event in yaml.parse(text, Loader=PlainLoader):
         where = f"{source}:{event.start_mark.line + 1 if event.start_mark else 1}"
-        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+        if getattr(event, "anchor", None):  # of an alias, too
             raise InputError(f"{where}: YAML anchors and aliases are not allowed")
         if tag := getattr(event, "tag", None):
             raise InputError(f"{where}: YAML tags are not allowed, got {shown(tag)}")

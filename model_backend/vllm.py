@@ -62,7 +62,8 @@ class VLLM:
         require(parallel >= 1, "tensor_parallel_size", "be at least 1", parallel)
         share = self.gpu_memory_utilization
         require(0 < share <= 1, "gpu_memory_utilization", "lie in (0, 1]", share)
-        require(self.cpu_kv_cache_gib >= 1, "cpu_kv_cache_gib", "be at least 1", share)
+        cache_gib = self.cpu_kv_cache_gib
+        require(cache_gib >= 1, "cpu_kv_cache_gib", "be at least 1", cache_gib)
 
     @property
     def max_concurrency(self) -> int:

@@ -23,6 +23,9 @@ from orchestrator.types import Query, Record
 # The driver hears of a worker about this often.
 REPORT_S = 0.25
 
+# Engines that are ready answer within this; without the wait, the first would get all the work.
+ASSEMBLE_S = 1.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineSeat:
@@ -62,6 +65,7 @@ class QueryWorker:
         """
         store = await open_store(self._work.directory)
         pool = Pool([self._pooled(seat) for seat in engines])
+        await pool.assemble(ASSEMBLE_S)
         loop = Loop(
             strategy=self._work.strategy,
             pool=pool,

@@ -26,6 +26,10 @@ HEADROOM = 1.1
 # fast as one sample, so until then a free engine is worth more than a cached prefix.
 BUSY_SHARE = 0.5
 
+# How much fuller than the idlest engine the one with the prefix may be and still be preferred: more
+# would leave engines uneven, and the last samples of a query would wait for the fullest.
+HOME_SLACK = 0.1
+
 # Engines that may die with one request in flight before that request is taken for the cause.
 MAX_DEATHS = 3
 
@@ -115,6 +119,11 @@ class Pool:
         """Wait until no request waits for an engine: time to open another query."""
         await self._room.wait()
 
+    async def assemble(self, timeout_s: float) -> None:
+        """Wait until all engines are up, but no longer than this."""
+        if self._revivals:
+            await asyncio.wait(self._revivals, timeout=timeout_s)
+
     async def close(self) -> None:
         """Wait no longer for engines that are down."""
         for revival in tuple(self._revivals):
@@ -158,9 +167,9 @@ class Pool:
             return None
         idlest = min(free, key=lambda engine: engine.load)
         home = self._engine_of_prefix.get(request.affinity)
-        if home is not None and home.has_slot and idlest.load >= BUSY_SHARE:
-            return home
-        return idlest
+        if home is None or not home.has_slot or idlest.load < BUSY_SHARE:
+            return idlest
+        return home if home.load <= idlest.load + HOME_SLACK else idlest
 
     def _bury(self, engine: PooledEngine, death: EngineDead) -> None:
         """Give the engine no more work until it is back; raise when there is no hope for any."""

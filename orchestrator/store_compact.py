@@ -15,6 +15,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.errors import StoreError
 from orchestrator.store_arrow import Column, ParquetFile, Table, compute, pa
 from orchestrator.store_files import RunFolder
 from orchestrator.store_names import QUERIES, RECORDS, SAMPLES, SCORES, merged_name
@@ -125,8 +126,12 @@ def _groups(sizes: Mapping[str, int]) -> Iterator[list[str]]:
 
 
 def _merge(folder: RunFolder, tables: Mapping[str, Table], rows: Callable[[Table], Rows]) -> None:
-    if len(tables) > 1:
-        table = pa.concat_tables(tables.values())
+    if len(tables) < 2:
+        return
+    table = pa.concat_tables(tables.values())
+    try:
         folder.commit(merged_name(next(iter(tables))), encode(table.take(rows(table))))
-        for name in tables:
-            folder.delete(name)
+    except StoreError:  # no room, most likely; the parts stay and count as they did
+        return
+    for name in tables:
+        folder.delete(name)

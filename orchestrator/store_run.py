@@ -66,7 +66,7 @@ def open_run(
             folder.add_folder(kind)
         _delete_temporaries(folder)
         damaged = compact(folder)
-        _write_queries(folder, queries)
+        _write_queries(folder, read_queries(path), queries)
         where = folder.full() if folder.is_local else path  # workers have other working directories
         yield OpenRun(path=where, manifest=manifest, damaged=tuple(damaged))
 
@@ -116,9 +116,9 @@ def _delete_temporaries(folder: RunFolder) -> None:
         folder.delete_temporaries(place)
 
 
-def _write_queries(folder: RunFolder, queries: Sequence[Query]) -> None:
+def _write_queries(folder: RunFolder, known: Sequence[Query], queries: Sequence[Query]) -> None:
     """Add those that are new to the run."""
-    prompts = {query.id: query.prompt for query in read_queries(folder.path)}
+    prompts = {query.id: query.prompt for query in known}
     changed = [q.id for q in queries if q.id in prompts and prompts[q.id] != q.prompt]
     if changed:
         lines = [f"query {query_id!r}: another prompt" for query_id in changed]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import fields
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from pydantic import BaseModel
 
 from experiments.config import Config, load_config
+from experiments.prompts import render
 from experiments.sections import SamplingSection
 from orchestrator.errors import InputError
 from orchestrator.types import SamplingParams
@@ -64,6 +66,33 @@ def test_the_demo_is_what_the_readme_says() -> None:
     assert names == ["vote", *scores.split()]
     assert demo.sampling.build().stop == ("\n",)
     assert demo.sampling.logprobs == 0
+
+
+def test_the_demo_asks_32_sums_after_six_examples() -> None:
+    demo = load_config(DEMO)
+    prompts = render(demo.prompt, demo.dataset.load(demo.prompt.shots))
+    texts = [str(query.prompt) for query in prompts.queries]
+    assert (len(texts), prompts.bad) == (32, ())
+    for text in texts:
+        *examples, question = text.split("\n\n")
+        assert len(examples) == 6
+        assert all(re.fullmatch(r"Q: .*=\nA: -?\d+", example) for example in examples)
+        assert re.fullmatch(r"Q: .*=\nA:", question)
+
+
+def test_gsm8k_shows_whole_solutions_and_grades_numbers(tmp_path: Path) -> None:
+    rows = [{"question": f"{i}+1?", "answer": f"It is {i + 1}.\n#### {i + 1}"} for i in range(6)]
+    file = tmp_path / "test.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    config = load_config(CONFIGS / "gsm8k.yaml", [f"dataset.path={file}"])
+    questions = config.dataset.load(config.prompt.shots)
+    first = render(config.prompt, questions).queries[0]
+    assert first.id == "gsm8k/5"
+    assert str(first.prompt).endswith(
+        "Question: 3+1?\nAnswer: It is 4.\n#### 4\n\nQuestion: 4+1?\nAnswer:"
+    )
+    answer = config.extractor()("So that makes 5 in all.\n#### 5.0")
+    assert config.grader()(answer, questions.gold()[first.id]) == 1.0
 
 
 def test_a_config_survives_json(path: Path) -> None:

@@ -39,6 +39,11 @@ def test_no_shot_is_a_question_that_is_asked(seed: int) -> None:
     assert not asked & shown
 
 
+def test_neighbouring_seeds_show_other_shots() -> None:
+    first, second = (sums(seed).load(6).shots for seed in (0, 1))
+    assert [s.question for s in first[1:]] != [s.question for s in second[:-1]]
+
+
 def test_neighbouring_seeds_share_no_shots_seed() -> None:
     seeds = {shots_seed(seed) for seed in range(1000)}
     assert len(seeds) == 1000

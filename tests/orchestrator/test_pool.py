@@ -85,7 +85,7 @@ async def test_a_prefix_goes_home_when_all_engines_are_busy() -> None:
     home = await _home_of(bench, "q1")
     filling = [bench.send(f"f{i}", affinity=f"other{i}") for i in range(12)]  # six each: busy
     await settle()
-    tasks = [bench.send(f"s{i}", affinity="q1") for i in range(3)]
+    tasks = [bench.send(f"s{i}", affinity="q1") for i in range(2)]
     await settle()
     await bench.tick()
     assert {s.engine for s in await asyncio.gather(*tasks)} == {home}

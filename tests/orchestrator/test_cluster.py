@@ -1,0 +1,170 @@
+"""Runs on a local Ray cluster with fake engines: fan-out, durability, deaths of real processes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from model_backend import FakeBackend, Reply, SeededAnswers
+from orchestrator import BestOfN, Query, Record, Request, SamplingParams
+from orchestrator.cluster import Driver, run_on_ray, start_engines, start_workers
+from orchestrator.cluster_settings import Cluster
+from orchestrator.errors import EngineDead, InputError, RequestRejected
+from orchestrator.job import Job, Work
+from orchestrator.local import run_here
+from orchestrator.progress import Progress
+from orchestrator.store_read import read_records, read_samples
+from orchestrator.store_run import open_run
+from scorers import MajorityVote
+
+ray = pytest.importorskip("ray")
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(120)]
+
+N = 6
+VOTE = BestOfN(n=N, select=MajorityVote(), params=SamplingParams(max_tokens=8, logprobs=0))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def session() -> Iterator[None]:
+    """One Ray for all tests of this file; `ray_session` joins it."""
+    ray.init(address="local", num_cpus=16, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
+def answers(token_s: float = 0.0) -> FakeBackend:
+    script = SeededAnswers(answers=("42", "41", "40"), weights=(3, 2, 1), token_s=token_s)
+    return FakeBackend(script=script, max_concurrency=16)
+
+
+def job(out: Path | None, count: int, backend: FakeBackend) -> Job:
+    work = Work(run="t", seed=1, strategy=VOTE, directory=None if out is None else str(out))
+    queries = [Query(id=f"q{i}", prompt=f"question {i}") for i in range(count)]
+    return Job(work=work, backend=backend, queries=queries)
+
+
+def plain(records: list[Record]) -> dict[str, tuple[object, ...]]:
+    """What must not depend on where and in which order a run was done."""
+    return {r.query_id: (r.outcome, r.index, r.answer, r.confidence, r.usage) for r in records}
+
+
+def silent(progress: Progress) -> None:
+    """No display."""
+
+
+@pytest.mark.parametrize(("engines", "workers"), [(1, 1), (3, 2)])
+async def test_the_cluster_answers_as_one_process_does(
+    engines: int, workers: int, tmp_path: Path
+) -> None:
+    here = await run_here(job(None, 20, answers()), silent)
+    todo = job(tmp_path / "run", 20, answers())
+    with open_run(tmp_path / "run", fingerprint={}, config={}, queries=todo.queries):
+        there = await run_on_ray(todo, Cluster(engines=engines, workers=workers), silent)
+    assert plain(there) == plain(here)
+    assert plain(read_records(tmp_path / "run")) == plain(here)
+    stored = dict(read_samples(tmp_path / "run"))
+    assert {q: len(samples) for q, samples in stored.items()} == {f"q{i}": N for i in range(20)}
+
+
+async def test_one_query_spreads_over_all_engines(tmp_path: Path) -> None:
+    strategy = BestOfN(n=45, select=MajorityVote())
+    work = Work(run="t", seed=1, strategy=strategy, directory=str(tmp_path / "run"))
+    todo = Job(work=work, backend=answers(token_s=0.2), queries=[Query(id="q", prompt="?")])
+    with open_run(tmp_path / "run", fingerprint={}, config={}, queries=todo.queries):
+        engines = start_engines(todo.backend, Cluster(engines=3))
+        await asyncio.gather(*(seat.actor.ready.remote() for seat in engines))
+        driver = Driver(todo, engines, start_workers(todo, Cluster()), silent)
+        await driver.run()
+        await driver.close()
+    ((_, samples),) = read_samples(tmp_path / "run")
+    shares = Counter(s.engine for s in samples)
+    assert len(shares) == 3
+    assert max(shares.values()) - min(shares.values()) <= 3
+
+
+async def test_progress_counts_up_to_the_end(tmp_path: Path) -> None:
+    seen: list[Progress] = []
+    await run_on_ray(job(None, 10, answers()), Cluster(engines=2, workers=2), seen.append)
+    last = seen[-1]
+    assert (last.queries, last.num_queries, last.errors) == (10, 10, 0)
+    assert (last.samples_drawn, last.generated_tokens) == (10 * N, 10 * N)
+    assert (last.engines_up, last.num_engines) == (2, 2)
+    assert [p.queries for p in seen] == sorted(p.queries for p in seen)
+
+
+async def test_a_rejected_request_keeps_its_reason_through_ray() -> None:
+    def script(request: Request) -> Reply:
+        no = RequestRejected("the prompt has 9 tokens") if "3" in str(request.prompt) else None
+        return Reply(tokens=("42",), error=no)
+
+    records = await run_on_ray(job(None, 5, FakeBackend(script=script)), Cluster(), silent)
+    assert {r.query_id: r.error for r in records if r.error} == {"q3": "the prompt has 9 tokens"}
+
+
+class NoModel(FakeBackend):
+    """A backend whose model cannot be loaded."""
+
+    def open(self) -> object:  # type: ignore[override]
+        raise InputError("model must be there, got 'nowhere'")
+
+
+async def test_a_model_that_cannot_be_loaded_is_wrong_input_at_once() -> None:
+    backend = NoModel(script=answers().script)
+    with pytest.raises(InputError, match="model must be there, got 'nowhere'"):
+        await run_on_ray(job(None, 3, backend), Cluster(), silent)
+
+
+async def pid_of(actor: object) -> int:
+    return int(await actor.__ray_call__.remote(lambda self: os.getpid()))  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("victim", ["engine", "worker"])
+async def test_a_killed_process_loses_no_sample(victim: str, tmp_path: Path) -> None:
+    """SIGKILL in the middle: the run ends with the records of an unbroken one."""
+    count = 40
+    unbroken = await run_here(job(None, count, answers()), silent)
+    todo = job(tmp_path / "run", count, answers(token_s=0.1))
+    cluster = Cluster(engines=2, workers=2)
+    half_way = asyncio.Event()
+
+    def watch(progress: Progress) -> None:
+        if progress.queries >= count // 4:
+            half_way.set()
+
+    with open_run(tmp_path / "run", fingerprint={}, config={}, queries=todo.queries):
+        engines = start_engines(todo.backend, cluster)
+        workers = start_workers(todo, cluster)
+        driver = Driver(todo, engines, workers, watch)
+        running = asyncio.create_task(driver.run())
+        await half_way.wait()
+        assert not running.done()
+        before = {
+            (q, i): s
+            for q, samples in read_samples(tmp_path / "run")
+            for i, s in enumerate(samples)
+        }
+        os.kill(
+            await pid_of(engines[0].actor if victim == "engine" else workers[0]), signal.SIGKILL
+        )
+        records = await running
+        await driver.close()
+    assert plain(records) == plain(unbroken)
+    after = {
+        (q, i): s for q, samples in read_samples(tmp_path / "run") for i, s in enumerate(samples)
+    }
+    assert len(after) == count * N
+    assert before.items() <= after.items()  # what was committed is what is there now
+
+
+async def test_engines_that_only_die_end_the_run_with_the_reason() -> None:
+    def script(request: Request) -> Reply:
+        return Reply(tokens=(), error=EngineDead("out of memory"))
+
+    with pytest.raises(EngineDead, match="out of memory"):
+        await run_on_ray(job(None, 3, FakeBackend(script=script)), Cluster(), silent)
