@@ -194,3 +194,7 @@ def main() -> None:
 def _end(message: str, status: Exit) -> None:
     print(f"nbest: {message}", file=sys.stderr)
     sys.exit(status)
+
+
+if __name__ == "__main__":  # Ray and vLLM start processes that import this file
+    main()
