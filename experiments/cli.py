@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from experiments.plan import Plan
     from experiments.select_command import Comparison
 
+TYPER_INTERRUPTED = 130  # what Typer makes of Ctrl-C
+
 app = typer.Typer(
     help="Spend more compute at answer time: draw N samples a question, and pick the best.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -177,18 +178,20 @@ def main() -> None:
     # A scheduler's SIGTERM ends a run as Ctrl-C does: what has been sampled is written first.
     signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
     try:
-        app(standalone_mode=True)
-    except InputError as error:
-        _end(f"error: {error}", Exit.WRONG_INPUT)
-    except RunChanged as error:
+        status = app(args=sys.argv[1:] or ["--help"], standalone_mode=False)
+    except (InputError, RunChanged) as error:
         _end(f"error: {error}", Exit.WRONG_INPUT)
     except NbestError as error:
         _end(f"error: {error}", Exit.FAILED)
-    except KeyboardInterrupt:
-        _end("interrupted; the same command goes on from here", Exit.INTERRUPTED)
+    except typer.TyperException as error:
+        _end(f"error: {error.format_message()}", Exit.WRONG_INPUT)
     except BrokenPipeError:  # whoever read our output has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(Exit.FAILED)
+    else:
+        if status == TYPER_INTERRUPTED:
+            _end("interrupted; the same command goes on from here", Exit.INTERRUPTED)
+        sys.exit(status or Exit.OK)
 
 
 def _end(message: str, status: Exit) -> None:

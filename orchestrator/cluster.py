@@ -10,6 +10,8 @@ import asyncio
 import logging
 import math
 import os
+import signal
+import threading
 import time
 from collections import deque
 from collections.abc import Awaitable, Iterator, Sequence
@@ -61,6 +63,7 @@ def ray_session(cluster: Cluster) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    on_sigterm = signal.getsignal(signal.SIGTERM)
     if cluster.address is None:
         # Ray only counts CPUs; engines and workers share whatever the machine has.
         wanted = math.ceil(cluster.engines * cluster.cpus_per_engine) + cluster.workers
@@ -74,6 +77,8 @@ def ray_session(cluster: Cluster) -> Iterator[None]:
         )
     else:
         ray.init(address=cluster.address, log_to_driver=False, logging_level=logging.ERROR)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, on_sigterm)  # Ray has put its own, which ends the process
     try:
         yield
     finally:

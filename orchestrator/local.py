@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager
 from typing import TypeVar
@@ -13,7 +13,7 @@ from orchestrator.errors import BackendError
 from orchestrator.job import Job, Work
 from orchestrator.loop import Loop
 from orchestrator.pool import Pool, PooledEngine, slots_for
-from orchestrator.progress import Report, Tally, snapshot
+from orchestrator.progress import Progress, Report, Tally, snapshot
 from orchestrator.store import open_store
 from orchestrator.types import BackendConfig, Message, Query, Record, Selection, Strategy
 
@@ -26,11 +26,17 @@ async def run_here(job: Job, report: Report) -> list[Record]:
     """Answer the queries of a job in this process; returns when every query has a record."""
     records: list[Record] = []
     async with open_loop(job.work, job.backend) as loop:
-        watching = asyncio.create_task(_watch(loop, len(job.queries), report))
+        started_s = time.monotonic()
+
+        def show() -> None:
+            report(_progress(loop, len(job.queries), time.monotonic() - started_s))
+
+        watching = asyncio.create_task(_regularly(show))
         try:
             await loop.answer_all(_each(job.queries), lambda done: records.append(done.record))
         finally:
             watching.cancel()
+            show()
     return records
 
 
@@ -108,17 +114,18 @@ async def _each(queries: Iterable[Query]) -> AsyncIterator[Query]:
         yield query
 
 
-async def _watch(loop: Loop, num_queries: int, report: Report) -> None:
-    started_s = time.monotonic()
+async def _regularly(show: Callable[[], None]) -> None:
     while True:
         await asyncio.sleep(REPORT_S)
-        report(
-            snapshot(
-                loop.tally,
-                num_queries=num_queries,
-                engines_up=loop.pool.engines_up,
-                num_engines=1,
-                elapsed_s=time.monotonic() - started_s,
-                first_engine_s=0.0,  # it is up before the loop begins
-            )
-        )
+        show()
+
+
+def _progress(loop: Loop, num_queries: int, elapsed_s: float) -> Progress:
+    return snapshot(
+        loop.tally,
+        num_queries=num_queries,
+        engines_up=loop.pool.engines_up,
+        num_engines=1,
+        elapsed_s=elapsed_s,
+        first_engine_s=0.0,  # it is up before the loop begins
+    )

@@ -56,7 +56,9 @@ def nbest(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
 
 
 def files_of(run: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(run)): p.read_bytes() for p in run.rglob("*") if p.is_file()}
+    """All but the lock, which says who held it last."""
+    files = (p for p in run.rglob("*") if p.is_file() and p.name != "run.lock")
+    return {str(p.relative_to(run)): p.read_bytes() for p in files}
 
 
 def test_a_run_prints_its_table_and_leaves_a_run_folder(folder: Path) -> None:
@@ -124,10 +126,11 @@ def test_dry_run_prints_the_first_prompt_and_starts_nothing(folder: Path) -> Non
 
 
 def test_ask_answers_in_words_and_in_json(folder: Path) -> None:
-    said = nbest(folder, "ask", "What is 6 x 7?", "-n", "16", "--backend", "fake")
+    args = ["ask", "What is 6 x 7?", "-n", "100", "--backend", "fake"]
+    said = nbest(folder, *args)
     assert (said.returncode, "answer: 42" in said.stdout) == (0, True)
-    document = json.loads(nbest(folder, "ask", "?", "--backend", "fake", "--json").stdout)
-    assert (document["answer"], len(document["samples"])) == ("42", 8)
+    document = json.loads(nbest(folder, *args, "--json").stdout)
+    assert (document["answer"], len(document["samples"])) == ("42", 100)
 
 
 BAD_INPUT = {
@@ -148,6 +151,7 @@ BAD_INPUT = {
         "--fail-on-error must be true, false, a share",
     ),
     "no such run": (["select", "runs/none", "--select", "vote"], "runs/none"),
+    "unknown option": (["run", "config.yaml", "--outt", "x"], "No such option"),
     "no question": (["ask", " ", "--backend", "fake"], "question must hold a text"),
     "unknown model": (["ask", "hello", "--model", "no such model"], "model must be"),
 }
