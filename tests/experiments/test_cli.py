@@ -262,7 +262,7 @@ def test_sigkill_in_mid_run_then_the_same_command(folder: Path, place: list[str]
     process = started(folder, *args, "broken")
     wait_for_samples(run, process, files=2)
     process.kill()
-    process.wait()
+    process.communicate(timeout=60)
     before = dict(read_samples(run))
     assert 0 < sum(map(len, before.values())) < 96
     again = nbest(folder, *args, "broken")
