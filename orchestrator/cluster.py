@@ -134,6 +134,7 @@ class Driver:
         self._engines = engines
         self._leases = [Lease(actor=worker) for worker in workers]
         self._left = deque(job.queries)
+        self._taken_back: set[str] = set()  # ids of queries whose worker died
         self._num_queries = len(job.queries)
         self._records: dict[str, Record] = {}
         self._engines_up = 0
@@ -189,13 +190,15 @@ class Driver:
         batch = [self._left.popleft() for _ in range(min(room, len(self._left)))]
         if batch:
             lease.queries.update((query.id, query) for query in batch)
-            await lease.actor.lease.remote(batch)
+            is_second_hand = any(query.id in self._taken_back for query in batch)
+            await lease.actor.lease.remote(batch, is_second_hand=is_second_hand)
 
     async def _take_back(self, lease: Lease, death: RayError) -> None:
         """A worker died: what it had not answered goes back to the head of the queue."""
         lease.deaths += 1
         if lease.deaths > MAX_WORKER_DEATHS:
             raise BackendError(f"a worker died {lease.deaths} times in a row: {cause_of(death)}")
+        self._taken_back.update(lease.queries)
         self._left.extendleft(reversed(lease.queries.values()))
         lease.queries.clear()
         lease.has_joined = False

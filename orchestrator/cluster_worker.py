@@ -77,8 +77,14 @@ class QueryWorker:
         running = asyncio.create_task(loop.answer_all(self._queries(), self._note))
         self._open = _Open(store=store, pool=pool, running=running)
 
-    async def lease(self, queries: Sequence[Query]) -> None:
-        """Take on these queries; their records come with later reports."""
+    async def lease(self, queries: Sequence[Query], *, is_second_hand: bool) -> None:
+        """Take on these queries; their records come with later reports.
+
+        Second-hand queries were leased to a worker that died: what it had committed is used.
+        """
+        assert self._open is not None  # joined
+        if is_second_hand:
+            await self._open.store.refresh()
         for query in queries:
             self._leased.put_nowait(query)
 
@@ -103,7 +109,7 @@ class QueryWorker:
             self._open.running.cancel()
             await asyncio.wait({self._open.running})
             await self._open.pool.close()
-            await self._open.store.close()
+            await self._open.store.aclose()
 
     def _pooled(self, seat: EngineSeat) -> PooledEngine:
         remote = RemoteEngine(seat.actor, self._name)

@@ -55,9 +55,11 @@ def choose(among: Candidates, scores: Scores) -> Selection:
     """
     votable = np.fromiter((a is not None for a in among.answers), dtype=np.bool_, count=len(among))
     eligible = np.where(votable, scores, np.nan)
-    if np.isnan(eligible).all():  # also when there is no candidate at all
+    able = np.flatnonzero(~np.isnan(eligible))
+    if not able.size:
         return _selection(among, eligible, None)
-    return _selection(among, eligible, int(np.nanargmax(eligible)))
+    # Not nanargmax, which takes nan for -inf: a score that a candidate may have.
+    return _selection(among, eligible, int(able[np.argmax(eligible[able])]))
 
 
 def _selection(among: Candidates, scores: Scores, index: int | None) -> Selection:

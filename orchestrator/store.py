@@ -20,7 +20,7 @@ class RunStore(Protocol):
     1. `get` finds what was there when the store was opened or last refreshed. A sample that failed
        or was aborted is not found: it may be drawn again.
     2. `add` and `add_record` do not wait. A record becomes durable after all that was added before.
-    3. When `flush` or `close` returns, all that was added is durable.
+    3. When `flush` or `aclose` returns, all that was added is durable.
     4. Once something could not be written, every call says so with a StoreError.
     """
 
@@ -34,11 +34,7 @@ class RunStore(Protocol):
 
     async def refresh(self) -> None: ...
 
-    async def close(self) -> None: ...
-
-    async def aclose(self) -> None:
-        """`close`, under the name that `contextlib.aclosing` calls."""
-        ...
+    async def aclose(self) -> None: ...
 
 
 async def open_store(path: StrPath | None) -> RunStore:
@@ -70,9 +66,6 @@ class MemoryStore:
 
     async def refresh(self) -> None:
         """Nobody else adds anything."""
-
-    async def close(self) -> None:
-        """Nothing to write."""
 
     async def aclose(self) -> None:
         """Nothing to write."""

@@ -126,15 +126,12 @@ class FileStore:
     async def refresh(self) -> None:
         self._index.include(await asyncio.to_thread(self._index.look))
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         self._is_closing = True
         self._is_due.set()
         # Whoever stops waiting for the last commit does not stop the commit.
         await asyncio.shield(self._committer)
         self._raise_failure()
-
-    async def aclose(self) -> None:
-        await self.close()
 
     def _raise_failure(self) -> None:
         if self._failure:

@@ -147,7 +147,7 @@ async def test_after_a_failure_every_call_says_so_until_it_is_mended(run: Path) 
     with pytest.raises(StoreError, match="No such file"):
         store.add_record(record("a"))
     os.rename(run / "elsewhere", run / "samples")
-    await store.close()
+    await store.aclose()
     assert stored(run) == {"a": ["committed", "kept", "kept too"]}
 
 
@@ -156,7 +156,7 @@ async def test_closing_says_what_could_not_be_written(run: Path) -> None:
     shutil.rmtree(run)
     store.add("a", 0, sample("x"))
     with pytest.raises(StoreError, match="No such file or directory"):
-        await store.close()
+        await store.aclose()
     assert os.listdir(run.parent) == []
 
 
@@ -204,7 +204,7 @@ async def test_a_value_of_the_wrong_kind_stops_the_run(run: Path) -> None:
     with pytest.raises(StoreError, match="cannot be stored"):
         await store.flush()
     with pytest.raises(StoreError, match="cannot be stored"):
-        await store.close()
+        await store.aclose()
 
 
 async def test_the_first_committed_wins_whoever_wrote_it(run: Path, store: FileStore) -> None:
