@@ -28,6 +28,13 @@ TORCH_LOCK = "requirements-cpu-torch.lock"
 LOCKS = {"cpu": ("requirements-cpu.lock", TORCH_LOCK), "cuda": ("requirements-cuda.lock",)}
 CHECKS = {"cpu": "import torch", "cuda": "import torch; torch.zeros(1, device='cuda')"}
 
+# An engine imports some ten thousand files; from source, that takes half a minute each time where
+# nothing writes bytecode. Files that are no Python of this version are passed over.
+COMPILE = (
+    "import compileall, sysconfig;"
+    " compileall.compile_dir(sysconfig.get_path('purelib'), quiet=2, workers=0)"
+)
+
 PYTORCH = "install PyTorch"  # in the cuda build it is one of the packages
 
 NETWORK = "the package index cannot be reached: check the network, the proxy and pip's settings"
@@ -159,6 +166,7 @@ def steps(root: Path, python: str, build: str, torch_index: str) -> list[Step]:
             [*pip, *exact, str(root / every)],
         ),
         Step("install nbest", [*uv, *project], [*pip, *project]),
+        Step("compile the packages", [own, "-c", COMPILE]),
         Step("import PyTorch", [own, "-c", CHECKS[build]]),
     ]
     return [step for step in all_steps if build == "cpu" or step.what != PYTORCH]
