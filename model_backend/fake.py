@@ -198,4 +198,5 @@ def tokens_by(reply: Reply, elapsed_s: float) -> int:
     """How many tokens of a reply exist after this time."""
     if reply.token_s <= 0:
         return len(reply.tokens) if elapsed_s >= reply.first_token_s else 0
-    return max(0, int((elapsed_s - reply.first_token_s) / reply.token_s))
+    # A whole number of tokens may come out of the division a little too small.
+    return max(0, int((elapsed_s - reply.first_token_s) / reply.token_s + 1e-6))

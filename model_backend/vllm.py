@@ -90,6 +90,8 @@ class VLLM:
             yield VLLMEngine(engine)
         finally:
             engine.shutdown()
+            # Its __del__ would do so again at exit, and fail in an interpreter half taken down.
+            vars(engine)["shutdown"] = lambda: None
 
 
 def start(settings: VLLM) -> AsyncLLM:
@@ -115,6 +117,9 @@ def prepare_environment(settings: VLLM, *, is_local: bool) -> None:
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", str(settings.cpu_kv_cache_gib))
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+    # The engine's process would print other people's warnings on our standard error.
+    os.environ.setdefault("PYTHONWARNINGS", "ignore")
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     if is_local:
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
@@ -137,6 +142,7 @@ def engine_args(settings: VLLM, path: str) -> AsyncEngineArgs:
         enforce_eager=eager,
         enable_prefix_caching=settings.enable_prefix_caching,
         trust_remote_code=settings.trust_remote_code,
+        use_tqdm_on_load=False,
         disable_log_stats=False,  # the time to the first token comes from them
         **extra,
     )

@@ -50,9 +50,13 @@ class EngineServer:
         self._tasks: set[asyncio.Task[None]] = set()
         self._finished: defaultdict[str, list[Finished]] = defaultdict(list)
         self._news: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+        self._collector: dict[str, object] = {}  # by client, its last call of `collect`
+        self._is_leaving = False
 
     async def ready(self) -> str:
         """Start the engine if that was not done; returns the name of this incarnation."""
+        if self._is_leaving:
+            await asyncio.Event().wait()  # the end of the process is the answer
         async with self._starting:
             if self._backend is None:
                 context = self._settings.open()
@@ -72,11 +76,14 @@ class EngineServer:
     async def collect(self, incarnation: str, client: str) -> list[Finished]:
         """What has finished for this client since it last asked; waits for something to."""
         self._live(incarnation)
+        call = self._collector[client] = object()
         news = self._news[client]
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(POLL_S):
                 await news.wait()
                 await asyncio.sleep(LINGER_S)
+        if self._collector[client] is not call:
+            return []  # the client has died and is back: nobody would hear this call's answer
         news.clear()
         return self._finished.pop(client, [])
 
@@ -108,6 +115,7 @@ class EngineServer:
         self._news[client].set()
         if isinstance(result, EngineDead):
             # Ray starts a process that has ended again, with a new engine in it.
+            self._is_leaving = True
             asyncio.get_running_loop().call_later(LAST_WORDS_S, self._leave, 1)
 
 
