@@ -85,15 +85,16 @@ class FakeBackend:
         return {"script": repr(self.script)}
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator[FakeEngine]:
-        yield FakeEngine(self)
+    async def open(self, name: str = "") -> AsyncIterator[FakeEngine]:
+        yield FakeEngine(self, name)
 
 
 class FakeEngine:
     """The live fake."""
 
-    def __init__(self, settings: FakeBackend) -> None:
+    def __init__(self, settings: FakeBackend, name: str = "") -> None:
         self._settings = settings
+        self._name = name
         self._early = EarlyAborts()
         self._aborts: dict[str, asyncio.Event] = {}
         self.served = 0  # requests that came to an end of any kind
@@ -163,6 +164,7 @@ class FakeEngine:
             generated_tokens=len(tokens),
             first_token_s=min(reply.first_token_s, elapsed_s),
             total_s=elapsed_s,
+            engine=self._name,
         )
 
 

@@ -83,11 +83,11 @@ class VLLM:
         }
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator[VLLMEngine]:
+    async def open(self, name: str = "") -> AsyncIterator[VLLMEngine]:
         """Start the engine (half a minute for a small model), and stop it at the end."""
         engine = await asyncio.to_thread(start, self)
         try:
-            yield VLLMEngine(engine)
+            yield VLLMEngine(engine, name)
         finally:
             engine.shutdown()
             # Its __del__ would do so again at exit, and fail in an interpreter half taken down.
@@ -160,8 +160,9 @@ def cpu_args(settings: VLLM, path: str) -> dict[str, Any]:
 class VLLMEngine:
     """A live vLLM engine."""
 
-    def __init__(self, engine: AsyncLLM) -> None:
+    def __init__(self, engine: AsyncLLM, name: str = "") -> None:
         self._engine = engine
+        self._name = name
         self._live: set[str] = set()
         self._early = EarlyAborts()
         # The N samples of a query share a prompt: it is rendered and tokenized once.
@@ -183,7 +184,7 @@ class VLLMEngine:
             raise backend_error(error) from error
         finally:
             self._live.discard(request.id)
-        return sample_of(request, output, time.monotonic() - started_s)
+        return sample_of(request, output, time.monotonic() - started_s, self._name)
 
     async def abort(self, request_id: str) -> None:
         if request_id not in self._live:

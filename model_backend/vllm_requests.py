@@ -56,7 +56,7 @@ def structured(constraint: Constraint | None) -> StructuredOutputsParams | None:
     )
 
 
-def sample_of(request: Request, output: RequestOutput, total_s: float) -> Sample:
+def sample_of(request: Request, output: RequestOutput, total_s: float, engine: str = "") -> Sample:
     """The sample in the output of a request that asked for one."""
     (completion,) = output.outputs
     status = STATUS_OF_FINISH.get(str(completion.finish_reason))
@@ -73,6 +73,7 @@ def sample_of(request: Request, output: RequestOutput, total_s: float) -> Sample
         generated_tokens=len(completion.token_ids),
         first_token_s=output.metrics.first_token_latency if output.metrics else 0.0,
         total_s=total_s,
+        engine=engine,
     )
 
 

@@ -98,8 +98,8 @@ def start_engines(backend: BackendConfig, cluster: Cluster) -> list[EngineSeat]:
     )
     slots = math.ceil(slots_for(backend.max_concurrency) / cluster.workers)
     return [
-        EngineSeat(name=f"engine{i}", actor=actor.remote(backend), slots=slots)
-        for i in range(cluster.engines)
+        EngineSeat(name=name, actor=actor.remote(backend, name), slots=slots)
+        for name in (f"engine{i}" for i in range(cluster.engines))
     ]
 
 

@@ -40,8 +40,11 @@ Finished = tuple[str, Sample | BackendError]  # a request's id and what came of 
 class EngineServer:
     """A live backend behind calls that carry many requests each."""
 
-    def __init__(self, settings: BackendConfig, leave: Callable[[int], None] = os._exit) -> None:
+    def __init__(
+        self, settings: BackendConfig, name: str = "", leave: Callable[[int], None] = os._exit
+    ) -> None:
         self._settings = settings
+        self._name = name
         self._leave = leave
         self._incarnation = uuid.uuid4().hex
         self._resources = contextlib.AsyncExitStack()
@@ -59,7 +62,7 @@ class EngineServer:
             await asyncio.Event().wait()  # the end of the process is the answer
         async with self._starting:
             if self._backend is None:
-                context = self._settings.open()
+                context = self._settings.open(self._name)
                 self._backend = await self._resources.enter_async_context(context)
         return self._incarnation
 

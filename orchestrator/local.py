@@ -43,10 +43,11 @@ async def run_here(job: Job, report: Report) -> list[Record]:
 @asynccontextmanager
 async def open_loop(work: Work, backend: BackendConfig) -> AsyncIterator[Loop]:
     """The main loop over one live engine; at the end everything sampled is durable."""
+    name = "engine0"
     store = await open_store(work.directory)
-    async with aclosing(store), backend.open() as engine:
+    async with aclosing(store), backend.open(name) as engine:
         slots = slots_for(backend.max_concurrency)
-        pool = Pool([PooledEngine(name="engine0", backend=engine, slots=slots)])
+        pool = Pool([PooledEngine(name=name, backend=engine, slots=slots)])
         yield Loop(
             strategy=work.strategy,
             pool=pool,

@@ -12,7 +12,7 @@ import asyncio
 import math
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from orchestrator.aborts import EarlyAborts, cancelled
 from orchestrator.errors import BackendError, EngineDead
@@ -97,7 +97,7 @@ class Pool:
             else:
                 engine.deaths = 0
                 self._aborted.take(request.id)
-                return sample if sample.engine else replace(sample, engine=engine.name)
+                return sample
             finally:
                 engine.in_flight.discard(request.id)
                 self._hand_out()

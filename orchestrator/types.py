@@ -242,7 +242,9 @@ class BackendConfig(Protocol):
         """The settings that decide what its samples are; a run with others is another run."""
         ...
 
-    def open(self) -> AbstractAsyncContextManager[Backend]: ...
+    def open(self, name: str = "") -> AbstractAsyncContextManager[Backend]:
+        """Start the model; samples carry `name` as their engine."""
+        ...
 
 
 class Extractor(Protocol):

@@ -110,7 +110,7 @@ async def test_a_rejected_request_keeps_its_reason_through_ray() -> None:
 class NoModel(FakeBackend):
     """A backend whose model cannot be loaded."""
 
-    def open(self) -> object:  # type: ignore[override]
+    def open(self, name: str = "") -> object:  # type: ignore[override]
         raise InputError("model must be there, got 'nowhere'")
 
 

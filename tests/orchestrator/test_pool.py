@@ -33,7 +33,7 @@ class Bench:
     def __init__(self, num_engines: int, slots: int) -> None:
         self.clock = ManualClock()
         backend = FakeBackend(script=lambda _: Reply(tokens=("a",), token_s=1.0), clock=self.clock)
-        self.engines = [FakeEngine(backend) for _ in range(num_engines)]
+        self.engines = [FakeEngine(backend, f"e{i}") for i in range(num_engines)]
         self.pool = Pool(
             [
                 PooledEngine(name=f"e{i}", backend=engine, slots=slots)
