@@ -22,7 +22,7 @@ KEYS = st.text("abcdefghij", min_size=1, max_size=5)
 
 
 def is_number(text: str) -> bool:
-    """Here 1e5 is a number, as it is in JSON; PyYAML takes it for a text, and writes it unquoted."""
+    """Here 1e5 is a number, as in JSON; PyYAML takes it for a text, and writes it unquoted."""
     try:
         float(text)
     except ValueError:
