@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from experiments.bench_commands import bench
 from experiments.exit_codes import Exit, tolerated_errors
 from orchestrator.errors import InputError, NbestError, RunChanged
 
@@ -29,6 +30,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+app.add_typer(bench, name="bench")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 Extract = Annotated[
@@ -195,7 +198,10 @@ def main() -> None:
 
 
 def _end(message: str, status: Exit) -> None:
-    print(f"nbest: {message}", file=sys.stderr)
+    from experiments.nearest import printable
+
+    lines = map(printable, message.split("\n"))  # it may quote what a model wrote
+    print("nbest: " + "\n".join(lines), file=sys.stderr)
     sys.exit(status)
 
 

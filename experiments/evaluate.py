@@ -37,7 +37,7 @@ class Case:
     query: Query
     candidates: Candidates  # [N]
     verdicts: Mapping[str, float]  # by answer: 1 right, 0 wrong, nan ungraded
-    is_graded: bool  # whether there is a gold answer at all
+    is_graded: bool  # whether there is a gold answer that the grader can compare with
 
     @property
     def shares(self) -> list[float]:
@@ -83,7 +83,10 @@ def cases(
 def _case(query: Query, candidates: Candidates, gold: Gold | None, grade: Grader) -> Case:
     answers = {a for a in candidates.answers if a is not None}
     verdicts = {a: math.nan if gold is None else grade(a, gold) for a in sorted(answers)}
-    return Case(query=query, candidates=candidates, verdicts=verdicts, is_graded=gold is not None)
+    can_tell = any(not math.isnan(v) for v in verdicts.values())
+    if gold is not None and not can_tell:  # it may have an opinion where nothing was answered
+        can_tell = not math.isnan(grade(gold.answer, gold))
+    return Case(query=query, candidates=candidates, verdicts=verdicts, is_graded=can_tell)
 
 
 async def selector_row(name: str, scorer: Scorer, cases: Sequence[Case]) -> Row:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import IntEnum
 
 from orchestrator.errors import InputError
@@ -26,6 +27,8 @@ def tolerated_errors(text: str, num_queries: int) -> int:
         value = float(text)
     except ValueError:
         raise InputError(f"--fail-on-error must {rule}, got {text!r}") from None
-    if value < 0 or (value >= 1 and value != int(value)):
+    if not 0 <= value < math.inf or (value >= 1 and value != int(value)):
         raise InputError(f"--fail-on-error must {rule}, got {text!r}")
-    return int(value * num_queries) if value < 1 else int(value) - 1
+    if value >= 1:
+        return int(value) - 1
+    return int(value * num_queries + 1e-9)  # as a float, 0.29 * 100 is a little less than 29

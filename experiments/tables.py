@@ -12,6 +12,7 @@ from experiments.nearest import printable
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
 
 def console() -> Console:
@@ -39,11 +40,11 @@ def selector_table(rows: Sequence[Row], baselines: Sequence[Row] = ()) -> Table:
     return table
 
 
-def _cells(row: Row) -> list[str]:
-    from rich.markup import escape
+def _cells(row: Row) -> list[str | Text]:
+    from rich.text import Text
 
     return [
-        escape(row.select),
+        Text(printable(row.select)),  # as it is: no markup, no emoji
         share(row.accuracy),
         "-" if math.isnan(row.low) else f"{row.low:.2f} to {row.high:.2f}",
         str(row.abstained),

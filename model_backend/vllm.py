@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 # repeated at this interval until the request has come back.
 ABORT_AGAIN_S = 0.02
 
+# vLLM may answer a wrong setting with the list of all models that it knows.
+SHOWN_CHARACTERS = 200
+
 
 @dataclass(frozen=True, slots=True)
 class VLLM:
@@ -108,6 +111,10 @@ def start(settings: VLLM) -> AsyncLLM:
         return AsyncLLM.from_engine_args(engine_args(settings, path))
     except (ValueError, OSError) as error:
         raise InputError(
+            f"model {settings.model!r} cannot be served: {complaint(error)}"
+        ) from error
+    except RuntimeError as error:  # of the engine's own process, which has said more
+        raise BackendError(
             f"model {settings.model!r} cannot be served: {first_line(error)}"
         ) from error
 
@@ -231,6 +238,17 @@ def backend_error(error: Exception) -> BackendError:
     if isinstance(error, VLLMClientError | ValueError | TypeError):
         return RequestRejected(first_line(error))
     return BackendError(f"{type(error).__name__}: {first_line(error)}")
+
+
+def complaint(error: Exception) -> str:
+    """What is wrong with a setting; the first line of a pydantic error only counts what is."""
+    from pydantic import ValidationError
+
+    if not isinstance(error, ValidationError):
+        return first_line(error)
+    detail = error.errors(include_url=False)[0]
+    key = f"{detail['loc'][0]}: " if detail["loc"] else ""
+    return f"{key}{detail['msg'].removeprefix('Value error, ')}".splitlines()[0][:SHOWN_CHARACTERS]
 
 
 def first_line(error: BaseException) -> str:

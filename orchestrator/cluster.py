@@ -130,9 +130,11 @@ class Driver:
         engines: Sequence[EngineSeat],
         workers: Sequence[ActorHandle[QueryWorker]],
         report: Report,
+        *,
+        have_joined: bool = False,  # whether the workers know their engines already
     ) -> None:
         self._engines = engines
-        self._leases = [Lease(actor=worker) for worker in workers]
+        self._leases = [Lease(actor=worker, has_joined=have_joined) for worker in workers]
         self._left = deque(job.queries)
         self._taken_back: set[str] = set()  # ids of queries whose worker died
         self._num_queries = len(job.queries)

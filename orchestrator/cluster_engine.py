@@ -23,7 +23,7 @@ from orchestrator.errors import BackendError, EngineDead
 from orchestrator.types import Backend, BackendConfig, Request, Sample
 
 # How long finished samples wait for others before they travel.
-LINGER_S = 0.05
+LINGER_S = 0.01
 
 # A call that finds nothing finished returns after this, so that no call hangs for ever.
 POLL_S = 5.0

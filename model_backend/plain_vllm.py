@@ -1,0 +1,124 @@
+"""Plain vLLM, as its own users call it: the yardstick that `nbest bench engine` measures against.
+
+The engine lives in a process of its own, so that it and ours can take turns on one machine.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING
+
+from model_backend.models import resolve_model
+from model_backend.vllm import VLLM, engine_args, prepare_environment
+from model_backend.vllm_requests import vllm_params
+from orchestrator.errors import EngineDead
+from orchestrator.types import Request, SamplingParams
+
+if TYPE_CHECKING:
+    from vllm import LLM
+
+START_S = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """One call of `LLM.generate`."""
+
+    prompts: tuple[str, ...]
+    n: int
+    params: SamplingParams
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generated:
+    """What a batch gave, and how long it took inside `LLM.generate`."""
+
+    tokens: int
+    seconds: float
+
+
+class PlainVLLM:
+    """Sends batches to the process that holds the engine."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+
+    def generate(self, batch: Batch) -> Generated:
+        self._pipe.send(batch)
+        try:
+            generated: Generated = self._pipe.recv()
+        except EOFError:
+            raise EngineDead("the process of plain vLLM has ended") from None
+        return generated
+
+
+@contextmanager
+def plain_vllm(settings: VLLM) -> Iterator[PlainVLLM]:
+    """`vllm.LLM` with the same engine arguments as our backend."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_serve, args=(settings, theirs))
+    process.start()
+    theirs.close()
+    try:
+        if not ours.poll(START_S):
+            raise EngineDead(f"plain vLLM did not start within {START_S:.0f} s")
+        ours.recv()
+        yield PlainVLLM(ours)
+    finally:
+        ours.close()
+        process.join(timeout=20)
+        process.kill()
+
+
+def _serve(settings: VLLM, pipe: Connection) -> None:
+    from vllm import LLM
+
+    path = resolve_model(settings.model)
+    prepare_environment(settings, is_local=os.path.isdir(path))
+    arguments = engine_args(settings, path)
+    given = {name: getattr(arguments, name) for name in SAME_ARGUMENTS}
+    llm = LLM(**{name: value for name, value in given.items() if value is not None})
+    pipe.send("ready")
+    while True:
+        try:
+            batch: Batch = pipe.recv()
+        except EOFError:
+            return
+        pipe.send(_generate(llm, batch))
+
+
+def _generate(llm: LLM, batch: Batch) -> Generated:
+    request = Request(id="", prompt="", params=batch.params, seed=batch.seed)
+    params = vllm_params(request)
+    params.n = batch.n  # child i samples with seed + i
+    started_s = time.monotonic()
+    outputs = llm.generate(list(batch.prompts), params, use_tqdm=False)
+    seconds = time.monotonic() - started_s
+    return Generated(
+        tokens=sum(len(c.token_ids) for output in outputs for c in output.outputs), seconds=seconds
+    )
+
+
+# What `engine_args` sets, by name.
+SAME_ARGUMENTS: Sequence[str] = (
+    "model",
+    "revision",
+    "dtype",
+    "max_model_len",
+    "max_num_seqs",
+    "tensor_parallel_size",
+    "gpu_memory_utilization",
+    "enforce_eager",
+    "enable_prefix_caching",
+    "enable_chunked_prefill",
+    "max_num_batched_tokens",
+    "trust_remote_code",
+)

@@ -1,0 +1,286 @@
+"""Selectors on stored samples, against examples that are worked out by hand."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from experiments.evaluate import (
+    JSON_KEYS,
+    Case,
+    Row,
+    any_right_row,
+    cases,
+    one_sample_row,
+    selector_row,
+)
+from experiments.gold import Gold
+from experiments.graders import Exact, Grader, Number, Ungraded
+from orchestrator.errors import InputError
+from orchestrator.selection import WholeText
+from orchestrator.types import Candidates, Query, Sample, Scores, Status
+from scorers import (
+    First,
+    LastNumber,
+    MajorityVote,
+    MeanLogprob,
+    clustered_interval,
+    wilson_interval,
+)
+
+NAN = math.nan
+
+
+def sample(text: str, tokens: int = 1, total_s: float = 1.0) -> Sample:
+    """An answer; `-` stands for a sample that ended badly and `` for one without an answer."""
+    status = Status.TRUNCATED if text == "-" else Status.OK
+    return Sample(id=text, text=text, status=status, generated_tokens=tokens, total_s=total_s)
+
+
+def graded(
+    answers: Mapping[str, str], gold: Mapping[str, str], grade: Grader | None = None
+) -> list[Case]:
+    """The cases of `{"q1": "7 8 -"}`, each word a sample, `_` one without an answer."""
+    samples = {
+        query: [sample(word.replace("_", "")) for word in words.split()]
+        for query, words in answers.items()
+    }
+    queries = [Query(id=query, prompt="?") for query in answers]
+    known = {query: Gold(answer=answer) for query, answer in gold.items()}
+    return cases(queries, samples, known, WholeText(), grade or Exact())
+
+
+# Votes: q1 right, q2 wrong, q3 abstains, q4 right by a tie that the first sample breaks.
+ANSWERS = {"q1": "7 7 8 -", "q2": "1 1 5 _", "q3": "- - _ -", "q4": "3 4 4 3"}
+GOLD = {"q1": "7", "q2": "5", "q3": "9", "q4": "3"}
+
+
+async def test_the_row_of_a_selector_by_hand() -> None:
+    row = await selector_row("vote", MajorityVote(), graded(ANSWERS, GOLD))
+    low, high = wilson_interval(2, 4)
+    assert row == Row(
+        select="vote",
+        accuracy=2 / 4,  # q1 and q4; the abstention of q3 is not right, and counts
+        low=low,
+        high=high,
+        abstained=1,
+        n_queries=4,
+        n_samples=16,
+        tokens=16,
+        seconds=1.0,
+    )
+
+
+def test_the_row_of_one_sample_by_hand() -> None:
+    row = one_sample_row(graded(ANSWERS, GOLD))
+    shares = [2 / 4, 1 / 4, 0.0, 2 / 4]
+    low, high = clustered_interval(shares)
+    assert row.accuracy == pytest.approx(sum(shares) / 4)
+    assert (row.low, row.high) == (low, high)
+    assert (row.abstained, row.n_queries, row.n_samples, row.tokens) == (0, 4, 4, 4)
+
+
+def test_the_row_of_any_right_by_hand() -> None:
+    row = any_right_row(graded(ANSWERS, GOLD))
+    low, high = wilson_interval(3, 4)
+    assert row.select == "any of 4 right"
+    assert (row.accuracy, row.low, row.high) == (3 / 4, low, high)
+    assert (row.abstained, row.n_queries, row.n_samples, row.tokens) == (0, 4, 16, 16)
+
+
+async def test_each_selector_is_asked_on_its_own() -> None:
+    row = await selector_row("first", First(), graded(ANSWERS, GOLD))
+    assert row.accuracy == 2 / 4  # q1 and q4 begin with the right one
+    only_last = graded({"q": "8 - 7"}, {"q": "7"})
+    assert (await selector_row("first", First(), only_last)).accuracy == 0.0
+
+
+async def test_a_question_without_a_gold_answer_is_left_out_of_every_mean() -> None:
+    """It has samples and a choice, and nobody knows whether it is right."""
+    found = graded({**ANSWERS, "open": "7 7 7 7", "mute": "- - - -"}, GOLD)
+    row = await selector_row("vote", MajorityVote(), found)
+    assert (row.accuracy, row.n_queries, row.n_samples) == (2 / 4, 6, 24)
+    assert row.abstained == 2  # q3 and the one of which nobody knows
+    assert one_sample_row(found).accuracy == one_sample_row(graded(ANSWERS, GOLD)).accuracy
+    assert any_right_row(found).accuracy == 3 / 4
+
+
+async def rows(found: Sequence[Case]) -> list[Row]:
+    return [
+        await selector_row("vote", MajorityVote(), found),
+        one_sample_row(found),
+        any_right_row(found),
+    ]
+
+
+@pytest.mark.parametrize("grader", [Ungraded(), Number()], ids=repr)
+async def test_what_the_grader_cannot_tell_is_ungraded_and_never_wrong(grader: Grader) -> None:
+    """Whether it was answered or abstained from: `seven` is no number to compare with."""
+    answers = {"q1": "7 7", "q2": "- -", "q3": "7 -"}
+    for row in await rows(graded(answers, dict.fromkeys(answers, "seven"), grader)):
+        assert math.isnan(row.accuracy), row.select
+        assert math.isnan(row.low)
+        assert math.isnan(row.high)
+        assert row.n_queries == 3
+
+
+async def test_one_ungraded_answer_takes_only_itself_out() -> None:
+    """Samples 7 (right), odd (no verdict), 8 (wrong), and none: one of three is right."""
+
+    @dataclass(frozen=True)
+    class Unsure:
+        def __call__(self, answer: str | None, gold: Gold) -> float:
+            return NAN if answer in (None, "odd") else float(answer == gold.answer)
+
+    found = graded({"q": "7 odd 8 _"}, {"q": "7"}, Unsure())
+    assert found[0].shares == [1.0, 0.0, 0.0]
+    assert one_sample_row(found).accuracy == pytest.approx(1 / 3)
+    odd = graded({"q": "odd", "r": "7"}, {"q": "7", "r": "7"}, Unsure())
+    assert (await selector_row("first", First(), odd)).accuracy == 1.0
+
+
+async def test_without_any_query_there_is_nothing_to_say() -> None:
+    for row in await rows([]):
+        assert math.isnan(row.accuracy)
+        assert math.isnan(row.seconds)
+        assert (row.n_queries, row.n_samples, row.tokens, row.abstained) == (0, 0, 0, 0)
+    assert any_right_row([]).select == "any of 0 right"
+
+
+def test_a_query_without_samples_is_no_case() -> None:
+    samples = {"q1": [sample("7")]}
+    queries = [Query(id="q1", prompt="?"), Query(id="q2", prompt="?")]
+    found = cases(queries, samples, {"q2": Gold(answer="7")}, WholeText(), Exact())
+    assert [case.query.id for case in found] == ["q1"]
+
+
+def test_every_distinct_answer_is_graded_and_none_is_not() -> None:
+    asked: list[str | None] = []
+
+    @dataclass(frozen=True)
+    class Noting:
+        def __call__(self, answer: str | None, gold: Gold) -> float:
+            asked.append(answer)
+            return float(answer == gold.answer)
+
+    (case,) = graded({"q": "8 7 7 8 - _"}, {"q": "7"}, Noting())
+    assert case.verdicts == {"7": 1.0, "8": 0.0}
+    assert None not in asked
+    assert asked.count("8") == 1  # graders may be slow: once each, however many say it
+
+
+def test_answers_are_graded_as_they_were_read() -> None:
+    samples = {"q": [sample("It is 7, not 8"), sample("so: 1,000.0")]}
+    query = Query(id="q", prompt="?")
+    (case,) = cases([query], samples, {"q": Gold(answer="1000")}, LastNumber(), Number())
+    assert case.candidates.answers == ("8", "1000")
+    assert case.verdicts == {"8": 0.0, "1000": 1.0}
+
+
+def timed(*totals_s: float) -> list[Sample]:
+    return [sample("7", tokens=10, total_s=total_s) for total_s in totals_s]
+
+
+async def test_seconds_of_n_samples_are_those_of_the_slowest_and_of_one_the_mean() -> None:
+    samples = {"q1": timed(1.0, 3.0), "q2": timed(2.0, 6.0, 4.0)}
+    queries = [Query(id=q, prompt="?") for q in samples]
+    found = cases(queries, samples, {}, WholeText(), Exact())
+    assert (await selector_row("vote", MajorityVote(), found)).seconds == (3.0 + 6.0) / 2
+    assert one_sample_row(found).seconds == (2.0 + 4.0) / 2
+
+
+async def test_tokens_are_those_of_all_samples_and_of_one_the_mean() -> None:
+    """The cost of a vote is what its losers cost, too; 5 samples of 10 tokens, 2 questions."""
+    samples = {"q1": timed(1.0, 3.0), "q2": timed(2.0, 6.0, 4.0)}
+    queries = [Query(id=q, prompt="?") for q in samples]
+    found = cases(queries, samples, {}, WholeText(), Exact())
+    assert (await selector_row("vote", MajorityVote(), found)).tokens == 50
+    assert one_sample_row(found).tokens == 20
+
+
+def test_json_has_the_promised_keys_in_order_and_null_for_nan() -> None:
+    row = one_sample_row(graded({"q": "7"}, {}))
+    document = row.as_json()
+    assert tuple(document) == JSON_KEYS
+    assert [document[key] for key in ("accuracy", "low", "high")] == [None] * 3
+    text = json.dumps(document, allow_nan=False)  # NaN is no JSON
+    assert json.loads(text)["n_queries"] == 1
+    assert {field.name for field in fields(Row)} - set(JSON_KEYS) == {"seconds"}
+
+
+async def test_numbers_in_json_are_not_rounded_and_zero_is_no_null() -> None:
+    row = await selector_row("first", First(), graded({"q": "8"}, {"q": "7"}))
+    assert row.as_json()["accuracy"] == 0.0
+    assert row.as_json()["low"] == 0.0
+    assert row.as_json()["high"] == row.high
+    assert replace(row, accuracy=1 / 3).as_json()["accuracy"] == 1 / 3
+
+
+async def test_a_selector_says_what_it_lacks() -> None:
+    found = graded(ANSWERS, GOLD)
+    with pytest.raises(InputError) as caught:
+        await selector_row("mean_logprob", MeanLogprob(), found)
+    assert str(caught.value) == (
+        "mean_logprob needs log-probabilities, and this run kept none: "
+        "sample it again with sampling.logprobs: 0"
+    )
+    assert (await selector_row("mean_logprob", MeanLogprob(), [])).n_queries == 0
+
+
+async def test_some_log_probabilities_are_enough() -> None:
+    with_logprobs = replace(sample("7"), logprobs=(-1.0,))
+    samples = {"q1": [sample("8"), with_logprobs], "q2": [sample("7")]}
+    queries = [Query(id=q, prompt="?") for q in samples]
+    gold = {q: Gold(answer="7") for q in samples}
+    found = cases(queries, samples, gold, WholeText(), Exact())
+    row = await selector_row("mean_logprob", MeanLogprob(), found)
+    assert (row.accuracy, row.abstained) == (0.5, 1)
+
+
+@dataclass(frozen=True)
+class Best:
+    """What knows the verdicts: no selector can do better."""
+
+    right: str = "7"
+    needs_logprobs: bool = False
+
+    async def __call__(self, query: Query, candidates: Candidates) -> Scores:
+        return np.array([float(a == self.right) for a in candidates.answers])
+
+
+questions = st.lists(
+    st.lists(st.sampled_from(["7", "8", "9", "-", "_"]), min_size=1, max_size=5).map(" ".join),
+    min_size=1,
+    max_size=6,
+)
+
+
+@given(texts=questions)
+async def test_no_selector_beats_any_right_and_a_perfect_one_meets_it(texts: list[str]) -> None:
+    answers = {f"q{i}": text for i, text in enumerate(texts)}
+    found = graded(answers, dict.fromkeys(answers, "7"))
+    ceiling = any_right_row(found).accuracy
+    assert (await selector_row("best", Best(), found)).accuracy == ceiling
+    assert (await selector_row("vote", MajorityVote(), found)).accuracy <= ceiling
+    assert one_sample_row(found).accuracy <= ceiling + 1e-12
+
+
+@given(texts=questions, data=st.data())
+async def test_the_order_of_the_questions_changes_nothing(
+    texts: list[str], data: st.DataObject
+) -> None:
+    answers = {f"q{i}": text for i, text in enumerate(texts)}
+    gold = dict.fromkeys(answers, "7")
+    moved = {q: answers[q] for q in data.draw(st.permutations(list(answers)))}
+    for before, after in zip(
+        await rows(graded(answers, gold)), await rows(graded(moved, gold)), strict=True
+    ):
+        assert after.accuracy == pytest.approx(before.accuracy)
+        assert (after.abstained, after.tokens) == (before.abstained, before.tokens)

@@ -1,0 +1,285 @@
+"""The fake backend by itself: its pace, its cuts, its answers; time passes when the test says so.
+
+What it shares with every other backend stands in test_backend_contract.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+from collections import Counter
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model_backend import FakeBackend, ManualClock, Reply, SeededAnswers
+from model_backend.fake import FakeEngine, Script, cut, duration_s, tokens_by
+from orchestrator.errors import InputError, Overloaded, RequestRejected
+from orchestrator.types import Request, Sample, SamplingParams, Status
+
+LETTERS = tuple("abcdefgh")
+
+
+def request(name: str = "r", *, seed: int | None = 1, **params: object) -> Request:
+    return Request(id=name, prompt="?", params=SamplingParams(**params), seed=seed)  # type: ignore[arg-type]
+
+
+async def settle() -> None:
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+def engine(script: Script | Reply, clock: ManualClock | None = None) -> FakeEngine:
+    given = (lambda _: script) if isinstance(script, Reply) else script
+    return FakeEngine(FakeBackend(script=given, clock=clock or ManualClock()))
+
+
+# What the model would say, cut short.
+
+
+@pytest.mark.parametrize(
+    ("tokens", "stop", "text", "num_tokens"),
+    [
+        (("7", "\n", "Q:"), ("\n",), "7", 2),
+        (("7 <", "/s", "> more"), ("</s>",), "7 ", 3),  # it begins in one token, ends in another
+        (("ab", "cd", "ef"), ("bcde",), "a", 3),
+        (("7 stop", " here"), ("stop",), "7 ", 1),  # in the middle of a token
+        (("xx",), ("xx",), "", 1),
+        (("a", "b", "c"), ("bc", "b"), "a", 2),  # whichever is complete first
+        (("a", "bc"), ("c", "b"), "a", 2),  # of two in one token, the one further to the left
+        (("a", "b"), ("c",), "ab", 2),
+        (("a", "b"), (), "ab", 2),
+    ],
+)
+def test_a_stop_string_ends_the_text_and_is_left_out(
+    tokens: tuple[str, ...], stop: tuple[str, ...], text: str, num_tokens: int
+) -> None:
+    kept, status = cut(tokens, 100, stop)
+    assert ("".join(kept), len(kept), status) == (text, num_tokens, Status.OK)
+
+
+@pytest.mark.parametrize(
+    ("max_tokens", "text", "status"),
+    [(2, "ab", Status.TRUNCATED), (3, "abc", Status.OK), (9, "abc", Status.OK)],
+)
+def test_it_is_truncated_only_if_there_was_more_to_say(
+    max_tokens: int, text: str, status: Status
+) -> None:
+    kept, found = cut(("a", "b", "c"), max_tokens, ())
+    assert ("".join(kept), found) == (text, status)
+
+
+def test_a_stop_string_beyond_max_tokens_is_never_reached() -> None:
+    assert cut(("a", "b", "<", ">"), 3, ("<>",)) == (("a", "b", "<"), Status.TRUNCATED)
+
+
+words = st.lists(st.text("ab<", max_size=3), max_size=8)
+stops = st.lists(st.text("ab<", min_size=1, max_size=3), max_size=3)
+
+
+@given(tokens=words, stop=stops, max_tokens=st.integers(1, 9))
+def test_a_cut_keeps_the_contract(
+    tokens: Sequence[str], stop: Sequence[str], max_tokens: int
+) -> None:
+    kept, status = cut(tokens, max_tokens, stop)
+    text, said = "".join(kept), "".join(tokens[:max_tokens])
+    assert len(kept) <= max_tokens
+    assert said.startswith(text)
+    assert not any(s in text for s in stop)
+    if any(s in said for s in stop):
+        assert status is Status.OK
+        assert any(said.startswith(text + s) for s in stop)
+    else:
+        assert kept == tuple(tokens[:max_tokens])
+        assert (status is Status.TRUNCATED) == (len(tokens) > max_tokens)
+
+
+# Its pace.
+
+
+async def test_a_reply_takes_its_time() -> None:
+    clock = ManualClock()
+    fake = engine(Reply(tokens=LETTERS, first_token_s=2.0, token_s=0.5), clock)
+    sampling = asyncio.create_task(fake.generate(request(max_tokens=4)))
+    await settle()
+    clock.advance(3.9)
+    await settle()
+    assert (sampling.done(), fake.in_flight, fake.served) == (False, ("r",), 0)
+    clock.advance(0.1)
+    sample = await sampling
+    assert (sample.text, sample.status) == ("abcd", Status.TRUNCATED)
+    assert (sample.first_token_s, sample.total_s) == (2.0, 4.0)
+    assert (fake.in_flight, fake.served) == ((), 1)
+
+
+async def test_samples_end_in_the_order_of_their_lengths() -> None:
+    clock = ManualClock()
+    fake = engine(lambda r: Reply(tokens=("x",) * int(r.id), token_s=1.0), clock)
+    ended: list[str] = []
+
+    async def sample(name: str) -> None:
+        ended.append((await fake.generate(request(name))).id)
+
+    tasks = [asyncio.create_task(sample(name)) for name in ("3", "1", "2")]
+    await settle()
+    assert fake.in_flight == ("3", "1", "2")
+    for _ in range(3):
+        clock.advance(1.0)
+        await settle()
+    assert ended == ["1", "2", "3"]
+    await asyncio.gather(*tasks)
+
+
+async def test_samples_say_which_engine_made_them() -> None:
+    async with FakeBackend(script=lambda _: Reply(tokens=("x",))).open("e7") as fake:
+        assert (await fake.generate(request())).engine == "e7"
+
+
+async def test_without_a_pace_it_answers_at_once() -> None:
+    sample = await engine(Reply(tokens=LETTERS)).generate(request())
+    assert (sample.text, sample.total_s, sample.generated_tokens) == ("abcdefgh", 0.0, 8)
+
+
+@pytest.mark.parametrize(
+    ("elapsed_s", "num_tokens"), [(0.0, 0), (1.9, 0), (2.4, 0), (2.5, 1), (3.4, 2), (99.0, 194)]
+)
+def test_tokens_come_one_by_one_after_the_first(elapsed_s: float, num_tokens: int) -> None:
+    reply = Reply(tokens=LETTERS, first_token_s=2.0, token_s=0.5)
+    assert tokens_by(reply, elapsed_s) == num_tokens
+
+
+@given(
+    num_tokens=st.integers(0, 1000),
+    first_token_s=st.sampled_from([0.0, 0.1, 0.3, 1.0]),
+    token_s=st.sampled_from([0.001, 0.02, 0.1, 0.3, 1.0]),
+)
+def test_after_its_time_every_token_is_there(
+    num_tokens: int, first_token_s: float, token_s: float
+) -> None:
+    """Each of the two is the other's inverse, rounding of floats or not."""
+    reply = Reply(tokens=(), first_token_s=first_token_s, token_s=token_s)
+    assert tokens_by(reply, duration_s(reply, num_tokens)) == num_tokens
+
+
+def test_without_a_time_for_each_token_all_come_with_the_first() -> None:
+    reply = Reply(tokens=LETTERS, first_token_s=2.0)
+    assert (tokens_by(reply, 1.9), tokens_by(reply, 2.0)) == (0, 8)
+
+
+async def aborted_at(
+    elapsed_s: float, *, logprobs: int | None = None, stop: tuple[str, ...] = ()
+) -> tuple[Sample, FakeEngine]:
+    clock = ManualClock()
+    fake = engine(Reply(tokens=LETTERS, first_token_s=2.0, token_s=0.5, prompt_tokens=5), clock)
+    sampling = asyncio.create_task(fake.generate(request(logprobs=logprobs, stop=stop)))
+    await settle()
+    clock.advance(elapsed_s)
+    await fake.abort("r")
+    return await sampling, fake
+
+
+@pytest.mark.parametrize(("elapsed_s", "text"), [(0.0, ""), (2.2, ""), (3.6, "abc")])
+async def test_an_abort_keeps_the_tokens_so_far(elapsed_s: float, text: str) -> None:
+    sample, fake = await aborted_at(elapsed_s, logprobs=0)
+    assert (sample.status, sample.text) == (Status.CANCELLED, text)
+    assert sample.generated_tokens == len(sample.token_ids) == len(text)
+    assert sample.logprobs == (-1.0,) * len(text)
+    assert (sample.prompt_tokens, sample.total_s) == (5, elapsed_s)
+    assert sample.first_token_s == min(2.0, elapsed_s)
+    assert (fake.in_flight, fake.served) == ((), 1)
+
+
+async def test_an_aborted_sample_shows_no_stop_string_either() -> None:
+    sample, _ = await aborted_at(3.6, stop=("c", "zz"))
+    assert (sample.status, sample.text) == (Status.CANCELLED, "ab")
+
+
+async def test_a_cancelled_caller_leaves_nothing_in_flight() -> None:
+    fake = engine(Reply(tokens=LETTERS, token_s=1.0))
+    sampling = asyncio.create_task(fake.generate(request()))
+    await settle()
+    sampling.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sampling
+    assert (fake.in_flight, fake.served) == ((), 1)
+
+
+# Failures and log-probabilities.
+
+
+async def test_a_failure_takes_its_time_too() -> None:
+    clock = ManualClock()
+    fake = engine(Reply(tokens=("x",), token_s=1.0, error=Overloaded("full")), clock)
+    sampling = asyncio.create_task(fake.generate(request()))
+    await settle()
+    assert not sampling.done()
+    clock.advance(1.0)
+    with pytest.raises(Overloaded, match="full"):
+        await sampling
+
+
+async def test_an_abort_wins_over_a_failure() -> None:
+    fake = engine(Reply(tokens=("x",), token_s=1.0, error=RequestRejected("no")))
+    sampling = asyncio.create_task(fake.generate(request()))
+    await settle()
+    await fake.abort("r")
+    assert (await sampling).status is Status.CANCELLED
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"), [(None, None), (0, (-0.1, -0.2)), (5, (-0.1, -0.2))]
+)
+async def test_logprobs_are_one_a_token_if_wanted(
+    wanted: int | None, expected: tuple[float, ...] | None
+) -> None:
+    reply = Reply(tokens=("a", "b", "c"), logprobs=(-0.1, -0.2, -0.3))
+    sample = await engine(reply).generate(request(max_tokens=2, logprobs=wanted))
+    assert sample.logprobs == expected
+
+
+# A model that is often wrong.
+
+
+def test_answers_are_as_frequent_as_their_weights() -> None:
+    """Exactly, over every seed of one cycle."""
+    script = SeededAnswers(answers=("a", "b", "c"), weights=(3, 1, 2))
+    said = Counter(script(request(seed=seed)).tokens[0] for seed in range(6 * 50))
+    assert said == {"a": 150, "b": 50, "c": 100}
+
+
+def test_the_seed_alone_decides() -> None:
+    script = SeededAnswers(answers=("a", "b", "c"), weights=(1, 1, 1), token_s=0.5, first_token_s=2)
+    replies = [script(request(name, seed=4)) for name in ("x", "y")]
+    assert replies[0] == replies[1]
+    assert (replies[0].token_s, replies[0].first_token_s) == (0.5, 2)
+    assert script(request(seed=None)).tokens == ("a",)
+
+
+def test_log_probabilities_differ_so_that_ranking_has_work() -> None:
+    script = SeededAnswers(answers=("a",), weights=(1,))
+    found = {script(request(seed=seed)).logprobs for seed in range(1000)}
+    assert len(found) == 1000
+    assert all(logprobs is not None and -2 < logprobs[0] <= -1 for logprobs in found)
+
+
+@pytest.mark.parametrize(
+    ("answers", "weights"),
+    [((), ()), (("a",), ()), (("a",), (1, 2)), (("a", "b"), (1, 0)), (("a",), (-1,))],
+)
+def test_weights_that_make_no_sense_are_refused(
+    answers: tuple[str, ...], weights: tuple[int, ...]
+) -> None:
+    with pytest.raises(InputError) as caught:
+        SeededAnswers(answers=answers, weights=weights)
+    rule = "hold one positive whole number an answer"
+    assert str(caught.value) == f"weights must {rule}, got {weights!r}"
+
+
+def test_settings_travel_to_other_processes_and_tell_what_they_are() -> None:
+    backend = FakeBackend(script=SeededAnswers(answers=("7",), weights=(1,)), max_concurrency=9)
+    assert pickle.loads(pickle.dumps(backend)) == backend
+    other = FakeBackend(script=SeededAnswers(answers=("8",), weights=(1,)))
+    assert backend.identity != other.identity
+    assert (backend.max_concurrency, backend.gpus) == (9, 0)

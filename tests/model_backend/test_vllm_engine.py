@@ -1,0 +1,207 @@
+"""What stands around a live vLLM engine, over a stand-in for the engine itself.
+
+The real one is in test_backend_contract.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+import pytest
+
+from model_backend.vllm import VLLMEngine, backend_error, tokenize
+from orchestrator.errors import BackendError, EngineDead, Overloaded, RequestRejected
+from orchestrator.types import Message, Request, SamplingParams, Status
+
+PLAIN = Request(id="r/q/s0", prompt="?", params=SamplingParams(temperature=0.7), seed=1)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def vllm() -> None:
+    """vLLM takes ten seconds to import, so only tests of this folder do it, and once."""
+    pytest.importorskip("vllm")
+
+
+def output(finish: str = "stop") -> object:
+    """What vLLM returns for a request."""
+    from vllm import RequestOutput
+    from vllm.outputs import CompletionOutput
+
+    completion = CompletionOutput(
+        index=0,
+        text=" 42",
+        token_ids=[5, 6, 7],
+        cumulative_logprob=None,
+        logprobs=None,
+        finish_reason=finish,
+    )
+    return RequestOutput(
+        request_id="internal",
+        prompt=None,
+        prompt_token_ids=[1, 2],
+        prompt_logprobs=None,
+        outputs=[completion],
+        finished=True,
+    )
+
+
+@dataclass
+class Tokenizer:
+    """Turns each character into its code, and notes what it is asked."""
+
+    asked: list[object] = field(default_factory=list)
+
+    def encode(self, text: str, add_special_tokens: bool = True) -> list[int]:
+        self.asked.append((text, add_special_tokens))
+        return [0] * add_special_tokens + [ord(c) for c in text]
+
+    def apply_chat_template(
+        self, turns: list[dict[str, str]], *, tokenize: bool, add_generation_prompt: bool
+    ) -> str:
+        assert not tokenize
+        text = "".join(f"<{turn['role']}>{turn['content']}" for turn in turns)
+        return text + "<assistant>" * add_generation_prompt
+
+
+class Engine:
+    """Stands for vLLM's: a request ends when the test says so."""
+
+    def __init__(self, *outcomes: object) -> None:
+        self.outcomes = list(outcomes)  # of the requests, in their order
+        self.tokenizer = Tokenizer()
+        self.asked: list[tuple[object, Any, str]] = []
+        self.aborted: list[str] = []
+        self.is_held = False
+        self.has_ended = asyncio.Event()
+        self.ignored = 0  # aborts that come too early for the engine to know the request
+
+    def get_tokenizer(self) -> Tokenizer:
+        return self.tokenizer
+
+    async def generate(self, prompt: object, params: object, name: str) -> AsyncIterator[object]:
+        self.asked.append((prompt, params, name))
+        if self.is_held:
+            await self.has_ended.wait()
+        outcome = self.outcomes.pop(0)
+        if isinstance(outcome, BaseException):
+            raise outcome
+        if outcome is not None:
+            yield outcome
+
+    async def abort(self, name: str) -> None:
+        self.aborted.append(name)
+        if len(self.aborted) > self.ignored:
+            self.has_ended.set()
+
+
+def live(*outcomes: object) -> tuple[Engine, VLLMEngine]:
+    engine = Engine(*outcomes)
+    return engine, VLLMEngine(cast("Any", engine), "e0")
+
+
+def chat(*contents: str) -> tuple[Message, ...]:
+    return tuple(Message(role="user", content=content) for content in contents)
+
+
+async def test_the_engine_gets_the_id_the_tokens_and_the_parameters() -> None:
+    engine, backend = live(output())
+    sample = await backend.generate(replace(PLAIN, prompt="ab"))
+    ((prompt, params, name),) = engine.asked
+    assert prompt == {"prompt_token_ids": [0, 97, 98]}
+    assert (params.seed, name) == (1, "r/q/s0")
+    assert (sample.id, sample.text, sample.engine) == ("r/q/s0", " 42", "e0")
+    assert sample.total_s > 0
+
+
+async def test_the_samples_of_a_query_tokenize_its_prompt_once() -> None:
+    engine, backend = live(*[output()] * 6)
+    for i in range(3):
+        await backend.generate(replace(PLAIN, id=f"s{i}"))
+        await backend.generate(replace(PLAIN, id=f"c{i}", prompt=chat("hello")))
+    assert len(engine.tokenizer.asked) == 2
+
+
+def test_a_chat_is_rendered_by_the_template_which_writes_the_special_tokens() -> None:
+    tokenizer = Tokenizer()
+    turns = (Message(role="system", content="Be brief."), Message(role="user", content="Hi"))
+    found = tokenize(cast("Any", tokenizer), turns)
+    text = "<system>Be brief.<user>Hi<assistant>"
+    assert found == tuple(ord(c) for c in text)
+    assert tokenizer.asked == [(text, False)]
+
+
+def test_a_raw_prompt_gets_the_special_tokens_of_the_model() -> None:
+    assert tokenize(cast("Any", Tokenizer()), "a") == (0, 97)
+
+
+async def test_an_abort_is_repeated_until_the_request_has_come_back() -> None:
+    """One that overtakes its request on the way into the engine is ignored there."""
+    engine, backend = live(output("abort"))
+    engine.is_held, engine.ignored = True, 2
+    sampling = asyncio.create_task(backend.generate(PLAIN))
+    await asyncio.sleep(0)
+    await backend.abort(PLAIN.id)
+    assert (await sampling).status is Status.CANCELLED
+    assert engine.aborted == [PLAIN.id] * 3
+
+
+async def test_an_abort_before_its_request_never_troubles_the_engine() -> None:
+    engine, backend = live()
+    await backend.abort(PLAIN.id)
+    assert (await backend.generate(PLAIN)).status is Status.CANCELLED
+    assert (engine.asked, engine.aborted) == ([], [])
+
+
+async def test_an_engine_that_ends_without_an_output_is_dead() -> None:
+    _, backend = live(None)
+    with pytest.raises(EngineDead, match="ended r/q/s0 without an output"):
+        await backend.generate(PLAIN)
+
+
+async def test_after_a_failure_the_request_is_known_no_more() -> None:
+    """Else its abort would wait for ever."""
+    engine, backend = live(ValueError("too long\nand more"))
+    with pytest.raises(RequestRejected, match=r"^too long$"):
+        await backend.generate(PLAIN)
+    await backend.abort(PLAIN.id)
+    assert engine.aborted == []
+
+
+async def test_a_cancelled_request_is_cancelled_and_no_failure() -> None:
+    engine, backend = live(output())
+    engine.is_held = True
+    sampling = asyncio.create_task(backend.generate(PLAIN))
+    await asyncio.sleep(0)
+    sampling.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sampling
+
+
+def errors() -> list[tuple[Exception, type[BackendError], str]]:
+    from vllm import exceptions
+    from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
+
+    full = exceptions.QueueOverflowError()
+    return [
+        (EngineDeadError(), EngineDead, "EngineCore"),
+        (exceptions.VLLMValidationError("longer than 256 tokens"), RequestRejected, "longer than"),
+        (exceptions.VLLMUnprocessableEntityError("bad regex"), RequestRejected, "bad regex"),
+        (ValueError("one\ntwo"), RequestRejected, "one"),
+        (TypeError("not a list"), RequestRejected, "not a list"),
+        (full, Overloaded, str(full)),
+        (exceptions.RetryableRequestError("again, please"), Overloaded, "again, please"),
+        (EngineGenerateError("one request"), BackendError, "EngineGenerateError: one request"),
+        (RuntimeError(), BackendError, "RuntimeError: RuntimeError"),
+        (Overloaded("ours already"), Overloaded, "ours already"),
+    ]
+
+
+def test_every_error_of_vllm_is_one_of_ours_on_one_line() -> None:
+    for error, kind, text in errors():
+        ours = backend_error(error)
+        assert type(ours) is kind, error
+        assert text in str(ours)
+        assert "\n" not in str(ours)

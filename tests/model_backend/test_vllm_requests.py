@@ -1,0 +1,215 @@
+"""Between our nouns and vLLM's, without an engine: nothing is lost on the way there or back.
+
+Promise 6 for what a request holds: every field of it changes what vLLM is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from typing import Any, cast
+
+import pytest
+
+from model_backend.vllm_requests import STATUS_OF_FINISH, sample_of, vllm_params
+from orchestrator.errors import BackendError
+from orchestrator.types import Constraint, Request, Sample, SamplingParams, Status
+
+PLAIN = Request(id="r/q/s0", prompt="?", params=SamplingParams(temperature=0.7), seed=1)
+
+# Another value for every field of SamplingParams, and where vLLM must show it.
+PARAMS: dict[str, tuple[object, dict[str, object]]] = {
+    "temperature": (0.3, {"temperature": 0.3}),
+    "top_p": (0.9, {"top_p": 0.9}),
+    "top_k": (40, {"top_k": 40}),
+    "min_p": (0.05, {"min_p": 0.05}),
+    "max_tokens": (9, {"max_tokens": 9}),
+    "stop": (("\n", "Q:"), {"stop": ["\n", "Q:"]}),
+    "logprobs": (0, {"logprobs": 0, "flat_logprobs": True}),
+}
+
+CONSTRAINTS: dict[str, Constraint] = {
+    "json": Constraint(json='{"type": "integer"}'),
+    "regex": Constraint(regex=r"\d+"),
+    "choice": Constraint(choice=("yes", "no")),
+    "grammar": Constraint(grammar='root ::= "a"'),
+}
+
+# Fields of a request that are no sampling parameters of vLLM's, and what they are instead.
+ELSEWHERE = {"id": "argument of generate", "prompt": "token ids", "affinity": "the pool's"}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def vllm() -> None:
+    """vLLM takes ten seconds to import, so only these tests do it, and once."""
+    pytest.importorskip("vllm")
+
+
+def shown(request: Request) -> dict[str, object]:
+    """Every setting of the sampling parameters that vLLM would get."""
+    made = vllm_params(request)
+    return {name: getattr(made, name) for name in made.__struct_fields__}
+
+
+def changed(before: dict[str, object], after: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in after.items() if value != before[name]}
+
+
+@pytest.mark.parametrize("name", PARAMS)
+def test_every_sampling_parameter_reaches_vllm(name: str) -> None:
+    value, expected = PARAMS[name]
+    request = replace(PLAIN, params=replace(PLAIN.params, **{name: value}))  # type: ignore[arg-type]
+    found = changed(shown(PLAIN), shown(request))
+    assert {key: found.get(key) for key in expected} == expected
+    derived = {"output_text_buffer_length", "_all_stop_token_ids"}  # that vLLM works out itself
+    assert set(found) - derived == set(expected)
+
+
+@pytest.mark.parametrize("kind", CONSTRAINTS)
+def test_every_constraint_reaches_vllm(kind: str) -> None:
+    constraint = CONSTRAINTS[kind]
+    request = replace(PLAIN, params=replace(PLAIN.params, constraint=constraint))
+    wanted = vllm_params(request).structured_outputs
+    value = getattr(constraint, kind)
+    assert getattr(wanted, kind) == (list(value) if isinstance(value, tuple) else value)
+    others = set(CONSTRAINTS) - {kind}
+    assert [getattr(wanted, other) for other in others] == [None] * 3
+    assert vllm_params(PLAIN).structured_outputs is None
+
+
+def test_the_seed_reaches_vllm() -> None:
+    assert changed(shown(PLAIN), shown(replace(PLAIN, seed=2**53 - 1))) == {"seed": 2**53 - 1}
+    assert vllm_params(replace(PLAIN, seed=None)).seed is None
+
+
+def test_no_field_is_without_a_test() -> None:
+    """A new field of ours must be mapped, and added to a table above."""
+    assert {f.name for f in fields(SamplingParams)} == {*PARAMS, "constraint"}
+    assert {f.name for f in fields(Constraint)} == set(CONSTRAINTS)
+    assert {f.name for f in fields(Request)} == {*ELSEWHERE, "params", "seed"}
+
+
+def test_greedy_is_greedy_whatever_else_is_set() -> None:
+    params = SamplingParams(temperature=0.0, top_p=0.5, top_k=9)
+    made = vllm_params(replace(PLAIN, params=params))
+    assert made.temperature == 0.0
+
+
+def test_one_request_is_one_sample_reported_once() -> None:
+    from vllm.sampling_params import RequestOutputKind
+
+    made = vllm_params(PLAIN)
+    assert (made.n, made.output_kind) == (1, RequestOutputKind.FINAL_ONLY)
+    assert made.prompt_logprobs is None  # they would fill the memory
+
+
+# The way back.
+
+
+def output(
+    finish: str | None = "stop",
+    *,
+    logprobs: Sequence[Sequence[float]] | None = None,
+    cached: int | None = 4,
+    has_metrics: bool = True,
+    completions: int = 1,
+) -> Any:
+    """What vLLM returns for a request; `logprobs[i]` are those of position i, the sampled first."""
+    from vllm import RequestOutput
+    from vllm.outputs import CompletionOutput
+    from vllm.v1.metrics.stats import RequestStateStats
+
+    completion = CompletionOutput(
+        index=0,
+        text=" 42",
+        token_ids=[5, 6, 7],
+        cumulative_logprob=None,
+        logprobs=None if logprobs is None else flat(logprobs),
+        finish_reason=finish,
+        stop_reason=None,
+    )
+    return RequestOutput(
+        request_id="internal",
+        prompt=None,
+        prompt_token_ids=[1, 2, 3, 4, 5, 6],
+        prompt_logprobs=None,
+        outputs=[completion] * completions,
+        finished=True,
+        metrics=RequestStateStats(first_token_latency=0.25) if has_metrics else None,
+        num_cached_tokens=cached,
+    )
+
+
+def flat(logprobs: Sequence[Sequence[float]]) -> Any:
+    from vllm.logprobs import FlatLogprobs
+
+    made = FlatLogprobs()
+    for position in logprobs:
+        ranks = cast("Any", range(1, len(position) + 1))
+        made.append_fast(list(range(len(position))), list(position), ranks, [""] * len(position))
+    return made
+
+
+def test_a_sample_holds_all_that_came_back() -> None:
+    assert sample_of(PLAIN, output(logprobs=[[-0.5], [-0.25], [-1.0]]), 1.5, "e0") == Sample(
+        id="r/q/s0",
+        text=" 42",
+        token_ids=(5, 6, 7),
+        logprobs=(-0.5, -0.25, -1.0),
+        status=Status.OK,
+        prompt_tokens=6,
+        cached_tokens=4,
+        generated_tokens=3,
+        first_token_s=0.25,
+        total_s=1.5,
+        engine="e0",
+    )
+
+
+def test_every_field_of_a_sample_is_filled() -> None:
+    """But for the error; and the status is the one that is the default."""
+    sample = sample_of(PLAIN, output(logprobs=[[-0.5], [-0.25], [-1.0]]), 1.5, "e0")
+    blank = Sample(id="", text="")
+    left = {f.name for f in fields(Sample) if getattr(sample, f.name) == getattr(blank, f.name)}
+    assert left == {"status", "error"}
+
+
+@pytest.mark.parametrize(
+    ("finish", "status"),
+    [
+        ("stop", Status.OK),
+        ("length", Status.TRUNCATED),
+        ("repetition", Status.TRUNCATED),
+        ("abort", Status.CANCELLED),
+    ],
+)
+def test_the_status_is_the_finish_reason(finish: str, status: Status) -> None:
+    assert STATUS_OF_FINISH[finish] is status
+    assert sample_of(PLAIN, output(finish), total_s=1.0).status is status
+
+
+@pytest.mark.parametrize("finish", ["error", "something new", None])
+def test_an_unknown_finish_reason_is_a_failure_and_no_answer(finish: str | None) -> None:
+    with pytest.raises(BackendError) as caught:
+        sample_of(PLAIN, output(finish), total_s=1.0)
+    assert str(caught.value) == f"the engine ended r/q/s0 with {finish!r}"
+
+
+def test_the_logprob_of_a_position_is_that_of_the_sampled_token() -> None:
+    """vLLM puts it first, whatever top k follows it, and adds an entry if it is outside of them."""
+    found = output(logprobs=[[-0.5, -0.5, -1.0], [-9.0, -0.1, -0.2, -0.3], [-1.0, -1.0]])
+    assert sample_of(PLAIN, found, total_s=1.0).logprobs == (-0.5, -9.0, -1.0)
+
+
+def test_logprobs_that_were_not_asked_for_are_none_and_not_empty() -> None:
+    assert sample_of(PLAIN, output(), total_s=1.0).logprobs is None
+
+
+def test_what_vllm_leaves_out_counts_as_nothing() -> None:
+    sample = sample_of(PLAIN, output(cached=None, has_metrics=False), total_s=1.0)
+    assert (sample.cached_tokens, sample.first_token_s) == (0, 0.0)
+
+
+def test_an_output_of_several_samples_is_refused() -> None:
+    with pytest.raises(ValueError, match="too many values"):
+        sample_of(PLAIN, output(completions=2), total_s=1.0)

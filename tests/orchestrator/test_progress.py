@@ -1,0 +1,77 @@
+"""Counts of a run: every one of them adds up, and a snapshot holds still."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.progress import Progress, Tally, snapshot
+
+counts = st.integers(0, 10**12)
+tallies = st.builds(
+    Tally,
+    queries=counts,
+    errors=counts,
+    samples_drawn=counts,
+    samples_reused=counts,
+    generated_tokens=counts,
+)
+
+
+def seen(tally: Tally) -> Progress:
+    return snapshot(
+        tally,
+        num_queries=1001,
+        engines_up=1002,
+        num_engines=1003,
+        elapsed_s=1004.0,
+        first_engine_s=1005.0,
+    )
+
+
+@given(one=tallies, other=tallies)
+def test_tallies_add_up_field_by_field(one: Tally, other: Tally) -> None:
+    """A field that is forgotten in the sum would be 0 for ever on a cluster."""
+    total = replace(one)
+    total += other
+    for field in fields(Tally):
+        both = getattr(one, field.name) + getattr(other, field.name)
+        assert getattr(total, field.name) == both, field.name
+
+
+def test_counting_begins_at_nothing() -> None:
+    assert {getattr(Tally(), field.name) for field in fields(Tally)} == {0}
+
+
+def test_adding_changes_the_left_one_only() -> None:
+    left, right = Tally(queries=1), Tally(queries=2)
+    same = left
+    left += right
+    assert same is left
+    assert (left.queries, right.queries) == (3, 2)
+
+
+def test_a_snapshot_shows_every_count_under_its_own_name() -> None:
+    """All values differ, so that no two of them can be mixed up."""
+    names = [field.name for field in fields(Tally)]
+    tally = Tally(**{name: i + 1 for i, name in enumerate(names)})
+    progress = seen(tally)
+    assert all(getattr(progress, name) == getattr(tally, name) for name in names)
+    assert (progress.num_queries, progress.engines_up, progress.num_engines) == (1001, 1002, 1003)
+    assert (progress.elapsed_s, progress.first_engine_s) == (1004.0, 1005.0)
+    assert {field.name for field in fields(Progress)} - set(names) == {
+        "num_queries",
+        "engines_up",
+        "num_engines",
+        "elapsed_s",
+        "first_engine_s",
+    }
+
+
+def test_a_snapshot_does_not_go_on_counting() -> None:
+    tally = Tally(queries=1)
+    progress = seen(tally)
+    tally.queries += 1
+    assert progress.queries == 1

@@ -1,0 +1,270 @@
+"""What stands for an engine in a worker: calls that carry many requests, and what can go wrong.
+
+No Ray starts here. `Seat` stands for the actor: its methods have `.remote`, run in this process,
+and raise what Ray makes of an exception on the other side.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import pytest
+
+from model_backend import FakeBackend, ManualClock, Reply
+from model_backend.fake import FakeEngine
+from orchestrator.errors import EngineDead, InputError, RequestRejected
+from orchestrator.pool import Pool, PooledEngine
+from orchestrator.types import Request, Sample, SamplingParams, Status
+
+pytest.importorskip("ray")
+
+from ray.exceptions import ActorUnavailableError, RayError, RayTaskError
+
+from orchestrator.cluster_engine import EngineServer, RemoteEngine, cause_of
+
+
+def request(name: str, max_tokens: int = 8) -> Request:
+    return Request(id=name, prompt="?", params=SamplingParams(max_tokens=max_tokens), seed=1)
+
+
+async def settle() -> None:
+    """Let every task that can go on go on."""
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+
+class Rig:
+    """A server over a fake engine whose time the test lets pass."""
+
+    def __init__(self, script: Callable[[Request], Reply] | None = None) -> None:
+        self.clock = ManualClock()
+        self.status: int | None = None  # of the process, once it has ended
+        self.ended = asyncio.Event()
+        self.engine = FakeEngine(FakeBackend(script=script or _says, clock=self.clock))
+        self.server = EngineServer(cast("Any", self), "e0", leave=self._leave)
+
+    def _leave(self, status: int) -> None:
+        self.status = status
+        self.ended.set()
+
+    @asynccontextmanager
+    async def open(self, name: str = "") -> AsyncIterator[FakeEngine]:
+        yield self.engine
+
+
+def _says(request: Request) -> Reply:
+    return Reply(tokens=(f"answer to {request.id}",), token_s=1.0)
+
+
+@dataclass(slots=True)
+class Method:
+    """One method of the stand-in, called as Ray's are."""
+
+    seat: Seat
+    name: str
+
+    def remote(self, *args: object) -> Awaitable[Any]:
+        return self.seat.call(self.name, args)
+
+
+@dataclass(slots=True)
+class Seat:
+    """Stands for an actor: notes every call, and fails those that it is told to fail.
+
+    A call that waits when the process ends comes back as `unavailable`, as from Ray.
+    """
+
+    rig: Rig
+    calls: list[tuple[str, tuple[object, ...]]] = field(default_factory=list)
+    fails: dict[str, list[RayError]] = field(default_factory=dict)  # by method, in order
+
+    def __getattr__(self, name: str) -> Method:
+        return Method(self, name)
+
+    async def call(self, name: str, args: tuple[object, ...]) -> object:
+        self.calls.append((name, args))
+        if self.fails.get(name):
+            raise self.fails[name].pop(0)
+        ending = asyncio.ensure_future(self.rig.ended.wait())
+        working = asyncio.ensure_future(getattr(self.rig.server, name)(*args))
+        await asyncio.wait({working, ending}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ActorUnavailableError("the process has ended", None)
+        ending.cancel()
+        if (error := working.exception()) is not None:
+            raise RayTaskError(name, "a remote traceback", error).as_instanceof_cause()
+        return working.result()
+
+    def count(self, name: str) -> int:
+        return sum(called == name for called, _ in self.calls)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """Both sides, joined."""
+
+    rig: Rig
+    seat: Seat
+    remote: RemoteEngine
+
+    def send(self, *names: str) -> list[asyncio.Task[Sample]]:
+        return [asyncio.create_task(self.remote.generate(request(name))) for name in names]
+
+
+async def pair(
+    rig: Rig | None = None, fails: Mapping[str, Sequence[RayError]] | None = None
+) -> Pair:
+    rig = rig or Rig()
+    seat = Seat(rig, fails={name: list(errors) for name, errors in (fails or {}).items()})
+    remote = RemoteEngine(cast("Any", seat), "w")
+    await remote.revive()
+    return Pair(rig=rig, seat=seat, remote=remote)
+
+
+async def test_requests_of_one_moment_travel_in_one_call() -> None:
+    both = await pair()
+    tasks = both.send(*(f"r{i}" for i in range(200)))
+    await settle()
+    assert both.seat.count("submit") == 1
+    both.rig.clock.advance(1.0)
+    samples = await asyncio.gather(*tasks)
+    assert [s.text for s in samples] == [f"answer to r{i}" for i in range(200)]
+    assert both.seat.count("collect") == 1
+
+
+async def test_requests_that_come_later_are_sent_without_waiting_for_the_first() -> None:
+    both = await pair()
+    first = both.send("a")
+    await settle()
+    second = both.send("b")
+    await settle()
+    assert both.rig.engine.in_flight == ("a", "b")
+    both.rig.clock.advance(1.0)
+    assert [s.id for s in await asyncio.gather(*first, *second)] == ["a", "b"]
+
+
+async def test_an_abort_returns_the_partial_sample() -> None:
+    both = await pair()
+    kept, dropped = both.send("kept", "dropped")
+    await settle()
+    await both.remote.abort("dropped")
+    assert (await dropped).status is Status.CANCELLED
+    both.rig.clock.advance(1.0)
+    assert (await kept).status is Status.OK
+
+
+async def test_an_abort_in_the_same_moment_is_sent_after_its_request() -> None:
+    both = await pair()
+    (sending,) = both.send("r")
+    await asyncio.sleep(0)
+    await both.remote.abort("r")
+    assert (await sending).status is Status.CANCELLED
+    assert [name for name, _ in both.seat.calls if name != "collect"] == [
+        "ready",
+        "submit",
+        "abort",
+    ]
+
+
+async def test_cancelling_reaches_the_engine() -> None:
+    both = await pair()
+    kept, dropped = both.send("kept", "dropped")
+    await settle()
+    dropped.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await dropped
+    await settle()
+    assert both.rig.engine.in_flight == ("kept",)
+    both.rig.clock.advance(1.0)
+    assert (await kept).status is Status.OK  # and nobody minds what comes back of the other
+
+
+async def test_a_rejected_request_is_its_own_error_alone() -> None:
+    def script(request: Request) -> Reply:
+        error = RequestRejected("too long") if request.id == "bad" else None
+        return Reply(tokens=("7",), error=error)
+
+    both = await pair(Rig(script))
+    bad, good = both.send("bad", "good")
+    with pytest.raises(RequestRejected, match="too long"):
+        await bad
+    assert (await good).text == "7"
+
+
+async def test_the_death_of_the_engine_reaches_everybody_who_waits() -> None:
+    gone = RayError("The actor died.\nA long traceback.")
+    both = await pair(fails={"collect": [gone]})
+    for failed in await asyncio.gather(*both.send("a", "b"), return_exceptions=True):
+        assert isinstance(failed, EngineDead)
+        assert str(failed) == "The actor died."
+
+
+async def test_what_cannot_be_sent_has_failed_and_is_not_sent_again() -> None:
+    both = await pair(fails={"submit": [ActorUnavailableError("not now", None)]})
+    (failed,) = await asyncio.gather(*both.send("a"), return_exceptions=True)
+    assert isinstance(failed, EngineDead)
+    again = both.send("b")
+    await settle()
+    assert both.rig.engine.in_flight == ("b",)
+    both.rig.clock.advance(1.0)
+    await asyncio.gather(*again)
+
+
+async def test_requests_for_a_former_life_fail_and_reviving_joins_the_next_one() -> None:
+    both = await pair()
+    both.seat.rig = after = Rig()  # Ray has started it again
+    await after.server.ready()
+    (failed,) = await asyncio.gather(*both.send("a"), return_exceptions=True)
+    assert isinstance(failed, EngineDead)
+    assert str(failed) == "the engine has been restarted since"
+    await both.remote.revive()
+    again = both.send("a")
+    await settle()
+    assert after.engine.in_flight == ("a",)
+    after.clock.advance(1.0)
+    assert (await again[0]).status is Status.OK
+
+
+async def test_reviving_waits_while_the_actor_is_unavailable() -> None:
+    both = await pair(fails={"ready": [ActorUnavailableError("starting", None)]})
+    assert both.seat.count("ready") == 2
+    task = both.send("a")
+    await settle()
+    both.rig.clock.advance(1.0)
+    assert (await task[0]).status is Status.OK
+
+
+async def test_an_engine_that_will_never_serve_is_dead() -> None:
+    with pytest.raises(EngineDead, match=r"^The actor is dead\.$"):
+        await pair(fails={"ready": [RayError("The actor is dead.\nmore")]})
+
+
+async def test_a_core_that_dies_once_costs_one_death_and_no_sample() -> None:
+    """The requests that were in flight are answered by the next life of the only engine."""
+    before = Rig(lambda _: Reply(tokens=(), error=EngineDead("core died")))
+    after = Rig(lambda request: Reply(tokens=(request.id,)))
+    both = await pair(before)
+    engine = PooledEngine(name="e0", backend=both.remote, slots=4, revive=both.remote.revive)
+    pool = Pool([engine])
+    tasks = [asyncio.create_task(pool.generate(request(f"r{i}"))) for i in range(8)]
+    await before.ended.wait()
+    both.seat.rig = after
+    assert [s.text for s in await asyncio.gather(*tasks)] == [f"r{i}" for i in range(8)]
+    assert engine.is_up
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (RayError("one\ntwo"), "one"),
+        (RayError("  "), "RayError"),
+        (RayTaskError("f", "a long traceback", InputError("n must be 1")), "n must be 1"),
+        (RayTaskError("f", "a long traceback", KeyError()), "KeyError"),
+    ],
+)
+def test_the_cause_is_one_line_without_a_traceback(error: RayError, line: str) -> None:
+    assert cause_of(error) == line

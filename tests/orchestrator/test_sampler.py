@@ -1,0 +1,226 @@
+"""The sampler: the store first, the engine for what is missing, and every token counted once."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import fields, replace
+
+import pytest
+
+from model_backend import FakeBackend, ManualClock, Reply, SeededAnswers
+from model_backend.fake import FakeEngine
+from orchestrator.errors import BackendError, EngineDead, Overloaded, RequestRejected
+from orchestrator.progress import Tally
+from orchestrator.sampler import StoredSampler, usage_of
+from orchestrator.seeds import sample_seed
+from orchestrator.store import MemoryStore
+from orchestrator.types import (
+    Backend,
+    Message,
+    Query,
+    Request,
+    Sample,
+    SampleStore,
+    SamplingParams,
+    Status,
+    Usage,
+)
+
+CHAT = (Message(role="user", content="What is 3 + 4?"),)
+QUERY = Query(id="q17", prompt=CHAT)
+PARAMS = SamplingParams(max_tokens=8, temperature=0.5)
+STORED = Sample(id="old/q17/s0", text="7", prompt_tokens=11, cached_tokens=5, generated_tokens=3)
+
+
+class Bench:
+    """A sampler over an engine that notes what it is asked."""
+
+    def __init__(
+        self, *, backend: Backend | None = None, store: SampleStore | None = None, seed: int = 5
+    ) -> None:
+        self.requests: list[Request] = []
+        self.events: list[str] = []
+        self.store = store or MemoryStore()
+        self.tally = Tally()
+        self.sampler = StoredSampler(
+            run="demo",
+            seed=seed,
+            query=QUERY,
+            backend=backend or self,
+            store=self.store,
+            tally=self.tally,
+            begun=lambda: self.events.append("begun"),
+        )
+
+    async def generate(self, request: Request) -> Sample:
+        self.requests.append(request)
+        self.events.append("generate")
+        return Sample(
+            id=request.id, text="7", prompt_tokens=11, cached_tokens=5, generated_tokens=3
+        )
+
+    async def abort(self, request_id: str) -> None:
+        self.events.append(f"abort {request_id}")
+
+
+async def test_the_request_says_what_is_to_be_drawn() -> None:
+    bench = Bench()
+    sample = await bench.sampler(3, PARAMS)
+    assert bench.requests == [
+        Request(
+            id="demo/q17/s3",
+            prompt=CHAT,
+            params=PARAMS,
+            seed=sample_seed(5, "q17", 3),
+            affinity="q17",
+        )
+    ]
+    assert sample.id == "demo/q17/s3"
+
+
+async def test_no_field_of_a_request_is_left_to_its_default() -> None:
+    """A new field of Request needs a value here."""
+    bench = Bench()
+    await bench.sampler(0, PARAMS)
+    (sent,) = bench.requests
+    blank = Request(id="", prompt="", params=SamplingParams(), seed=None)
+    for field in fields(Request):
+        assert getattr(sent, field.name) != getattr(blank, field.name), field.name
+
+
+async def test_seeds_differ_by_index_and_by_run_and_repeat() -> None:
+    async def seeds(run_seed: int) -> list[int | None]:
+        bench = Bench(seed=run_seed)
+        for index in range(4):
+            await bench.sampler(index, PARAMS)
+        return [request.seed for request in bench.requests]
+
+    assert await seeds(1) == await seeds(1)
+    assert len({*await seeds(1), *await seeds(2)}) == 8
+
+
+async def test_what_is_stored_comes_back_without_an_engine() -> None:
+    bench = Bench()
+    bench.store.add("q17", 0, STORED)
+    assert await bench.sampler(0, PARAMS) is STORED
+    assert bench.requests == []
+    assert (bench.tally.samples_reused, bench.tally.samples_drawn) == (1, 0)
+    assert bench.tally.generated_tokens == 0  # nothing was generated now
+    assert bench.sampler.usage == usage_of(STORED)  # but the answer has cost that
+
+
+async def test_a_stored_sample_of_another_query_or_index_is_not_taken() -> None:
+    bench = Bench()
+    bench.store.add("q17", 1, STORED)
+    bench.store.add("q1", 0, STORED)
+    await bench.sampler(0, PARAMS)
+    assert [request.id for request in bench.requests] == ["demo/q17/s0"]
+
+
+async def test_a_sample_is_stored_before_it_is_returned() -> None:
+    class Noting(MemoryStore):
+        def add(self, query_id: str, index: int, sample: Sample) -> None:
+            bench.events.append(f"store {query_id} {index} {sample.id}")
+            super().add(query_id, index, sample)
+
+    bench = Bench(store=Noting())
+    sample = await bench.sampler(2, PARAMS)
+    bench.events.append("returned")
+    assert bench.events == ["begun", "generate", "store q17 2 demo/q17/s2", "returned"]
+    assert bench.store.get("q17", 2) is sample
+
+
+async def test_the_loop_hears_that_a_query_has_begun_before_anything_waits() -> None:
+    """The next query may be opened once this one has sent its requests, not once it has ended."""
+    clock = ManualClock()
+    backend = FakeBackend(script=lambda _: Reply(tokens=("7",), token_s=1.0), clock=clock)
+    bench = Bench(backend=FakeEngine(backend))
+    drawing = asyncio.create_task(bench.sampler(0, PARAMS))
+    await asyncio.sleep(0)
+    assert (bench.events, drawing.done()) == (["begun"], False)
+    drawing.cancel()
+    await asyncio.gather(drawing, return_exceptions=True)
+
+
+def failing(error: BackendError) -> Bench:
+    def script(request: Request) -> Reply:
+        return Reply(tokens=("7",), error=error if request.id.endswith("/s1") else None)
+
+    return Bench(backend=FakeEngine(FakeBackend(script=script)))
+
+
+@pytest.mark.parametrize(
+    "error", [RequestRejected("too long"), Overloaded("full"), BackendError("odd")], ids=repr
+)
+async def test_a_failure_is_a_sample_that_says_why_and_is_not_stored(error: BackendError) -> None:
+    bench = failing(error)
+    samples = [await bench.sampler(i, PARAMS) for i in range(3)]
+    why = str(error)
+    assert samples[1] == Sample(id="demo/q17/s1", text="", status=Status.ERROR, error=why)
+    assert [s.status for s in samples] == [Status.OK, Status.ERROR, Status.OK]
+    assert [bench.store.get("q17", i) is None for i in range(3)] == [False, True, False]
+    assert bench.sampler.errors == [why]
+    assert (bench.sampler.usage.samples, bench.tally.samples_drawn) == (3, 3)
+
+
+async def test_a_failure_is_tried_again_by_the_next_command() -> None:
+    bench = failing(RequestRejected("no"))
+    await bench.sampler(1, PARAMS)
+    again = Bench(store=bench.store)
+    assert (await again.sampler(1, PARAMS)).status is Status.OK
+    assert (again.tally.samples_reused, again.tally.samples_drawn) == (0, 1)
+
+
+async def test_the_death_of_an_engine_is_raised_and_nobodys_sample() -> None:
+    bench = failing(EngineDead("gone"))
+    with pytest.raises(EngineDead, match="gone"):
+        await bench.sampler(1, PARAMS)
+    assert bench.store.get("q17", 1) is None
+    assert (bench.sampler.errors, bench.sampler.usage) == ([], Usage())
+
+
+async def test_an_abort_names_the_request_and_what_it_had_cost_is_counted() -> None:
+    """Promise 7."""
+    clock = ManualClock()
+    script = FakeBackend(script=lambda _: Reply(tokens=("a",) * 8, token_s=1.0), clock=clock)
+    engine = FakeEngine(script)
+    bench = Bench(backend=engine)
+    drawing = [asyncio.create_task(bench.sampler(i, PARAMS)) for i in range(2)]
+    await settle()
+    assert engine.in_flight == ("demo/q17/s0", "demo/q17/s1")
+    clock.advance(3.0)
+    await bench.sampler.abort(1)
+    await settle()
+    clock.advance(5.0)
+    whole, cut = await asyncio.gather(*drawing)
+    assert (whole.status, whole.generated_tokens) == (Status.OK, 8)
+    assert (cut.status, cut.generated_tokens) == (Status.CANCELLED, 3)
+    usage = bench.sampler.usage
+    assert (usage.samples, usage.generated_tokens, usage.cancelled_tokens) == (2, 11, 3)
+    assert bench.tally.generated_tokens == 11
+
+
+async def settle() -> None:
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def test_an_aborted_sample_may_be_drawn_again() -> None:
+    engine = FakeEngine(FakeBackend(script=SeededAnswers(answers=("7",), weights=(1,))))
+    bench = Bench(backend=engine)
+    await bench.sampler.abort(0)
+    assert (await bench.sampler(0, PARAMS)).status is Status.CANCELLED
+    assert bench.store.get("q17", 0) is None
+    assert (await bench.sampler(0, PARAMS)).status is Status.OK
+
+
+@pytest.mark.parametrize("status", Status)
+def test_every_token_is_counted_whatever_became_of_the_sample(status: Status) -> None:
+    cancelled = 3 if status is Status.CANCELLED else 0
+    assert usage_of(replace(STORED, status=status)) == Usage(
+        samples=1,
+        prompt_tokens=11,
+        cached_tokens=5,
+        generated_tokens=3,
+        cancelled_tokens=cancelled,
+    )

@@ -1,0 +1,173 @@
+"""The nouns: every rule of every setting with its message, sums of usage, what must not happen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import FrozenInstanceError, fields, replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.errors import InputError
+from orchestrator.types import (
+    Candidates,
+    Constraint,
+    Outcome,
+    Query,
+    Record,
+    Sample,
+    SamplingParams,
+    Status,
+    Usage,
+    require,
+)
+
+NAN = math.nan
+
+# Setting, a value just outside, the whole message.
+REFUSED: list[tuple[str, float | tuple[str, ...], str]] = [
+    ("temperature", -0.1, "temperature must lie in [0, 2], got -0.1"),
+    ("temperature", 2.1, "temperature must lie in [0, 2], got 2.1"),
+    ("temperature", NAN, "temperature must lie in [0, 2], got nan"),
+    ("top_p", 0.0, "top_p must lie in (0, 1], got 0.0"),
+    ("top_p", 1.1, "top_p must lie in (0, 1], got 1.1"),
+    ("top_p", NAN, "top_p must lie in (0, 1], got nan"),
+    ("top_k", -1, "top_k must be at least 0 (0 keeps every token), got -1"),
+    ("min_p", -0.1, "min_p must lie in [0, 1], got -0.1"),
+    ("min_p", 1.1, "min_p must lie in [0, 1], got 1.1"),
+    ("min_p", NAN, "min_p must lie in [0, 1], got nan"),
+    ("max_tokens", 0, "max_tokens must be at least 1, got 0"),
+    ("stop", ("a", ""), "stop must hold no empty string, got ('a', '')"),
+    ("logprobs", -1, "logprobs must lie in 0..20, got -1"),
+    ("logprobs", 21, "logprobs must lie in 0..20, got 21"),
+]
+
+# Both ends of what is allowed.
+ALLOWED: dict[str, tuple[object, ...]] = {
+    "temperature": (0.0, 2.0),
+    "top_p": (1e-9, 1.0),
+    "top_k": (0, 100_000),
+    "min_p": (0.0, 1.0),
+    "max_tokens": (1, 1_000_000),
+    "stop": ((), ("\n", "###")),
+    "logprobs": (None, 0, 20),
+    "constraint": (None, Constraint(regex="a")),
+}
+
+CONSTRAINTS: dict[str, Callable[[], Constraint]] = {
+    "json": lambda: Constraint(json="{}"),
+    "regex": lambda: Constraint(regex="a"),
+    "choice": lambda: Constraint(choice=("a", "b")),
+    "grammar": lambda: Constraint(grammar="root ::= 'a'"),
+}
+
+
+@pytest.mark.parametrize(("key", "value", "message"), REFUSED)
+def test_a_value_outside_is_refused_with_key_rule_and_value(
+    key: str, value: object, message: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        SamplingParams(**{key: value})  # type: ignore[arg-type]
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("key", ALLOWED)
+def test_both_ends_of_every_range_are_allowed(key: str) -> None:
+    for value in ALLOWED[key]:
+        assert getattr(SamplingParams(**{key: value}), key) == value  # type: ignore[arg-type]
+
+
+def test_no_setting_is_without_a_test() -> None:
+    """A new field with a rule, or without one, is to be added above."""
+    names = {field.name for field in fields(SamplingParams)}
+    assert names == set(ALLOWED)
+    assert names - {"constraint"} == {key for key, _, _ in REFUSED}
+
+
+@pytest.mark.parametrize("key", CONSTRAINTS)
+def test_a_constraint_is_one_thing(key: str) -> None:
+    constraint = CONSTRAINTS[key]()
+    assert [f.name for f in fields(constraint) if getattr(constraint, f.name) is not None] == [key]
+
+
+def test_every_kind_of_constraint_is_tested() -> None:
+    assert {field.name for field in fields(Constraint)} == set(CONSTRAINTS)
+
+
+def test_a_constraint_is_not_two_things_and_not_none() -> None:
+    rule = "constraint must set exactly one of json, regex, choice, grammar, got "
+    with pytest.raises(InputError) as nothing:
+        Constraint()
+    with pytest.raises(InputError) as both:
+        Constraint(regex="a", json="{}")
+    assert (str(nothing.value), str(both.value)) == (f"{rule}[]", f"{rule}['json', 'regex']")
+
+
+def test_a_rule_that_holds_says_nothing_and_one_that_fails_is_a_value_error() -> None:
+    require(True, "n", "be at least 1", 1)
+    with pytest.raises(ValueError, match=r"^n must be at least 1, got 'x\\n'$"):
+        require(False, "n", "be at least 1", "x\n")  # the value is shown on one line
+
+
+def test_candidates_have_one_answer_each() -> None:
+    with pytest.raises(AssertionError):
+        Candidates(samples=(Sample(id="s", text="7"),), answers=())
+
+
+def test_candidates_count_their_samples() -> None:
+    samples = tuple(Sample(id=f"s{i}", text="7") for i in range(3))
+    assert len(Candidates(samples=samples, answers=("7", None, "7"))) == 3
+
+
+counts = st.integers(0, 10**12)
+usages = st.builds(
+    Usage,
+    samples=counts,
+    prompt_tokens=counts,
+    cached_tokens=counts,
+    generated_tokens=counts,
+    cancelled_tokens=counts,
+)
+
+
+@given(a=usages, b=usages, c=usages)
+def test_usage_adds_up_field_by_field(a: Usage, b: Usage, c: Usage) -> None:
+    for field in fields(Usage):
+        total = getattr(a, field.name) + getattr(b, field.name)
+        assert getattr(a + b, field.name) == total
+    assert a + Usage() == a
+    assert a + b == b + a
+    assert (a + b) + c == a + (b + c)
+
+
+def test_only_ok_is_ok() -> None:
+    """What votes is one status; nothing else may ever compare equal to it."""
+    assert [status for status in Status if status is Status.OK] == [Status("ok")]
+    assert len({str(status) for status in Status}) == len(Status) == 5
+    assert [str(outcome) for outcome in Outcome] == ["answered", "abstained", "error"]
+
+
+def test_a_sample_is_ok_and_costs_nothing_unless_said() -> None:
+    sample = Sample(id="r/q/s0", text="7")
+    assert (sample.status, sample.logprobs, sample.generated_tokens) == (Status.OK, None, 0)
+
+
+def test_a_record_without_a_confidence_has_nan_and_not_zero() -> None:
+    record = Record(query_id="q", strategy="", outcome=Outcome.ERROR)
+    assert math.isnan(record.confidence)
+    assert (record.index, record.answer, record.usage) == (None, None, Usage())
+
+
+def test_nouns_do_not_change() -> None:
+    params = SamplingParams()
+    with pytest.raises(FrozenInstanceError):
+        params.top_k = 3  # type: ignore[misc]
+    assert replace(params, top_k=3) != params
+
+
+def test_two_queries_do_not_share_their_meta() -> None:
+    first, second = Query(id="a", prompt="?"), Query(id="b", prompt="?")
+    assert first.meta == {}
+    assert first.meta is not second.meta
