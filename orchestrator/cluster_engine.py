@@ -21,6 +21,15 @@ from ray.exceptions import ActorUnavailableError, RayError, RayTaskError
 
 from orchestrator.errors import BackendError, EngineDead
 from orchestrator.types import Backend, BackendConfig, Request, Sample
+from orchestrator.wire import (
+    Finished,
+    PackedRequests,
+    PackedResults,
+    pack_requests,
+    pack_results,
+    unpack_requests,
+    unpack_results,
+)
 
 # How long finished samples wait for others before they travel.
 LINGER_S = 0.01
@@ -33,8 +42,6 @@ REVIVE_PAUSE_S = 0.5
 
 # An engine whose core has died leaves its process; before that, callers may fetch the bad news.
 LAST_WORDS_S = 0.5
-
-Finished = tuple[str, Sample | BackendError]  # a request's id and what came of it
 
 
 class EngineServer:
@@ -66,17 +73,19 @@ class EngineServer:
                 self._backend = await self._resources.enter_async_context(context)
         return self._incarnation
 
-    async def submit(self, incarnation: str, client: str, requests: Sequence[Request]) -> None:
+    async def submit(
+        self, incarnation: str, client: str, requests: Sequence[PackedRequests]
+    ) -> None:
         """Begin to answer; the samples are for `collect`."""
         backend = self._live(incarnation)
-        for request in requests:
+        for request in unpack_requests(requests):
             self._begin(self._serve(backend, client, request))
 
     async def abort(self, request_ids: Sequence[str]) -> None:
         if self._backend is not None:
             await asyncio.gather(*(self._backend.abort(i) for i in request_ids))
 
-    async def collect(self, incarnation: str, client: str) -> list[Finished]:
+    async def collect(self, incarnation: str, client: str) -> PackedResults:
         """What has finished for this client since it last asked; waits for something to."""
         self._live(incarnation)
         call = self._collector[client] = object()
@@ -86,9 +95,11 @@ class EngineServer:
                 await news.wait()
                 await asyncio.sleep(LINGER_S)
         if self._collector[client] is not call:
-            return []  # the client has died and is back: nobody would hear this call's answer
+            return pack_results(
+                []
+            )  # the client has died and is back: nobody would hear this call's answer
         news.clear()
-        return self._finished.pop(client, [])
+        return pack_results(self._finished.pop(client, []))
 
     async def close(self) -> None:
         for task in self._tasks:
@@ -178,7 +189,8 @@ class RemoteEngine:
             aborts, self._to_abort = self._to_abort, []
             try:
                 if requests:
-                    await self._actor.submit.remote(self._incarnation, self._client, requests)
+                    packed = pack_requests(requests)
+                    await self._actor.submit.remote(self._incarnation, self._client, packed)
                 if aborts:
                     await self._actor.abort.remote(aborts)
             except RayError as error:
@@ -190,7 +202,7 @@ class RemoteEngine:
                 finished = await self._actor.collect.remote(self._incarnation, self._client)
             except RayError as error:
                 return self._fail(EngineDead(cause_of(error)))
-            for request_id, result in finished:
+            for request_id, result in unpack_results(finished):
                 self._settle(request_id, result)
 
     def _settle(self, request_id: str, result: Sample | BackendError) -> None:

@@ -6,24 +6,22 @@ What it shares with every other backend stands in test_backend_contract.py.
 from __future__ import annotations
 
 import asyncio
-import pickle
-from collections import Counter
 from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_backend import FakeBackend, ManualClock, Reply, SeededAnswers
+from model_backend import FakeBackend, ManualClock, Reply
 from model_backend.fake import FakeEngine, Script, cut, duration_s, tokens_by
-from orchestrator.errors import InputError, Overloaded, RequestRejected
+from orchestrator.errors import Overloaded, RequestRejected
 from orchestrator.types import Request, Sample, SamplingParams, Status
 
 LETTERS = tuple("abcdefgh")
 
 
-def request(name: str = "r", *, seed: int | None = 1, **params: object) -> Request:
-    return Request(id=name, prompt="?", params=SamplingParams(**params), seed=seed)  # type: ignore[arg-type]
+def request(name: str = "r", **params: object) -> Request:
+    return Request(id=name, prompt="?", params=SamplingParams(**params), seed=1)  # type: ignore[arg-type]
 
 
 async def settle() -> None:
@@ -114,6 +112,18 @@ async def test_a_reply_takes_its_time() -> None:
     assert (fake.in_flight, fake.served) == ((), 1)
 
 
+async def test_time_is_counted_from_the_request_on() -> None:
+    clock = ManualClock()
+    fake = engine(Reply(tokens=LETTERS, token_s=1.0), clock)
+    clock.advance(100.0)
+    sampling = asyncio.create_task(fake.generate(request()))
+    await settle()
+    clock.advance(3.0)
+    await fake.abort("r")
+    sample = await sampling
+    assert (sample.text, sample.total_s) == ("abc", 3.0)
+
+
 async def test_samples_end_in_the_order_of_their_lengths() -> None:
     clock = ManualClock()
     fake = engine(lambda r: Reply(tokens=("x",) * int(r.id), token_s=1.0), clock)
@@ -191,6 +201,20 @@ async def test_an_abort_keeps_the_tokens_so_far(elapsed_s: float, text: str) -> 
     assert (fake.in_flight, fake.served) == ((), 1)
 
 
+async def test_an_abort_before_its_request_wins_once() -> None:
+    fake = engine(Reply(tokens=LETTERS))
+    await fake.abort("r")
+    assert (await fake.generate(request())).status is Status.CANCELLED
+    assert (await fake.generate(request())).status is Status.OK
+
+
+async def test_an_abort_leaves_no_task_behind() -> None:
+    _, fake = await aborted_at(3.0)
+    await settle()
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    assert fake.in_flight == ()
+
+
 async def test_an_aborted_sample_shows_no_stop_string_either() -> None:
     sample, _ = await aborted_at(3.6, stop=("c", "zz"))
     assert (sample.status, sample.text) == (Status.CANCELLED, "ab")
@@ -237,49 +261,3 @@ async def test_logprobs_are_one_a_token_if_wanted(
     reply = Reply(tokens=("a", "b", "c"), logprobs=(-0.1, -0.2, -0.3))
     sample = await engine(reply).generate(request(max_tokens=2, logprobs=wanted))
     assert sample.logprobs == expected
-
-
-# A model that is often wrong.
-
-
-def test_answers_are_as_frequent_as_their_weights() -> None:
-    """Exactly, over every seed of one cycle."""
-    script = SeededAnswers(answers=("a", "b", "c"), weights=(3, 1, 2))
-    said = Counter(script(request(seed=seed)).tokens[0] for seed in range(6 * 50))
-    assert said == {"a": 150, "b": 50, "c": 100}
-
-
-def test_the_seed_alone_decides() -> None:
-    script = SeededAnswers(answers=("a", "b", "c"), weights=(1, 1, 1), token_s=0.5, first_token_s=2)
-    replies = [script(request(name, seed=4)) for name in ("x", "y")]
-    assert replies[0] == replies[1]
-    assert (replies[0].token_s, replies[0].first_token_s) == (0.5, 2)
-    assert script(request(seed=None)).tokens == ("a",)
-
-
-def test_log_probabilities_differ_so_that_ranking_has_work() -> None:
-    script = SeededAnswers(answers=("a",), weights=(1,))
-    found = {script(request(seed=seed)).logprobs for seed in range(1000)}
-    assert len(found) == 1000
-    assert all(logprobs is not None and -2 < logprobs[0] <= -1 for logprobs in found)
-
-
-@pytest.mark.parametrize(
-    ("answers", "weights"),
-    [((), ()), (("a",), ()), (("a",), (1, 2)), (("a", "b"), (1, 0)), (("a",), (-1,))],
-)
-def test_weights_that_make_no_sense_are_refused(
-    answers: tuple[str, ...], weights: tuple[int, ...]
-) -> None:
-    with pytest.raises(InputError) as caught:
-        SeededAnswers(answers=answers, weights=weights)
-    rule = "hold one positive whole number an answer"
-    assert str(caught.value) == f"weights must {rule}, got {weights!r}"
-
-
-def test_settings_travel_to_other_processes_and_tell_what_they_are() -> None:
-    backend = FakeBackend(script=SeededAnswers(answers=("7",), weights=(1,)), max_concurrency=9)
-    assert pickle.loads(pickle.dumps(backend)) == backend
-    other = FakeBackend(script=SeededAnswers(answers=("8",), weights=(1,)))
-    assert backend.identity != other.identity
-    assert (backend.max_concurrency, backend.gpus) == (9, 0)

@@ -13,6 +13,7 @@ from model_backend import FakeBackend, ManualClock, Reply
 from model_backend.fake import FakeEngine
 from orchestrator.errors import BackendError, EngineDead, InputError, RequestRejected
 from orchestrator.types import Request, Sample, SamplingParams, Status
+from orchestrator.wire import pack_requests, unpack_results
 
 pytest.importorskip("ray")
 
@@ -55,10 +56,11 @@ class Rig:
     # How things travel is known by these two alone.
 
     async def submit(self, life: str, client: str, *names: str) -> None:
-        await self.server.submit(life, client, [request(name) for name in names])
+        packed = pack_requests([request(name) for name in names])
+        await self.server.submit(life, client, packed)
 
     async def collect(self, life: str, client: str) -> dict[str, Sample | BackendError]:
-        return dict(await self.server.collect(life, client))
+        return dict(unpack_results(await self.server.collect(life, client)))
 
 
 def _says(request: Request) -> Reply:

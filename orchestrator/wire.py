@@ -1,0 +1,89 @@
+"""How requests and samples travel between a worker and an engine: as few and plain objects.
+
+Pickle takes several times as long over dataclasses as over tuples, and the requests of a query
+share all but their ids and seeds. What is unpacked equals what was packed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from operator import attrgetter
+from typing import TypeAlias
+
+from orchestrator.errors import BackendError
+from orchestrator.types import Message, Request, Sample, SamplingParams
+
+Finished: TypeAlias = tuple[str, Sample | BackendError]  # a request's id and what came of it
+
+_NAMES = tuple(field.name for field in fields(Sample))
+_VALUES = attrgetter(*_NAMES)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackedRequests:
+    """Requests that share their prompt, parameters and affinity."""
+
+    prompt: str | tuple[Message, ...]
+    params: SamplingParams
+    affinity: str
+    each: list[tuple[str, int | None]]  # id and seed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackedResults:
+    """What has finished."""
+
+    samples: list[tuple[object, ...]]  # the fields of each, in their order
+    failures: list[tuple[str, BackendError]]
+
+
+def pack_requests(requests: Iterable[Request]) -> list[PackedRequests]:
+    """Neighbours of one query become one."""
+    packed: list[PackedRequests] = []
+    for request in requests:
+        # Identity and not equality: the requests of a query are made from the same objects.
+        if not packed or not (
+            packed[-1].params is request.params
+            and packed[-1].prompt is request.prompt
+            and packed[-1].affinity == request.affinity
+        ):
+            packed.append(
+                PackedRequests(
+                    prompt=request.prompt,
+                    params=request.params,
+                    affinity=request.affinity,
+                    each=[],
+                )
+            )
+        packed[-1].each.append((request.id, request.seed))
+    return packed
+
+
+def unpack_requests(packed: Iterable[PackedRequests]) -> list[Request]:
+    return [
+        Request(id=request_id, prompt=p.prompt, params=p.params, seed=seed, affinity=p.affinity)
+        for p in packed
+        for request_id, seed in p.each
+    ]
+
+
+def pack_results(finished: Iterable[Finished]) -> PackedResults:
+    results = PackedResults(samples=[], failures=[])
+    for request_id, result in finished:
+        if isinstance(result, Sample):
+            results.samples.append(_VALUES(result))
+        else:
+            results.failures.append((request_id, result))
+    return results
+
+
+def unpack_results(packed: PackedResults) -> list[Finished]:
+    """The samples first, then the failures."""
+    finished: list[Finished] = []
+    for values in packed.samples:
+        # The fields of a Sample in their order, as `pack_results` took them.
+        sample = Sample(**dict(zip(_NAMES, values, strict=True)))  # type: ignore[arg-type]
+        finished.append((sample.id, sample))
+    finished.extend(packed.failures)
+    return finished

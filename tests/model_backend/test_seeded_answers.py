@@ -1,0 +1,59 @@
+"""A model that is often wrong: how often its weights say, and when the seed says."""
+
+from __future__ import annotations
+
+import pickle
+from collections import Counter
+
+import pytest
+
+from model_backend import FakeBackend, SeededAnswers
+from orchestrator.errors import InputError
+from orchestrator.types import Request, SamplingParams
+
+
+def request(name: str = "r", *, seed: int | None) -> Request:
+    return Request(id=name, prompt="?", params=SamplingParams(), seed=seed)
+
+
+def test_answers_are_as_frequent_as_their_weights() -> None:
+    """Exactly, over every seed of one cycle."""
+    script = SeededAnswers(answers=("a", "b", "c"), weights=(3, 1, 2))
+    said = Counter(script(request(seed=seed)).tokens[0] for seed in range(6 * 50))
+    assert said == {"a": 150, "b": 50, "c": 100}
+
+
+def test_the_seed_alone_decides() -> None:
+    script = SeededAnswers(answers=("a", "b", "c"), weights=(1, 1, 1), token_s=0.5, first_token_s=2)
+    replies = [script(request(name, seed=4)) for name in ("x", "y")]
+    assert replies[0] == replies[1]
+    assert (replies[0].token_s, replies[0].first_token_s) == (0.5, 2)
+    assert script(request(seed=None)).tokens == ("a",)
+
+
+def test_log_probabilities_differ_so_that_ranking_has_work() -> None:
+    script = SeededAnswers(answers=("a",), weights=(1,))
+    found = {script(request(seed=seed)).logprobs for seed in range(1000)}
+    assert len(found) == 1000
+    assert all(logprobs is not None and -2 < logprobs[0] <= -1 for logprobs in found)
+
+
+@pytest.mark.parametrize(
+    ("answers", "weights"),
+    [((), ()), (("a",), ()), (("a",), (1, 2)), (("a", "b"), (1, 0)), (("a",), (-1,))],
+)
+def test_weights_that_make_no_sense_are_refused(
+    answers: tuple[str, ...], weights: tuple[int, ...]
+) -> None:
+    with pytest.raises(InputError) as caught:
+        SeededAnswers(answers=answers, weights=weights)
+    rule = "hold one positive whole number an answer"
+    assert str(caught.value) == f"weights must {rule}, got {weights!r}"
+
+
+def test_settings_travel_to_other_processes_and_tell_what_they_are() -> None:
+    backend = FakeBackend(script=SeededAnswers(answers=("7",), weights=(1,)), max_concurrency=9)
+    assert pickle.loads(pickle.dumps(backend)) == backend
+    other = FakeBackend(script=SeededAnswers(answers=("8",), weights=(1,)))
+    assert backend.identity != other.identity
+    assert (backend.max_concurrency, backend.gpus) == (9, 0)

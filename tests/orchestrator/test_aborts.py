@@ -1,0 +1,32 @@
+"""Aborts that come before their request: each wins once, and they do not pile up for ever."""
+
+from __future__ import annotations
+
+from orchestrator.aborts import EarlyAborts, cancelled
+from orchestrator.types import Request, Sample, SamplingParams, Status
+
+
+def test_an_abort_wins_once() -> None:
+    early = EarlyAborts()
+    early.add("r1")
+    assert [early.take("r2"), early.take("r1"), early.take("r1")] == [False, True, False]
+
+
+def test_an_abort_that_is_repeated_is_one() -> None:
+    early = EarlyAborts()
+    early.add("r1")
+    early.add("r1")
+    assert [early.take("r1"), early.take("r1")] == [True, False]
+
+
+def test_only_the_newest_are_kept() -> None:
+    """Else a run of months, whose aborts often come too late, would fill the memory."""
+    early = EarlyAborts(capacity=3)
+    for i in range(5):
+        early.add(f"r{i}")
+    assert [early.take(f"r{i}") for i in range(5)] == [False, False, True, True, True]
+
+
+def test_what_was_aborted_before_it_began_has_cost_nothing() -> None:
+    request = Request(id="r", prompt="?", params=SamplingParams(), seed=1)
+    assert cancelled(request) == Sample(id="r", text="", status=Status.CANCELLED)
