@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from vllm import LLM
 
 START_S = 300.0
+STOP_S = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,9 +74,11 @@ def plain_vllm(settings: VLLM) -> Iterator[PlainVLLM]:
         ours.recv()
         yield PlainVLLM(ours)
     finally:
-        ours.close()
-        process.join(timeout=20)
+        if process.is_alive():
+            ours.send(None)
+        process.join(STOP_S)
         process.kill()
+        ours.close()
 
 
 def _serve(settings: VLLM, pipe: Connection) -> None:
@@ -87,12 +90,9 @@ def _serve(settings: VLLM, pipe: Connection) -> None:
     given = {name: getattr(arguments, name) for name in SAME_ARGUMENTS}
     llm = LLM(**{name: value for name, value in given.items() if value is not None})
     pipe.send("ready")
-    while True:
-        try:
-            batch: Batch = pipe.recv()
-        except EOFError:
-            return
+    while (batch := pipe.recv()) is not None:
         pipe.send(_generate(llm, batch))
+    llm.llm_engine.engine_core.shutdown()  # else the engine's own process outlives this one
 
 
 def _generate(llm: LLM, batch: Batch) -> Generated:

@@ -133,6 +133,18 @@ def test_ask_answers_in_words_and_in_json(folder: Path) -> None:
     assert (document["answer"], len(document["samples"])) == ("42", 100)
 
 
+@pytest.mark.ray
+def test_the_control_benchmark_answers_every_query_in_both_places(folder: Path) -> None:
+    done = nbest(folder, "bench", "control", "--queries", "30", "-n", "4", "--json")
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    assert {"local_samples_per_s", "ray_samples_per_s"} <= set(figures)
+    assert [(r["place"], r["queries"], r["n"]) for r in figures["runs"]] == [
+        ("local", 30, 4),
+        ("ray", 30, 4),
+    ]
+
+
 BAD_INPUT = {
     "no such config": (["run", "nowhere.yaml"], "nowhere.yaml"),
     "unknown key": (["run", "config.yaml", "--set", "sampling.temprature=1"], "temperature"),

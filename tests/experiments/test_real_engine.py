@@ -66,3 +66,15 @@ def test_a_prompt_longer_than_the_model_is_an_error_row_and_the_rest_is_answered
 
     chosen = nbest(tmp_path, "select", "runs/real", "--select", "vote,mean_logprob", "--json")
     assert [row["n_samples"] for row in json.loads(chosen.stdout)] == [8, 8]
+
+
+def test_the_engine_benchmark_measures_both_sides(tmp_path: Path) -> None:
+    small = ["--rounds", "1", "--queries", "2", "-n", "4", "--max-tokens", "8"]
+    done = nbest(tmp_path, "bench", "engine", *small, "--max-model-len", "128", "--json")
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    assert sorted(figures) == ["nbest_tokens_per_s", "plain_tokens_per_s", "ratio", "rounds"]
+    assert figures["rounds"] == 1
+    ours, theirs = figures["nbest_tokens_per_s"], figures["plain_tokens_per_s"]
+    assert figures["ratio"] == pytest.approx(ours / theirs)
+    assert min(ours, theirs) > 0
