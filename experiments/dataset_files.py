@@ -99,7 +99,9 @@ class ParquetFile(TableFile):
         import pyarrow.parquet as pq
 
         try:
-            table = pq.read_table(file)
+            # Arrow's threads now and then abort a process that ends soon after they began.
+            with pq.ParquetFile(file) as parquet:
+                table = parquet.read(use_threads=False)
         except pa.ArrowException as error:
             raise InputError(f"{file}: is no Parquet file: {one_line(error)}") from error
         yield from enumerate(table.to_pylist(), start=1)

@@ -56,7 +56,9 @@ def read_gold(run_dir: StrPath) -> dict[str, Gold]:
     except FileNotFoundError:
         return {}
     try:
-        rows = pq.read_table(io.BytesIO(data)).cast(SCHEMA).to_pylist()
+        # Arrow's threads now and then abort a process that ends soon after they began.
+        table = pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
+        rows = table.cast(SCHEMA).to_pylist()
         return {row.pop("query_id"): unpacked(row) for row in rows}
     except (pa.ArrowException, ValueError, KeyError, TypeError) as error:
         where = f"{GOLD_FILE} in {folder.path!r}"

@@ -148,6 +148,20 @@ def test_a_run_without_log_probabilities_says_so(tmp_path: Path) -> None:
     assert len(compare(run, "vote,shortest").rows) == 2
 
 
+def test_a_process_that_only_reads_ends_well(run: Path) -> None:
+    """Threads of Arrow's that begin as the process ends would abort it: two times of five here."""
+    program = f"from experiments.gold_file import read_gold; read_gold({str(run)!r})"
+    for _ in range(10):
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=Path(__file__).parents[2],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_no_engine_and_no_cluster_is_imported(run: Path) -> None:
     program = f"""
 import sys
