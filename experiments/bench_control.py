@@ -90,7 +90,8 @@ def run_local(job: Job) -> float:
 
 def run_ray(job: Job, cluster: Cluster) -> float:
     """Processes are started before the clock is."""
-    from orchestrator.cluster import Driver, ray_session, start_engines, start_workers
+    from orchestrator.cluster import Driver
+    from orchestrator.cluster_start import ray_session, start_engines, start_workers
 
     async def timed() -> float:
         engines = start_engines(job.backend, cluster)

@@ -16,8 +16,9 @@ from pathlib import Path
 
 from model_backend import VLLM
 from model_backend.plain_vllm import Batch, PlainVLLM, plain_vllm
-from orchestrator.cluster import Driver, ray_session, start_engines, start_workers
+from orchestrator.cluster import Driver
 from orchestrator.cluster_settings import Cluster
+from orchestrator.cluster_start import ray_session, start_engines, start_workers
 from orchestrator.cluster_worker import EngineSeat
 from orchestrator.job import Job, Work
 from orchestrator.store_run import open_run

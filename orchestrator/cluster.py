@@ -1,4 +1,4 @@
-"""The driver: starts engines and workers on Ray, leases queries to workers, shows progress.
+"""The driver: leases queries to workers, hears what became of them, shows progress.
 
 It owns no sample. It holds the queries that are left and a short record of each that is done, so
 that its work grows with queries and not with samples.
@@ -7,31 +7,24 @@ that its work grows with queries and not with samples.
 from __future__ import annotations
 
 import asyncio
-import logging
-import math
-import os
-import signal
-import threading
 import time
 from collections import deque
-from collections.abc import Awaitable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import ray
 from ray.actor import ActorHandle
 from ray.exceptions import ActorDiedError, ActorUnavailableError, RayError, RayTaskError
 
-from orchestrator.cluster_engine import EngineServer, cause_of
+from orchestrator.cluster_engine import cause_of
 from orchestrator.cluster_settings import Cluster
+from orchestrator.cluster_start import ray_session, start_engines, start_workers
 from orchestrator.cluster_worker import EngineSeat, QueryWorker, WorkerReport
 from orchestrator.errors import BackendError, NbestError
 from orchestrator.job import Job
-from orchestrator.pool import slots_for
 from orchestrator.progress import Report, Tally, snapshot
 from orchestrator.tasks import task_group
-from orchestrator.types import BackendConfig, Query, Record
+from orchestrator.types import Query, Record
 
 # A worker keeps at least this many queries in hand; more, if it answers more between two reports.
 MIN_AHEAD = 8
@@ -55,57 +48,6 @@ async def run_on_ray(job: Job, cluster: Cluster, report: Report) -> list[Record]
             return await driver.run()
         finally:
             await driver.close()
-
-
-@contextmanager
-def ray_session(cluster: Cluster) -> Iterator[None]:
-    """Ray for the time of a run, unless the caller is in a session already."""
-    if ray.is_initialized():
-        yield
-        return
-    on_sigterm = signal.getsignal(signal.SIGTERM)
-    if cluster.address is None:
-        # Ray only counts CPUs; engines and workers share whatever the machine has.
-        wanted = math.ceil(cluster.engines * cluster.cpus_per_engine) + cluster.workers
-        cpus = max(os.cpu_count() or 1, wanted)
-        ray.init(
-            address="local",
-            num_cpus=cpus,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
-    else:
-        ray.init(address=cluster.address, log_to_driver=False, logging_level=logging.ERROR)
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, on_sigterm)  # Ray has put its own, which ends the process
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
-def start_engines(backend: BackendConfig, cluster: Cluster) -> list[EngineSeat]:
-    """One actor an engine; Ray starts one again that has died."""
-    gpus = cluster.gpus_per_engine
-    if gpus is None:
-        gpus = backend.gpus if ray.cluster_resources().get("GPU", 0) > 0 else 0
-    actor = ray.remote(EngineServer).options(
-        num_cpus=cluster.cpus_per_engine,
-        num_gpus=gpus,
-        max_restarts=-1,
-        max_task_retries=0,
-    )
-    slots = math.ceil(slots_for(backend.max_concurrency) / cluster.workers)
-    return [
-        EngineSeat(name=name, actor=actor.remote(backend, name), slots=slots)
-        for name in (f"engine{i}" for i in range(cluster.engines))
-    ]
-
-
-def start_workers(job: Job, cluster: Cluster) -> list[ActorHandle[QueryWorker]]:
-    actor = ray.remote(QueryWorker).options(num_cpus=1, max_restarts=-1, max_task_retries=0)
-    return [actor.remote(f"worker{i}", job.work) for i in range(cluster.workers)]
 
 
 @dataclass(slots=True, kw_only=True)

@@ -5,7 +5,8 @@
     |-- BackendError      the world's: an engine refused, is full, or died
     |   |-- RequestRejected   this request can never succeed: too long, malformed constraint
     |   |-- Overloaded        not now: the same request may succeed later
-    |   `-- EngineDead        the engine is gone, and with it all that it was working on
+    |   |-- EngineDead        the engine is gone, and with it all that it was working on
+    |   `-- Quarantined       this query has killed its engine twice: it gets no other
     `-- StoreError        a run directory cannot be used as it is
         |-- RunChanged        it was made with other settings; the message lists them
         `-- RunLocked         another process is writing to it
@@ -38,6 +39,10 @@ class Overloaded(BackendError):
 
 class EngineDead(BackendError):
     """The engine is gone."""
+
+
+class Quarantined(BackendError):
+    """The query has killed its engine twice and is kept away from engines."""
 
 
 class StoreError(NbestError):

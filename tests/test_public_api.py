@@ -42,7 +42,8 @@ orchestrator.Constraint(*, json: str | None = None, regex: str | None = None, ch
     ...] | None = None, grammar: str | None = None)
 orchestrator.Extractor { __call__(text: str) -> str | None }
 orchestrator.Message(*, role: Literal['system', 'user', 'assistant'], content: str)
-orchestrator.Outcome: ANSWERED=answered, ABSTAINED=abstained, ERROR=error
+orchestrator.Outcome: ANSWERED=answered, ABSTAINED=abstained, ERROR=error,
+    QUARANTINED=quarantined
 orchestrator.Query(*, id: str, prompt: str | tuple[Message, ...], meta: Mapping[str, Any] = ...)
 orchestrator.Record(*, query_id: str, strategy: str, outcome: Outcome, index: int | None = None,
     answer: str | None = None, confidence: float = nan, error: str = '', usage: Usage = ...,
@@ -117,6 +118,7 @@ EngineDead(BackendError)
 InputError(NbestError, ValueError)
 NbestError(Exception)
 Overloaded(BackendError)
+Quarantined(BackendError)
 RequestRejected(BackendError)
 RunChanged(StoreError)
 RunLocked(StoreError)

@@ -13,8 +13,9 @@ import pytest
 
 from model_backend import FakeBackend, Reply, SeededAnswers
 from orchestrator import BestOfN, Query, Record, Request, SamplingParams
-from orchestrator.cluster import Driver, run_on_ray, start_engines, start_workers
+from orchestrator.cluster import Driver, run_on_ray
 from orchestrator.cluster_settings import Cluster
+from orchestrator.cluster_start import start_engines, start_workers
 from orchestrator.errors import EngineDead, InputError, RequestRejected
 from orchestrator.job import Job, Work
 from orchestrator.local import run_here
