@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,6 +22,7 @@ from orchestrator.errors import InputError, NbestError, RunChanged
 if TYPE_CHECKING:
     from experiments.plan import Plan
     from experiments.select_command import Comparison
+    from orchestrator.types import Record
 
 TYPER_INTERRUPTED = 130  # what Typer makes of Ctrl-C
 
@@ -57,17 +59,34 @@ def run(
             help="Exit with 3 if questions ended in error: true, false, a share, a count."
         ),
     ] = "true",
+    allow_unauthenticated_ray: Annotated[
+        bool,
+        typer.Option(
+            "--allow-unauthenticated-ray", help="Join a Ray cluster that asks for no token."
+        ),
+    ] = False,
+    retry_quarantined: Annotated[
+        bool,
+        typer.Option("--retry-quarantined", help="Ask again what killed its engine last time."),
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
     as_json: Json = False,
 ) -> None:
     """Run a batch; the same command again goes on where it stopped."""
     from experiments.config import load_config
     from experiments.plan import make_plan
+    from experiments.progress_view import shown_progress
+    from experiments.runs import carry_out
 
-    plan = make_plan(load_config(config, set_ or ()), limit)
+    allowed = ["cluster.allow_unauthenticated=true"] if allow_unauthenticated_ray else []
+    plan = make_plan(load_config(config, [*(set_ or ()), *allowed]), limit)
     if dry_run:
-        _print_plan(plan)
-    else:
-        _run(plan, out or Path("runs") / plan.config.name, fail_on_error, as_json)
+        return _print_plan(plan)
+    folder = out or Path("runs") / plan.config.name
+    tolerated = tolerated_errors(fail_on_error, plan.num_queries)
+    with shown_progress(is_quiet=quiet) as report:
+        records = carry_out(plan, folder, report, retry_quarantined=retry_quarantined)
+    _conclude(plan, folder, records, tolerated, as_json)
 
 
 @app.command(epilog="Example: nbest select runs/demo --select 'vote,mean_logprob,random(seed=3)'")
@@ -129,19 +148,17 @@ def doctor(as_json: Json = False) -> None:
         raise typer.Exit(Exit.FAILED)
 
 
-def _run(plan: Plan, out: Path, fail_on_error: str, as_json: bool) -> None:
-    from experiments.progress_view import progress_view
-    from experiments.runs import carry_out
+def _conclude(
+    plan: Plan, folder: Path, records: Sequence[Record], tolerated: int, as_json: bool
+) -> None:
+    """Print the table of a run and what failed in it; exit with 3 if too much did."""
+    from experiments.runs import failures
     from experiments.select_command import compare
-    from orchestrator.types import Outcome
 
-    tolerated = tolerated_errors(fail_on_error, plan.num_queries)
-    with progress_view() as view:
-        records = carry_out(plan, out, view.show)
-    failed = [record for record in records if record.outcome is Outcome.ERROR]
+    failed = failures(records)
     if len(failed) < plan.num_queries:
-        _print_comparison(compare(out, ",".join(plan.config.select)), as_json)
-    _tell_errors([(record.query_id, record.error) for record in failed], plan.num_queries)
+        _print_comparison(compare(folder, ",".join(plan.config.select)), as_json)
+    _tell_errors(failed, plan.num_queries)
     if len(failed) > tolerated:
         raise typer.Exit(Exit.SOME_ERRORS)
 
@@ -159,6 +176,12 @@ def _print_plan(plan: Plan) -> None:
 
 
 def _print_comparison(comparison: Comparison, as_json: bool) -> None:
+    from experiments.nearest import printable
+
+    for row in comparison.rows:
+        if row.failed:
+            text = f"{row.select} failed at {row.failed} questions, first {row.failure}"
+            print(f"nbest: {printable(text)}", file=sys.stderr)
     if as_json:
         print(json.dumps([row.as_json() for row in comparison.rows], indent=2))
         return
@@ -167,13 +190,23 @@ def _print_comparison(comparison: Comparison, as_json: bool) -> None:
     console().print(selector_table(comparison.rows, comparison.baselines))
 
 
-def _tell_errors(errors: list[tuple[str, str]], num_queries: int) -> None:
+def _tell_errors(failed: Sequence[Record], num_queries: int) -> None:
     from experiments.nearest import printable
+    from orchestrator.types import Outcome
 
-    for query_id, error in errors[:5]:
-        print(f"nbest: {printable(query_id)} failed: {printable(error)}", file=sys.stderr)
-    if errors:
-        print(f"nbest: {len(errors)} of {num_queries} questions failed", file=sys.stderr)
+    if not failed:
+        return
+    for record in failed[:5]:
+        how = "failed" if record.outcome is Outcome.ERROR else str(record.outcome)
+        print(
+            f"nbest: {printable(record.query_id)} {how}: {printable(record.error)}", file=sys.stderr
+        )
+    quarantined = sum(record.outcome is Outcome.QUARANTINED for record in failed)
+    advice = f", {quarantined} of them quarantined (--retry-quarantined asks again)"
+    print(
+        f"nbest: {len(failed)} of {num_queries} questions failed{advice if quarantined else ''}",
+        file=sys.stderr,
+    )
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -59,6 +59,8 @@ class Row:
     n_samples: int  # that were chosen from
     tokens: int  # generated for them
     seconds: float  # a question, mean: from its first request to its last sample
+    failed: int = 0  # questions at which the selector itself failed; they count nowhere else
+    failure: str = ""  # the first of these, in one line
 
     def as_json(self) -> dict[str, str | int | float | None]:
         """What `--json` prints; nan becomes null, for JSON has none."""
@@ -92,13 +94,21 @@ def _case(query: Query, candidates: Candidates, gold: Gold | None, grade: Grader
 async def selector_row(name: str, scorer: Scorer, cases: Sequence[Case]) -> Row:
     """The answers that a selector chooses, graded."""
     _require_logprobs(name, scorer, cases)
-    chosen = [(await select(c.query, c.candidates, scorer)).answer for c in cases]
+    chosen: list[tuple[Case, str | None]] = []
+    failure = ""
+    for case in cases:
+        try:
+            chosen.append((case, (await select(case.query, case.candidates, scorer)).answer))
+        # A scorer may be a plugin, and it reads what a model wrote. Where it fails there is no
+        # choice to grade: neither a wrong one nor an abstention.
+        except Exception as error:  # noqa: BLE001
+            failure = failure or f"{case.query.id}: {type(error).__name__}: {error}"
     verdicts = [
-        0.0 if answer is None else case.verdicts[answer]
-        for case, answer in zip(cases, chosen, strict=True)
-        if case.is_graded
+        0.0 if answer is None else c.verdicts[answer] for c, answer in chosen if c.is_graded
     ]
-    return _row(name, cases, _proportion(verdicts), abstained=chosen.count(None))
+    abstained = sum(answer is None for _, answer in chosen)
+    row = _row(name, [case for case, _ in chosen], _proportion(verdicts), abstained=abstained)
+    return replace(row, failed=len(cases) - len(chosen), failure=failure)
 
 
 def one_sample_row(cases: Sequence[Case]) -> Row:

@@ -41,14 +41,7 @@ class Plan:
 
     def cluster(self) -> Cluster:
         """Where it runs on Ray."""
-        section = self.config.cluster
-        return Cluster(
-            address=section.address,
-            engines=section.engines,
-            workers=section.workers,
-            cpus_per_engine=section.cpus_per_engine,
-            gpus_per_engine=section.gpus_per_engine,
-        )
+        return self.config.cluster.build()
 
 
 def make_plan(config: Config, limit: int | None = None) -> Plan:

@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field, JsonValue, field_validator, model_valida
 
 from experiments.plugins import BACKENDS, build_backend
 from experiments.section import Section, Texts
+from orchestrator.cluster_settings import Cluster
 from orchestrator.errors import InputError
 from orchestrator.types import BackendConfig, Constraint, SamplingParams
 
@@ -136,7 +137,24 @@ class ClusterSection(Section):
     )
     local: bool = Field(default=False, description="One engine in this process, without Ray.")
     address: str | None = Field(
-        default=None, min_length=1, description="A running Ray cluster to join."
+        default=None,
+        min_length=1,
+        description="A running Ray cluster to join: HOST:PORT, or auto on one of its machines.",
+    )
+    engines_span_nodes: bool = Field(
+        default=False, description="The GPUs of an engine may be on several nodes."
+    )
+    shared_folder: bool = Field(
+        default=False,
+        description="All nodes share the run folder, though it looks like a disk of this machine.",
+    )
+    allow_unauthenticated: bool = Field(
+        default=False, description="Join a Ray cluster that asks nobody for a token."
+    )
+    stall_timeout_s: float = Field(
+        default=120.0,
+        gt=0,
+        description="Seconds after which a process that answers nothing is replaced.",
     )
 
     @model_validator(mode="after")
@@ -147,4 +165,21 @@ class ClusterSection(Section):
             raise InputError(f"workers must be 1 when local is true, got {self.workers}")
         if self.local and self.address is not None:
             raise InputError(f"address must be left out when local is true, got {self.address!r}")
+        for key in ("engines_span_nodes", "shared_folder", "allow_unauthenticated"):
+            if self.local and getattr(self, key):
+                raise InputError(f"{key} must be left out when local is true, got True")
         return self
+
+    def build(self) -> Cluster:
+        """As the orchestrator takes it; not for `local`, which has no cluster."""
+        return Cluster(
+            address=self.address,
+            engines=self.engines,
+            workers=self.workers,
+            cpus_per_engine=self.cpus_per_engine,
+            gpus_per_engine=self.gpus_per_engine,
+            engines_span_nodes=self.engines_span_nodes,
+            shared_folder=self.shared_folder,
+            allow_unauthenticated=self.allow_unauthenticated,
+            stall_timeout_s=self.stall_timeout_s,
+        )

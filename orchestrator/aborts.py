@@ -23,6 +23,9 @@ class EarlyAborts:
         if len(self._ids) > self._capacity:
             self._ids.popitem(last=False)
 
+    def __contains__(self, request_id: str) -> bool:
+        return request_id in self._ids
+
     def take(self, request_id: str) -> bool:
         """Was this id aborted? It is forgotten by asking."""
         if request_id not in self._ids:

@@ -8,59 +8,63 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
+import ray
 from ray.actor import ActorHandle
-from ray.exceptions import ActorDiedError, ActorUnavailableError, RayError, RayTaskError
+from ray.exceptions import ActorDiedError, ActorUnavailableError, RayTaskError
 
-from orchestrator.cluster_engine import cause_of
-from orchestrator.cluster_settings import Cluster
+from orchestrator.cluster_remote import REVIVE_PAUSE_S, RemoteEngine, cause_of
+from orchestrator.cluster_settings import STALL_TIMEOUT_S, Cluster
 from orchestrator.cluster_start import ray_session, start_engines, start_workers
+from orchestrator.cluster_watch import LOOK_S, EngineWatch
 from orchestrator.cluster_worker import EngineSeat, QueryWorker, WorkerReport
-from orchestrator.errors import BackendError, NbestError
+from orchestrator.errors import BackendError, EngineDead, InputError, NbestError
 from orchestrator.job import Job
+from orchestrator.leases import SUSPECT_AT, Lease, LeaseBook
 from orchestrator.progress import Report, Tally, snapshot
 from orchestrator.tasks import task_group
-from orchestrator.types import Query, Record
-
-# A worker keeps at least this many queries in hand; more, if it answers more between two reports.
-MIN_AHEAD = 8
+from orchestrator.types import Record
 
 # Deaths of one worker in a row, with no query answered in between, that end the run.
-MAX_WORKER_DEATHS = 3
+MAX_WORKER_DEATHS = 6
 
 # How often the display is told that engines are still starting.
 STARTING_S = 0.5
 
-# How long workers and engines get to write what they hold and to stop.
+# How long workers and engines get to write what they hold and to stop; less where the run has been
+# interrupted or has failed: schedulers grant little, and some of those asked may be gone.
 CLOSE_S = 20.0
+CLOSE_SOON_S = 2.0
 
 
 async def run_on_ray(job: Job, cluster: Cluster, report: Report) -> list[Record]:
     """Answer the queries of a job on Ray; returns when every query has a record."""
     with ray_session(cluster):
         engines = start_engines(job.backend, cluster)
-        driver = Driver(job, engines, start_workers(job, cluster), report)
+        workers = start_workers(job, cluster)
+        driver = Driver(job, engines, workers, report, stall_s=cluster.stall_timeout_s)
         try:
-            return await driver.run()
-        finally:
-            await driver.close()
+            records = await driver.run()
+        except BaseException:
+            await driver.close(CLOSE_SOON_S)
+            raise
+        await driver.close()
+        return records
 
 
 @dataclass(slots=True, kw_only=True)
-class Lease:
-    """A worker and what it has been given."""
+class Hand:
+    """A worker, and what the driver knows of it."""
 
     actor: ActorHandle[QueryWorker]
-    queries: dict[str, Query] = field(default_factory=dict)  # leased and not yet answered, by id
-    ahead: int = MIN_AHEAD
+    lease: Lease = field(default_factory=Lease)
     tally: Tally = field(default_factory=Tally)  # of its present life
     past: Tally = field(default_factory=Tally)  # of its lives before
     deaths: int = 0  # since it last answered a query
     has_joined: bool = False  # in its present life
+    verdicts: dict[str, str] = field(default_factory=dict)  # killers to record: why, by query id
 
 
 class Driver:
@@ -74,132 +78,170 @@ class Driver:
         report: Report,
         *,
         have_joined: bool = False,  # whether the workers know their engines already
+        stall_s: float = STALL_TIMEOUT_S,
     ) -> None:
         self._engines = engines
-        self._leases = [Lease(actor=worker, has_joined=have_joined) for worker in workers]
-        self._left = deque(job.queries)
-        self._taken_back: set[str] = set()  # ids of queries whose worker died
+        self._hands = [Hand(actor=worker, has_joined=have_joined) for worker in workers]
+        self._watches = [EngineWatch(seat.name, seat.actor, stall_s) for seat in engines]
+        self._book = LeaseBook(job.queries)
         self._num_queries = len(job.queries)
         self._records: dict[str, Record] = {}
-        self._engines_up = 0
+        self._is_done = asyncio.Event()
+        self._stall_s = stall_s
+        self._lost = 0  # workers that will never be back
         self._show = report
         self._started_s = time.monotonic()
         self._first_engine_s = 0.0
 
     async def run(self) -> list[Record]:
         await self._first_engine()
+        if not self._num_queries:
+            self._is_done.set()
         async with task_group() as group:
-            for lease in self._leases:
-                group.create_task(self._drive(lease))
+            watching = [group.create_task(watch.run()) for watch in self._watches]
+            driving = [group.create_task(self._drive(hand)) for hand in self._hands]
+            await self._is_done.wait()
+            for task in (*watching, *driving):
+                task.cancel()  # one may still wait for an actor that Ray has no room for
+        await self._last_look()
         return list(self._records.values())
 
-    async def close(self) -> None:
+    async def close(self, grace_s: float = CLOSE_S) -> None:
         """Let everybody write what they hold; who does not answer in time is left to Ray."""
-        await _settle([lease.actor.close.remote() for lease in self._leases])
-        await _settle([seat.actor.close.remote() for seat in self._engines])
+        await _settle([hand.actor.close.remote() for hand in self._hands], grace_s)
+        await _settle([seat.actor.close.remote() for seat in self._engines], grace_s)
 
     async def _first_engine(self) -> None:
         """Wait for an engine, so that a model that cannot be loaded is an error at once."""
-        starts = {asyncio.ensure_future(seat.actor.ready.remote()) for seat in self._engines}
-        pending = starts
-        while len(pending) == len(starts):
-            _, pending = await asyncio.wait(
-                starts, timeout=STARTING_S, return_when=asyncio.FIRST_COMPLETED
-            )
-            self._report()
-        for start in starts - pending:
-            _result_of(start)
-        self._first_engine_s = time.monotonic() - self._started_s
-        for start in pending:  # these join later, by way of the workers' pools
-            start.add_done_callback(_ignore)
+        starts = [RemoteEngine(seat.actor, "driver").revive() for seat in self._engines]
+        pending = {asyncio.ensure_future(start) for start in starts}
+        failures: list[BaseException] = []
+        try:
+            while pending:
+                done, pending = await asyncio.wait(
+                    pending, timeout=STARTING_S, return_when=asyncio.FIRST_COMPLETED
+                )
+                self._report()
+                failures += [error for start in done if (error := start.exception()) is not None]
+                if len(failures) == len(starts) or any(isinstance(e, InputError) for e in failures):
+                    break
+                if any(start.exception() is None for start in done):
+                    self._first_engine_s = time.monotonic() - self._started_s
+                    return
+        finally:
+            for start in pending:  # they join later, by way of the workers' pools
+                start.cancel()
+        raise _did_not_start(failures)
 
-    async def _drive(self, lease: Lease) -> None:
-        while len(self._records) < self._num_queries:
+    async def _drive(self, hand: Hand) -> None:
+        """Keep one worker at work, through all its lives."""
+        while await self._reach(hand):
             try:
-                await self._top_up(lease)
-                news = await lease.actor.report.remote()
+                while True:
+                    async with asyncio.timeout(self._stall_s):
+                        await self._top_up(hand)
+                        news = await hand.actor.report.remote()
+                    self._note(hand, news)
             except (ActorDiedError, ActorUnavailableError) as death:
-                await self._take_back(lease, death)
+                self._take_back(hand, cause_of(death))
+            except TimeoutError:
+                ray.kill(hand.actor, no_restart=False)
+                self._take_back(hand, f"no answer for {self._stall_s:.0f} s")
             except RayTaskError as error:
                 raise error.cause if isinstance(error.cause, NbestError) else error from None
-            else:
-                self._note(lease, news)
 
-    async def _top_up(self, lease: Lease) -> None:
+    async def _reach(self, hand: Hand) -> bool:
+        """Wait until the worker's process answers, however long Ray has no room for it.
+
+        False if it never will; BackendError if none ever will.
+        """
+        while True:
+            try:
+                await hand.actor.life.remote()
+                return True
+            except ActorUnavailableError:
+                await asyncio.sleep(REVIVE_PAUSE_S)
+            except ActorDiedError as death:
+                self._lost += 1
+                if self._lost < len(self._hands):
+                    return False
+                raise BackendError(f"no worker is left: {cause_of(death)}") from death
+
+    async def _top_up(self, hand: Hand) -> None:
         """Lease enough queries for the time until the next report."""
-        if not lease.has_joined:
-            await lease.actor.join.remote(self._engines)
-            lease.has_joined = True
-        room = lease.ahead - len(lease.queries)
-        batch = [self._left.popleft() for _ in range(min(room, len(self._left)))]
+        if not hand.has_joined:
+            await hand.actor.join.remote(self._engines)
+            hand.has_joined = True
+            for query_id, why in hand.verdicts.items():
+                await hand.actor.give_up.remote(query_id, why)
+        batch = self._book.next_for(hand.lease)
         if batch:
-            lease.queries.update((query.id, query) for query in batch)
-            is_second_hand = any(query.id in self._taken_back for query in batch)
-            await lease.actor.lease.remote(batch, is_second_hand=is_second_hand)
+            is_second_hand = self._book.is_second_hand(batch)
+            await hand.actor.lease.remote(batch, is_second_hand=is_second_hand)
 
-    async def _take_back(self, lease: Lease, death: RayError) -> None:
+    def _take_back(self, hand: Hand, cause: str) -> None:
         """A worker died: what it had not answered goes back to the head of the queue."""
-        lease.deaths += 1
-        if lease.deaths > MAX_WORKER_DEATHS:
-            raise BackendError(f"a worker died {lease.deaths} times in a row: {cause_of(death)}")
-        self._taken_back.update(lease.queries)
-        self._left.extendleft(reversed(lease.queries.values()))
-        lease.queries.clear()
-        lease.has_joined = False
-        lease.past += lease.tally
-        lease.tally = Tally()
-        await asyncio.sleep(STARTING_S)
+        hand.deaths += 1
+        if hand.deaths > MAX_WORKER_DEATHS:
+            raise BackendError(f"a worker died {hand.deaths} times in a row: {cause}")
+        for killer in self._book.take_back(hand.lease):
+            hand.verdicts[killer.id] = (
+                f"it killed {SUSPECT_AT + 1} workers, the last one alone: {cause}"
+            )
+        hand.has_joined = False
+        hand.past += hand.tally
+        hand.tally = Tally()
 
-    def _note(self, lease: Lease, news: WorkerReport) -> None:
+    def _note(self, hand: Hand, news: WorkerReport) -> None:
         for record in news.records:
             self._records[record.query_id] = record
-            lease.queries.pop(record.query_id, None)
-            lease.deaths = 0
-        open_queries = len(lease.queries) - news.queued
-        lease.ahead = open_queries + max(MIN_AHEAD, 2 * len(news.records))
-        lease.tally = news.tally
-        self._engines_up = news.engines_up
+            hand.verdicts.pop(record.query_id, None)
+            hand.deaths = 0
+        self._book.answered(hand.lease, news.records, news.queued)
+        hand.tally = news.tally
+        self._report()
+        if len(self._records) == self._num_queries:
+            self._is_done.set()
+
+    async def _last_look(self) -> None:
+        """The engines' counts as they are at the end."""
+        await _settle([watch.look() for watch in self._watches], LOOK_S)
         self._report()
 
     def _report(self) -> None:
         total = Tally()
-        for lease in self._leases:
-            total += lease.past
-            total += lease.tally
+        for hand in self._hands:
+            total += hand.past
+            total += hand.tally
         self._show(
             snapshot(
                 total,
                 num_queries=self._num_queries,
-                engines_up=self._engines_up,
-                num_engines=len(self._engines),
+                engines=[watch.view for watch in self._watches],
                 elapsed_s=time.monotonic() - self._started_s,
                 first_engine_s=self._first_engine_s,
             )
         )
 
 
-def _result_of(start: asyncio.Future[str]) -> None:
-    """Raise what stopped an engine from starting, as what it was before it travelled."""
-    try:
-        start.result()
-    except RayTaskError as error:
-        if isinstance(error.cause, NbestError):
-            raise error.cause from None
-        raise BackendError(f"an engine did not start: {cause_of(error)}") from error
-    except RayError as error:
-        raise BackendError(f"an engine did not start: {cause_of(error)}") from error
+def _did_not_start(failures: Sequence[BaseException]) -> BaseException:
+    """The error that says why there is no engine."""
+    for failure in failures:
+        if isinstance(failure, InputError):
+            return failure
+    first = failures[0]
+    return BackendError(f"an engine did not start: {first}") if _is_death(first) else first
 
 
-def _ignore(start: asyncio.Future[Any]) -> None:
-    if not start.cancelled():
-        start.exception()
+def _is_death(error: BaseException) -> bool:
+    return isinstance(error, EngineDead)
 
 
-async def _settle(calls: Sequence[Awaitable[None]]) -> None:
+async def _settle(calls: Sequence[Awaitable[None]], timeout_s: float) -> None:
     """Wait for calls to end in whatever way."""
     futures = [asyncio.ensure_future(call) for call in calls]
-    done, pending = await asyncio.wait(futures, timeout=CLOSE_S)
+    done, pending = await asyncio.wait(futures, timeout=timeout_s)
     for future in done:
-        _ignore(future)
+        future.exception()  # seen
     for future in pending:
         future.cancel()

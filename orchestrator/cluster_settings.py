@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from orchestrator.types import require
 
+STALL_TIMEOUT_S = 120.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cluster:
@@ -19,8 +21,13 @@ class Cluster:
     workers: int = 1
     cpus_per_engine: float = 1.0  # that Ray sets aside for each engine
     gpus_per_engine: int | None = None  # None: what the backend says, where there are any GPUs
+    engines_span_nodes: bool = False  # the GPUs of an engine may be on several nodes
+    shared_folder: bool = False  # the user knows that all nodes share the run directory
+    allow_unauthenticated: bool = False  # join a Ray cluster that asks nobody for a token
+    stall_timeout_s: float = STALL_TIMEOUT_S  # silent for so long, a process is replaced
 
     def __post_init__(self) -> None:
         require(self.engines >= 1, "engines", "be at least 1", self.engines)
         require(self.workers >= 1, "workers", "be at least 1", self.workers)
         require(self.cpus_per_engine >= 0, "cpus_per_engine", "be 0 or more", self.cpus_per_engine)
+        require(self.stall_timeout_s > 0, "stall_timeout_s", "be above 0", self.stall_timeout_s)

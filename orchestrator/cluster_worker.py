@@ -12,13 +12,15 @@ from dataclasses import dataclass, replace
 
 from ray.actor import ActorHandle
 
-from orchestrator.cluster_engine import EngineServer, RemoteEngine
+from orchestrator.cluster_engine import EngineServer
+from orchestrator.cluster_remote import RemoteEngine
 from orchestrator.job import Work
 from orchestrator.loop import Answered, Loop
-from orchestrator.pool import Pool, PooledEngine
+from orchestrator.pool import Pool
+from orchestrator.pooled_engine import PooledEngine
 from orchestrator.progress import Tally
 from orchestrator.store import RunStore, open_store
-from orchestrator.types import Query, Record
+from orchestrator.types import Outcome, Query, Record
 
 # The driver hears of a worker about this often.
 REPORT_S = 0.25
@@ -43,7 +45,6 @@ class WorkerReport:
     records: tuple[Record, ...]  # of queries whose samples are on disk
     tally: Tally  # since the worker started
     queued: int  # leased queries that are not yet open
-    engines_up: int
 
 
 class QueryWorker:
@@ -75,7 +76,24 @@ class QueryWorker:
             tally=self._tally,
         )
         running = asyncio.create_task(loop.answer_all(self._queries(), self._note))
-        self._open = _Open(store=store, pool=pool, running=running)
+        self._open = _Open(store=store, loop=loop, running=running)
+
+    async def life(self) -> None:
+        """Answers, whatever else is the case."""
+
+    async def give_up(self, query_id: str, why: str) -> None:
+        """Keep a record of a query that kills workers; it comes with a later report."""
+        assert self._open is not None  # joined
+        record = Record(
+            query_id=query_id,
+            strategy=repr(self._work.strategy),
+            outcome=Outcome.QUARANTINED,
+            error=why,
+        )
+        self._open.store.add_record(record)
+        self._tally.queries += 1
+        self._tally.quarantined += 1
+        self._done.append(record)
 
     async def lease(self, queries: Sequence[Query], *, is_second_hand: bool) -> None:
         """Take on these queries; their records come with later reports.
@@ -98,23 +116,29 @@ class QueryWorker:
         await self._open.store.flush()
         return WorkerReport(
             records=records,
-            tally=replace(self._tally),
+            tally=replace(self._tally, regenerated_tokens=self._open.loop.pool.regenerated_tokens),
             queued=self._leased.qsize(),
-            engines_up=self._open.pool.engines_up,
         )
 
     async def close(self) -> None:
         """Stop at once; what has been sampled is made durable."""
         if self._open is not None:
+            if not self._open.running.done():  # else the engines have failed
+                self._open.loop.settle()
             self._open.running.cancel()
             await asyncio.wait({self._open.running})
-            await self._open.pool.close()
+            await self._open.loop.pool.close()
             await self._open.store.aclose()
 
     def _pooled(self, seat: EngineSeat) -> PooledEngine:
         remote = RemoteEngine(seat.actor, self._name)
         return PooledEngine(
-            name=seat.name, backend=remote, slots=seat.slots, revive=remote.revive, is_up=False
+            name=seat.name,
+            backend=remote,
+            slots=seat.slots,
+            revive=remote.revive,
+            alone=remote.alone,
+            is_up=False,
         )
 
     def _note(self, answered: Answered) -> None:
@@ -130,5 +154,5 @@ class _Open:
     """What a worker holds while it runs."""
 
     store: RunStore
-    pool: Pool
+    loop: Loop
     running: asyncio.Task[None]

@@ -6,6 +6,7 @@
     |   |-- RequestRejected   this request can never succeed: too long, malformed constraint
     |   |-- Overloaded        not now: the same request may succeed later
     |   |-- EngineDead        the engine is gone, and with it all that it was working on
+    |   |   `-- NotBegun          ... and it had not yet begun with this request
     |   `-- Quarantined       this query has killed its engine twice: it gets no other
     `-- StoreError        a run directory cannot be used as it is
         |-- RunChanged        it was made with other settings; the message lists them
@@ -39,6 +40,10 @@ class Overloaded(BackendError):
 
 class EngineDead(BackendError):
     """The engine is gone."""
+
+
+class NotBegun(EngineDead):
+    """The engine is gone, and this request cannot be the cause: it had not been begun."""
 
 
 class Quarantined(BackendError):

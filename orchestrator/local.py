@@ -7,12 +7,15 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from orchestrator.errors import BackendError
 from orchestrator.job import Job, Work
+from orchestrator.local_engine import LocalEngine
 from orchestrator.loop import Loop
-from orchestrator.pool import Pool, PooledEngine, slots_for
+from orchestrator.pool import Pool
+from orchestrator.pooled_engine import PooledEngine, slots_for
 from orchestrator.progress import Progress, Report, Tally, snapshot
 from orchestrator.store import open_store
 from orchestrator.types import BackendConfig, Message, Query, Record, Selection, Strategy
@@ -25,30 +28,39 @@ REPORT_S = 0.25
 async def run_here(job: Job, report: Report) -> list[Record]:
     """Answer the queries of a job in this process; returns when every query has a record."""
     records: list[Record] = []
-    async with open_loop(job.work, job.backend) as loop:
+    async with open_loop(job.work, job.backend) as here:
         started_s = time.monotonic()
 
         def show() -> None:
-            report(_progress(loop, len(job.queries), time.monotonic() - started_s))
+            report(_progress(here, len(job.queries), time.monotonic() - started_s))
 
         watching = asyncio.create_task(_regularly(show))
         try:
-            await loop.answer_all(_each(job.queries), lambda done: records.append(done.record))
+            await here.loop.answer_all(_each(job.queries), lambda done: records.append(done.record))
         finally:
             watching.cancel()
             show()
     return records
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Here:
+    """The main loop of this process, and its engine."""
+
+    loop: Loop
+    engine: LocalEngine
+
+
 @asynccontextmanager
-async def open_loop(work: Work, backend: BackendConfig) -> AsyncIterator[Loop]:
+async def open_loop(work: Work, backend: BackendConfig) -> AsyncIterator[Here]:
     """The main loop over one live engine; at the end everything sampled is durable."""
     name = "engine0"
+    engine = LocalEngine(backend, name)
     store = await open_store(work.directory)
-    async with aclosing(store), backend.open(name) as engine:
+    async with aclosing(store), _running(engine):
         slots = slots_for(backend.max_concurrency)
-        pool = Pool([PooledEngine(name=name, backend=engine, slots=slots)])
-        yield Loop(
+        pool = Pool([PooledEngine(name=name, backend=engine, slots=slots, revive=engine.revive)])
+        loop = Loop(
             strategy=work.strategy,
             pool=pool,
             store=store,
@@ -56,6 +68,19 @@ async def open_loop(work: Work, backend: BackendConfig) -> AsyncIterator[Loop]:
             seed=work.seed,
             tally=Tally(),
         )
+        try:
+            yield Here(loop=loop, engine=engine)
+        finally:
+            await pool.close()
+
+
+@asynccontextmanager
+async def _running(engine: LocalEngine) -> AsyncIterator[None]:
+    try:
+        await engine.revive()
+        yield
+    finally:
+        await engine.close()
 
 
 def run(
@@ -93,8 +118,8 @@ async def _ask(
 ) -> Selection:
     chat = (Message(role="user", content=question),) if isinstance(question, str) else question
     work = Work(run="ask", seed=seed, strategy=strategy, directory=None)
-    async with open_loop(work, backend) as loop:
-        answered = await loop.answer(Query(id="q0", prompt=chat))
+    async with open_loop(work, backend) as here:
+        answered = await here.loop.answer(Query(id="q0", prompt=chat))
     if answered.selection is None:
         raise BackendError(answered.record.error)
     return answered.selection
@@ -121,12 +146,12 @@ async def _regularly(show: Callable[[], None]) -> None:
         show()
 
 
-def _progress(loop: Loop, num_queries: int, elapsed_s: float) -> Progress:
+def _progress(here: Here, num_queries: int, elapsed_s: float) -> Progress:
+    tally = here.loop.tally
     return snapshot(
-        loop.tally,
+        replace(tally, regenerated_tokens=here.loop.pool.regenerated_tokens),
         num_queries=num_queries,
-        engines_up=loop.pool.engines_up,
-        num_engines=1,
+        engines=[here.engine.view()],
         elapsed_s=elapsed_s,
         first_engine_s=0.0,  # it is up before the loop begins
     )

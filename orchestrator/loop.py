@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterable, Callable
 from dataclasses import dataclass, field
 
-from orchestrator.errors import EngineDead, StoreError
+from orchestrator.errors import EngineDead, Quarantined, StoreError
 from orchestrator.pool import Pool
 from orchestrator.progress import Tally
 from orchestrator.sampler import StoredSampler
@@ -47,6 +47,7 @@ class Loop:
     run: str = "run"  # first part of every request id
     seed: int = 0
     tally: Tally = field(default_factory=Tally)
+    doubtful: list[Record] = field(default_factory=list)  # quarantines that are not stored yet
 
     async def answer_all(
         self, queries: AsyncIterable[Query], done: Callable[[Answered], None]
@@ -91,11 +92,11 @@ class Loop:
             begun=begun,
         )
         started_s = time.monotonic()
-        selection, error = await self._select(query, sampler)
+        selection, outcome, error = await self._select(query, sampler)
         record = Record(
             query_id=query.id,
             strategy=repr(self.strategy),
-            outcome=outcome_of(selection),
+            outcome=outcome,
             index=selection.index if selection else None,
             answer=selection.answer if selection else None,
             confidence=selection.confidence if selection else float("nan"),
@@ -103,27 +104,47 @@ class Loop:
             usage=sampler.usage,
             seconds=time.monotonic() - started_s,
         )
-        self.store.add_record(record)
+        self._keep(record)
         self.tally.queries += 1
         self.tally.errors += record.outcome is Outcome.ERROR
+        self.tally.quarantined += record.outcome is Outcome.QUARANTINED
         return Answered(record=record, selection=selection)
 
-    async def _select(self, query: Query, sampler: StoredSampler) -> tuple[Selection | None, str]:
-        """The selection, or None and the reason why there is none."""
+    def settle(self) -> None:
+        """Keep the quarantines that are still in doubt: the engines have ended well."""
+        if self.pool.has_finished:
+            for record in self.doubtful:
+                self.store.add_record(record)
+        self.doubtful.clear()
+
+    def _keep(self, record: Record) -> None:
+        """Store a record; a quarantine only when engines are seen to work for others.
+
+        Where every query kills its engine it is the engine that is broken: that run ends with an
+        error, and none of its queries should be avoided in the next one.
+        """
+        if record.outcome is Outcome.QUARANTINED:
+            self.doubtful.append(record)
+            return
+        self.store.add_record(record)
+        if self.doubtful and record.outcome is not Outcome.ERROR:
+            self.settle()
+
+    async def _select(
+        self, query: Query, sampler: StoredSampler
+    ) -> tuple[Selection | None, Outcome, str]:
+        """The selection, or None; how the query ended; and why, if it has no selection."""
         try:
             selection = await self.strategy(query, sampler)
         except (EngineDead, StoreError):  # the run's trouble, not this query's
             raise
+        except Quarantined as error:
+            return None, Outcome.QUARANTINED, str(error)
         # Strategies and scorers are plugins, and they read what a model wrote: whatever they
         # raise is the end of this query, not of the run.
         except Exception as error:  # noqa: BLE001
-            return None, f"{type(error).__name__}: {error}"
+            return None, Outcome.ERROR, f"{type(error).__name__}: {error}"
         if selection.answer is None and sampler.errors:
-            return None, sampler.errors[0]
-        return selection, ""
-
-
-def outcome_of(selection: Selection | None) -> Outcome:
-    if selection is None:
-        return Outcome.ERROR
-    return Outcome.ABSTAINED if selection.answer is None else Outcome.ANSWERED
+            return None, Outcome.ERROR, sampler.errors[0]
+        is_answered = selection.answer is not None
+        return selection, Outcome.ANSWERED if is_answered else Outcome.ABSTAINED, ""

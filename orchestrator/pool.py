@@ -2,25 +2,24 @@
 
 A request goes to the least loaded engine while any engine has little to do, so that one query
 spreads over all of them; once all are busy it goes where its prefix was last, if there is a place.
+An engine that has died is waited for, and what it was working on goes to the others; one that is
+overloaded rests for a while.
 
-It knows backends only by their contract: no Ray, no vLLM, no clock.
+It knows backends only by their contract: no Ray, no vLLM.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
 from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any
 
 from orchestrator.aborts import EarlyAborts, cancelled
-from orchestrator.errors import BackendError, EngineDead
-from orchestrator.types import Backend, Request, Sample
-
-# Slots beyond what an engine works on: a finished sample is followed at once by one that waits in
-# the engine, not by one that still has to travel there.
-HEADROOM = 1.1
+from orchestrator.errors import EngineDead, NbestError, NotBegun, Overloaded
+from orchestrator.pooled_engine import PooledEngine
+from orchestrator.quarantine import Quarantine, Waiter, query_of
+from orchestrator.types import Request, Sample
 
 # Below this share of its slots an engine counts as idle. Engines decode a half-full batch almost as
 # fast as one sample, so until then a free engine is worth more than a cached prefix.
@@ -30,78 +29,79 @@ BUSY_SHARE = 0.5
 # would leave engines uneven, and the last samples of a query would wait for the fullest.
 HOME_SLACK = 0.1
 
-# Engines that may die with one request in flight before that request is taken for the cause.
-MAX_DEATHS = 3
+# An engine that dies as often as this with no sample finished in between is in a crash loop. Two
+# deaths are a query's that kills engines, and a few such queries may come together.
+MAX_DEATHS = 6
+
+# How long an overloaded engine rests: twice as long each time until it finishes a sample again.
+FIRST_REST_S = 0.1
+LONGEST_REST_S = 30.0
+
+# A request that met an overloaded engine this often is an error: together a minute and a half.
+MAX_RESTS = 10
 
 # How many prefixes to remember the engine of. More queries than this are never open at once.
 PREFIXES = 65_536
 
 
-@dataclass(slots=True, kw_only=True)
-class PooledEngine:
-    """An engine of the pool, and what it has in flight."""
-
-    name: str
-    backend: Backend
-    slots: int
-    revive: Callable[[], Awaitable[None]] | None = (
-        None  # returns when it serves again after a death
-    )
-    in_flight: set[str] = field(default_factory=set)
-    is_up: bool = True  # False at first: it joins when `revive` returns
-    deaths: int = 0  # since it last finished a sample
-
-    @property
-    def load(self) -> float:
-        return len(self.in_flight) / self.slots
-
-    @property
-    def has_slot(self) -> bool:
-        return self.is_up and len(self.in_flight) < self.slots
-
-
-def slots_for(max_concurrency: int) -> int:
-    """How many requests to keep in flight on an engine that works on `max_concurrency` at once."""
-    return math.ceil(HEADROOM * max_concurrency)
-
-
 class Pool:
     """A `Backend` that spreads requests over engines."""
 
-    def __init__(self, engines: Sequence[PooledEngine]) -> None:
+    def __init__(
+        self,
+        engines: Sequence[PooledEngine],
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self._engines = list(engines)
-        self._waiting: deque[tuple[Request, asyncio.Future[PooledEngine | None]]] = deque()
+        self._pause = pause
+        self._waiting: deque[Waiter] = deque()
         self._aborted = EarlyAborts()
-        self._revivals: set[asyncio.Task[None]] = set()
+        self._quarantine = Quarantine(take=self._take, readmit=self._readmit, bury=self._bury)
+        self._tasks: set[asyncio.Task[None]] = set()
         self._engine_of_prefix: OrderedDict[str, PooledEngine] = OrderedDict()
         self._death: EngineDead | None = None  # of the last engine
         self._room = asyncio.Event()
         self._room.set()
+        self.has_finished = False  # any sample yet
+        self.regenerated_tokens = 0  # of samples that an engine which died had begun before
         for engine in self._engines:
             if not engine.is_up and engine.revive is not None:
-                self._expect(engine, engine.revive)
+                self._begin(self._revive(engine, engine.revive))
 
     @property
     def engines_up(self) -> int:
         return sum(engine.is_up for engine in self._engines)
 
     async def generate(self, request: Request) -> Sample:
-        for _ in range(MAX_DEATHS):
-            engine = None if self._aborted.take(request.id) else await self._acquire(request)
+        """A sample of some engine; Quarantined if the query of the request has killed two."""
+        rests, was_begun = 0, False
+        query = query_of(request)
+        while True:
+            self._quarantine.check(query)
+            engine = None if self._aborted.take(request.id) else await self._acquire(request, query)
             if engine is None:
                 return cancelled(request)
             try:
                 sample = await engine.backend.generate(request)
             except EngineDead as death:
                 self._bury(engine, death)
+                if not isinstance(death, NotBegun):
+                    was_begun = True
+                    self._accuse(engine, query)
+            except Overloaded:
+                rests += 1
+                if rests > MAX_RESTS:
+                    raise
+                self._rest(engine)
             else:
-                engine.deaths = 0
+                engine.deaths = engine.rests = 0
+                self.has_finished = True
+                self.regenerated_tokens += sample.generated_tokens if was_begun else 0
                 self._aborted.take(request.id)
                 return sample
             finally:
-                engine.in_flight.discard(request.id)
+                engine.drop(request.id)
                 self._hand_out()
-        raise BackendError(f"{MAX_DEATHS} engines died while they worked on {request.id}")
 
     async def abort(self, request_id: str) -> None:
         for engine in self._engines:
@@ -113,7 +113,8 @@ class Pool:
             if request.id == request_id and not turn.done():
                 turn.set_result(None)
                 return
-        self._aborted.add(request_id)
+        if not self._quarantine.abort(request_id):
+            self._aborted.add(request_id)
 
     async def room(self) -> None:
         """Wait until no request waits for an engine: time to open another query."""
@@ -121,39 +122,50 @@ class Pool:
 
     async def assemble(self, timeout_s: float) -> None:
         """Wait until all engines are up, but no longer than this."""
-        if self._revivals:
-            await asyncio.wait(self._revivals, timeout=timeout_s)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=timeout_s)
 
     async def close(self) -> None:
         """Wait no longer for engines that are down."""
-        for revival in tuple(self._revivals):
-            revival.cancel()
+        for task in tuple(self._tasks):
+            task.cancel()
 
-    async def _acquire(self, request: Request) -> PooledEngine | None:
+    async def _acquire(self, request: Request, query: str) -> PooledEngine | None:
         """A slot on an engine, or None when the request was aborted while it waited."""
         if self._death is not None:
             raise self._death
-        if not self._waiting:
+        is_accused = self._quarantine.is_accused(query)
+        if not self._waiting and not is_accused:
             engine = self._choose(request)
             if engine is not None:
                 return self._take(engine, request)
         turn: asyncio.Future[PooledEngine | None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((request, turn))
-        self._room.clear()
+        if is_accused:
+            self._quarantine.wait(query, (request, turn))
+        else:
+            self._waiting.append((request, turn))
+            self._room.clear()
         try:
-            return await turn
+            engine = await turn
         except asyncio.CancelledError:
             # The slot may have been handed over in the very moment of the cancellation.
             if turn.done() and not turn.cancelled() and (engine := turn.result()) is not None:
-                engine.in_flight.discard(request.id)
+                engine.drop(request.id)
             self._hand_out()
             raise
+        if engine is None or not self._quarantine.forbids(query, engine):
+            return engine
+        # The query has been accused since the slot was handed over.
+        engine.drop(request.id)
+        self._hand_out()
+        self._quarantine.check(query)
+        return await self._acquire(request, query)
 
     def _hand_out(self) -> None:
         """Give free slots to those who wait, in the order in which they came."""
         while self._waiting:
             request, turn = self._waiting[0]
-            if not turn.done():
+            if not turn.done() and not self._quarantine.detains(request, turn):
                 engine = self._choose(request)
                 if engine is None:
                     return
@@ -171,47 +183,85 @@ class Pool:
             return idlest
         return home if home.load <= idlest.load + HOME_SLACK else idlest
 
-    def _bury(self, engine: PooledEngine, death: EngineDead) -> None:
-        """Give the engine no more work until it is back; raise when there is no hope for any."""
-        if engine.is_up:  # else a sibling request has already reported the same death
-            engine.is_up = False
-            engine.deaths += 1
-            if engine.revive is None or engine.deaths >= MAX_DEATHS:
-                self._engines.remove(engine)
-            else:
-                self._expect(engine, engine.revive)
-        if not self._engines:
-            self._give_up(death)
-            raise death
-
-    def _expect(self, engine: PooledEngine, revive: Callable[[], Awaitable[None]]) -> None:
-        revival = asyncio.get_running_loop().create_task(self._revive(engine, revive))
-        self._revivals.add(revival)
-        revival.add_done_callback(self._revivals.discard)
-
-    async def _revive(self, engine: PooledEngine, revive: Callable[[], Awaitable[None]]) -> None:
-        try:
-            await revive()
-        except EngineDead as death:
-            self._engines.remove(engine)
-            if not self._engines:
-                self._give_up(death)
-        else:
-            engine.is_up = True
-            self._hand_out()
-
-    def _give_up(self, death: EngineDead) -> None:
-        """No engine is left: fail everybody who waits for one."""
-        self._death = death
-        for _, turn in self._waiting:
-            if not turn.done():
-                turn.set_exception(death)
-        self._waiting.clear()
-        self._room.set()
-
     def _take(self, engine: PooledEngine, request: Request) -> PooledEngine:
         engine.in_flight.add(request.id)
         self._engine_of_prefix[request.affinity] = engine
         if len(self._engine_of_prefix) > PREFIXES:
             self._engine_of_prefix.popitem(last=False)
         return engine
+
+    def _bury(self, engine: PooledEngine, death: EngineDead) -> None:
+        """Give the engine no more work until it is back."""
+        if not engine.is_up:  # a sibling request has already reported the same death
+            return
+        engine.is_up = False
+        engine.deaths += 1
+        self._quarantine.engine_died(engine, death)
+        if engine.revive is None or engine.deaths >= MAX_DEATHS:
+            self._remove(engine, death)
+        else:
+            self._begin(self._revive(engine, engine.revive))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _revive(self, engine: PooledEngine, revive: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await revive()
+        except NbestError as failure:
+            self._remove(engine, EngineDead(str(failure)))
+        else:
+            engine.is_up = True
+            await self._try_suspects(engine)
+
+    def _remove(self, engine: PooledEngine, death: EngineDead) -> None:
+        """Work without the engine from now on; without any, fail everybody who waits."""
+        self._engines.remove(engine)
+        if self._engines:
+            heir = min(self._engines, key=lambda other: other.load)
+            heir.suspects.extend(engine.suspects)
+            self._begin(self._try_suspects(heir))
+            return
+        self._death = death
+        self._quarantine.fail(death)
+        for _, turn in self._waiting:
+            if not turn.done():
+                turn.set_exception(death)
+        self._waiting.clear()
+        self._room.set()
+
+    def _rest(self, engine: PooledEngine) -> None:
+        """Give the engine no more work for a while."""
+        if not engine.is_resting:
+            engine.is_resting = True
+            self._begin(self._wake(engine, min(FIRST_REST_S * 2**engine.rests, LONGEST_REST_S)))
+            engine.rests += 1
+
+    async def _wake(self, engine: PooledEngine, seconds: float) -> None:
+        await self._pause(seconds)
+        engine.is_resting = False
+        self._hand_out()
+
+    def _accuse(self, engine: PooledEngine, query: str) -> None:
+        """The engine died while it worked on the query: no other takes it until its trial."""
+        if not self._engines:
+            return
+        is_left = engine in self._engines
+        judge = engine if is_left else min(self._engines, key=lambda other: other.load)
+        if self._quarantine.accuse(query, judge) and judge.is_up:
+            self._begin(self._try_suspects(judge))
+
+    async def _try_suspects(self, engine: PooledEngine) -> None:
+        async with engine.court:
+            if engine.is_up:
+                await self._quarantine.hold_trials(engine)
+        self._hand_out()
+
+    def _readmit(self, waiters: list[Waiter]) -> None:
+        """Queue requests before all that came later."""
+        self._waiting.extendleft(reversed(waiters))
+        if waiters:
+            self._room.clear()
+            self._hand_out()

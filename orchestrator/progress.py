@@ -5,8 +5,10 @@ It knows no terminal: how to show a snapshot is the caller's business.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
+
+from orchestrator.engine_log import EngineView
 
 
 @dataclass(slots=True, kw_only=True)
@@ -15,16 +17,18 @@ class Tally:
 
     queries: int = 0  # that came to an end, errors included
     errors: int = 0  # of queries
+    quarantined: int = 0  # of queries
     samples_drawn: int = 0  # from an engine, in this run of the command
     samples_reused: int = 0  # from the store
     generated_tokens: int = 0  # of samples_drawn
+    cancelled_tokens: int = 0  # of generated_tokens, those of aborted samples
+    # Of generated_tokens, those of samples that an engine which died had begun before. At most this
+    # much work was lost: how far the engine had come dies with it.
+    regenerated_tokens: int = 0
 
     def __iadd__(self, other: Tally) -> Tally:
-        self.queries += other.queries
-        self.errors += other.errors
-        self.samples_drawn += other.samples_drawn
-        self.samples_reused += other.samples_reused
-        self.generated_tokens += other.generated_tokens
+        for name in (field.name for field in fields(self)):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
         return self
 
 
@@ -38,10 +42,24 @@ class Progress:
     samples_drawn: int
     samples_reused: int
     generated_tokens: int
-    engines_up: int
-    num_engines: int
+    cancelled_tokens: int
+    regenerated_tokens: int
+    quarantined: int
+    engines: tuple[EngineView, ...]
     elapsed_s: float
     first_engine_s: float  # when the first engine was up, on the same clock
+
+    @property
+    def useful_tokens(self) -> int:
+        return self.generated_tokens - self.cancelled_tokens
+
+    @property
+    def num_engines(self) -> int:
+        return len(self.engines)
+
+    @property
+    def engines_up(self) -> int:
+        return sum(engine.state == "up" for engine in self.engines)
 
 
 Report = Callable[[Progress], None]
@@ -51,8 +69,7 @@ def snapshot(
     tally: Tally,
     *,
     num_queries: int,
-    engines_up: int,
-    num_engines: int,
+    engines: Iterable[EngineView],
     elapsed_s: float,
     first_engine_s: float,
 ) -> Progress:
@@ -64,8 +81,10 @@ def snapshot(
         samples_drawn=tally.samples_drawn,
         samples_reused=tally.samples_reused,
         generated_tokens=tally.generated_tokens,
-        engines_up=engines_up,
-        num_engines=num_engines,
+        cancelled_tokens=tally.cancelled_tokens,
+        regenerated_tokens=tally.regenerated_tokens,
+        quarantined=tally.quarantined,
+        engines=tuple(engines),
         elapsed_s=elapsed_s,
         first_engine_s=first_engine_s,
     )

@@ -6,9 +6,11 @@ new to the tally of the run.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
 
-from orchestrator.errors import BackendError, EngineDead
+from orchestrator.batches import Result, generate_each
+from orchestrator.errors import BackendError, EngineDead, Quarantined
 from orchestrator.progress import Tally
 from orchestrator.seeds import sample_seed
 from orchestrator.types import (
@@ -44,54 +46,90 @@ class StoredSampler:
         self._store = store
         self._tally = tally
         self._begun = begun
-        self.usage = Usage()
+        self._samples: list[Sample] = []
         self.errors: list[str] = []
+
+    @property
+    def usage(self) -> Usage:
+        """What has been spent so far."""
+        return usage_of(self._samples)
 
     async def __call__(self, index: int, params: SamplingParams) -> Sample:
         self._begun()
-        sample = self._store.get(self._query.id, index)
+        sample = self._reused(index)
         if sample is not None:
-            self._tally.samples_reused += 1
-        else:
-            sample = await self._generate(index, params)
-            self._tally.samples_drawn += 1
-            self._tally.generated_tokens += sample.generated_tokens
-        self.usage += usage_of(sample)
-        return sample
+            return sample
+        request = self._request(index, params)
+        try:
+            result: Result = await self._backend.generate(request)
+        except BackendError as error:
+            result = error
+        return self._drawn(index, request, result)
+
+    async def draw_many(self, indices: Sequence[int], params: SamplingParams) -> tuple[Sample, ...]:
+        """As a `BatchedSampler`: the same as one call an index."""
+        # When the loop comes round: by then, those that have to wait for an engine are in its queue.
+        asyncio.get_running_loop().call_soon(self._begun)
+        samples = {index: self._reused(index) for index in indices}
+        missing = [index for index, sample in samples.items() if sample is None]
+        requests = [self._request(index, params) for index in missing]
+        index_of = {request.id: index for index, request in zip(missing, requests, strict=True)}
+
+        def done(request: Request, result: Result) -> None:
+            index = index_of[request.id]
+            samples[index] = self._drawn(index, request, result)
+
+        if requests:
+            await generate_each(self._backend, requests, done)
+        return tuple(sample for sample in samples.values() if sample is not None)
 
     async def abort(self, index: int) -> None:
         await self._backend.abort(self._request_id(index))
 
-    async def _generate(self, index: int, params: SamplingParams) -> Sample:
-        request = Request(
+    def _reused(self, index: int) -> Sample | None:
+        sample = self._store.get(self._query.id, index)
+        if sample is not None:
+            self._tally.samples_reused += 1
+            self._samples.append(sample)
+        return sample
+
+    def _request(self, index: int, params: SamplingParams) -> Request:
+        return Request(
             id=self._request_id(index),
             prompt=self._query.prompt,
             params=params,
             seed=sample_seed(self._seed, self._query.id, index),
             affinity=self._query.id,
         )
-        try:
-            sample = await self._backend.generate(request)
-        except EngineDead:  # no fault of this query: the run stops, or its pool replaces the engine
-            raise
-        except BackendError as error:
+
+    def _drawn(self, index: int, request: Request, result: Result) -> Sample:
+        """The sample that the backend has answered with, counted and stored."""
+        if isinstance(result, Sample):
+            self._store.add(self._query.id, index, result)
+        elif isinstance(result, (EngineDead, Quarantined)):
+            raise result  # there will be no sample: the run or the query ends here
+        else:
             # Not stored: an error is no sample, and the same command again should try again.
-            self.errors.append(str(error))
-            return Sample(id=request.id, text="", status=Status.ERROR, error=str(error))
-        self._store.add(self._query.id, index, sample)
-        return sample
+            self.errors.append(str(result))
+            result = Sample(id=request.id, text="", status=Status.ERROR, error=str(result))
+        self._tally.samples_drawn += 1
+        self._tally.generated_tokens += result.generated_tokens
+        if result.status is Status.CANCELLED:
+            self._tally.cancelled_tokens += result.generated_tokens
+        self._samples.append(result)
+        return result
 
     def _request_id(self, index: int) -> str:
         return f"{self._prefix}/s{index}"
 
 
-def usage_of(sample: Sample) -> Usage:
-    """What one sample cost."""
-    is_cancelled = sample.status is Status.CANCELLED
+def usage_of(samples: Sequence[Sample]) -> Usage:
+    """What samples cost together."""
+    cancelled = (s.generated_tokens for s in samples if s.status is Status.CANCELLED)
     return Usage(
-        samples=1,
-        prompt_tokens=sample.prompt_tokens,
-        cached_tokens=sample.cached_tokens,
-        generated_tokens=sample.generated_tokens,
-        cancelled_tokens=sample.generated_tokens if is_cancelled else 0,
+        samples=len(samples),
+        prompt_tokens=sum(s.prompt_tokens for s in samples),
+        cached_tokens=sum(s.cached_tokens for s in samples),
+        generated_tokens=sum(s.generated_tokens for s in samples),
+        cancelled_tokens=sum(cancelled),
     )

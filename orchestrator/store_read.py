@@ -7,7 +7,7 @@ It knows no lock and no writer.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from orchestrator.errors import InputError
 from orchestrator.store_files import RunFolder, StrPath
@@ -87,8 +87,14 @@ def read_records(path: StrPath, on_damage: OnDamage = warn_of_damage) -> list[Re
     )
 
 
-def read_done(path: StrPath, strategy: str, on_damage: OnDamage = warn_of_damage) -> set[str]:
-    """Ids of the queries whose last record by the strategy of that repr is not an error."""
+def read_done(
+    path: StrPath,
+    strategy: str,
+    on_damage: OnDamage = warn_of_damage,
+    *,
+    retry: Collection[Outcome] = (Outcome.ERROR,),
+) -> set[str]:
+    """Ids of the queries whose last record by the strategy of that repr is none to `retry`."""
     columns = ["query_id", "strategy", "outcome"]
     tables, damaged = read_parts(existing_run(path), RECORDS, columns)
     _report(damaged, on_damage)
@@ -96,7 +102,7 @@ def read_done(path: StrPath, strategy: str, on_damage: OnDamage = warn_of_damage
     for table in tables:
         rows = zip(*(table[name].to_pylist() for name in columns), strict=True)
         last.update((query_id, outcome) for query_id, by, outcome in rows if by == strategy)
-    return {query_id for query_id, outcome in last.items() if outcome != Outcome.ERROR}
+    return {query_id for query_id, outcome in last.items() if outcome not in retry}
 
 
 def read_scores(

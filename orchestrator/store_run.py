@@ -20,7 +20,7 @@ from orchestrator.store_names import KINDS, LOCK, MANIFEST, QUERIES, SCORES, is_
 from orchestrator.store_parquet import DamagedFile, PartWriter
 from orchestrator.store_read import read_done, read_queries
 from orchestrator.store_schema import queries_table
-from orchestrator.types import Query, require
+from orchestrator.types import Outcome, Query, require
 
 _SHOWN_LINES = 20  # of a diff
 
@@ -33,9 +33,10 @@ class OpenRun:
     manifest: Manifest
     damaged: tuple[DamagedFile, ...]  # files that were set aside when the run was opened
 
-    def done(self, strategy: str) -> set[str]:
+    def done(self, strategy: str, *, retry_quarantined: bool = False) -> set[str]:
         """Ids of the queries that the strategy of that repr has ended with, errors left out."""
-        return read_done(self.path, strategy)
+        quarantined = (Outcome.QUARANTINED,) if retry_quarantined else ()
+        return read_done(self.path, strategy, retry=(Outcome.ERROR, *quarantined))
 
     def compact(self) -> None:
         """Merge small files: at the end of a run, and now and then in a long one."""

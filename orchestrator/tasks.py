@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from types import TracebackType
 
 
-@asynccontextmanager
-async def task_group() -> AsyncIterator[asyncio.TaskGroup]:
+def task_group() -> asyncio.TaskGroup:
     """A TaskGroup: when one task fails, the others are cancelled and awaited; nothing runs on.
 
     A bare `asyncio.gather` would leave the siblings of a failure running unseen.
     """
-    try:
-        async with asyncio.TaskGroup() as group:
-            yield group
-    except BaseExceptionGroup as failures:
-        raise failures.exceptions[0] from None
+    return _Group()
+
+
+class _Group(asyncio.TaskGroup):
+    """Not a generator around a TaskGroup, which would cost as much again: each query has one."""
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            await super().__aexit__(kind, error, traceback)
+        except BaseExceptionGroup as failures:
+            raise failures.exceptions[0] from None

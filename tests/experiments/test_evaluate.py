@@ -212,7 +212,11 @@ def test_json_has_the_promised_keys_in_order_and_null_for_nan() -> None:
     assert [document[key] for key in ("accuracy", "low", "high")] == [None] * 3
     text = json.dumps(document, allow_nan=False)  # NaN is no JSON
     assert json.loads(text)["n_queries"] == 1
-    assert {field.name for field in fields(Row)} - set(JSON_KEYS) == {"seconds"}
+    assert {field.name for field in fields(Row)} - set(JSON_KEYS) == {
+        "seconds",
+        "failed",
+        "failure",
+    }
 
 
 async def test_numbers_in_json_are_not_rounded_and_zero_is_no_null() -> None:
@@ -284,3 +288,25 @@ async def test_the_order_of_the_questions_changes_nothing(
     ):
         assert after.accuracy == pytest.approx(before.accuracy)
         assert (after.abstained, after.tokens) == (before.abstained, before.tokens)
+
+
+@dataclass(frozen=True)
+class Breaks:
+    """A selector that fails at one question."""
+
+    at: str
+    needs_logprobs: bool = False
+
+    async def __call__(self, query: Query, candidates: Candidates) -> Scores:
+        if query.id == self.at:
+            raise ZeroDivisionError("the verifier broke")
+        return np.ones(len(candidates))
+
+
+async def test_a_selector_that_fails_at_a_question_is_neither_wrong_nor_abstains_there() -> None:
+    samples = {"q1": timed(1.0, 3.0), "q2": timed(2.0, 6.0, 4.0)}
+    queries = [Query(id=q, prompt="?") for q in samples]
+    found = cases(queries, samples, {}, WholeText(), Exact())
+    row = await selector_row("breaks", Breaks(at="q2"), found)
+    assert (row.n_queries, row.n_samples, row.abstained, row.failed) == (1, 2, 0, 1)
+    assert row.failure == "q2: ZeroDivisionError: the verifier broke"

@@ -168,4 +168,4 @@ async def test_engines_that_only_die_end_the_run_with_the_reason() -> None:
         return Reply(tokens=(), error=EngineDead("out of memory"))
 
     with pytest.raises(EngineDead, match="out of memory"):
-        await run_on_ray(job(None, 3, FakeBackend(script=script)), Cluster(), silent)
+        await run_on_ray(job(None, 30, FakeBackend(script=script)), Cluster(), silent)

@@ -11,7 +11,7 @@ import pytest
 
 from model_backend import FakeBackend, ManualClock, Reply
 from model_backend.fake import FakeEngine
-from orchestrator.errors import BackendError, EngineDead, InputError, RequestRejected
+from orchestrator.errors import BackendError, EngineDead, InputError, NotBegun, RequestRejected
 from orchestrator.types import Request, Sample, SamplingParams, Status
 from orchestrator.wire import pack_requests, unpack_results
 
@@ -230,3 +230,64 @@ async def test_an_engine_that_has_died_is_not_ready() -> None:
     assert not ready.done()
     ready.cancel()
     await asyncio.gather(ready, return_exceptions=True)
+
+
+async def test_who_reserves_the_engine_has_it_when_the_others_have_ended() -> None:
+    rig = Rig()
+    life = await rig.server.ready()
+    await rig.submit(life, "other", "before")
+    reserving = asyncio.create_task(rig.server.reserve(life, "w"))
+    await settle()
+    assert not reserving.done()
+    await rig.submit(life, "other", "meanwhile")
+    rig.clock.advance(1.0)
+    await reserving
+    await rig.submit(life, "w", "suspect")
+    await settle()
+    assert rig.engine.in_flight == ("suspect",)
+    rig.clock.advance(1.0)
+    await rig.server.release("w")
+    await settle()
+    assert rig.engine.in_flight == ("meanwhile",)
+
+
+async def test_what_was_shut_out_when_the_engine_died_had_not_begun() -> None:
+    def script(request: Request) -> Reply:
+        return Reply(tokens=(), token_s=0.0, error=EngineDead("core died"))
+
+    rig = Rig(script)
+    life = await rig.server.ready()
+    await rig.server.reserve(life, "w")
+    await rig.submit(life, "other", "waits")
+    await rig.submit(life, "w", "suspect")
+    assert type((await rig.collect(life, "w"))["suspect"]) is EngineDead
+    assert type((await rig.collect(life, "other"))["waits"]) is NotBegun
+
+
+async def test_only_its_holder_can_release_the_engine() -> None:
+    rig = Rig()
+    life = await rig.server.ready()
+    await rig.server.reserve(life, "w")
+    await rig.server.release("other")
+    await rig.submit(life, "other", "r")
+    await settle()
+    assert rig.engine.in_flight == ()
+
+
+async def test_the_pulse_counts_what_passes_through() -> None:
+    rig = Rig()
+    assert await rig.server.pulse() is None  # it has not started
+    life = await rig.server.ready()
+    await rig.submit(life, "w", "a", "b")
+    await settle()
+    pulse = await rig.server.pulse()
+    assert pulse is not None
+    assert (pulse.life, pulse.in_flight, pulse.samples) == (life, 2, 0)
+    await rig.server.abort(["b"])
+    await settle()
+    rig.clock.advance(1.0)
+    await settle()
+    pulse = await rig.server.pulse()
+    assert pulse is not None
+    assert (pulse.in_flight, pulse.samples) == (0, 2)
+    assert (pulse.generated_tokens, pulse.cancelled_tokens) == (1, 0)

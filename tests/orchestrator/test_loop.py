@@ -28,7 +28,8 @@ from orchestrator import (
 )
 from orchestrator.errors import BackendError, EngineDead, InputError, RequestRejected
 from orchestrator.loop import Answered, Loop
-from orchestrator.pool import Pool, PooledEngine
+from orchestrator.pool import Pool
+from orchestrator.pooled_engine import PooledEngine
 from orchestrator.store import MemoryStore
 from scorers import First, MajorityVote, MeanLogprob
 

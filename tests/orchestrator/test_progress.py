@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields, replace
+from typing import get_args
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.engine_log import EngineView, State
 from orchestrator.progress import Progress, Tally, snapshot
 
 counts = st.integers(0, 10**12)
-tallies = st.builds(
-    Tally,
-    queries=counts,
-    errors=counts,
-    samples_drawn=counts,
-    samples_reused=counts,
-    generated_tokens=counts,
-)
+tallies = st.builds(Tally, **{field.name: counts for field in fields(Tally)})
+views = st.builds(EngineView, name=st.text(), state=st.sampled_from(get_args(State)))
 
 
-def seen(tally: Tally) -> Progress:
+def seen(tally: Tally, engines: Sequence[EngineView] = ()) -> Progress:
     return snapshot(
-        tally,
-        num_queries=1001,
-        engines_up=1002,
-        num_engines=1003,
-        elapsed_s=1004.0,
-        first_engine_s=1005.0,
+        tally, num_queries=1001, engines=iter(engines), elapsed_s=1004.0, first_engine_s=1005.0
     )
 
 
@@ -57,14 +49,14 @@ def test_a_snapshot_shows_every_count_under_its_own_name() -> None:
     """All values differ, so that no two of them can be mixed up."""
     names = [field.name for field in fields(Tally)]
     tally = Tally(**{name: i + 1 for i, name in enumerate(names)})
-    progress = seen(tally)
+    progress = seen(tally, [EngineView(name="a"), EngineView(name="b")])
     assert all(getattr(progress, name) == getattr(tally, name) for name in names)
-    assert (progress.num_queries, progress.engines_up, progress.num_engines) == (1001, 1002, 1003)
+    assert progress.num_queries == 1001
     assert (progress.elapsed_s, progress.first_engine_s) == (1004.0, 1005.0)
+    assert [engine.name for engine in progress.engines] == ["a", "b"]
     assert {field.name for field in fields(Progress)} - set(names) == {
         "num_queries",
-        "engines_up",
-        "num_engines",
+        "engines",
         "elapsed_s",
         "first_engine_s",
     }
@@ -75,3 +67,17 @@ def test_a_snapshot_does_not_go_on_counting() -> None:
     progress = seen(tally)
     tally.queries += 1
     assert progress.queries == 1
+
+
+@given(engines=st.lists(views, max_size=9))
+def test_engines_are_counted_by_their_state(engines: list[EngineView]) -> None:
+    progress = seen(Tally(), engines)
+    others = [engine for engine in engines if engine.state != "up"]
+    assert progress.num_engines == len(engines)
+    assert progress.engines_up == len(engines) - len(others)
+
+
+@given(useful=counts, cancelled=counts)
+def test_what_was_generated_is_useful_or_cancelled(useful: int, cancelled: int) -> None:
+    tally = Tally(generated_tokens=useful + cancelled, cancelled_tokens=cancelled)
+    assert seen(tally).useful_tokens == useful

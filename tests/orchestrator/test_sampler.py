@@ -106,7 +106,7 @@ async def test_what_is_stored_comes_back_without_an_engine() -> None:
     assert bench.requests == []
     assert (bench.tally.samples_reused, bench.tally.samples_drawn) == (1, 0)
     assert bench.tally.generated_tokens == 0  # nothing was generated now
-    assert bench.sampler.usage == usage_of(STORED)  # but the answer has cost that
+    assert bench.sampler.usage == usage_of([STORED])  # but the answer has cost that
 
 
 async def test_a_stored_sample_of_another_query_or_index_is_not_taken() -> None:
@@ -217,7 +217,7 @@ async def test_an_aborted_sample_may_be_drawn_again() -> None:
 @pytest.mark.parametrize("status", Status)
 def test_every_token_is_counted_whatever_became_of_the_sample(status: Status) -> None:
     cancelled = 3 if status is Status.CANCELLED else 0
-    assert usage_of(replace(STORED, status=status)) == Usage(
+    assert usage_of([replace(STORED, status=status)]) == Usage(
         samples=1,
         prompt_tokens=11,
         cached_tokens=5,

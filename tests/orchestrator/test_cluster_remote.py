@@ -17,14 +17,16 @@ import pytest
 from model_backend import FakeBackend, ManualClock, Reply
 from model_backend.fake import FakeEngine
 from orchestrator.errors import EngineDead, InputError, RequestRejected
-from orchestrator.pool import Pool, PooledEngine
+from orchestrator.pool import Pool
+from orchestrator.pooled_engine import PooledEngine
 from orchestrator.types import Request, Sample, SamplingParams, Status
 
 pytest.importorskip("ray")
 
 from ray.exceptions import ActorUnavailableError, RayError, RayTaskError
 
-from orchestrator.cluster_engine import EngineServer, RemoteEngine, cause_of
+from orchestrator.cluster_engine import EngineServer
+from orchestrator.cluster_remote import RemoteEngine, cause_of
 
 
 def request(name: str, max_tokens: int = 8) -> Request:
@@ -164,6 +166,7 @@ async def test_an_abort_in_the_same_moment_is_sent_after_its_request() -> None:
     await both.remote.abort("r")
     assert (await sending).status is Status.CANCELLED
     assert [name for name, _ in both.seat.calls if name != "collect"] == [
+        "life",
         "ready",
         "submit",
         "abort",

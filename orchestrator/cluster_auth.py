@@ -1,0 +1,162 @@
+"""Tokens: whoever reaches a Ray cluster without one may run any program on it.
+
+Ray 2.60 decides about tokens in every process, from RAY_AUTH_MODE (`token` or `disabled`); a token
+is RAY_AUTH_TOKEN, or the file that RAY_AUTH_TOKEN_PATH names, or ~/.ray/auth_token. A client with
+RAY_AUTH_MODE=token joins an open cluster without a word, so the variable proves nothing: here the
+cluster itself is asked, without a token, whether it is alive. One that answers is open.
+
+It knows no run and starts nothing. Ray that a run starts for itself has tokens on by default; all
+that is left to do for it is that its token is kept in a file which nobody else can read.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from collections.abc import Mapping
+from contextlib import suppress
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from orchestrator.errors import InputError
+
+# A call of Ray's head that every version since 2.0 has. An empty message is a whole request.
+_IS_ALIVE = "/ray.rpc.NodeInfoGcsService/CheckAlive"
+
+# A head answers in milliseconds; who does not is left to `ray.init` and its own patience.
+_ANSWER_S = 3.0
+
+
+class Door(StrEnum):
+    """How a cluster receives a caller who has no token."""
+
+    OPEN = "open"
+    LOCKED = "locked"
+    UNKNOWN = "unknown"  # nobody is there, or it speaks TLS only
+
+
+def door_of(address: str, token: str = "") -> Door:
+    """Ask the head at HOST:PORT, with this token or none, whether it is alive."""
+    import grpc  # type: ignore[import-untyped]  # comes with ray[default]
+
+    # Ray itself uses no proxy either.
+    header = [("authorization", f"Bearer {token}")] if token else []
+    channel: Any = grpc.insecure_channel(address, options=[("grpc.enable_http_proxy", 0)])
+    try:
+        channel.unary_unary(_IS_ALIVE)(b"", timeout=_ANSWER_S, metadata=header)
+    except grpc.RpcError as error:
+        refused = error.code() is grpc.StatusCode.UNAUTHENTICATED
+        return Door.LOCKED if refused else Door.UNKNOWN
+    finally:
+        channel.close()
+    return Door.OPEN
+
+
+def known_address(address: str, environment: Mapping[str, str]) -> str | None:
+    """HOST:PORT as far as it can be known without Ray; None where Ray will look for a cluster."""
+    if address == "auto":
+        address = environment.get("RAY_ADDRESS") or "auto"
+    if "://" in address:
+        rule = "be auto or HOST:PORT (for a cluster that you are not in, submit a job to it)"
+        raise InputError(f"address must {rule}, got {address!r}")
+    return None if address == "auto" else address
+
+
+def require_tokens(
+    address: str,
+    *,
+    allow_unauthenticated: bool,
+    environment: Mapping[str, str],
+    is_connected: bool = True,  # if not, nobody may be there, which is for Ray to say
+) -> None:
+    """Raise InputError unless the cluster at HOST:PORT asks for a token, and we will bring one."""
+    has_token_mode = environment.get("RAY_AUTH_MODE", "").lower() == "token"
+    door = door_of(address)
+    if door is Door.LOCKED and not has_token_mode:
+        rule = "be token to join a cluster that asks for one"
+        given = environment.get("RAY_AUTH_MODE", "")
+        raise InputError(f"RAY_AUTH_MODE must {rule} ({address}), got {given!r}")
+    if door is Door.LOCKED and door_of(address, _token(environment)) is Door.LOCKED:
+        path = token_file(environment)
+        rule = f"hold the token of the Ray cluster at {address}"
+        raise InputError(f"{path or 'RAY_AUTH_TOKEN'} must {rule}, got another one or none")
+    is_open = door is Door.OPEN or (door is Door.UNKNOWN and is_connected and not has_token_mode)
+    if is_open and not allow_unauthenticated:
+        raise InputError(
+            "address must be that of a Ray cluster with token authentication, for without it "
+            "anybody on its network can run programs there (start Ray with RAY_AUTH_MODE=token; "
+            f"or set allow_unauthenticated, --allow-unauthenticated-ray), got {address!r}"
+        )
+
+
+def token_file(environment: Mapping[str, str]) -> Path | None:
+    """Where Ray would read its token; None where the environment holds the token itself."""
+    if environment.get("RAY_AUTH_TOKEN"):
+        return None
+    if named := environment.get("RAY_AUTH_TOKEN_PATH"):
+        return Path(named)
+    return Path(environment.get("HOME") or Path.home(), ".ray", "auth_token")
+
+
+def _token(environment: Mapping[str, str]) -> str:
+    path = token_file(environment)
+    if path is None:
+        return environment["RAY_AUTH_TOKEN"].strip()
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""
+
+
+def keep_token_private(environment: Mapping[str, str]) -> None:
+    """Narrow the token file to its owner.
+
+    A file of this user's is narrowed in silence: Ray makes it readable by all, which nobody asked
+    for, and every process that needs it is his. What somebody else put there, as Kubernetes does a
+    secret, stays as it is if only a group can read it; if everybody can, InputError.
+    """
+    path = token_file(environment)
+    if path is None or not path.exists():
+        return
+    status = path.stat()
+    mode = stat.S_IMODE(status.st_mode)
+    if not mode & 0o077:
+        return
+    if status.st_uid == os.geteuid():
+        with suppress(OSError):  # a file system that is read-only
+            path.chmod(0o600)
+            return
+    if mode & 0o007:
+        rule = f"be readable by its owner alone: chmod 600 {path}"
+        raise InputError(f"token file must {rule}, got mode {mode:04o}")
+
+
+def make_token(environment: Mapping[str, str]) -> None:
+    """Make the token of this user before Ray does: in a file that is private from the start."""
+    mode = environment.get("RAY_AUTH_MODE", "token").lower()
+    if mode != "token" or environment.get("RAY_AUTH_TOKEN_PATH"):
+        return
+    path = token_file(environment)
+    if path is None or path.exists():
+        return
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _write_once(path, secrets.token_hex(32))
+    except OSError as error:
+        rule = f"be a folder that can be written, for Ray keeps its token there ({error.strerror})"
+        raise InputError(f"HOME must {rule}, got {str(path.parents[1])!r}") from error
+
+
+def _write_once(path: Path, text: str) -> None:
+    """Write a private file whole, unless another process is first."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w") as stream:
+            stream.write(text)
+        with suppress(FileExistsError):
+            os.link(temporary, path)
+    finally:
+        temporary.unlink()

@@ -1,0 +1,152 @@
+"""What stands for an engine in a worker: a `Backend` whose engine is an actor.
+
+Every worker has its own, named after itself. Requests gather until the event loop comes round and
+travel together; finished samples are fetched by one long call at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from ray.actor import ActorHandle
+from ray.exceptions import ActorUnavailableError, RayError, RayTaskError
+
+from orchestrator.cluster_engine import EngineServer
+from orchestrator.errors import BackendError, EngineDead, InputError, NotBegun
+from orchestrator.types import Request, Sample
+from orchestrator.wire import pack_requests, unpack_results
+
+# How long to wait before an actor that is being started again is called again.
+REVIVE_PAUSE_S = 0.5
+
+# Processes that may die while they start an engine, one after the other.
+MAX_STARTS = 3
+
+
+class RemoteEngine:
+    """The engine of an actor, for one worker."""
+
+    def __init__(self, actor: ActorHandle[EngineServer], client: str) -> None:
+        self._actor = actor
+        self._client = client
+        self._life = ""
+        self._pending: dict[str, asyncio.Future[Sample]] = {}
+        self._outbox: list[Request] = []
+        self._to_abort: list[str] = []
+        self._sending: asyncio.Task[None] | None = None
+        self._collecting: asyncio.Task[None] | None = None
+
+    async def revive(self) -> None:
+        """Wait until the actor serves, the first time or again.
+
+        EngineDead when it never will; InputError when that is because of its settings.
+
+        A process that Ray has no room for is waited for; one that dies while it starts is not, for
+        ever.
+        """
+        tried: set[str] = set()
+        while True:
+            try:
+                life = await self._actor.life.remote()
+                tried.add(life)
+                self._life = await self._actor.ready.remote()
+                return
+            except ActorUnavailableError as error:
+                if len(tried) >= MAX_STARTS:
+                    why = f"it died {len(tried)} times while it started: {cause_of(error)}"
+                    raise EngineDead(why) from error
+                await asyncio.sleep(REVIVE_PAUSE_S)
+            except RayError as error:
+                if isinstance(error, RayTaskError) and isinstance(error.cause, InputError):
+                    raise error.cause from None
+                raise EngineDead(cause_of(error)) from error
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        """While this is open, the engine works for this worker alone."""
+        try:
+            await self._actor.reserve.remote(self._life, self._client)
+            yield
+            await self._actor.release.remote(self._client)
+        except RayError as error:
+            raise EngineDead(cause_of(error)) from error
+
+    async def generate(self, request: Request) -> Sample:
+        answer: asyncio.Future[Sample] = asyncio.get_running_loop().create_future()
+        self._pending[request.id] = answer
+        self._outbox.append(request)
+        self._wake()
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            self._to_abort.append(request.id)
+            self._wake()
+            raise
+        finally:
+            self._pending.pop(request.id, None)
+
+    async def abort(self, request_id: str) -> None:
+        self._to_abort.append(request_id)
+        self._wake()
+
+    def _wake(self) -> None:
+        """Send what has gathered by the time the loop comes round, and listen for answers."""
+        loop = asyncio.get_running_loop()
+        if self._sending is None or self._sending.done():
+            self._sending = loop.create_task(self._send())
+        if self._collecting is None or self._collecting.done():
+            self._collecting = loop.create_task(self._collect())
+
+    async def _send(self) -> None:
+        while self._outbox or self._to_abort:
+            requests, self._outbox = self._outbox, []
+            aborts, self._to_abort = self._to_abort, []
+            try:
+                if requests:
+                    packed = pack_requests(requests)
+                    await self._actor.submit.remote(self._life, self._client, packed)
+                if aborts:
+                    await self._actor.abort.remote(aborts)
+            except RayError as error:
+                if isinstance(error, RayTaskError) and isinstance(error.cause, NotBegun):
+                    self._fail(error.cause, [request.id for request in requests])
+                self._die(error)
+
+    async def _collect(self) -> None:
+        while self._pending:
+            try:
+                finished = await self._actor.collect.remote(self._life, self._client)
+            except RayError as error:
+                return self._die(error)
+            for request_id, result in unpack_results(finished):
+                self._settle(request_id, result)
+
+    def _settle(self, request_id: str, result: Sample | BackendError) -> None:
+        answer = self._pending.pop(request_id, None)
+        if answer is None or answer.done():
+            return
+        if isinstance(result, Sample):
+            answer.set_result(result)
+        else:
+            answer.set_exception(result)
+
+    def _die(self, error: RayError) -> None:
+        """Fail all that is pending; what has not been sent cannot be the cause."""
+        cause = cause_of(error)
+        unsent, self._outbox = self._outbox, []
+        self._fail(NotBegun(cause), [request.id for request in unsent])
+        self._fail(EngineDead(cause), tuple(self._pending))
+
+    def _fail(self, death: EngineDead, request_ids: Sequence[str]) -> None:
+        for request_id in request_ids:
+            self._settle(request_id, death)
+
+
+def cause_of(error: RayError) -> str:
+    """One line that says what really happened, without Ray's remote traceback."""
+    inner = error.cause if isinstance(error, RayTaskError) else error
+    lines = str(inner).strip().splitlines() or [type(inner).__name__]
+    # When an actor cannot be made, Ray's first line says so and its last one says why.
+    return lines[-1].strip() if "creation task" in lines[0] else lines[0]

@@ -1,0 +1,60 @@
+"""Watches one engine actor: how it is doing, and whether it still answers.
+
+An actor that does not answer for long has hung, process and all: it is killed, and Ray starts it
+again. An engine that hangs inside a process that answers is the backend's own to find, for only it
+sees tokens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import ray
+from ray.actor import ActorHandle
+from ray.exceptions import ActorDiedError, RayError
+
+from orchestrator.cluster_engine import EngineServer
+from orchestrator.engine_log import EngineLog, EngineView
+
+LOOK_S = 1.0
+
+
+class EngineWatch:
+    """The driver's eye on one engine."""
+
+    def __init__(self, name: str, actor: ActorHandle[EngineServer], stall_s: float) -> None:
+        self._actor = actor
+        self._stall_s = stall_s
+        self._log = EngineLog(name)
+
+    @property
+    def view(self) -> EngineView:
+        return self._log.view()
+
+    async def run(self) -> None:
+        """Look once a second; returns when there will never be anything to see again."""
+        while True:
+            try:
+                await self._actor.life.remote()  # without a limit: Ray may have no room for it
+                await self._look_while_it_lives()
+            except TimeoutError:
+                ray.kill(self._actor, no_restart=False)
+            except ActorDiedError:
+                return self._log.lost()
+            except RayError:
+                pass
+            self._log.lost()
+            await asyncio.sleep(LOOK_S)
+
+    async def look(self) -> None:
+        """Look once more."""
+        async with asyncio.timeout(self._stall_s):
+            pulse = await self._actor.pulse.remote()
+        if pulse is not None:
+            self._log.saw(pulse, time.monotonic())
+
+    async def _look_while_it_lives(self) -> None:
+        while True:
+            await self.look()
+            await asyncio.sleep(LOOK_S)

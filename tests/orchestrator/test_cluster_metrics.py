@@ -1,0 +1,167 @@
+"""A run as Prometheus metrics: what the readings are, and that a scrape over HTTP finds them."""
+
+from __future__ import annotations
+
+import re
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+ray = pytest.importorskip("ray")
+
+from orchestrator.cluster_metrics import (  # noqa: E402  # it needs Ray
+    DESCRIPTIONS,
+    PUBLISH_S,
+    Reading,
+    gauges,
+    metrics_pages,
+    metrics_report,
+    sparing,
+    totals,
+)
+from orchestrator.engine_log import EngineView  # noqa: E402
+from orchestrator.progress import Progress, Tally, snapshot  # noqa: E402
+
+ENGINES = (
+    EngineView(
+        name="engine0",
+        state="up",
+        in_flight=35,
+        samples=12,
+        generated_tokens=700,
+        cancelled_tokens=44,
+        tokens_per_s=93.5,
+    ),
+    EngineView(name="engine1", state="down", restarts=2, samples=3, generated_tokens=60),
+)
+
+
+def seen(engines: tuple[EngineView, ...] = ENGINES, **counts: int) -> Progress:
+    return snapshot(
+        Tally(**counts), num_queries=90, engines=engines, elapsed_s=9.0, first_engine_s=1.0
+    )
+
+
+PROGRESS = seen(queries=17, errors=5, quarantined=4)
+
+
+def numbers(readings: Iterator[Reading]) -> dict[tuple[str, ...], float]:
+    """Value by name and label values."""
+    return {(r.name, *(value for _, value in r.tags)): r.value for r in readings}
+
+
+def test_what_is_so_at_the_moment() -> None:
+    assert numbers(gauges(PROGRESS, "t")) == {
+        ("nbest_queries", "t"): 90,
+        ("nbest_queries_done", "t"): 17,
+        ("nbest_errors", "t"): 5,
+        ("nbest_quarantined", "t"): 4,
+        ("nbest_engine_in_flight", "t", "engine0"): 35,
+        ("nbest_engine_tokens_per_s", "t", "engine0"): 93.5,
+        ("nbest_engine_restarts", "t", "engine0"): 0,
+        ("nbest_engine_in_flight", "t", "engine1"): 0,
+        ("nbest_engine_tokens_per_s", "t", "engine1"): 0.0,
+        ("nbest_engine_restarts", "t", "engine1"): 2,
+    }
+
+
+def test_what_has_been_counted() -> None:
+    assert numbers(totals(PROGRESS, "t")) == {
+        ("nbest_generated_tokens_total", "t", "engine0", "useful"): 656,
+        ("nbest_generated_tokens_total", "t", "engine0", "cancelled"): 44,
+        ("nbest_samples_total", "t", "engine0"): 12,
+        ("nbest_generated_tokens_total", "t", "engine1", "useful"): 60,
+        ("nbest_generated_tokens_total", "t", "engine1", "cancelled"): 0,
+        ("nbest_samples_total", "t", "engine1"): 3,
+    }
+
+
+def test_every_metric_says_what_it_is_and_keeps_its_labels() -> None:
+    readings = [*gauges(PROGRESS, "t"), *totals(PROGRESS, "t")]
+    assert {r.name for r in readings} == set(DESCRIPTIONS)
+    assert len({(r.name, r.labels) for r in readings}) == len(DESCRIPTIONS)
+
+
+@given(steps=st.lists(st.floats(0, 3), min_size=1, max_size=40))
+def test_at_most_one_snapshot_a_second_gets_through(steps: list[float]) -> None:
+    clock = [0.0]
+    times: list[float] = []
+    report = sparing(lambda progress: times.append(clock[0]), lambda: clock[0])
+    for step in steps:
+        clock[0] += step
+        report(PROGRESS)
+        assert clock[0] - times[-1] < PUBLISH_S  # and none is much too late
+    assert times[0] == steps[0]
+    assert all(b >= a + PUBLISH_S for a, b in pairwise(times))
+
+
+def test_the_end_of_a_run_always_gets_through() -> None:
+    through: list[Progress] = []
+    report = sparing(through.append, lambda: 0.0)
+    last = replace(PROGRESS, queries=PROGRESS.num_queries)
+    for progress in (PROGRESS, PROGRESS, last, last):
+        report(progress)
+    assert through == [PROGRESS, last, last]
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[str]:
+    """A page of metrics of a Ray that sends what it has every second."""
+    ray.init(
+        address="local",
+        num_cpus=1,
+        include_dashboard=False,
+        log_to_driver=False,
+        _system_config={"metrics_report_interval_ms": 1000},
+    )
+    (url,) = metrics_pages()
+    yield re.sub(r"//.*:", "//127.0.0.1:", url)
+    ray.shutdown()
+
+
+def scraped(page: str) -> dict[tuple[str, ...], float]:
+    """Value by name and by the values of our own labels, of what is ours on the page."""
+    with urllib.request.urlopen(page, timeout=10) as answer:
+        lines = answer.read().decode().splitlines()
+    found = {}
+    for line in lines:
+        if match := re.fullmatch(r"ray_(nbest_\w+)\{(.*)\} (\S+)", line):
+            name, labels, value = match.groups()
+            tags = dict(re.findall(r'(\w+)="([^"]*)"', labels))
+            ours = [tags[label] for label in ("run", "engine", "kind") if label in tags]
+            found[name, *ours] = float(value)
+    return found
+
+
+def exported(progress: Progress) -> dict[tuple[str, ...], float]:
+    """A counter is not on the page before it has counted something."""
+    counted = {key: value for key, value in numbers(totals(progress, "t")).items() if value}
+    return numbers(gauges(progress, "t")) | counted
+
+
+def wait_for_scrape(page: str, wanted: dict[tuple[str, ...], float]) -> None:
+    """Returns when the page shows these numbers; fails with what it shows instead."""
+    deadline_s = time.monotonic() + 30
+    while (found := {k: v for k, v in scraped(page).items() if k in wanted}) != wanted:
+        assert time.monotonic() < deadline_s, found
+
+
+@pytest.mark.ray
+@pytest.mark.timeout(100)
+def test_a_scrape_finds_the_numbers_of_the_run(page: str) -> None:
+    shown: list[Progress] = []
+    report = metrics_report(shown.append, "t")
+    report(PROGRESS)
+    wait_for_scrape(page, exported(PROGRESS))
+
+    later = replace(ENGINES[0], in_flight=0, samples=20, generated_tokens=1000)
+    last = replace(PROGRESS, queries=90, engines=(later, ENGINES[1]))
+    report(last)
+    assert shown == [PROGRESS, last]
+    wait_for_scrape(page, exported(last))

@@ -1,0 +1,95 @@
+"""Which worker has which query: batches, what a dead worker gives back, and killers of workers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.leases import MIN_AHEAD, Lease, LeaseBook
+from orchestrator.types import Outcome, Query, Record
+
+
+def queries(count: int) -> list[Query]:
+    return [Query(id=f"q{i}", prompt="?") for i in range(count)]
+
+
+def ids(batch: Iterable[Query]) -> list[str]:
+    return [query.id for query in batch]
+
+
+def record(query_id: str) -> Record:
+    return Record(query_id=query_id, strategy="", outcome=Outcome.ANSWERED)
+
+
+def test_a_worker_gets_what_it_has_room_for_in_order() -> None:
+    book, lease = LeaseBook(queries(20)), Lease()
+    assert ids(book.next_for(lease)) == [f"q{i}" for i in range(MIN_AHEAD)]
+    assert book.next_for(lease) == []
+    book.answered(lease, [record("q0"), record("q1")], queued=0)
+    assert ids(book.next_for(lease))[:2] == ["q8", "q9"]
+
+
+def test_a_worker_that_answers_many_between_two_reports_gets_twice_as_many_ahead() -> None:
+    book, lease = LeaseBook(queries(100)), Lease()
+    lease.ahead = 30
+    book.next_for(lease)
+    book.answered(lease, [record(f"q{i}") for i in range(20)], queued=4)
+    assert lease.ahead == (10 - 4) + 2 * 20
+
+
+def test_what_a_dead_worker_had_is_given_out_first_and_known_as_second_hand() -> None:
+    book, dead, other = LeaseBook(queries(12)), Lease(), Lease()
+    book.next_for(dead)
+    assert book.take_back(dead) == []
+    batch = book.next_for(other)
+    assert ids(batch) == [f"q{i}" for i in range(MIN_AHEAD)]
+    assert book.is_second_hand(batch)
+    book.answered(other, [record(q) for q in ids(batch)], queued=0)
+    assert not book.is_second_hand(book.next_for(other))
+
+
+def test_a_query_of_two_dead_workers_is_leased_alone() -> None:
+    book, first, second = LeaseBook(queries(3)), Lease(), Lease()
+    for lease in (first, second):
+        book.next_for(lease)
+        book.take_back(lease)
+    assert ids(book.next_for(first)) == ["q0"]
+    assert ids(book.next_for(second)) == ["q1"]
+    assert book.next_for(first) == []
+    book.answered(first, [record("q0")], queued=0)
+    assert ids(book.next_for(first)) == ["q2"]
+
+
+def test_a_worker_ends_what_it_has_in_hand_before_it_gets_a_suspect() -> None:
+    book, busy, dying = LeaseBook(queries(10)), Lease(), Lease()
+    busy.ahead = 1
+    book.next_for(busy)
+    for _ in range(2):
+        book.next_for(dying)
+        book.take_back(dying)
+    busy.ahead = 9
+    assert book.next_for(busy) == []
+    book.answered(busy, [record("q0")], queued=0)
+    assert ids(book.next_for(busy)) == ["q1"]
+
+
+@given(killer=st.integers(0, 29), workers=st.integers(1, 4))
+def test_the_query_that_kills_workers_is_found_with_three_deaths(killer: int, workers: int) -> None:
+    """Workers die as soon as they have the killer; all the others are answered."""
+    book, leases = LeaseBook(queries(30)), [Lease() for _ in range(workers)]
+    answered: list[str] = []
+    deaths, found = 0, []
+    for _ in range(200):
+        for lease in leases:
+            book.next_for(lease)
+            if f"q{killer}" in lease.queries:
+                deaths += 1
+                found += ids(book.take_back(lease))
+            else:
+                answered += lease.queries
+                book.answered(lease, [record(q) for q in lease.queries], queued=0)
+    assert found == [f"q{killer}"]
+    assert deaths == 3
+    assert sorted([*answered, *found]) == sorted(ids(queries(30)))
