@@ -13,33 +13,40 @@ bench = typer.Typer(help="Measure side by side, on this machine.", rich_markup_m
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 
-@bench.command(epilog="Example: nbest bench control --queries 4000 -n 16")
+@bench.command(epilog="Example: nbest bench control --growth --ray")
 def control(
-    queries: Annotated[int, typer.Option(help="How many queries.")] = 4000,
+    queries: Annotated[int, typer.Option(help="How many queries.")] = 8000,
     n: Annotated[int, typer.Option("-n", help="Samples a query.")] = 16,
     engines: Annotated[int, typer.Option(help="Fake engines, under Ray.")] = 1,
     workers: Annotated[int, typer.Option(help="Workers, under Ray.")] = 1,
+    rounds: Annotated[int, typer.Option(help="Rounds; the median counts.")] = 3,
+    growth: Annotated[
+        bool, typer.Option("--growth", help="Also 100 to 100,000 queries, and N from 1 to 10,000.")
+    ] = False,
+    on_ray: Annotated[bool, typer.Option("--ray", help="Growth under Ray, too.")] = False,
     as_json: Json = False,
 ) -> None:
     """Samples a second through everything but an engine, committed to disk."""
     from experiments.bench_control import Load, measure
+    from experiments.bench_growth import growing_loads, growth_table, line_of, measure_growth
+    from experiments.tables import console
     from orchestrator.cluster_settings import Cluster
 
+    def tell(line: str) -> None:
+        print(line, file=sys.stderr)
+
     load, cluster = Load(queries=queries, n=n), Cluster(engines=engines, workers=workers)
-    local, ray = measure("local", load, cluster), measure("ray", load, cluster)
-    if as_json:
-        document = {
-            "local_samples_per_s": local.samples_per_s,
-            "ray_samples_per_s": ray.samples_per_s,
-            "runs": [local.as_json(), ray.as_json()],
-        }
-        print(json.dumps(document, indent=2))
+    runs = [measure(place, load, cluster, rounds) for place in ("local", "ray")]
+    for run in runs:
+        tell(line_of(run))
+    places = ("local", "ray") if on_ray else ("local",)
+    grown = measure_growth(places, growing_loads(), cluster, tell) if growth else []
+    if not as_json:
+        console().print(growth_table([*runs, *grown]))
         return
-    for measured in (local, ray):
-        print(
-            f"{measured.place:<6} {measured.samples_per_s:>10,.0f} samples/s "
-            f"{measured.us_per_sample:>8.1f} us a sample {measured.driver_mb:>7.0f} MB driver"
-        )
+    document = {f"{run.place}_samples_per_s": run.samples_per_s for run in runs}
+    lists = {"runs": [r.as_json() for r in runs], "growth": [r.as_json() for r in grown]}
+    print(json.dumps(document | lists, indent=2))
 
 
 @bench.command(epilog="Example: nbest bench engine --rounds 5 -n 64")
@@ -71,3 +78,41 @@ def engine(
         return
     rates = f"{compared.plain_tokens_per_s:.0f} and {compared.nbest_tokens_per_s:.0f} tokens/s"
     print(f"median of {compared.rounds} rounds: ratio {compared.ratio:.3f} (plain, nbest: {rates})")
+
+
+@bench.command(epilog="Example: nbest bench faults --only driver,cluster --rounds 50")
+def faults(
+    only: Annotated[str, typer.Option(help="Scenarios, with commas between; default: all.")] = "",
+    rounds: Annotated[int, typer.Option(help="Rounds of those with kills at random moments.")] = 50,
+    seed: Annotated[int, typer.Option(help="Of the moments.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Kill, stop, fill up and interrupt real runs, and count what is lost."""
+    from experiments.bench_faults import faults_table, measure_faults
+    from experiments.exit_codes import Exit
+    from experiments.tables import console
+
+    names = [name.strip() for name in only.split(",") if name.strip()]
+    rows = measure_faults(names, rounds, seed, lambda line: print(line, file=sys.stderr))
+    if as_json:
+        print(json.dumps([row.as_json() for row in rows], indent=2))
+    else:
+        console().print(faults_table(rows))
+    if not all(row.holds for row in rows):
+        raise typer.Exit(Exit.FAILED)
+
+
+@bench.command(epilog="Example: nbest bench schedule --json")
+def schedule(as_json: Json = False) -> None:
+    """How well engines are kept busy: one large query, and samples of uneven length."""
+    from experiments.bench_schedule import ONE_QUERY, STRAGGLERS, simulate
+
+    schedules = [simulate(work) for work in (ONE_QUERY, STRAGGLERS)]
+    if as_json:
+        print(json.dumps({"schedules": [s.as_json() for s in schedules]}, indent=2))
+        return
+    for s in schedules:
+        print(
+            f"{s.name}: {s.ratio:.3f} of the ideal time on {s.engines} engines, "
+            f"the busiest has {s.imbalance:.1%} more than the mean"
+        )

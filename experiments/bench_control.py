@@ -1,17 +1,21 @@
 """`nbest bench control`: what everything around an engine costs, measured with fake engines.
 
 Samples pass through driver, workers, pool, scorer and store, and are on disk when the clock stops.
+Each measurement has a process of its own, so that the memory of one does not show in the next.
 """
 
 from __future__ import annotations
 
 import asyncio
-import resource
+import multiprocessing
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import median
 
 from model_backend import FakeBackend, SeededAnswers
 from orchestrator.cluster_settings import Cluster
@@ -21,8 +25,6 @@ from orchestrator.store_run import open_run
 from orchestrator.strategies import BestOfN
 from orchestrator.types import Query, Record
 from scorers import LastNumber, MajorityVote
-
-Timed = Callable[[Job], float]  # seconds from the first query to the last commit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,35 +41,74 @@ class Load:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """One measurement."""
+    """What a load costs in one place: the median of some rounds."""
 
     place: str  # "local": one process; "ray": driver, worker and engines apart
     queries: int
     n: int
-    samples_per_s: float
-    us_per_sample: float
-    driver_mb: float  # peak memory of the driver's process so far
+    rounds: int
+    seconds: float
+    fixed_s: float  # of these, what one query with one sample takes
+    samples_per_s: float  # all of the seconds counted
+    us_per_sample: float  # the fixed seconds not counted: what one sample more costs
+    driver_growth_mb: float  # by which its memory rose above what one query had left
 
     def as_json(self) -> dict[str, str | int | float]:
         return asdict(self)
 
 
-def measure(place: str, load: Load, cluster: Cluster) -> Measured:
-    """Run a load once, in a folder that is removed afterwards."""
+def measure(place: str, load: Load, cluster: Cluster, rounds: int = 1) -> Measured:
+    """Run a load some times in a process of its own."""
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(max_workers=1, mp_context=spawn) as process:
+        return process.submit(measure_here, place, load, cluster, rounds).result()
+
+
+def measure_here(place: str, load: Load, cluster: Cluster, rounds: int = 1) -> Measured:
+    """The same in this process. One query goes first: it imports and starts all that is needed."""
+    with _session(place, cluster):
+        fixed_s = min(run_once(place, Load(queries=1, n=1), cluster) for _ in range(3))
+        before_mb = memory_mb("VmRSS")
+        seconds = median(run_once(place, load, cluster) for _ in range(rounds))
+        growth_mb = memory_mb("VmHWM") - before_mb
+    return Measured(
+        place=place,
+        queries=load.queries,
+        n=load.n,
+        rounds=rounds,
+        seconds=round(seconds, 3),
+        fixed_s=round(fixed_s, 3),
+        samples_per_s=round(load.samples / seconds, 1),
+        us_per_sample=round((seconds - fixed_s) / load.samples * 1e6, 2),
+        driver_growth_mb=round(growth_mb, 1),
+    )
+
+
+def memory_mb(key: str) -> float:
+    """VmRSS, the memory of this process, or VmHWM, the most it ever was; nan except on Linux."""
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.exists() else []
+    found = [int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{key}:")]
+    return found[0] if found else float("nan")
+
+
+def run_once(place: str, load: Load, cluster: Cluster) -> float:
+    """Seconds from the first query to the last commit, in a folder that is removed afterwards."""
     with tempfile.TemporaryDirectory() as folder:
         job = make_job(load, Path(folder) / "run")
         directory = job.work.directory
         assert directory is not None
         with open_run(directory, fingerprint={}, config={}, queries=job.queries):
-            seconds = run_local(job) if place == "local" else run_ray(job, cluster)
-    return Measured(
-        place=place,
-        queries=load.queries,
-        n=load.n,
-        samples_per_s=round(load.samples / seconds, 1),
-        us_per_sample=round(seconds / load.samples * 1e6, 2),
-        driver_mb=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
-    )
+            return run_local(job) if place == "local" else run_ray(job, cluster)
+
+
+def _session(place: str, cluster: Cluster) -> AbstractContextManager[None]:
+    """Ray, for the time of all rounds."""
+    if place == "local":
+        return nullcontext()
+    from orchestrator.cluster_start import ray_session
+
+    return ray_session(cluster)
 
 
 def make_job(load: Load, directory: Path) -> Job:
@@ -89,9 +130,9 @@ def run_local(job: Job) -> float:
 
 
 def run_ray(job: Job, cluster: Cluster) -> float:
-    """Processes are started before the clock is."""
+    """In a session of Ray. Processes are started before the clock is."""
     from orchestrator.cluster import Driver
-    from orchestrator.cluster_start import ray_session, start_engines, start_workers
+    from orchestrator.cluster_start import start_engines, start_workers
 
     async def timed() -> float:
         engines = start_engines(job.backend, cluster)
@@ -106,8 +147,7 @@ def run_ray(job: Job, cluster: Cluster) -> float:
         finally:
             await driver.close()
 
-    with ray_session(cluster):
-        return asyncio.run(timed())
+    return asyncio.run(timed())
 
 
 def _require_all(records: Sequence[Record], job: Job) -> None:

@@ -5,7 +5,18 @@ It knows no dataset: it says its few answers whatever it is asked.
 
 from __future__ import annotations
 
-from model_backend.fake import FakeBackend, SeededAnswers
+import math
+
+from model_backend.fake import FakeBackend, Script, SeededAnswers
+from model_backend.fake_faults import (
+    Fails,
+    Hangs,
+    Harm,
+    HarmsProcess,
+    Journal,
+    OverloadedAtFirst,
+    Rejects,
+)
 
 
 def seeded_fake(
@@ -20,4 +31,47 @@ def seeded_fake(
     script = SeededAnswers(
         answers=answers, weights=weights, first_token_s=first_token_s, token_s=token_s
     )
+    return FakeBackend(script=script, max_concurrency=max_concurrency)
+
+
+def faulty_fake(
+    *,
+    answers: tuple[str, ...] = ("42", "41", "40"),
+    weights: tuple[int, ...] = (2, 1, 1),
+    first_token_s: float = 0.0,
+    token_s: float = 0.0,
+    max_concurrency: int = 256,
+    harm_on: str | None = None,
+    harm: Harm = Harm.SIGKILL,
+    hang_on: str | None = None,
+    stall_s: float = math.inf,
+    reject_on: str | None = None,
+    reject_reason: str = "the request is refused",
+    fail_on: str | None = None,
+    fail_reason: str = "the request failed",
+    overloads: int = 0,
+    journal: str | None = None,
+) -> FakeBackend:
+    """The same, and it misbehaves: at prompts that hold what an `_on` says, or at every request.
+
+    `harm` is what happens to the process of the engine at `harm_on`: sigkill, exit or sigstop.
+    After `stall_s` without a token an engine that hangs says that it is dead. `overloads` is how
+    often each request is told that the engine is full. `journal` is a file that gets a line for
+    each request. For rehearsals of what can go wrong.
+    """
+    script: Script = SeededAnswers(
+        answers=answers, weights=weights, first_token_s=first_token_s, token_s=token_s
+    )
+    if overloads:
+        script = OverloadedAtFirst(then=script, times=overloads)
+    if reject_on is not None:
+        script = Rejects(then=script, marker=reject_on, reason=reject_reason)
+    if fail_on is not None:
+        script = Fails(then=script, marker=fail_on, reason=fail_reason)
+    if hang_on is not None:
+        script = Hangs(then=script, marker=hang_on, stall_s=stall_s)
+    if harm_on is not None:
+        script = HarmsProcess(then=script, marker=harm_on, harm=harm)
+    if journal is not None:  # the first to hear of a request: what comes after may be the end
+        script = Journal(then=script, path=journal)
     return FakeBackend(script=script, max_concurrency=max_concurrency)

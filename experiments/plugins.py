@@ -136,6 +136,7 @@ BACKENDS = PluginKind(
     built_in={
         "vllm": "model_backend.vllm:VLLM",
         "fake": "experiments.fake_model:seeded_fake",
+        "faulty_fake": "experiments.fake_model:faulty_fake",
     },
 )
 

@@ -5,7 +5,7 @@ It knows no terminal; progress goes to whoever wants to show it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence, Set
 from contextlib import aclosing
 from pathlib import Path
 
@@ -18,27 +18,45 @@ from orchestrator.pool import Pool
 from orchestrator.progress import Report
 from orchestrator.store import RunStore, open_store
 from orchestrator.store_read import read_records
-from orchestrator.store_run import OpenRun, open_run
+from orchestrator.store_run import open_run
 from orchestrator.types import Outcome, Query, Record
 
 
-def carry_out(plan: Plan, out: Path, report: Report) -> list[Record]:
-    """Answer what has no answer yet; returns the record of every question of the plan."""
+def carry_out(
+    plan: Plan, out: Path, report: Report, *, retry_quarantined: bool = False
+) -> list[Record]:
+    """Answer what has no answer yet; returns the record of every question of the plan.
+
+    Questions that ended in an error are asked again, those that are quarantined only on request.
+    """
     config = plan.config.model_dump(mode="json", by_alias=True)
     with open_run(
         out, fingerprint=plan.fingerprint(), config=config, queries=plan.prompts.queries
     ) as run:
         write_gold(out, plan.gold)
-        if wait_for(_answer(plan, run, out, report)):
+        done = run.done(repr(plan.strategy), retry_quarantined=retry_quarantined)
+        answered = wait_for(_answer(plan, done, out, report))
+        if answered:
             run.compact()
-    return records_of(plan, out)
+    return records_of(plan, out, answered)
 
 
-def records_of(plan: Plan, out: Path) -> list[Record]:
-    """The records of the plan's questions and strategy."""
+def records_of(plan: Plan, out: Path, answered: Iterable[Record] = ()) -> list[Record]:
+    """The records of the plan's questions and strategy.
+
+    Of a question that was `answered` just now, that record: a quarantine that is in doubt, because
+    no engine has ever worked, is not in the store.
+    """
     ids = {item.id for item in plan.prompts.bad} | {query.id for query in plan.prompts.queries}
     strategy = repr(plan.strategy)
-    return [r for r in read_records(out) if r.strategy == strategy and r.query_id in ids]
+    records = {r.query_id: r for r in read_records(out) if r.strategy == strategy}
+    records |= {r.query_id: r for r in answered}
+    return [record for query_id, record in records.items() if query_id in ids]
+
+
+def failures(records: Iterable[Record]) -> list[Record]:
+    """Those of questions that got neither an answer nor an abstention."""
+    return [r for r in records if r.outcome in (Outcome.ERROR, Outcome.QUARANTINED)]
 
 
 def _work(plan: Plan, out: Path) -> Work:
@@ -50,13 +68,13 @@ def _work(plan: Plan, out: Path) -> Work:
     )
 
 
-async def _answer(plan: Plan, run: OpenRun, out: Path, report: Report) -> bool:
-    """Answer what is left, with engines only if samples are missing; False if nothing was."""
+async def _answer(plan: Plan, done: Set[str], out: Path, report: Report) -> list[Record]:
+    """Answer what is not done, with engines only if samples are missing; the records of that."""
     strategy = repr(plan.strategy)
-    done = run.done(strategy)
     left = [query for query in plan.prompts.queries if query.id not in done]
     refused = {r.query_id for r in read_records(out) if r.strategy == strategy}
     work = _work(plan, out)
+    records: list[Record] = []
     store = await open_store(out)
     async with aclosing(store):
         for item in plan.prompts.bad:
@@ -64,22 +82,23 @@ async def _answer(plan: Plan, run: OpenRun, out: Path, report: Report) -> bool:
                 store.add_record(_refusal(item.id, item.error, strategy))
         complete = [query for query in left if _is_complete(store, query, plan.strategy.n)]
         loop = Loop(strategy=plan.strategy, pool=Pool([]), store=store, run=work.run)
-        await loop.answer_all(_each(complete), lambda answered: None)
+        await loop.answer_all(_each(complete), lambda answered: records.append(answered.record))
     ids = {query.id for query in complete}
-    await _generate(plan, work, [query for query in left if query.id not in ids], report)
-    return bool(left)
+    missing = [query for query in left if query.id not in ids]
+    return [*records, *await _generate(plan, work, missing, report)]
 
 
-async def _generate(plan: Plan, work: Work, queries: Sequence[Query], report: Report) -> None:
+async def _generate(
+    plan: Plan, work: Work, queries: Sequence[Query], report: Report
+) -> list[Record]:
     if not queries:
-        return
+        return []
     job = Job(work=work, backend=plan.backend, queries=queries)
     if plan.config.cluster.local:
-        await run_here(job, report)
-    else:
-        from orchestrator.cluster import run_on_ray  # Ray takes a second to import
+        return await run_here(job, report)
+    from orchestrator.cluster import run_on_ray  # Ray takes a second to import
 
-        await run_on_ray(job, plan.cluster(), report)
+    return await run_on_ray(job, plan.cluster(), report)
 
 
 def _is_complete(store: RunStore, query: Query, n: int) -> bool:

@@ -17,7 +17,9 @@ from itertools import accumulate
 
 from model_backend.clocks import Clock, LoopClock
 from orchestrator.aborts import EarlyAborts, cancelled
+from orchestrator.batches import Done, Result
 from orchestrator.errors import BackendError
+from orchestrator.tasks import task_group
 from orchestrator.types import Request, Sample, Status, require
 
 
@@ -50,16 +52,18 @@ class SeededAnswers:
     weights: tuple[int, ...]
     first_token_s: float = 0.0
     token_s: float = 0.0
+    _bounds: tuple[int, ...] = field(init=False, repr=False, compare=False)  # weights, summed up
 
     def __post_init__(self) -> None:
         rule = "hold one positive whole number an answer"
         right = len(self.weights) == len(self.answers) and all(w > 0 for w in self.weights)
         require(bool(self.answers) and right, "weights", rule, self.weights)
+        object.__setattr__(self, "_bounds", tuple(accumulate(self.weights)))
 
     def __call__(self, request: Request) -> Reply:
-        place = (request.seed or 0) % sum(self.weights)
-        answer = self.answers[bisect(tuple(accumulate(self.weights)), place)]
-        logprob = -1.0 - ((request.seed or 0) % 1000) / 1000  # differs, so that ranking has work
+        seed = request.seed or 0
+        answer = self.answers[bisect(self._bounds, seed % self._bounds[-1])]
+        logprob = -1.0 - (seed % 1000) / 1000  # differs, so that ranking has work
         return Reply(
             tokens=(answer,),
             logprobs=(logprob,),
@@ -89,6 +93,16 @@ class FakeBackend:
         yield FakeEngine(self, name)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Saying:
+    """A reply that takes its time."""
+
+    reply: Reply
+    tokens: tuple[str, ...]  # [T] as cut by the parameters
+    status: Status
+    seconds: float
+
+
 class FakeEngine:
     """The live fake."""
 
@@ -105,21 +119,34 @@ class FakeEngine:
         return tuple(self._aborts)
 
     async def generate(self, request: Request) -> Sample:
-        if self._early.take(request.id):
-            return cancelled(request)
-        reply = self._settings.script(request)
-        tokens, status = cut(reply.tokens, request.params.max_tokens, request.params.stop)
-        started_s = self._settings.clock.now()
-        try:
-            is_aborted = await self._wait(request.id, duration_s(reply, len(tokens)))
-        finally:
-            self.served += 1
-        if reply.error is not None and not is_aborted:
-            raise reply.error
-        elapsed_s = self._settings.clock.now() - started_s
-        if is_aborted:
-            tokens, status = tokens[: tokens_by(reply, elapsed_s)], Status.CANCELLED
-        return self._sample(request, reply, tokens, status, elapsed_s)
+        answer = self._begin(request)
+        if isinstance(answer, _Saying):
+            return await self._say(request, answer)
+        if isinstance(answer, BackendError):
+            raise answer
+        return answer
+
+    async def generate_many(self, requests: Sequence[Request], done: Done) -> None:
+        """As a `BatchedBackend`: replies that take no time cost no task."""
+
+        async def say(request: Request, saying: _Saying) -> None:
+            try:
+                result: Result = await self._say(request, saying)
+            except BackendError as error:
+                result = error
+            done(request, result)
+
+        slow: list[tuple[Request, _Saying]] = []
+        for request in requests:
+            answer = self._begin(request)
+            if isinstance(answer, _Saying):
+                slow.append((request, answer))
+            else:
+                done(request, answer)
+        if slow:
+            async with task_group() as group:
+                for request, saying in slow:
+                    group.create_task(say(request, saying))
 
     async def abort(self, request_id: str) -> None:
         if (abort := self._aborts.get(request_id)) is not None:
@@ -127,10 +154,36 @@ class FakeEngine:
         else:
             self._early.add(request_id)
 
+    def _begin(self, request: Request) -> Result | _Saying:
+        """The answer if it is there at once, or what is being said."""
+        if self._early.take(request.id):
+            return cancelled(request)
+        reply = self._settings.script(request)
+        tokens, status = cut(reply.tokens, request.params.max_tokens, request.params.stop)
+        seconds = duration_s(reply, len(tokens))
+        if seconds > 0:
+            return _Saying(reply=reply, tokens=tokens, status=status, seconds=seconds)
+        self.served += 1
+        return reply.error or self._sample(request, reply, tokens, status, 0.0)
+
+    async def _say(self, request: Request, saying: _Saying) -> Sample:
+        if self._early.take(request.id):
+            return cancelled(request)
+        started_s = self._settings.clock.now()
+        try:
+            is_aborted = await self._wait(request.id, saying.seconds)
+        finally:
+            self.served += 1
+        reply, tokens, status = saying.reply, saying.tokens, saying.status
+        if reply.error is not None and not is_aborted:
+            raise reply.error
+        elapsed_s = self._settings.clock.now() - started_s
+        if is_aborted:
+            tokens, status = tokens[: tokens_by(reply, elapsed_s)], Status.CANCELLED
+        return self._sample(request, reply, tokens, status, elapsed_s)
+
     async def _wait(self, request_id: str, seconds: float) -> bool:
         """Let the reply's time pass; True when an abort cut it short."""
-        if seconds <= 0:
-            return False
         abort = self._aborts[request_id] = asyncio.Event()
         waits = [
             asyncio.ensure_future(self._settings.clock.sleep(seconds)),
@@ -152,17 +205,18 @@ class FakeEngine:
         status: Status,
         elapsed_s: float,
     ) -> Sample:
-        has_logprobs = request.params.logprobs is not None
-        logprobs = reply.logprobs or (-1.0,) * len(reply.tokens)
+        logprobs = None
+        if request.params.logprobs is not None:
+            logprobs = (reply.logprobs or (-1.0,) * len(reply.tokens))[: len(tokens)]
         return Sample(
             id=request.id,
             text="".join(tokens),
             token_ids=tuple(range(len(tokens))),
-            logprobs=logprobs[: len(tokens)] if has_logprobs else None,
+            logprobs=logprobs,
             status=status,
             prompt_tokens=reply.prompt_tokens,
             generated_tokens=len(tokens),
-            first_token_s=min(reply.first_token_s, elapsed_s),
+            first_token_s=min(reply.first_token_s, elapsed_s) if elapsed_s else 0.0,
             total_s=elapsed_s,
             engine=self._name,
         )
@@ -173,7 +227,7 @@ def cut(
 ) -> tuple[tuple[str, ...], Status]:
     """The tokens up to the first stop string (left out) or `max_tokens`, and the status."""
     text = ""
-    for i, token in enumerate(tokens[:max_tokens]):
+    for i, token in enumerate(tokens[:max_tokens] if stop else ()):
         text += token
         if any(s in text for s in stop):
             at = min(text.index(s) for s in stop if s in text)

@@ -15,8 +15,10 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
 from model_backend.models import resolve_model
-from model_backend.vllm import VLLM, engine_args, prepare_environment
+from model_backend.vllm import VLLM
+from model_backend.vllm_orphans import orphan_guard
 from model_backend.vllm_requests import vllm_params
+from model_backend.vllm_start import engine_args, engine_cores, prepare_environment
 from orchestrator.errors import EngineDead
 from orchestrator.types import Request, SamplingParams
 
@@ -88,11 +90,14 @@ def _serve(settings: VLLM, pipe: Connection) -> None:
     prepare_environment(settings, is_local=os.path.isdir(path))
     arguments = engine_args(settings, path)
     given = {name: getattr(arguments, name) for name in SAME_ARGUMENTS}
-    llm = LLM(**{name: value for name, value in given.items() if value is not None})
-    pipe.send("ready")
-    while (batch := pipe.recv()) is not None:
-        pipe.send(_generate(llm, batch))
-    llm.llm_engine.engine_core.shutdown()  # else the engine's own process outlives this one
+    with orphan_guard() as guard:
+        llm = LLM(**{name: value for name, value in given.items() if value is not None})
+        for core in engine_cores():
+            guard.watch(core)
+        pipe.send("ready")
+        while (batch := pipe.recv()) is not None:
+            pipe.send(_generate(llm, batch))
+        llm.llm_engine.engine_core.shutdown()  # else the engine's own process outlives this one
 
 
 def _generate(llm: LLM, batch: Batch) -> Generated:

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 
 import ray
 from ray.actor import ActorHandle
-from ray.exceptions import ActorDiedError, ActorUnavailableError, RayTaskError
+from ray.exceptions import ActorDiedError, ActorUnavailableError, RayError, RayTaskError
 
 from orchestrator.cluster_remote import REVIVE_PAUSE_S, RemoteEngine, cause_of
+from orchestrator.cluster_metrics import metrics_report
 from orchestrator.cluster_settings import STALL_TIMEOUT_S, Cluster
 from orchestrator.cluster_start import ray_session, start_engines, start_workers
 from orchestrator.cluster_watch import LOOK_S, EngineWatch
@@ -44,7 +45,8 @@ async def run_on_ray(job: Job, cluster: Cluster, report: Report) -> list[Record]
     with ray_session(cluster):
         engines = start_engines(job.backend, cluster)
         workers = start_workers(job, cluster)
-        driver = Driver(job, engines, workers, report, stall_s=cluster.stall_timeout_s)
+        shown = metrics_report(report, job.work.run)
+        driver = Driver(job, engines, workers, shown, stall_s=cluster.stall_timeout_s)
         try:
             records = await driver.run()
         except BaseException:
@@ -142,13 +144,13 @@ class Driver:
                         await self._top_up(hand)
                         news = await hand.actor.report.remote()
                     self._note(hand, news)
-            except (ActorDiedError, ActorUnavailableError) as death:
-                self._take_back(hand, cause_of(death))
             except TimeoutError:
                 ray.kill(hand.actor, no_restart=False)
                 self._take_back(hand, f"no answer for {self._stall_s:.0f} s")
             except RayTaskError as error:
                 raise error.cause if isinstance(error.cause, NbestError) else error from None
+            except RayError as loss:  # of the worker, or of what it had said
+                self._take_back(hand, cause_of(loss))
 
     async def _reach(self, hand: Hand) -> bool:
         """Wait until the worker's process answers, however long Ray has no room for it.

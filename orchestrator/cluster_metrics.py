@@ -6,6 +6,7 @@ no sample and no text.
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 import ray
 from ray.util.metrics import Counter, Gauge
 
+from orchestrator.errors import InputError
 from orchestrator.progress import Progress, Report
 
 # Prometheus looks every few seconds, and Ray sends what it has every ten.
@@ -141,3 +143,14 @@ def metrics_pages() -> list[str]:
         for node in ray.nodes()
         if node["Alive"] and node["MetricsExportPort"] > 0
     ]
+
+
+def require_free_port(port: int) -> None:
+    """InputError if no page can be opened on this port: Ray would try for half a minute."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the page itself does
+        try:
+            probe.bind(("", port))
+        except OSError as error:
+            rule = f"be a port that this user can open ({error.strerror})"
+            raise InputError(f"metrics_port must {rule}, got {port}") from error

@@ -62,8 +62,11 @@ class QueryWorker:
         """Begin to work with these engines, before anything else.
 
         They are no arguments of the constructor, because Ray could not call that again with them
-        after a death.
+        after a death. A second call begins anew: the driver has lost what this worker said last.
         """
+        await self.close()
+        self._leased = asyncio.Queue()
+        self._done, self._tally = [], Tally()
         store = await open_store(self._work.directory)
         pool = Pool([self._pooled(seat) for seat in engines])
         await pool.assemble(ASSEMBLE_S)
@@ -129,6 +132,7 @@ class QueryWorker:
             await asyncio.wait({self._open.running})
             await self._open.loop.pool.close()
             await self._open.store.aclose()
+            self._open = None
 
     def _pooled(self, seat: EngineSeat) -> PooledEngine:
         remote = RemoteEngine(seat.actor, self._name)

@@ -37,6 +37,7 @@ async def run_here(job: Job, report: Report) -> list[Record]:
         watching = asyncio.create_task(_regularly(show))
         try:
             await here.loop.answer_all(_each(job.queries), lambda done: records.append(done.record))
+            here.loop.settle()
         finally:
             watching.cancel()
             show()

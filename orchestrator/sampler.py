@@ -68,7 +68,7 @@ class StoredSampler:
 
     async def draw_many(self, indices: Sequence[int], params: SamplingParams) -> tuple[Sample, ...]:
         """As a `BatchedSampler`: the same as one call an index."""
-        # When the loop comes round: by then, those that have to wait for an engine are in its queue.
+        # When the event loop comes round: by then, requests that have to wait for an engine do so.
         asyncio.get_running_loop().call_soon(self._begun)
         samples = {index: self._reused(index) for index in indices}
         missing = [index for index, sample in samples.items() if sample is None]

@@ -18,5 +18,7 @@ def compiled_regex(key: str, pattern: str) -> re.Pattern[str]:
 
 def last_match(pattern: str | re.Pattern[str], text: str) -> re.Match[str] | None:
     """The last of the matches that do not overlap, from left to right."""
-    matches = deque(re.finditer(pattern, text), maxlen=1)
+    # `re.finditer` would look a compiled pattern up once more.
+    regex = re.compile(pattern) if isinstance(pattern, str) else pattern
+    matches = deque(regex.finditer(text), maxlen=1)
     return matches[0] if matches else None

@@ -100,7 +100,8 @@ scorers.wilson_interval(successes: int, n: int, confidence: float = 0.95) -> Int
 model_backend.VLLM(model: str, *, dtype: str = 'auto', max_model_len: int | None = None,
     max_num_seqs: int = 128, tensor_parallel_size: int = 1, gpu_memory_utilization: float = 0.9,
     cpu_kv_cache_gib: int = 1, enforce_eager: bool | None = None, enable_prefix_caching: bool =
-    True, revision: str | None = None, trust_remote_code: bool = False)
+    True, revision: str | None = None, trust_remote_code: bool = False, stall_s: float = 120.0,
+    ray_metrics: bool = False)
 model_backend.FakeBackend(*, script: Script, max_concurrency: int = 256, gpus: int = 0, clock:
     Clock = ...)
 model_backend.LoopClock()
@@ -117,6 +118,7 @@ BackendError(NbestError)
 EngineDead(BackendError)
 InputError(NbestError, ValueError)
 NbestError(Exception)
+NotBegun(EngineDead)
 Overloaded(BackendError)
 Quarantined(BackendError)
 RequestRejected(BackendError)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,8 @@ from pydantic import BaseModel
 
 from experiments.config import Config, load_config
 from experiments.prompts import render
-from experiments.sections import SamplingSection
+from experiments.sections import ClusterSection, SamplingSection
+from orchestrator.cluster_settings import Cluster
 from orchestrator.errors import InputError
 from orchestrator.types import SamplingParams
 
@@ -172,7 +173,7 @@ def test_the_schema_describes_every_key() -> None:
 MISTAKES = [
     ("sampling.temperatur=1", "sampling.temperatur: no such key; did you mean 'temperature'?"),
     ("nmae=x", "nmae: no such key; did you mean 'name'?"),
-    ("cluster.x=1", "cluster.x: no such key; it is one of: address, cpus_per_engine, "),
+    ("cluster.x=1", "cluster.x: no such key; it is one of: address, allow_unauthenticated, "),
     ("dataset.pth=x", "dataset.pth: no such key; did you mean 'path'?"),
     ("dataset={kind: jsonl}", "dataset.path must be given, got nothing"),
     ("dataset={}", "dataset.kind must be given, got nothing"),
@@ -222,6 +223,10 @@ MISTAKES = [
     ("cluster={local: true, engines: 2}", "cluster.engines must be 1 when local is true, got 2"),
     ("cluster={local: true, workers: 2}", "cluster.workers must be 1 when local is true, got 2"),
     ("cluster={local: true, address: x}", "cluster.address must be left out when local is true"),
+    (
+        "cluster={local: true, shared_folder: true}",
+        "cluster.shared_folder must be left out when local is true, got True",
+    ),
 ]
 
 
@@ -290,3 +295,22 @@ def test_a_task_whose_grader_runs_text_is_not_graded_by_it() -> None:
     said = refusal(DEMO, "dataset={kind: reasoning_gym, task: countdown}", "grade=reasoning_gym")
     assert "grade must be exact, number or none for countdown" in said
     assert load_config(DEMO, ["grade=reasoning_gym"]).grade == "reasoning_gym"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("address", "10.0.0.1:6379"),
+        ("engines", 3),
+        ("workers", 2),
+        ("cpus_per_engine", 4.0),
+        ("gpus_per_engine", 2),
+        ("engines_span_nodes", True),
+        ("shared_folder", True),
+        ("allow_unauthenticated", True),
+    ],
+)
+def test_every_setting_of_the_cluster_arrives(key: str, value: object) -> None:
+    built = ClusterSection.model_validate({key: value}).build()
+    assert built == replace(Cluster(), **{key: value})  # type: ignore[arg-type]
+    assert built != Cluster()

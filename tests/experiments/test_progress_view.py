@@ -12,102 +12,40 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
+from experiments.account import account
 from experiments.progress_view import (
+    MAX_NEWS,
     LiveView,
     PlainView,
     ProgressView,
-    line,
     progress_view,
-    rate,
-    seconds_left,
+    shown_progress,
 )
-from orchestrator.progress import Progress
+from experiments.progress_words import line
+from orchestrator.engine_log import EngineView, State
+from orchestrator.errors import BackendError
+from orchestrator.progress import Tally, snapshot
 
 ROOT = Path(__file__).parents[2]
 
+
+def engines(*states: State) -> tuple[EngineView, ...]:
+    """engine0, engine1, ... in these states; one that is down has one restart."""
+    return tuple(
+        EngineView(name=f"engine{i}", state=state, restarts=state == "down")
+        for i, state in enumerate(states)
+    )
+
+
 # A quarter done, ten seconds after the first engine was up.
-PROGRESS = Progress(
-    queries=8,
+PROGRESS = snapshot(
+    Tally(queries=8, errors=1, samples_drawn=128, generated_tokens=500),
     num_queries=32,
-    errors=1,
-    samples_drawn=128,
-    samples_reused=0,
-    generated_tokens=500,
-    engines_up=2,
-    num_engines=3,
+    engines=engines("up", "up", "starting"),
     elapsed_s=14.0,
     first_engine_s=4.0,
 )
-STARTING = replace(
-    PROGRESS,
-    queries=0,
-    errors=0,
-    samples_drawn=0,
-    generated_tokens=0,
-    engines_up=0,
-    elapsed_s=9.0,
-    first_engine_s=0.0,
-)
-
-
-def test_a_snapshot_in_words() -> None:
-    assert line(PROGRESS) == (
-        "queries 8/32  samples 128  50 tokens/s  engines 2/3  errors 1  30 s left"
-    )
-
-
-def test_reused_samples_are_told_apart_if_there_are_any() -> None:
-    assert "samples 128  reused 7  50 tokens/s" in line(replace(PROGRESS, samples_reused=7))
-
-
-def test_while_engines_start_it_says_for_how_long() -> None:
-    said = "queries 0/32  samples 0  0 tokens/s  engines 0/3  errors 0  starting 9 s"
-    assert line(STARTING) == said
-
-
-def test_the_rate_counts_from_the_first_engine() -> None:
-    """Half a minute of loading a model says nothing about its speed."""
-    assert rate(PROGRESS) == 50.0
-    assert rate(replace(PROGRESS, elapsed_s=4.0)) == 0.0
-
-
-def test_the_time_left_is_by_the_pace_so_far() -> None:
-    assert seconds_left(PROGRESS) == 30.0  # 10 s for 8 of 32
-    assert seconds_left(replace(PROGRESS, queries=32)) == 0.0
-    assert seconds_left(replace(PROGRESS, queries=0)) is None
-    assert seconds_left(replace(PROGRESS, elapsed_s=4.0)) is None
-    assert "left" not in line(replace(PROGRESS, queries=0))
-
-
-def test_between_the_last_engine_and_the_next_there_is_no_false_start() -> None:
-    assert "starting" not in line(replace(PROGRESS, engines_up=0))
-
-
-counts = st.integers(0, 10**6)
-seconds = st.floats(0, 1e6)
-
-
-@given(done=counts, more=counts, tokens=counts, up=st.integers(0, 9), at=seconds, first=seconds)
-def test_there_is_always_something_to_say(
-    done: int, more: int, tokens: int, up: int, at: float, first: float
-) -> None:
-    said = line(
-        replace(
-            PROGRESS,
-            queries=done,
-            num_queries=done + more,
-            generated_tokens=tokens,
-            engines_up=up,
-            elapsed_s=at,
-            first_engine_s=first,
-        )
-    )
-    assert said.isprintable()
-    assert "nan" not in said
-    assert "-" not in said
 
 
 def test_plain_lines_are_few_and_the_last_one_is_never_lost(
@@ -164,16 +102,19 @@ def test_a_live_view_writes_nothing_into_results(capsys: pytest.CaptureFixture[s
 
 
 PROGRAM = """
-from experiments.progress_view import progress_view
-from orchestrator.progress import Progress
-view = progress_view()
-with view:
-    for queries in range(3):
-        view.show(Progress(
-            queries=queries, num_queries=3, errors=0, samples_drawn=1, samples_reused=0,
-            generated_tokens=9, engines_up=1, num_engines=1, elapsed_s=1.0, first_engine_s=0.0,
+import sys
+from experiments.progress_view import shown_progress
+from orchestrator.engine_log import EngineView
+from orchestrator.progress import Tally, snapshot
+name = "[red]x[/red]\\x1b[5m"
+engine = EngineView(name=name, state="up", in_flight=37, tokens_per_s=1234.4, restarts=6)
+with shown_progress(is_quiet="quiet" in sys.argv) as report:
+    for queries in range(4):
+        tally = Tally(queries=queries, samples_drawn=4, generated_tokens=9, quarantined=2)
+        report(snapshot(
+            tally, num_queries=3, engines=[engine], elapsed_s=1.0, first_engine_s=0.0
         ))
-print(type(view).__name__)
+print("results")
 """
 
 
@@ -205,9 +146,77 @@ def on_a_terminal(program: str) -> tuple[str, str]:
         os.close(terminal)
 
 
-def test_on_a_terminal_one_line_stays_in_its_place_and_is_taken_down() -> None:
+def test_on_a_terminal_a_run_stays_in_its_place_and_is_taken_down() -> None:
     results, shown = on_a_terminal(PROGRAM)
-    assert results == "LiveView\n"
-    assert "queries 2/3" in shown
-    assert shown.endswith("\x1b[2K")  # the line is cleared
-    assert shown.index("\x1b[?25l") < shown.index("\x1b[?25h")  # the cursor is back
+    assert results == "results\n"
+    view, _, end = shown.rpartition("\x1b[2K")  # the last line that is cleared
+    assert "queries 3/3" in view
+    assert "quarantined 2" in view
+    assert view.index("\x1b[?25l") < view.index("\x1b[?25h")  # the cursor is back
+    assert end.splitlines() == [
+        "samples: 4 drawn",
+        "tokens: 9 useful",
+        "engines: 1, 6 restarts",
+        "time: 1 s, 9 tokens/s",
+    ]
+
+
+def test_on_a_terminal_there_is_a_line_an_engine_with_its_name_as_it_is() -> None:
+    _, shown = on_a_terminal(PROGRAM)
+    assert "[red]x[/red]?[5m" in shown
+    assert "\x1b[5m" not in shown
+    for cell in ("up", "37", "1,234", "6"):
+        assert f" {cell} " in shown, cell
+
+
+def test_quiet_is_quiet(capfd: pytest.CaptureFixture[str]) -> None:
+    subprocess.run([sys.executable, "-c", PROGRAM, "quiet"], cwd=ROOT, check=True, timeout=60)
+    assert tuple(capfd.readouterr()) == ("results\n", "")
+
+
+def test_a_plain_view_tells_at_once_when_an_engine_goes_and_comes(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with PlainView() as view:
+        view.show(PROGRESS)
+        for states in (("up", "down"), ("up", "down"), ("up", "up")):
+            view.show(replace(PROGRESS, engines=engines(*states)))
+        assert capsys.readouterr().err.splitlines() == [
+            line(PROGRESS),
+            "engine1 down (1 restart)",
+            "engine1 up again",
+        ]
+
+
+def test_a_cluster_that_goes_down_is_no_flood(capsys: pytest.CaptureFixture[str]) -> None:
+    count = 5 * MAX_NEWS
+    with PlainView() as view:
+        view.show(replace(PROGRESS, engines=engines(*["up"] * count)))
+        capsys.readouterr()
+        view.show(replace(PROGRESS, engines=engines(*["down"] * count)))
+        view.show(replace(PROGRESS, engines=engines(*["up"] * count)))
+    told = capsys.readouterr().err.splitlines()
+    assert told[:MAX_NEWS] == [f"engine{i} down (1 restart)" for i in range(MAX_NEWS)]
+    rest = f"engines went down or came back {2 * count - MAX_NEWS} times more"
+    assert told[MAX_NEWS:] == [rest, line(replace(PROGRESS, engines=engines(*["up"] * count)))]
+
+
+def failing(error: BaseException) -> None:
+    with shown_progress() as report:
+        report(PROGRESS)
+        raise error
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), BackendError("no engine is left")])
+def test_a_run_that_fails_is_accounted_for_too(
+    error: BaseException, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(type(error)):
+        failing(error)
+    assert capsys.readouterr().err.splitlines() == [line(PROGRESS), *account(PROGRESS)]
+
+
+def test_a_run_that_was_complete_has_no_account(capsys: pytest.CaptureFixture[str]) -> None:
+    with shown_progress():
+        pass
+    assert capsys.readouterr().err == ""

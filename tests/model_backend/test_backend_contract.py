@@ -15,9 +15,11 @@ import pytest
 import pytest_asyncio
 
 from model_backend.fake import FakeBackend, FakeEngine, Reply
-from model_backend.vllm import VLLM, VLLMEngine
+from model_backend.vllm import VLLM
+from model_backend.vllm_engine import VLLMEngine
 from orchestrator.errors import RequestRejected
-from orchestrator.pool import Pool, PooledEngine
+from orchestrator.pool import Pool
+from orchestrator.pooled_engine import PooledEngine
 from orchestrator.types import (
     Backend,
     Constraint,

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from model_backend import LoopClock, ManualClock
+from model_backend.clocks import VirtualTime
 
 
 async def settle() -> None:
@@ -54,3 +55,32 @@ async def test_the_loops_clock_is_the_loops() -> None:
     await clock.sleep(0.01)
     assert clock.now() - before_s >= 0.009
     assert clock.now() == pytest.approx(asyncio.get_running_loop().time(), abs=1.0)
+
+
+def test_virtual_time_jumps_to_the_next_timer_and_no_further() -> None:
+    log: list[tuple[str, float]] = []
+
+    async def sleeper(name: str, seconds: float) -> None:
+        await LoopClock().sleep(seconds)
+        log.append((name, LoopClock().now()))
+
+    async def main() -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(3600.0):
+                await asyncio.gather(sleeper("day", 86400.0), sleeper("a", 2.5), sleeper("b", 2.5))
+        log.append(("timeout", LoopClock().now()))
+
+    with asyncio.Runner(loop_factory=VirtualTime) as runner:
+        runner.run(main())
+    assert log == [("a", 2.5), ("b", 2.5), ("timeout", 3600.0)]
+
+
+def test_virtual_time_says_so_when_nothing_can_ever_happen() -> None:
+    async def main() -> None:
+        await asyncio.Event().wait()
+
+    with (
+        asyncio.Runner(loop_factory=VirtualTime) as runner,
+        pytest.raises(AssertionError, match="no timer is set"),
+    ):
+        runner.run(main())

@@ -6,15 +6,23 @@ The real one is in test_backend_contract.py.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from model_backend.vllm import VLLMEngine, backend_error, tokenize
+from model_backend.vllm_engine import VLLMEngine, ending, tokenize
+from model_backend.vllm_errors import backend_error
+from model_backend.vllm_log import FailureLog
+from model_backend.vllm_stall import Stall
 from orchestrator.errors import BackendError, EngineDead, Overloaded, RequestRejected
 from orchestrator.types import Message, Request, SamplingParams, Status
+
+STALL_S = 0.1
 
 PLAIN = Request(id="r/q/s0", prompt="?", params=SamplingParams(temperature=0.7), seed=1)
 
@@ -66,6 +74,14 @@ class Tokenizer:
         return text + "<assistant>" * add_generation_prompt
 
 
+@dataclass(frozen=True)
+class Process:
+    """What vLLM knows of the process of a core."""
+
+    pid: int | None = None
+    exitcode: int | None = None
+
+
 class Engine:
     """Stands for vLLM's: a request ends when the test says so."""
 
@@ -77,6 +93,13 @@ class Engine:
         self.is_held = False
         self.has_ended = asyncio.Event()
         self.ignored = 0  # aborts that come too early for the engine to know the request
+        self.processes: list[Process] = []
+
+    @property
+    def engine_core(self) -> Any:
+        """Where vLLM keeps the processes of its core."""
+        manager = SimpleNamespace(processes=self.processes)
+        return SimpleNamespace(resources=SimpleNamespace(engine_manager=manager))
 
     def get_tokenizer(self) -> Tokenizer:
         return self.tokenizer
@@ -99,7 +122,9 @@ class Engine:
 
 def live(*outcomes: object) -> tuple[Engine, VLLMEngine]:
     engine = Engine(*outcomes)
-    return engine, VLLMEngine(cast("Any", engine), "e0")
+    stall = Stall(STALL_S, time.monotonic())
+    stall.progress(time.monotonic())
+    return engine, VLLMEngine(cast("Any", engine), stall, FailureLog(Path("no folder")), "e0")
 
 
 def chat(*contents: str) -> tuple[Message, ...]:
@@ -180,11 +205,73 @@ async def test_a_cancelled_request_is_cancelled_and_no_failure() -> None:
         await sampling
 
 
+async def test_a_core_that_gets_nowhere_is_killed_and_the_error_says_so() -> None:
+    from vllm.v1.engine.exceptions import EngineDeadError
+
+    engine, backend = live(EngineDeadError())
+    engine.is_held = True
+    core = await asyncio.create_subprocess_exec("sleep", "600")
+    engine.processes = [Process(pid=core.pid)]
+    sampling = asyncio.create_task(backend.generate(PLAIN))
+    await backend.watch()
+    assert await core.wait() == -9
+    engine.has_ended.set()  # which vLLM does when it sees that
+    with pytest.raises(EngineDead, match=r"^the engine died: no new token for 0.1 s, so it was ki"):
+        await sampling
+
+
+async def test_a_core_without_work_is_left_alone() -> None:
+    _, backend = live(output())
+    await backend.generate(PLAIN)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(5 * STALL_S):
+            await backend.watch()
+
+
+@pytest.mark.parametrize(
+    ("log", "process", "said"),
+    [
+        ("RuntimeError: out of memory", Process(exitcode=1), "RuntimeError: out of memory"),
+        ("", Process(exitcode=1), "exit code 1"),
+        ("", Process(exitcode=-9), "ended by SIGKILL"),
+        ("", Process(), "EngineCore encountered an issue. See stack trace"),
+    ],
+)
+async def test_a_dead_core_is_told_with_its_cause(
+    log: str, process: Process, said: str, tmp_path: Path
+) -> None:
+    from vllm.v1.engine.exceptions import EngineDeadError
+
+    (tmp_path / "failures.log").write_text(log)
+    engine = Engine(EngineDeadError())
+    engine.processes = [process]
+    backend = VLLMEngine(cast("Any", engine), Stall(STALL_S, 0.0), FailureLog(tmp_path))
+    with pytest.raises(EngineDead) as caught:
+        await backend.generate(PLAIN)
+    assert str(caught.value).startswith(f"the engine died: {said}")
+
+
+def test_the_process_that_failed_is_the_one_that_is_told_of() -> None:
+    ended = [Process(), Process(exitcode=0), Process(exitcode=-15), Process(exitcode=1)]
+    assert ending(cast("Any", ended)) == "ended by SIGTERM"
+    assert ending(cast("Any", ended[:2])) == ""
+
+
+def wrapped(cause: Exception) -> Exception:
+    """As `AsyncLLM.generate` does with whatever it does not know."""
+    from vllm.v1.engine.exceptions import EngineGenerateError
+
+    error = EngineGenerateError()
+    error.__cause__ = cause
+    return error
+
+
 def errors() -> list[tuple[Exception, type[BackendError], str]]:
     from vllm import exceptions
     from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 
-    full = exceptions.QueueOverflowError()
+    full, long = exceptions.QueueOverflowError(), exceptions.MaxQueuedTokensError()
+    conflict = exceptions.ProfilerAlreadyActiveError()
     return [
         (EngineDeadError(), EngineDead, "EngineCore"),
         (exceptions.VLLMValidationError("longer than 256 tokens"), RequestRejected, "longer than"),
@@ -192,8 +279,14 @@ def errors() -> list[tuple[Exception, type[BackendError], str]]:
         (ValueError("one\ntwo"), RequestRejected, "one"),
         (TypeError("not a list"), RequestRejected, "not a list"),
         (full, Overloaded, str(full)),
+        (long, Overloaded, str(long)),
+        (conflict, BackendError, "ProfilerAlreadyActiveError: A profiling session"),
         (exceptions.RetryableRequestError("again, please"), Overloaded, "again, please"),
         (EngineGenerateError("one request"), BackendError, "EngineGenerateError: one request"),
+        (wrapped(full), Overloaded, str(full)),
+        (wrapped(exceptions.RetryableRequestError("again")), Overloaded, "again"),
+        (wrapped(ValueError("too long")), RequestRejected, "too long"),
+        (wrapped(KeyError("x")), BackendError, "KeyError: 'x'"),
         (RuntimeError(), BackendError, "RuntimeError: RuntimeError"),
         (Overloaded("ours already"), Overloaded, "ours already"),
     ]

@@ -17,10 +17,18 @@ from pathlib import Path
 import pytest
 
 from model_backend import VLLM
-from model_backend.vllm import engine_args, first_line, prepare_environment, start
+from model_backend.vllm_errors import first_line
+from model_backend.vllm_stall import Stall, StepLogger
+from model_backend.vllm_start import engine_args, prepare_environment, start, stat_loggers
 from orchestrator.errors import InputError
 
-OURS = ("VLLM_LOGGING_LEVEL", "VLLM_CPU_KVCACHE_SPACE", "VLLM_NO_USAGE_STATS", "HF_HUB_OFFLINE")
+OURS = (
+    "VLLM_LOGGING_LEVEL",
+    "VLLM_LOGGING_STREAM",
+    "VLLM_CPU_KVCACHE_SPACE",
+    "VLLM_NO_USAGE_STATS",
+    "HF_HUB_OFFLINE",
+)
 
 REFUSED: list[tuple[str, object, str]] = [
     ("model", "", "model must be named, got ''"),
@@ -30,6 +38,7 @@ REFUSED: list[tuple[str, object, str]] = [
     ("gpu_memory_utilization", 0.0, "gpu_memory_utilization must lie in (0, 1], got 0.0"),
     ("gpu_memory_utilization", 1.1, "gpu_memory_utilization must lie in (0, 1], got 1.1"),
     ("cpu_kv_cache_gib", 0, "cpu_kv_cache_gib must be at least 1, got 0"),
+    ("stall_s", 0.0, "stall_s must be above 0, got 0.0"),
 ]
 
 # Another value for every setting but the model.
@@ -117,7 +126,33 @@ def test_the_model_is_the_path_that_its_name_leads_to(model: str) -> None:
 
 def test_no_setting_is_without_a_test() -> None:
     names = {f.name for f in fields(VLLM)} - {"_"}
-    assert names == {*OTHER, "model", "enforce_eager"}
+    assert names == {*OTHER, "model", "enforce_eager", "stall_s", "ray_metrics"}
+
+
+def test_the_stall_time_is_that_of_the_watchdog() -> None:
+    """And a stall time for ever is allowed; test_vllm_stall.py and test_vllm_faults.py go on."""
+    assert {Stall(VLLM("m", stall_s=s).stall_s, 0.0).wait_s(0.0) for s in (5.0, 7.0)} == {5.0, 7.0}
+    assert VLLM("m", stall_s=float("inf")).stall_s == float("inf")
+
+
+def test_the_step_logger_is_one_of_vllms_stat_loggers() -> None:
+    ours = StepLogger(lambda: None)
+    (factory,) = stat_loggers(VLLM("m"), ours)
+    assert factory(None, 0) is ours  # type: ignore[arg-type, call-arg]
+
+
+def test_metrics_through_ray_are_vllms_own_where_ray_serve_is_there() -> None:
+    wrappers = pytest.importorskip("vllm.v1.metrics.ray_wrappers")
+    settings = VLLM("m", ray_metrics=True)
+    if wrappers.ray_metrics is not None:
+        assert stat_loggers(settings, None) == [wrappers.RayPrometheusStatLogger]
+        return
+    with pytest.raises(InputError) as caught:
+        stat_loggers(settings, None)
+    assert str(caught.value) == (
+        "ray_metrics must be off where Ray Serve cannot be imported "
+        "(pip install grpcio-reflection), got True"
+    )
 
 
 @pytest.mark.parametrize("length", [None, 512, 5000])
@@ -139,14 +174,22 @@ def test_statistics_are_on_for_the_time_to_the_first_token_comes_from_them(model
 
 def test_what_the_user_has_set_in_the_environment_stays() -> None:
     os.environ["VLLM_LOGGING_LEVEL"] = "DEBUG"
+    os.environ["VLLM_LOGGING_STREAM"] = "ext://sys.stdout"
     os.environ["HF_HUB_OFFLINE"] = "0"
     prepare_environment(VLLM("m", cpu_kv_cache_gib=2), is_local=True)
     assert {name: os.environ[name] for name in OURS} == {
         "VLLM_LOGGING_LEVEL": "DEBUG",
+        "VLLM_LOGGING_STREAM": "ext://sys.stdout",
         "VLLM_CPU_KVCACHE_SPACE": "2",
         "VLLM_NO_USAGE_STATS": "1",
         "HF_HUB_OFFLINE": "0",
     }
+
+
+def test_standard_output_is_not_vllms() -> None:
+    """It would log there; with --json, it holds one document and nothing else."""
+    prepare_environment(VLLM("m"), is_local=False)
+    assert os.environ["VLLM_LOGGING_STREAM"] == "ext://sys.stderr"
 
 
 def test_only_a_model_on_disk_is_loaded_without_the_hub() -> None:
@@ -167,6 +210,8 @@ def test_only_a_model_on_disk_is_loaded_without_the_hub() -> None:
         ({"tensor_parallel_size": 2}, False),
         ({"gpu_memory_utilization": 0.5}, False),
         ({"enable_prefix_caching": False}, False),
+        ({"stall_s": 9.0}, False),
+        ({"ray_metrics": True}, False),
     ],
 )
 def test_identity_is_what_decides_the_samples(
@@ -218,14 +263,17 @@ from types import ModuleType
 
 class Engine:
     @classmethod
-    def from_engine_args(cls, arguments):
+    def from_engine_args(cls, arguments, stat_loggers):
         raise RuntimeError("Engine core initialization failed.\\nMore of it.")
 
 class Platform:
     def is_cpu(self): return False
 
 vllm, core, platforms = (ModuleType(name) for name in ("vllm", "core", "platforms"))
-vllm.AsyncEngineArgs, core.AsyncLLM, platforms.current_platform = dict, Engine, Platform()
+class Arguments:
+    def __init__(self, **given): pass
+
+vllm.AsyncEngineArgs, core.AsyncLLM, platforms.current_platform = Arguments, Engine, Platform()
 sys.modules.update({"vllm": vllm, "vllm.v1": vllm, "vllm.v1.engine": vllm})
 sys.modules.update({"vllm.v1.engine.async_llm": core, "vllm.platforms": platforms})
 """
@@ -246,7 +294,8 @@ def test_an_engine_that_cannot_start_is_one_line(prelude: str, line: str, tmp_pa
     (tmp_path / "config.json").write_text("{}")
     program = f"""
 {prelude}
-from model_backend.vllm import VLLM, start
+from model_backend.vllm import VLLM
+from model_backend.vllm_start import start
 from orchestrator.errors import NbestError
 try:
     start(VLLM({str(tmp_path)!r}))

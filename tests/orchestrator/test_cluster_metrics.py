@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -22,10 +23,12 @@ from orchestrator.cluster_metrics import (  # noqa: E402  # it needs Ray
     gauges,
     metrics_pages,
     metrics_report,
+    require_free_port,
     sparing,
     totals,
 )
 from orchestrator.engine_log import EngineView  # noqa: E402
+from orchestrator.errors import InputError  # noqa: E402
 from orchestrator.progress import Progress, Tally, snapshot  # noqa: E402
 
 ENGINES = (
@@ -108,6 +111,15 @@ def test_the_end_of_a_run_always_gets_through() -> None:
     for progress in (PROGRESS, PROGRESS, last, last):
         report(progress)
     assert through == [PROGRESS, last, last]
+
+
+def test_a_port_that_is_taken_is_refused_before_ray_tries() -> None:
+    with socket.create_server(("", 0)) as taken:
+        port = taken.getsockname()[1]
+        rule = re.escape("be a port that this user can open (Address already in use)")
+        with pytest.raises(InputError, match=f"^metrics_port must {rule}, got {port}$"):
+            require_free_port(port)
+    require_free_port(port)
 
 
 @pytest.fixture(scope="module")

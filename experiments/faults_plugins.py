@@ -1,0 +1,44 @@
+"""Selectors that misbehave at one query, and vote for all others: what a plugin can do to a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from model_backend.fake_faults import Harm, harm_process, write_journal
+from orchestrator.types import Candidates, Query, Scores
+from scorers import MajorityVote
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KillsWorker:
+    """Ends the process that scores the query of that id."""
+
+    query_id: str
+    harm: Harm = Harm.SIGKILL
+    journal: str = field(repr=False)  # a file that gets a line before each death
+
+    @property
+    def needs_logprobs(self) -> bool:
+        return False
+
+    async def __call__(self, query: Query, candidates: Candidates) -> Scores:
+        if query.id == self.query_id:
+            write_journal(self.journal, query.id)
+            harm_process(self.harm)
+        return await MajorityVote()(query, candidates)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Raises:
+    """Fails at the query of that id."""
+
+    query_id: str
+
+    @property
+    def needs_logprobs(self) -> bool:
+        return False
+
+    async def __call__(self, query: Query, candidates: Candidates) -> Scores:
+        if query.id == self.query_id:
+            raise ZeroDivisionError("the verifier broke")
+        return await MajorityVote()(query, candidates)

@@ -1,0 +1,88 @@
+"""What a fault scenario is given and what it returns, and the account that it keeps meanwhile.
+
+It knows no process, no file and no fault.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaultRow:
+    """What one scenario came to. It holds if nothing of what is counted happened but kills."""
+
+    scenario: str
+    rounds: int
+    kills: int  # processes that were killed, stopped or interrupted
+    lost: int  # samples: committed and gone or changed, or never made
+    duplicated: int  # keys that stand in the files of a finished run more than once
+    regenerated: int  # samples that were committed, and drawn again all the same
+    unequal: int  # runs whose results differ from those of an unbroken run
+    seconds: float
+    holds: bool
+    note: str  # what did not hold, or what was seen
+
+    def as_json(self) -> dict[str, str | int | float | bool]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What a scenario may choose by, and where it may write."""
+
+    folder: Path
+    rounds: int
+    seed: int  # of the moments of the kills
+    tell: Callable[[str], None]  # progress, one line
+
+
+Scenario = Callable[[Setting], FaultRow]
+
+
+@dataclass(slots=True, kw_only=True)
+class Account:
+    """The counts of a scenario while it goes on."""
+
+    scenario: str
+    rounds: int = 0
+    kills: int = 0
+    lost: int = 0
+    duplicated: int = 0
+    regenerated: int = 0
+    unequal: int = 0
+    complaints: list[str] = field(default_factory=list)
+    seen: list[str] = field(default_factory=list)  # worth telling, and no fault
+    started_s: float = field(default_factory=time.monotonic)
+
+    def require(self, holds: bool, complaint: str) -> None:
+        """Keep the complaint unless it holds."""
+        if not holds:
+            self.complaints.append(complaint)
+
+    @property
+    def told(self) -> str:
+        """The counts in words, for progress."""
+        return (
+            f"{self.kills} kills, {self.lost} lost, {self.duplicated} duplicated, "
+            f"{self.regenerated} regenerated, {self.unequal} unequal, "
+            f"{len(self.complaints)} complaints"
+        )
+
+    def row(self) -> FaultRow:
+        counted = self.lost + self.duplicated + self.regenerated + self.unequal
+        return FaultRow(
+            scenario=self.scenario,
+            rounds=self.rounds,
+            kills=self.kills,
+            lost=self.lost,
+            duplicated=self.duplicated,
+            regenerated=self.regenerated,
+            unequal=self.unequal,
+            seconds=round(time.monotonic() - self.started_s, 1),
+            holds=not self.complaints and counted == 0,
+            note="; ".join(self.complaints or self.seen),
+        )

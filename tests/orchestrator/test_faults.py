@@ -1,0 +1,233 @@
+"""Queries, engines and workers that harm others, on Ray: every query ends, and nobody else suffers.
+
+Processes really die and hang here. What one kill in mid-run does is tested in test_cluster.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from experiments.faults_checks import drawn_ids, engine_processes, repeated_keys, same_results
+from experiments.faults_plugins import KillsWorker
+from model_backend import FakeBackend, SeededAnswers
+from model_backend.fake import Script
+from model_backend.fake_faults import (
+    Fails,
+    Hangs,
+    Harm,
+    HarmsProcess,
+    Journal,
+    OverloadedAtFirst,
+    harm_process,
+)
+from orchestrator import BestOfN, Query, Record, SamplingParams
+from orchestrator.cluster import run_on_ray
+from orchestrator.cluster_settings import Cluster
+from orchestrator.errors import BackendError
+from orchestrator.job import Job, Work
+from orchestrator.local import run_here
+from orchestrator.progress import Progress
+from orchestrator.store_run import open_run
+from orchestrator.types import Backend, Outcome, Scorer
+from scorers import MajorityVote
+
+ray = pytest.importorskip("ray")
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(120)]
+
+N = 3
+COUNT = 24
+POISON = "the poison"
+ENGINES = 2
+MAX_RESTARTS = 3
+CALM = SeededAnswers(answers=("42", "41", "40"), weights=(3, 2, 1), token_s=0.02)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def session() -> Iterator[None]:
+    """One Ray for all tests of this file; `ray_session` joins it."""
+    ray.init(address="local", num_cpus=16, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
+def queries(poisons: int = 1) -> list[Query]:
+    """Good ones, and among them so many bad ones, `poison0` and so on."""
+    good = [Query(id=f"q{i}", prompt=f"question {i}") for i in range(COUNT)]
+    bad = [Query(id=f"poison{i}", prompt=f"{POISON} {i}") for i in range(poisons)]
+    return [*good[: COUNT // 2], *bad, *good[COUNT // 2 :]]
+
+
+def job(
+    out: Path | None,
+    asked: list[Query],
+    script: Script = CALM,
+    scorer: Scorer = MajorityVote(),  # noqa: B008 # frozen
+) -> Job:
+    strategy = BestOfN(n=N, select=scorer, params=SamplingParams(max_tokens=8, logprobs=0))
+    work = Work(run="t", seed=1, strategy=strategy, directory=None if out is None else str(out))
+    return Job(work=work, backend=FakeBackend(script=script, max_concurrency=16), queries=asked)
+
+
+def silent(progress: Progress) -> None:
+    """No display."""
+
+
+async def answered(todo: Job, cluster: Cluster) -> list[Record]:
+    assert todo.work.directory is not None
+    with open_run(todo.work.directory, fingerprint={}, config={}, queries=todo.queries):
+        return await run_on_ray(todo, cluster, silent)
+
+
+def endings(records: list[Record]) -> Counter[Outcome]:
+    return Counter(record.outcome for record in records)
+
+
+async def calm_results(folder: Path, scorer: Scorer = MajorityVote()) -> str:  # noqa: B008
+    """The digest of a run in which there is nobody but the good."""
+    todo = job(folder / "calm", queries(0), CALM, scorer)
+    assert todo.work.directory is not None
+    with open_run(todo.work.directory, fingerprint={}, config={}, queries=todo.queries):
+        await run_here(todo, silent)
+    return same_results(folder / "calm")
+
+
+HARMFUL: dict[str, Script] = {
+    "killed": HarmsProcess(then=CALM, marker=POISON, harm=Harm.SIGKILL),
+    "exited": HarmsProcess(then=CALM, marker=POISON, harm=Harm.EXIT),
+    "stopped": HarmsProcess(then=CALM, marker=POISON, harm=Harm.SIGSTOP),
+    "stalled": Hangs(then=CALM, marker=POISON, stall_s=0.3),
+}
+
+
+@pytest.mark.parametrize("harm", HARMFUL)
+async def test_a_query_that_ends_engines_is_quarantined_and_all_others_are_answered(
+    harm: str, tmp_path: Path
+) -> None:
+    journal = tmp_path / "journal"
+    script = Journal(then=HARMFUL[harm], path=str(journal))
+    cluster = Cluster(engines=ENGINES, workers=2, stall_timeout_s=4.0)
+    records = await answered(job(tmp_path / "run", queries(), script), cluster)
+    outcomes = {record.query_id: record.outcome for record in records}
+    assert outcomes.pop("poison0") is Outcome.QUARANTINED
+    assert set(outcomes.values()) == {Outcome.ANSWERED}
+    assert engine_processes(journal) - ENGINES <= MAX_RESTARTS
+    assert same_results(tmp_path / "run", {"poison0"}) == await calm_results(tmp_path)
+    assert repeated_keys(tmp_path / "run") == 0
+
+
+async def test_each_of_several_killers_is_found(tmp_path: Path) -> None:
+    todo = job(tmp_path / "run", queries(poisons=3), HARMFUL["exited"])
+    records = await answered(todo, Cluster(engines=ENGINES))
+    guilty = {r.query_id for r in records if r.outcome is Outcome.QUARANTINED}
+    assert guilty == {"poison0", "poison1", "poison2"}
+    assert endings(records)[Outcome.ANSWERED] == COUNT
+    assert same_results(tmp_path / "run", guilty) == await calm_results(tmp_path)
+
+
+@pytest.mark.parametrize("harm", [Harm.SIGKILL, Harm.EXIT, Harm.SIGSTOP])
+async def test_a_query_that_ends_workers_is_quarantined_and_all_others_are_answered(
+    harm: Harm, tmp_path: Path
+) -> None:
+    deaths = tmp_path / "deaths"
+    scorer = KillsWorker(query_id="poison0", harm=harm, journal=str(deaths))
+    cluster = Cluster(engines=1, workers=2, stall_timeout_s=4.0)
+    records = await answered(job(tmp_path / "run", queries(), CALM, scorer), cluster)
+    outcomes = {record.query_id: record.outcome for record in records}
+    assert outcomes.pop("poison0") is Outcome.QUARANTINED
+    assert set(outcomes.values()) == {Outcome.ANSWERED}
+    assert 2 <= len(drawn_ids(deaths)) <= MAX_RESTARTS
+    assert same_results(tmp_path / "run", {"poison0"}) == await calm_results(tmp_path, scorer)
+    assert repeated_keys(tmp_path / "run") == 0
+
+
+async def test_overload_passes(tmp_path: Path) -> None:
+    script = OverloadedAtFirst(then=CALM, times=2)
+    records = await answered(job(tmp_path / "run", queries(0), script), Cluster(engines=ENGINES))
+    assert endings(records) == {Outcome.ANSWERED: COUNT}
+    assert same_results(tmp_path / "run") == await calm_results(tmp_path)
+
+
+async def test_a_failure_that_kills_nobody_is_an_error_and_no_quarantine(tmp_path: Path) -> None:
+    script = Fails(then=CALM, marker=POISON, reason="no luck")
+    records = await answered(job(tmp_path / "run", queries(), script), Cluster())
+    assert {r.query_id: r.error for r in records if r.outcome is Outcome.ERROR} == {
+        "poison0": "no luck"
+    }
+    assert endings(records)[Outcome.ANSWERED] == COUNT
+
+
+async def test_engines_that_die_of_everything_end_the_run(tmp_path: Path) -> None:
+    """Either the run says why it gives up, or every query is quarantined: it does not go on."""
+    journal = tmp_path / "journal"
+    script = Journal(then=HarmsProcess(then=CALM, marker="", harm=Harm.EXIT), path=str(journal))
+    try:
+        records = await answered(job(tmp_path / "run", queries(0), script), Cluster())
+    except BackendError as error:
+        assert str(error)
+    else:
+        assert endings(records) == {Outcome.QUARANTINED: COUNT}
+    assert engine_processes(journal) <= 3 * COUNT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiesAtStart:
+    """A backend whose model kills the process while it is being loaded."""
+
+    max_concurrency: int = 16
+    gpus: int = 0
+
+    @property
+    def identity(self) -> dict[str, str | int | None]:
+        return {}
+
+    @asynccontextmanager
+    async def open(self, name: str = "") -> AsyncIterator[Backend]:
+        harm_process(Harm.EXIT)
+        yield await FakeBackend(script=CALM).open(name).__aenter__()
+
+
+async def test_an_engine_that_dies_while_it_starts_ends_the_run() -> None:
+    work = job(None, queries(0)).work
+    todo = Job(work=work, backend=DiesAtStart(), queries=queries(0))
+    with pytest.raises(BackendError):
+        await run_on_ray(todo, Cluster(engines=ENGINES), silent)
+
+
+@pytest.mark.parametrize("victims", ["engines", "workers"])
+async def test_all_of_a_kind_die_at_once(victims: str, tmp_path: Path) -> None:
+    journal = tmp_path / "journal"
+    slow = SeededAnswers(answers=("42", "41", "40"), weights=(3, 2, 1), token_s=0.5)
+    todo = job(tmp_path / "run", queries(0), Journal(then=slow, path=str(journal)))
+    running = asyncio.create_task(answered(todo, Cluster(engines=ENGINES, workers=2)))
+    while not list((tmp_path / "run").glob("samples/*.parquet")):
+        await asyncio.sleep(0.01)
+        assert not running.done()
+    title = b"ray::EngineServer" if victims == "engines" else b"ray::QueryWorker"
+    for pid in children(title):
+        os.kill(pid, signal.SIGKILL)
+    assert endings(await running) == {Outcome.ANSWERED: COUNT}
+    assert same_results(tmp_path / "run") == await calm_results(tmp_path)
+    assert repeated_keys(tmp_path / "run") == 0
+
+
+def children(title: bytes) -> list[int]:
+    """Processes of that title whose grandparent is this one: what our own Ray has started."""
+    parents = {int(p.name): _parent(p) for p in Path("/proc").iterdir() if p.name.isdigit()}
+    ours = [pid for pid, parent in parents.items() if parents.get(parent) == os.getpid()]
+    return [pid for pid in ours if Path(f"/proc/{pid}/cmdline").read_bytes().startswith(title)]
+
+
+def _parent(process: Path) -> int:
+    try:
+        return int((process / "stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:  # it has ended
+        return 0
