@@ -5,8 +5,9 @@ It knows no terminal; progress goes to whoever wants to show it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence, Set
-from contextlib import aclosing
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence, Set
+from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 
 from experiments.gold_file import write_gold
@@ -18,8 +19,11 @@ from orchestrator.pool import Pool
 from orchestrator.progress import Report
 from orchestrator.store import RunStore, open_store
 from orchestrator.store_read import read_records
-from orchestrator.store_run import open_run
+from orchestrator.store_run import OpenRun, open_run
 from orchestrator.types import Outcome, Query, Record
+
+# Often enough that small files never become many thousands, seldom enough that nobody notices.
+TIDY_S = 300.0
 
 
 def carry_out(
@@ -35,10 +39,40 @@ def carry_out(
     ) as run:
         write_gold(out, plan.gold)
         done = run.done(repr(plan.strategy), retry_quarantined=retry_quarantined)
-        answered = wait_for(_answer(plan, done, out, report))
+        answered = wait_for(_answer_tidily(plan, run, done, out, report))
         if answered:
             run.compact()
     return records_of(plan, out, answered)
+
+
+async def _answer_tidily(
+    plan: Plan, run: OpenRun, done: Set[str], out: Path, report: Report
+) -> list[Record]:
+    async with tidied(run.compact):
+        return await _answer(plan, done, out, report)
+
+
+@asynccontextmanager
+async def tidied(compact: Callable[[], None], every_s: float = TIDY_S) -> AsyncIterator[None]:
+    """Call `compact` in a thread now and then, and not at all after the context has ended.
+
+    Workers write a few files a second, and a run may take days.
+    """
+    is_over = asyncio.Event()
+
+    async def tidy() -> None:
+        while not is_over.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(is_over.wait(), every_s)
+            if not is_over.is_set():
+                await asyncio.to_thread(compact)
+
+    tidying = asyncio.create_task(tidy())
+    try:
+        yield
+    finally:
+        is_over.set()
+        await tidying
 
 
 def records_of(plan: Plan, out: Path, answered: Iterable[Record] = ()) -> list[Record]:
