@@ -211,6 +211,8 @@ def _tell_errors(failed: Sequence[Record], num_queries: int) -> None:
 
 def main() -> None:
     """Entry point: every error that nbest knows is one line and an exit status."""
+    # A shell starts what it puts in the background with SIGINT ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # A scheduler's SIGTERM ends a run as Ctrl-C does: what has been sampled is written first.
     signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
     try:

@@ -151,6 +151,12 @@ class ClusterSection(Section):
     allow_unauthenticated: bool = Field(
         default=False, description="Join a Ray cluster that asks nobody for a token."
     )
+    metrics_port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65535,
+        description="Where Prometheus finds the metrics of a Ray that is started here.",
+    )
     stall_timeout_s: float = Field(
         default=120.0,
         gt=0,
@@ -163,6 +169,10 @@ class ClusterSection(Section):
             raise InputError(f"engines must be 1 when local is true, got {self.engines}")
         if self.local and self.workers > 1:
             raise InputError(f"workers must be 1 when local is true, got {self.workers}")
+        if self.local and self.metrics_port is not None:
+            raise InputError(
+                f"metrics_port must be left out when local is true, got {self.metrics_port}"
+            )
         if self.local and self.address is not None:
             raise InputError(f"address must be left out when local is true, got {self.address!r}")
         for key in ("engines_span_nodes", "shared_folder", "allow_unauthenticated"):
@@ -181,5 +191,6 @@ class ClusterSection(Section):
             engines_span_nodes=self.engines_span_nodes,
             shared_folder=self.shared_folder,
             allow_unauthenticated=self.allow_unauthenticated,
+            metrics_port=self.metrics_port,
             stall_timeout_s=self.stall_timeout_s,
         )

@@ -160,8 +160,7 @@ class FakeEngine:
             return cancelled(request)
         reply = self._settings.script(request)
         tokens, status = cut(reply.tokens, request.params.max_tokens, request.params.stop)
-        seconds = duration_s(reply, len(tokens))
-        if seconds > 0:
+        if seconds := duration_s(reply, len(tokens)):
             return _Saying(reply=reply, tokens=tokens, status=status, seconds=seconds)
         self.served += 1
         return reply.error or self._sample(request, reply, tokens, status, 0.0)
@@ -226,8 +225,10 @@ def cut(
     tokens: Sequence[str], max_tokens: int, stop: Sequence[str]
 ) -> tuple[tuple[str, ...], Status]:
     """The tokens up to the first stop string (left out) or `max_tokens`, and the status."""
+    if not stop and len(tokens) <= max_tokens:
+        return tuple(tokens), Status.OK
     text = ""
-    for i, token in enumerate(tokens[:max_tokens] if stop else ()):
+    for i, token in enumerate(tokens[:max_tokens]):
         text += token
         if any(s in text for s in stop):
             at = min(text.index(s) for s in stop if s in text)

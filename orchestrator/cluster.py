@@ -15,16 +15,23 @@ import ray
 from ray.actor import ActorHandle
 from ray.exceptions import ActorDiedError, ActorUnavailableError, RayError, RayTaskError
 
-from orchestrator.cluster_remote import REVIVE_PAUSE_S, RemoteEngine, cause_of
 from orchestrator.cluster_metrics import metrics_report
+from orchestrator.cluster_remote import REVIVE_PAUSE_S, RemoteEngine, cause_of
 from orchestrator.cluster_settings import STALL_TIMEOUT_S, Cluster
-from orchestrator.cluster_start import ray_session, start_engines, start_workers
+from orchestrator.cluster_start import (
+    marked_folder,
+    placement_groups,
+    ray_session,
+    start_engines,
+    start_workers,
+)
 from orchestrator.cluster_watch import LOOK_S, EngineWatch
 from orchestrator.cluster_worker import EngineSeat, QueryWorker, WorkerReport
 from orchestrator.errors import BackendError, EngineDead, InputError, NbestError
 from orchestrator.job import Job
 from orchestrator.leases import SUSPECT_AT, Lease, LeaseBook
 from orchestrator.progress import Report, Tally, snapshot
+from orchestrator.shared_folder import Mark
 from orchestrator.tasks import task_group
 from orchestrator.types import Record
 
@@ -42,11 +49,19 @@ CLOSE_SOON_S = 2.0
 
 async def run_on_ray(job: Job, cluster: Cluster, report: Report) -> list[Record]:
     """Answer the queries of a job on Ray; returns when every query has a record."""
-    with ray_session(cluster):
-        engines = start_engines(job.backend, cluster)
-        workers = start_workers(job, cluster)
-        shown = metrics_report(report, job.work.run)
-        driver = Driver(job, engines, workers, shown, stall_s=cluster.stall_timeout_s)
+    with (
+        ray_session(cluster, job.backend),
+        marked_folder(job.work.directory, cluster) as mark,
+        placement_groups(job.backend, cluster) as groups,
+    ):
+        driver = Driver(
+            job,
+            start_engines(job.backend, cluster, groups),
+            start_workers(job, cluster),
+            metrics_report(report, job.work.run),
+            mark=mark,
+            stall_s=cluster.stall_timeout_s,
+        )
         try:
             records = await driver.run()
         except BaseException:
@@ -80,9 +95,11 @@ class Driver:
         report: Report,
         *,
         have_joined: bool = False,  # whether the workers know their engines already
+        mark: Mark | None = None,  # that workers must find in the run directory
         stall_s: float = STALL_TIMEOUT_S,
     ) -> None:
         self._engines = engines
+        self._mark = mark
         self._hands = [Hand(actor=worker, has_joined=have_joined) for worker in workers]
         self._watches = [EngineWatch(seat.name, seat.actor, stall_s) for seat in engines]
         self._book = LeaseBook(job.queries)
@@ -172,7 +189,7 @@ class Driver:
     async def _top_up(self, hand: Hand) -> None:
         """Lease enough queries for the time until the next report."""
         if not hand.has_joined:
-            await hand.actor.join.remote(self._engines)
+            await hand.actor.join.remote(self._engines, self._mark)
             hand.has_joined = True
             for query_id, why in hand.verdicts.items():
                 await hand.actor.give_up.remote(query_id, why)

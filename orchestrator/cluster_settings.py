@@ -24,10 +24,13 @@ class Cluster:
     engines_span_nodes: bool = False  # the GPUs of an engine may be on several nodes
     shared_folder: bool = False  # the user knows that all nodes share the run directory
     allow_unauthenticated: bool = False  # join a Ray cluster that asks nobody for a token
+    metrics_port: int | None = None  # of Ray's page of metrics, where Ray is started here
     stall_timeout_s: float = STALL_TIMEOUT_S  # silent for so long, a process is replaced
 
     def __post_init__(self) -> None:
         require(self.engines >= 1, "engines", "be at least 1", self.engines)
         require(self.workers >= 1, "workers", "be at least 1", self.workers)
         require(self.cpus_per_engine >= 0, "cpus_per_engine", "be 0 or more", self.cpus_per_engine)
+        port = self.metrics_port
+        require(port is None or 0 < port < 65536, "metrics_port", "lie in 1..65535", port)
         require(self.stall_timeout_s > 0, "stall_timeout_s", "be above 0", self.stall_timeout_s)

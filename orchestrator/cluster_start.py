@@ -22,6 +22,7 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from orchestrator.cluster_auth import keep_token_private, known_address, make_token, require_tokens
 from orchestrator.cluster_engine import EngineServer
+from orchestrator.cluster_metrics import require_free_port
 from orchestrator.cluster_settings import Cluster
 from orchestrator.cluster_worker import EngineSeat, QueryWorker
 from orchestrator.errors import InputError
@@ -68,6 +69,8 @@ def _start_ray(cluster: Cluster) -> None:
     cpus = os.cpu_count() or 1
     rule = f"be at most {cpus}, the number of CPUs of this machine"
     require(cluster.cpus_per_engine <= cpus, "cpus_per_engine", rule, cluster.cpus_per_engine)
+    if cluster.metrics_port is not None:
+        require_free_port(cluster.metrics_port)
     make_token(os.environ)
     keep_token_private(os.environ)
     # Ray only counts CPUs; engines and workers share whatever the machine has.
@@ -76,6 +79,9 @@ def _start_ray(cluster: Cluster) -> None:
         address="local",
         num_cpus=max(cpus, wanted),
         include_dashboard=False,
+        # Anybody who reaches the page may read it: there is none unless it is asked for.
+        _metrics_export_port=cluster.metrics_port,
+        _system_config=None if cluster.metrics_port else {"enable_metrics_collection": False},
         log_to_driver=False,
         logging_level=logging.ERROR,
     )

@@ -19,6 +19,7 @@ from orchestrator.loop import Answered, Loop
 from orchestrator.pool import Pool
 from orchestrator.pooled_engine import PooledEngine
 from orchestrator.progress import Tally
+from orchestrator.shared_folder import Mark, check_mark
 from orchestrator.store import RunStore, open_store
 from orchestrator.types import Outcome, Query, Record
 
@@ -58,13 +59,18 @@ class QueryWorker:
         self._tally = Tally()
         self._open: _Open | None = None
 
-    async def join(self, engines: Sequence[EngineSeat]) -> None:
+    async def join(self, engines: Sequence[EngineSeat], mark: Mark | None = None) -> None:
         """Begin to work with these engines, before anything else.
+
+        InputError if the run directory is not the one in which the driver left its mark.
 
         They are no arguments of the constructor, because Ray could not call that again with them
         after a death. A second call begins anew: the driver has lost what this worker said last.
         """
         await self.close()
+        if mark is not None:
+            assert self._work.directory is not None  # it has been marked
+            await asyncio.to_thread(check_mark, self._work.directory, mark)
         self._leased = asyncio.Queue()
         self._done, self._tally = [], Tally()
         store = await open_store(self._work.directory)

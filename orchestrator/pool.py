@@ -40,6 +40,10 @@ LONGEST_REST_S = 30.0
 # A request that met an overloaded engine this often is an error: together a minute and a half.
 MAX_RESTS = 10
 
+# Suspects of a death are tried by the same engine, which is empty when it is back. If that is not so
+# after this, because its machine is gone or its model is large, another one is emptied for them.
+PATIENCE_S = 30.0
+
 # How many prefixes to remember the engine of. More queries than this are never open at once.
 PREFIXES = 65_536
 
@@ -201,6 +205,7 @@ class Pool:
             self._remove(engine, death)
         else:
             self._begin(self._revive(engine, engine.revive))
+            self._begin(self._hand_over_suspects(engine))
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -216,13 +221,24 @@ class Pool:
             engine.is_up = True
             await self._try_suspects(engine)
 
+    async def _hand_over_suspects(self, engine: PooledEngine) -> None:
+        """Let another engine try them when this one takes too long to come back."""
+        while not engine.is_up and engine in self._engines:
+            await self._pause(PATIENCE_S)
+            others = [other for other in self._engines if other.is_up]
+            if not engine.is_up and engine.suspects and others:
+                self._bequeath(engine, min(others, key=lambda other: other.load))
+
+    def _bequeath(self, engine: PooledEngine, heir: PooledEngine) -> None:
+        heir.suspects.extend(engine.suspects)
+        engine.suspects.clear()
+        self._begin(self._try_suspects(heir))
+
     def _remove(self, engine: PooledEngine, death: EngineDead) -> None:
         """Work without the engine from now on; without any, fail everybody who waits."""
         self._engines.remove(engine)
         if self._engines:
-            heir = min(self._engines, key=lambda other: other.load)
-            heir.suspects.extend(engine.suspects)
-            self._begin(self._try_suspects(heir))
+            self._bequeath(engine, min(self._engines, key=lambda other: other.load))
             return
         self._death = death
         self._quarantine.fail(death)

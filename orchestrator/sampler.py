@@ -125,11 +125,17 @@ class StoredSampler:
 
 def usage_of(samples: Sequence[Sample]) -> Usage:
     """What samples cost together."""
-    cancelled = (s.generated_tokens for s in samples if s.status is Status.CANCELLED)
+    prompt = cached = generated = cancelled = 0
+    for sample in samples:
+        prompt += sample.prompt_tokens
+        cached += sample.cached_tokens
+        generated += sample.generated_tokens
+        if sample.status is Status.CANCELLED:
+            cancelled += sample.generated_tokens
     return Usage(
         samples=len(samples),
-        prompt_tokens=sum(s.prompt_tokens for s in samples),
-        cached_tokens=sum(s.cached_tokens for s in samples),
-        generated_tokens=sum(s.generated_tokens for s in samples),
-        cancelled_tokens=sum(cancelled),
+        prompt_tokens=prompt,
+        cached_tokens=cached,
+        generated_tokens=generated,
+        cancelled_tokens=cancelled,
     )

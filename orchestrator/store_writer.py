@@ -98,7 +98,8 @@ class FileStore:
         batch.num_tokens += len(sample.token_ids)
         if batch.is_full():
             self._is_due.set()
-        self._raise_failure()
+        if self._failure:
+            self._raise_failure()
 
     def add_scores(self, scorer: str, query_id: str, scores: Mapping[int, float]) -> None:
         """Take what the scorer of that name gave to samples, by their indices."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import deque
 
 from orchestrator.errors import InputError
 
@@ -20,5 +19,7 @@ def last_match(pattern: str | re.Pattern[str], text: str) -> re.Match[str] | Non
     """The last of the matches that do not overlap, from left to right."""
     # `re.finditer` would look a compiled pattern up once more.
     regex = re.compile(pattern) if isinstance(pattern, str) else pattern
-    matches = deque(regex.finditer(text), maxlen=1)
-    return matches[0] if matches else None
+    last = None
+    for last in regex.finditer(text):  # noqa: B007 -- to keep the last is what it is for
+        pass
+    return last
