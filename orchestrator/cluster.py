@@ -197,6 +197,7 @@ class Driver:
         if batch:
             is_second_hand = self._book.is_second_hand(batch)
             await hand.actor.lease.remote(batch, is_second_hand=is_second_hand)
+            hand.lease.has_taken = True
 
     def _take_back(self, hand: Hand, cause: str) -> None:
         """A worker died: what it had not answered goes back to the head of the queue."""

@@ -28,6 +28,7 @@ class Lease:
     queries: dict[str, Query] = field(default_factory=dict)  # not yet answered, by id
     ahead: int = MIN_AHEAD
     is_alone: bool = False  # it has one query, which is suspected, and gets no other meanwhile
+    has_taken: bool = True  # whether the last batch is known to have reached it
 
 
 class LeaseBook:
@@ -52,6 +53,7 @@ class LeaseBook:
                 break
             batch.append(self._left.popleft())
         lease.queries.update((query.id, query) for query in batch)
+        lease.has_taken = not batch
         return batch
 
     def is_second_hand(self, batch: Iterable[Query]) -> bool:
@@ -69,10 +71,11 @@ class LeaseBook:
     def take_back(self, lease: Lease) -> list[Query]:
         """The worker has died; returns the query that killed it, if that is plain by now."""
         in_hand = list(lease.queries.values())
-        self._kills.update(lease.queries.keys())
+        if lease.has_taken:  # else it may have died without having seen them
+            self._kills.update(lease.queries.keys())
         was_alone, lease.is_alone = lease.is_alone, False
         lease.queries.clear()
-        if was_alone:
+        if was_alone and lease.has_taken:
             return in_hand
         self._left.extendleft(reversed(in_hand))
         return []

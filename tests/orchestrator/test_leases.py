@@ -19,6 +19,13 @@ def ids(batch: Iterable[Query]) -> list[str]:
     return [query.id for query in batch]
 
 
+def give(book: LeaseBook, lease: Lease) -> list[Query]:
+    """A batch that reaches its worker."""
+    batch = book.next_for(lease)
+    lease.has_taken = True
+    return batch
+
+
 def record(query_id: str) -> Record:
     return Record(query_id=query_id, strategy="", outcome=Outcome.ANSWERED)
 
@@ -41,7 +48,7 @@ def test_a_worker_that_answers_many_between_two_reports_gets_twice_as_many_ahead
 
 def test_what_a_dead_worker_had_is_given_out_first_and_known_as_second_hand() -> None:
     book, dead, other = LeaseBook(queries(12)), Lease(), Lease()
-    book.next_for(dead)
+    give(book, dead)
     assert book.take_back(dead) == []
     batch = book.next_for(other)
     assert ids(batch) == [f"q{i}" for i in range(MIN_AHEAD)]
@@ -53,26 +60,26 @@ def test_what_a_dead_worker_had_is_given_out_first_and_known_as_second_hand() ->
 def test_a_query_of_two_dead_workers_is_leased_alone() -> None:
     book, first, second = LeaseBook(queries(3)), Lease(), Lease()
     for lease in (first, second):
-        book.next_for(lease)
+        give(book, lease)
         book.take_back(lease)
-    assert ids(book.next_for(first)) == ["q0"]
-    assert ids(book.next_for(second)) == ["q1"]
-    assert book.next_for(first) == []
+    assert ids(give(book, first)) == ["q0"]
+    assert ids(give(book, second)) == ["q1"]
+    assert give(book, first) == []
     book.answered(first, [record("q0")], queued=0)
-    assert ids(book.next_for(first)) == ["q2"]
+    assert ids(give(book, first)) == ["q2"]
 
 
 def test_a_worker_ends_what_it_has_in_hand_before_it_gets_a_suspect() -> None:
     book, busy, dying = LeaseBook(queries(10)), Lease(), Lease()
     busy.ahead = 1
-    book.next_for(busy)
+    give(book, busy)
     for _ in range(2):
-        book.next_for(dying)
+        give(book, dying)
         book.take_back(dying)
     busy.ahead = 9
-    assert book.next_for(busy) == []
+    assert give(book, busy) == []
     book.answered(busy, [record("q0")], queued=0)
-    assert ids(book.next_for(busy)) == ["q1"]
+    assert ids(give(book, busy)) == ["q1"]
 
 
 @given(killer=st.integers(0, 29), workers=st.integers(1, 4))
@@ -83,7 +90,7 @@ def test_the_query_that_kills_workers_is_found_with_three_deaths(killer: int, wo
     deaths, found = 0, []
     for _ in range(200):
         for lease in leases:
-            book.next_for(lease)
+            give(book, lease)
             if f"q{killer}" in lease.queries:
                 deaths += 1
                 found += ids(book.take_back(lease))
@@ -93,3 +100,10 @@ def test_the_query_that_kills_workers_is_found_with_three_deaths(killer: int, wo
     assert found == [f"q{killer}"]
     assert deaths == 3
     assert sorted([*answered, *found]) == sorted(ids(queries(30)))
+
+
+def test_what_never_reached_a_worker_cannot_have_killed_it() -> None:
+    book, lease = LeaseBook(queries(1)), Lease()
+    for _ in range(5):
+        assert ids(book.next_for(lease)) == ["q0"]
+        assert book.take_back(lease) == []

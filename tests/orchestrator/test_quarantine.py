@@ -244,3 +244,36 @@ async def test_an_engine_lost_before_it_is_alone_convicts_nobody() -> None:
 def test_the_query_of_a_request_is_its_id_without_the_sample() -> None:
     assert query_of(request("q17", 3)) == "run/q17"
     assert query_of(Request(id="r", prompt="", params=SamplingParams(), seed=None)) == "r"
+
+
+class Patience:
+    """Pauses that end when the test says so."""
+
+    def __init__(self) -> None:
+        self.over = asyncio.Event()
+
+    async def __call__(self, seconds: float) -> None:
+        await self.over.wait()
+        self.over.clear()
+
+
+async def test_suspects_of_an_engine_that_does_not_come_back_are_tried_by_another() -> None:
+    """Its machine is gone, and Ray has no other room for it: the run ends all the same."""
+    patience = Patience()
+    gone, other = Fragile({"bad"}), Fragile({"bad"})
+    gone.may_revive.clear()
+    pool = Pool([gone.pooled, other.pooled], pause=patience)
+    tasks = [asyncio.create_task(pool.generate(request("q", i))) for i in range(4)]
+    await settle()
+    gone.die(EngineDead("the node is gone"))
+    await settle()
+    other.finish()
+    await settle()
+    assert [task.done() for task in tasks] == [False, True, False, True]
+    assert not other.pending  # it waits for the engine that is empty when it is back
+    patience.over.set()
+    await settle()
+    assert len(other.pending) == 2
+    other.finish()
+    assert {(await task).text for task in tasks} == {"fine"}
+    await pool.close()
