@@ -33,6 +33,7 @@ class VLLM:
     max_model_len: int | None = None  # tokens of prompt and answer together; None: the model's own
     max_num_seqs: int = 128  # samples that decode at once
     tensor_parallel_size: int = 1  # GPUs an engine
+    distributed_executor_backend: str | None = None  # "ray" where an engine's GPUs span nodes
     gpu_memory_utilization: float = 0.9  # share of a GPU's memory; without a GPU it has no meaning
     cpu_kv_cache_gib: int = 1  # GiB for the KV cache of an engine without a GPU
     enforce_eager: bool | None = None  # None: eager without a GPU, where compiling never pays

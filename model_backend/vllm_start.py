@@ -131,6 +131,7 @@ def engine_args(settings: VLLM, path: str) -> AsyncEngineArgs:
         max_model_len=settings.max_model_len,
         max_num_seqs=settings.max_num_seqs,
         tensor_parallel_size=settings.tensor_parallel_size,
+        distributed_executor_backend=settings.distributed_executor_backend,
         gpu_memory_utilization=settings.gpu_memory_utilization,
         enforce_eager=eager,
         enable_prefix_caching=settings.enable_prefix_caching,

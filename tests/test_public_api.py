@@ -98,10 +98,10 @@ scorers.sum_logprob(samples: Sequence[Sample]) -> Scores
 scorers.vote_shares(answers: Sequence[str | None]) -> Scores
 scorers.wilson_interval(successes: int, n: int, confidence: float = 0.95) -> Interval
 model_backend.VLLM(model: str, *, dtype: str = 'auto', max_model_len: int | None = None,
-    max_num_seqs: int = 128, tensor_parallel_size: int = 1, gpu_memory_utilization: float = 0.9,
-    cpu_kv_cache_gib: int = 1, enforce_eager: bool | None = None, enable_prefix_caching: bool =
-    True, revision: str | None = None, trust_remote_code: bool = False, stall_s: float = 120.0,
-    ray_metrics: bool = False)
+    max_num_seqs: int = 128, tensor_parallel_size: int = 1, distributed_executor_backend: str |
+    None = None, gpu_memory_utilization: float = 0.9, cpu_kv_cache_gib: int = 1, enforce_eager:
+    bool | None = None, enable_prefix_caching: bool = True, revision: str | None = None,
+    trust_remote_code: bool = False, stall_s: float = 120.0, ray_metrics: bool = False)
 model_backend.FakeBackend(*, script: Script, max_concurrency: int = 256, gpus: int = 0, clock:
     Clock = ...)
 model_backend.LoopClock()

@@ -47,6 +47,7 @@ OTHER: dict[str, object] = {
     "max_model_len": 5000,
     "max_num_seqs": 7,
     "tensor_parallel_size": 2,
+    "distributed_executor_backend": "ray",
     "gpu_memory_utilization": 0.5,
     "cpu_kv_cache_gib": 3,
     "enable_prefix_caching": False,
