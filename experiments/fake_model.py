@@ -52,12 +52,11 @@ def faulty_fake(
     overloads: int = 0,
     journal: str | None = None,
 ) -> FakeBackend:
-    """The same, and it misbehaves: at prompts that hold what an `_on` says, or at every request.
+    """The same, and it misbehaves at prompts that hold what an `_on` says, for rehearsals.
 
-    `harm` is what happens to the process of the engine at `harm_on`: sigkill, exit or sigstop.
-    After `stall_s` without a token an engine that hangs says that it is dead. `overloads` is how
-    often each request is told that the engine is full. `journal` is a file that gets a line for
-    each request. For rehearsals of what can go wrong.
+    The engine's process meets with `harm` (sigkill, exit, sigstop); an engine that hangs says after
+    `stall_s` that it is dead; each request is told `overloads` times that the engine is full, and
+    gets a line in the file `journal`.
     """
     script: Script = SeededAnswers(
         answers=answers, weights=weights, first_token_s=first_token_s, token_s=token_s
@@ -72,6 +71,9 @@ def faulty_fake(
         script = Hangs(then=script, marker=hang_on, stall_s=stall_s)
     if harm_on is not None:
         script = HarmsProcess(then=script, marker=harm_on, harm=harm)
-    if journal is not None:  # the first to hear of a request: what comes after may be the end
-        script = Journal(then=script, path=journal)
-    return FakeBackend(script=script, max_concurrency=max_concurrency)
+    return FakeBackend(script=_journalled(script, journal), max_concurrency=max_concurrency)
+
+
+def _journalled(script: Script, path: str | None) -> Script:
+    """The journal is the first to hear of a request: what comes after may be the end."""
+    return script if path is None else Journal(then=script, path=path)

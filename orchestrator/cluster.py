@@ -29,7 +29,7 @@ from orchestrator.cluster_watch import LOOK_S, EngineWatch
 from orchestrator.cluster_worker import EngineSeat, QueryWorker, WorkerReport
 from orchestrator.errors import BackendError, EngineDead, InputError, NbestError
 from orchestrator.job import Job
-from orchestrator.leases import SUSPECT_AT, Lease, LeaseBook
+from orchestrator.leases import Lease, LeaseBook
 from orchestrator.progress import Report, Tally, snapshot
 from orchestrator.shared_folder import Mark
 from orchestrator.tasks import task_group
@@ -163,7 +163,7 @@ class Driver:
                     self._note(hand, news)
             except TimeoutError:
                 ray.kill(hand.actor, no_restart=False)
-                self._take_back(hand, f"no answer for {self._stall_s:.0f} s")
+                self._take_back(hand, f"no answer for {self._stall_s:.0f} s", has_died=False)
             except RayTaskError as error:
                 raise error.cause if isinstance(error.cause, NbestError) else error from None
             except RayError as loss:  # of the worker, or of what it had said
@@ -199,15 +199,13 @@ class Driver:
             await hand.actor.lease.remote(batch, is_second_hand=is_second_hand)
             hand.lease.has_taken = True
 
-    def _take_back(self, hand: Hand, cause: str) -> None:
+    def _take_back(self, hand: Hand, cause: str, *, has_died: bool = True) -> None:
         """A worker died: what it had not answered goes back to the head of the queue."""
         hand.deaths += 1
         if hand.deaths > MAX_WORKER_DEATHS:
             raise BackendError(f"a worker died {hand.deaths} times in a row: {cause}")
-        for killer in self._book.take_back(hand.lease):
-            hand.verdicts[killer.id] = (
-                f"it killed {SUSPECT_AT + 1} workers, the last one alone: {cause}"
-            )
+        for killer in self._book.take_back(hand.lease, has_died=has_died):
+            hand.verdicts[killer.id] = f"it killed its workers, the last one alone: {cause}"
         hand.has_joined = False
         hand.past += hand.tally
         hand.tally = Tally()
@@ -217,6 +215,9 @@ class Driver:
             self._records[record.query_id] = record
             hand.verdicts.pop(record.query_id, None)
             hand.deaths = 0
+        for watch in self._watches:
+            if watch.name in news.lives:
+                watch.served(news.lives[watch.name])
         self._book.answered(hand.lease, news.records, news.queued)
         hand.tally = news.tally
         self._report()

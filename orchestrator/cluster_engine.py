@@ -17,6 +17,7 @@ from collections import defaultdict
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
+from orchestrator.batches import BatchedBackend, Result
 from orchestrator.errors import BackendError, EngineDead, NotBegun
 from orchestrator.meter import Meter, Pulse
 from orchestrator.reservation import Reservation
@@ -89,10 +90,13 @@ class EngineServer:
         """Begin to answer; the samples are for `collect`. NotBegun if it is another life by now."""
         if self._backend is None or life != self._life:
             raise NotBegun("the engine has been restarted since")
-        for request in unpack_requests(requests):
-            if self._reservation.excludes(client):
-                self._held.append((client, request))
-            else:
+        unpacked = unpack_requests(requests)
+        if self._reservation.excludes(client):
+            self._held.extend((client, request) for request in unpacked)
+        elif isinstance(self._backend, BatchedBackend):
+            self._begin(self._serve_many(self._backend, client, unpacked))
+        else:
+            for request in unpacked:
                 self._begin(self._serve(self._backend, client, request))
 
     async def abort(self, request_ids: Sequence[str]) -> None:
@@ -142,10 +146,29 @@ class EngineServer:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    async def _serve_many(
+        self, backend: BatchedBackend, client: str, requests: Sequence[Request]
+    ) -> None:
+        left = {request.id: request for request in requests}
+        for _ in requests:
+            self._note_beginning()
+
+        def done(request: Request, result: Result) -> None:
+            del left[request.id]
+            self._note_end(client, request, result)
+
+        why = "it never answered"
+        try:
+            await backend.generate_many(requests, done)
+        # As in `_serve`.
+        except Exception as error:  # noqa: BLE001
+            why = f"{type(error).__name__}: {error}"
+        for request in tuple(left.values()):
+            self._note_end(client, request, BackendError(why))
+
     async def _serve(self, backend: Backend, client: str, request: Request) -> None:
-        result: Sample | BackendError
-        self._in_flight += 1
-        self._meter.began()
+        result: Result
+        self._note_beginning()
         try:
             result = await backend.generate(request)
         except BackendError as error:
@@ -153,6 +176,13 @@ class EngineServer:
         # A backend may be anybody's: if it breaks its contract, its caller still gets an answer.
         except Exception as error:  # noqa: BLE001
             result = BackendError(f"{type(error).__name__}: {error}")
+        self._note_end(client, request, result)
+
+    def _note_beginning(self) -> None:
+        self._in_flight += 1
+        self._meter.began()
+
+    def _note_end(self, client: str, request: Request, result: Result) -> None:
         self._in_flight -= 1
         self._meter.ended(result if isinstance(result, Sample) else None)
         if not self._in_flight:
@@ -161,7 +191,7 @@ class EngineServer:
         if isinstance(result, EngineDead):
             self._go(result)
 
-    def _answer(self, client: str, request_id: str, result: Sample | BackendError) -> None:
+    def _answer(self, client: str, request_id: str, result: Result) -> None:
         self._finished[client].append((request_id, result))
         self._news[client].set()
 

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from ray.actor import ActorHandle
 from ray.exceptions import ActorUnavailableError, RayError, RayTaskError
 
+from orchestrator.batches import Done, Result
 from orchestrator.cluster_engine import EngineServer
 from orchestrator.errors import BackendError, EngineDead, InputError, NotBegun
 from orchestrator.types import Request, Sample
@@ -25,14 +26,35 @@ REVIVE_PAUSE_S = 0.5
 MAX_STARTS = 3
 
 
+class Answers:
+    """What a call of `generate_many` is waiting for."""
+
+    def __init__(self, requests: Sequence[Request], done: Done) -> None:
+        self.left = {request.id: request for request in requests}
+        self.all: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._done = done
+
+    def take(self, request_id: str, result: Result) -> None:
+        if self.all.done():
+            return
+        try:
+            self._done(self.left.pop(request_id), result)
+        # It goes to the caller of `generate_many`, whatever it is; others have calls of their own.
+        except Exception as error:  # noqa: BLE001
+            self.all.set_exception(error)
+        else:
+            if not self.left:
+                self.all.set_result(None)
+
+
 class RemoteEngine:
     """The engine of an actor, for one worker."""
 
     def __init__(self, actor: ActorHandle[EngineServer], client: str) -> None:
         self._actor = actor
         self._client = client
-        self._life = ""
-        self._pending: dict[str, asyncio.Future[Sample]] = {}
+        self.life = ""  # of the engine, when it was reached last
+        self._pending: dict[str, Answers] = {}  # by request id
         self._outbox: list[Request] = []
         self._to_abort: list[str] = []
         self._sending: asyncio.Task[None] | None = None
@@ -51,7 +73,7 @@ class RemoteEngine:
             try:
                 life = await self._actor.life.remote()
                 tried.add(life)
-                self._life = await self._actor.ready.remote()
+                self.life = await self._actor.ready.remote()
                 return
             except ActorUnavailableError as error:
                 if len(tried) >= MAX_STARTS:
@@ -67,25 +89,34 @@ class RemoteEngine:
     async def alone(self) -> AsyncIterator[None]:
         """While this is open, the engine works for this worker alone."""
         try:
-            await self._actor.reserve.remote(self._life, self._client)
+            await self._actor.reserve.remote(self.life, self._client)
             yield
             await self._actor.release.remote(self._client)
         except RayError as error:
             raise EngineDead(cause_of(error)) from error
 
     async def generate(self, request: Request) -> Sample:
-        answer: asyncio.Future[Sample] = asyncio.get_running_loop().create_future()
-        self._pending[request.id] = answer
-        self._outbox.append(request)
+        results: list[Result] = []
+        await self.generate_many([request], lambda _, result: results.append(result))
+        if isinstance(results[0], BackendError):
+            raise results[0]
+        return results[0]
+
+    async def generate_many(self, requests: Sequence[Request], done: Done) -> None:
+        """As a `BatchedBackend`: one future for all of them."""
+        answers = Answers(requests, done)
+        for request in requests:
+            self._pending[request.id] = answers
+        self._outbox.extend(requests)
         self._wake()
         try:
-            return await answer
-        except asyncio.CancelledError:
-            self._to_abort.append(request.id)
-            self._wake()
-            raise
+            await answers.all
         finally:
-            self._pending.pop(request.id, None)
+            if answers.left:  # cancelled, or `done` has raised
+                for request_id in answers.left:
+                    self._pending.pop(request_id, None)
+                self._to_abort.extend(answers.left)
+                self._wake()
 
     async def abort(self, request_id: str) -> None:
         self._to_abort.append(request_id)
@@ -106,7 +137,7 @@ class RemoteEngine:
             try:
                 if requests:
                     packed = pack_requests(requests)
-                    await self._actor.submit.remote(self._life, self._client, packed)
+                    await self._actor.submit.remote(self.life, self._client, packed)
                 if aborts:
                     await self._actor.abort.remote(aborts)
             except RayError as error:
@@ -117,20 +148,16 @@ class RemoteEngine:
     async def _collect(self) -> None:
         while self._pending:
             try:
-                finished = await self._actor.collect.remote(self._life, self._client)
+                finished = await self._actor.collect.remote(self.life, self._client)
             except RayError as error:
                 return self._die(error)
             for request_id, result in unpack_results(finished):
                 self._settle(request_id, result)
 
-    def _settle(self, request_id: str, result: Sample | BackendError) -> None:
-        answer = self._pending.pop(request_id, None)
-        if answer is None or answer.done():
-            return
-        if isinstance(result, Sample):
-            answer.set_result(result)
-        else:
-            answer.set_exception(result)
+    def _settle(self, request_id: str, result: Result) -> None:
+        answers = self._pending.pop(request_id, None)
+        if answers is not None:
+            answers.take(request_id, result)
 
     def _die(self, error: RayError) -> None:
         """Fail all that is pending; what has not been sent cannot be the cause."""

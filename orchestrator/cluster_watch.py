@@ -24,20 +24,30 @@ class EngineWatch:
     """The driver's eye on one engine."""
 
     def __init__(self, name: str, actor: ActorHandle[EngineServer], stall_s: float) -> None:
+        self.name = name
         self._actor = actor
         self._stall_s = stall_s
         self._log = EngineLog(name)
+        self._life = ""  # the one that was seen last
+        self._has_served = asyncio.Event()  # a life that is not seen yet
 
     @property
     def view(self) -> EngineView:
         return self._log.view()
 
+    def served(self, life: str) -> None:
+        """A worker has reached the engine in this life."""
+        if life != self._life:
+            self._has_served.set()
+
     async def run(self) -> None:
         """Look once a second; returns when there will never be anything to see again."""
         while True:
             try:
-                await self._actor.life.remote()  # without a limit: Ray may have no room for it
-                await self._look_while_it_lives()
+                self._life = await self._reach()
+                while True:
+                    await self.look()
+                    await asyncio.sleep(LOOK_S)
             except TimeoutError:
                 ray.kill(self._actor, no_restart=False)
             except ActorDiedError:
@@ -54,7 +64,17 @@ class EngineWatch:
         if pulse is not None:
             self._log.saw(pulse, time.monotonic())
 
-    async def _look_while_it_lives(self) -> None:
-        while True:
-            await self.look()
-            await asyncio.sleep(LOOK_S)
+    async def _reach(self) -> str:
+        """Wait for the process, however long Ray has no room for it.
+
+        But no longer than for any answer once a worker has reached it: it may have hung since.
+        """
+        self._has_served.clear()
+        life: asyncio.Future[str] = asyncio.ensure_future(self._actor.life.remote())
+        served = asyncio.ensure_future(self._has_served.wait())
+        try:
+            await asyncio.wait({life, served}, return_when=asyncio.FIRST_COMPLETED)
+            async with asyncio.timeout(self._stall_s):
+                return await life
+        finally:
+            served.cancel()

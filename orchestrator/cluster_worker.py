@@ -46,6 +46,7 @@ class WorkerReport:
     records: tuple[Record, ...]  # of queries whose samples are on disk
     tally: Tally  # since the worker started
     queued: int  # leased queries that are not yet open
+    lives: dict[str, str]  # of the engines that were reached since, by name
 
 
 class QueryWorker:
@@ -57,6 +58,8 @@ class QueryWorker:
         self._leased: asyncio.Queue[Query] = asyncio.Queue()
         self._done: list[Record] = []
         self._tally = Tally()
+        self._engines: dict[str, RemoteEngine] = {}  # by name
+        self._told: dict[str, str] = {}  # the lives that the driver has heard of, by engine
         self._open: _Open | None = None
 
     async def join(self, engines: Sequence[EngineSeat], mark: Mark | None = None) -> None:
@@ -72,7 +75,7 @@ class QueryWorker:
             assert self._work.directory is not None  # it has been marked
             await asyncio.to_thread(check_mark, self._work.directory, mark)
         self._leased = asyncio.Queue()
-        self._done, self._tally = [], Tally()
+        self._done, self._tally, self._told = [], Tally(), {}
         store = await open_store(self._work.directory)
         pool = Pool([self._pooled(seat) for seat in engines])
         await pool.assemble(ASSEMBLE_S)
@@ -127,6 +130,7 @@ class QueryWorker:
             records=records,
             tally=replace(self._tally, regenerated_tokens=self._open.loop.pool.regenerated_tokens),
             queued=self._leased.qsize(),
+            lives=self._new_lives(),
         )
 
     async def close(self) -> None:
@@ -140,8 +144,14 @@ class QueryWorker:
             await self._open.store.aclose()
             self._open = None
 
+    def _new_lives(self) -> dict[str, str]:
+        lives = {name: engine.life for name, engine in self._engines.items() if engine.life}
+        news = {name: life for name, life in lives.items() if self._told.get(name) != life}
+        self._told |= news
+        return news
+
     def _pooled(self, seat: EngineSeat) -> PooledEngine:
-        remote = RemoteEngine(seat.actor, self._name)
+        remote = self._engines[seat.name] = RemoteEngine(seat.actor, self._name)
         return PooledEngine(
             name=seat.name,
             backend=remote,

@@ -68,17 +68,23 @@ class LeaseBook:
             count += 1
         lease.ahead = len(lease.queries) - queued + max(MIN_AHEAD, 2 * count)
 
-    def take_back(self, lease: Lease) -> list[Query]:
-        """The worker has died; returns the query that killed it, if that is plain by now."""
+    def take_back(self, lease: Lease, *, has_died: bool = True) -> list[Query]:
+        """The worker has died; returns the query that killed it, if that is plain by now.
+
+        One that was killed because it did not answer may have been slow: that has to happen twice.
+        """
         in_hand = list(lease.queries.values())
         if lease.has_taken:  # else it may have died without having seen them
             self._kills.update(lease.queries.keys())
         was_alone, lease.is_alone = lease.is_alone, False
         lease.queries.clear()
-        if was_alone and lease.has_taken:
+        if was_alone and lease.has_taken and (has_died or self._is_proven(in_hand[0])):
             return in_hand
         self._left.extendleft(reversed(in_hand))
         return []
+
+    def _is_proven(self, query: Query) -> bool:
+        return self._kills[query.id] > SUSPECT_AT + 1
 
     def _is_suspect(self, query: Query) -> bool:
         return self._kills.get(query.id, 0) >= SUSPECT_AT

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
+from orchestrator.batches import Done, Result, generate_each
 from orchestrator.engine_log import EngineLog, EngineView
 from orchestrator.errors import EngineDead, NbestError
 from orchestrator.meter import Meter
@@ -48,6 +50,28 @@ class LocalEngine:
             return sample
         finally:
             self._meter.ended(sample)
+
+    async def generate_many(self, requests: Sequence[Request], done: Done) -> None:
+        """As a `BatchedBackend`, if the engine is one or not."""
+        meter, left = self._meter, len(requests)
+
+        def ended(request: Request, result: Result) -> None:
+            nonlocal left
+            left -= 1
+            meter.ended(result if isinstance(result, Sample) else None)
+            done(request, result)
+
+        if self._backend is None:
+            for request in requests:
+                done(request, EngineDead("the engine has been closed"))
+            return
+        for _ in requests:
+            meter.began()
+        try:
+            await generate_each(self._backend, requests, ended)
+        finally:
+            for _ in range(left):
+                meter.ended(None)
 
     async def abort(self, request_id: str) -> None:
         if self._backend is not None:

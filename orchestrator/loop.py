@@ -48,6 +48,10 @@ class Loop:
     seed: int = 0
     tally: Tally = field(default_factory=Tally)
     doubtful: list[Record] = field(default_factory=list)  # quarantines that are not stored yet
+    strategy_repr: str = field(init=False)  # made once: it takes longer than a sample
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "strategy_repr", repr(self.strategy))
 
     async def answer_all(
         self, queries: AsyncIterable[Query], done: Callable[[Answered], None]
@@ -95,7 +99,7 @@ class Loop:
         selection, outcome, error = await self._select(query, sampler)
         record = Record(
             query_id=query.id,
-            strategy=repr(self.strategy),
+            strategy=self.strategy_repr,
             outcome=outcome,
             index=selection.index if selection else None,
             answer=selection.answer if selection else None,

@@ -11,23 +11,18 @@ It knows backends only by their contract: no Ray, no vLLM.
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 from orchestrator.aborts import EarlyAborts, cancelled
-from orchestrator.errors import EngineDead, NbestError, NotBegun, Overloaded
+from orchestrator.batches import Done
+from orchestrator.errors import BackendError, EngineDead, NbestError, NotBegun, Overloaded
+from orchestrator.placement import Placement
 from orchestrator.pooled_engine import PooledEngine
 from orchestrator.quarantine import Quarantine, Waiter, query_of
+from orchestrator.seating import Attempts, answer_all
 from orchestrator.types import Request, Sample
-
-# Below this share of its slots an engine counts as idle. Engines decode a half-full batch almost as
-# fast as one sample, so until then a free engine is worth more than a cached prefix.
-BUSY_SHARE = 0.5
-
-# How much fuller than the idlest engine the one with the prefix may be and still be preferred: more
-# would leave engines uneven, and the last samples of a query would wait for the fullest.
-HOME_SLACK = 0.1
 
 # An engine that dies as often as this with no sample finished in between is in a crash loop. Two
 # deaths are a query's that kills engines, and a few such queries may come together.
@@ -40,12 +35,9 @@ LONGEST_REST_S = 30.0
 # A request that met an overloaded engine this often is an error: together a minute and a half.
 MAX_RESTS = 10
 
-# Suspects of a death are tried by the same engine, which is empty when it is back. If that is not so
-# after this, because its machine is gone or its model is large, another one is emptied for them.
+# Suspects of a death are tried by the same engine, which is empty when it is back. If it is away
+# for longer (its machine is gone, its model is large), another one is emptied for them.
 PATIENCE_S = 30.0
-
-# How many prefixes to remember the engine of. More queries than this are never open at once.
-PREFIXES = 65_536
 
 
 class Pool:
@@ -57,12 +49,12 @@ class Pool:
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._engines = list(engines)
+        self._placement = Placement(engines)
         self._pause = pause
         self._waiting: deque[Waiter] = deque()
         self._aborted = EarlyAborts()
         self._quarantine = Quarantine(take=self._take, readmit=self._readmit, bury=self._bury)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._engine_of_prefix: OrderedDict[str, PooledEngine] = OrderedDict()
         self._death: EngineDead | None = None  # of the last engine
         self._room = asyncio.Event()
         self._room.set()
@@ -78,7 +70,13 @@ class Pool:
 
     async def generate(self, request: Request) -> Sample:
         """A sample of some engine; Quarantined if the query of the request has killed two."""
-        rests, was_begun = 0, False
+        return await self.attempt(request, Attempts())
+
+    async def generate_many(self, requests: Sequence[Request], done: Done) -> None:
+        """As a `BatchedBackend`."""
+        await answer_all(self, requests, done)
+
+    async def attempt(self, request: Request, attempts: Attempts) -> Sample:
         query = query_of(request)
         while True:
             self._quarantine.check(query)
@@ -87,25 +85,51 @@ class Pool:
                 return cancelled(request)
             try:
                 sample = await engine.backend.generate(request)
-            except EngineDead as death:
-                self._bury(engine, death)
-                if not isinstance(death, NotBegun):
-                    was_begun = True
-                    self._accuse(engine, query)
-            except Overloaded:
-                rests += 1
-                if rests > MAX_RESTS:
-                    raise
-                self._rest(engine)
-            else:
-                engine.deaths = engine.rests = 0
-                self.has_finished = True
-                self.regenerated_tokens += sample.generated_tokens if was_begun else 0
-                self._aborted.take(request.id)
+                self.note_sample(engine, sample, attempts)
                 return sample
+            except BackendError as error:
+                if self.is_over(engine, request, error, attempts):
+                    raise
             finally:
-                engine.drop(request.id)
-                self._hand_out()
+                self.leave(engine, request)
+
+    def seat(self, request: Request) -> PooledEngine | None:
+        if self._waiting or self._death is not None or request.id in self._aborted:
+            return None
+        if self._quarantine.concerns(request):
+            return None
+        engine = self._placement.engine_for(request)
+        if engine is not None:
+            self._placement.take(engine, request)
+        return engine
+
+    def leave(self, engine: PooledEngine, request: Request) -> None:
+        engine.drop(request.id)
+        self._placement.note(engine)
+        if self._waiting:
+            self._hand_out()
+
+    def note_sample(self, engine: PooledEngine, sample: Sample, attempts: Attempts) -> None:
+        self.has_finished = True
+        engine.deaths = engine.rests = 0
+        if attempts.was_begun:
+            self.regenerated_tokens += sample.generated_tokens
+        self._aborted.take(sample.id)
+
+    def is_over(
+        self, engine: PooledEngine, request: Request, error: BackendError, attempts: Attempts
+    ) -> bool:
+        if isinstance(error, EngineDead):
+            self._bury(engine, error)
+            if not isinstance(error, NotBegun):
+                attempts.was_begun = True
+                self._accuse(engine, query_of(request))
+            return False
+        if isinstance(error, Overloaded) and attempts.rests < MAX_RESTS:
+            attempts.rests += 1
+            self._rest(engine)
+            return False
+        return True
 
     async def abort(self, request_id: str) -> None:
         for engine in self._engines:
@@ -140,7 +164,7 @@ class Pool:
             raise self._death
         is_accused = self._quarantine.is_accused(query)
         if not self._waiting and not is_accused:
-            engine = self._choose(request)
+            engine = self._placement.engine_for(request)
             if engine is not None:
                 return self._take(engine, request)
         turn: asyncio.Future[PooledEngine | None] = asyncio.get_running_loop().create_future()
@@ -154,13 +178,13 @@ class Pool:
         except asyncio.CancelledError:
             # The slot may have been handed over in the very moment of the cancellation.
             if turn.done() and not turn.cancelled() and (engine := turn.result()) is not None:
-                engine.drop(request.id)
+                self.leave(engine, request)
             self._hand_out()
             raise
         if engine is None or not self._quarantine.forbids(query, engine):
             return engine
         # The query has been accused since the slot was handed over.
-        engine.drop(request.id)
+        self.leave(engine, request)
         self._hand_out()
         self._quarantine.check(query)
         return await self._acquire(request, query)
@@ -170,28 +194,15 @@ class Pool:
         while self._waiting:
             request, turn = self._waiting[0]
             if not turn.done() and not self._quarantine.detains(request, turn):
-                engine = self._choose(request)
+                engine = self._placement.engine_for(request)
                 if engine is None:
                     return
                 turn.set_result(self._take(engine, request))
             self._waiting.popleft()
         self._room.set()
 
-    def _choose(self, request: Request) -> PooledEngine | None:
-        free = [engine for engine in self._engines if engine.has_slot]
-        if not free:
-            return None
-        idlest = min(free, key=lambda engine: engine.load)
-        home = self._engine_of_prefix.get(request.affinity)
-        if home is None or not home.has_slot or idlest.load < BUSY_SHARE:
-            return idlest
-        return home if home.load <= idlest.load + HOME_SLACK else idlest
-
     def _take(self, engine: PooledEngine, request: Request) -> PooledEngine:
-        engine.in_flight.add(request.id)
-        self._engine_of_prefix[request.affinity] = engine
-        if len(self._engine_of_prefix) > PREFIXES:
-            self._engine_of_prefix.popitem(last=False)
+        self._placement.take(engine, request)
         return engine
 
     def _bury(self, engine: PooledEngine, death: EngineDead) -> None:
@@ -258,6 +269,7 @@ class Pool:
     async def _wake(self, engine: PooledEngine, seconds: float) -> None:
         await self._pause(seconds)
         engine.is_resting = False
+        self._placement.note(engine)
         self._hand_out()
 
     def _accuse(self, engine: PooledEngine, query: str) -> None:
@@ -273,6 +285,7 @@ class Pool:
         async with engine.court:
             if engine.is_up:
                 await self._quarantine.hold_trials(engine)
+        self._placement.note(engine)
         self._hand_out()
 
     def _readmit(self, waiters: list[Waiter]) -> None:

@@ -53,6 +53,13 @@ class Quarantine:
     def is_accused(self, query: str) -> bool:
         return query in self._waiters
 
+    def concerns(self, request: Request) -> bool:
+        """Whether the query of the request is accused or convicted."""
+        if not self._waiters and not self._convicted:
+            return False
+        query = query_of(request)
+        return query in self._waiters or query in self._convicted
+
     def wait(self, query: str, waiter: Waiter) -> None:
         """Keep a request of an accused query until its trial."""
         self._waiters[query].append(waiter)

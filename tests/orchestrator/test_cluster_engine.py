@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -11,6 +11,7 @@ import pytest
 
 from model_backend import FakeBackend, ManualClock, Reply
 from model_backend.fake import FakeEngine
+from orchestrator.batches import Done, generate_one_by_one
 from orchestrator.errors import BackendError, EngineDead, InputError, NotBegun, RequestRejected
 from orchestrator.types import Request, Sample, SamplingParams, Status
 from orchestrator.wire import pack_requests, unpack_results
@@ -189,6 +190,9 @@ async def outcome_of(error: Exception) -> tuple[Sample | BackendError, Rig]:
     class Broken(FakeEngine):
         async def generate(self, request: Request) -> Sample:
             raise error
+
+        async def generate_many(self, requests: Sequence[Request], done: Done) -> None:
+            await generate_one_by_one(self, requests, done)
 
     rig = Rig()
     rig.engine = Broken(FakeBackend(script=_says))

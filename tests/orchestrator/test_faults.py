@@ -22,11 +22,9 @@ from model_backend import FakeBackend, SeededAnswers
 from model_backend.fake import Script
 from model_backend.fake_faults import (
     Fails,
-    Hangs,
     Harm,
     HarmsProcess,
     Journal,
-    OverloadedAtFirst,
     harm_process,
 )
 from orchestrator import BestOfN, Query, Record, SamplingParams
@@ -45,9 +43,11 @@ pytestmark = [pytest.mark.ray, pytest.mark.timeout(120)]
 
 N = 3
 COUNT = 24
+FEW = 6
 POISON = "the poison"
 ENGINES = 2
 MAX_RESTARTS = 3
+STALL_S = 5.0  # a process that is starved, and not stopped, must not be taken for one that hangs
 CALM = SeededAnswers(answers=("42", "41", "40"), weights=(3, 2, 1), token_s=0.02)
 
 
@@ -59,10 +59,10 @@ def session() -> Iterator[None]:
     ray.shutdown()
 
 
-def queries(poisons: int = 1) -> list[Query]:
-    """Good ones, and among them so many bad ones, `poison0` and so on."""
+def queries(*, with_poison: bool = True) -> list[Query]:
+    """Good ones, and in the middle of them the bad one."""
     good = [Query(id=f"q{i}", prompt=f"question {i}") for i in range(COUNT)]
-    bad = [Query(id=f"poison{i}", prompt=f"{POISON} {i}") for i in range(poisons)]
+    bad = [Query(id="poison", prompt=POISON)] if with_poison else []
     return [*good[: COUNT // 2], *bad, *good[COUNT // 2 :]]
 
 
@@ -93,7 +93,7 @@ def endings(records: list[Record]) -> Counter[Outcome]:
 
 async def calm_results(folder: Path, scorer: Scorer = MajorityVote()) -> str:  # noqa: B008
     """The digest of a run in which there is nobody but the good."""
-    todo = job(folder / "calm", queries(0), CALM, scorer)
+    todo = job(folder / "calm", queries(with_poison=False), CALM, scorer)
     assert todo.work.directory is not None
     with open_run(todo.work.directory, fingerprint={}, config={}, queries=todo.queries):
         await run_here(todo, silent)
@@ -101,10 +101,8 @@ async def calm_results(folder: Path, scorer: Scorer = MajorityVote()) -> str:  #
 
 
 HARMFUL: dict[str, Script] = {
-    "killed": HarmsProcess(then=CALM, marker=POISON, harm=Harm.SIGKILL),
     "exited": HarmsProcess(then=CALM, marker=POISON, harm=Harm.EXIT),
     "stopped": HarmsProcess(then=CALM, marker=POISON, harm=Harm.SIGSTOP),
-    "stalled": Hangs(then=CALM, marker=POISON, stall_s=0.3),
 }
 
 
@@ -114,55 +112,40 @@ async def test_a_query_that_ends_engines_is_quarantined_and_all_others_are_answe
 ) -> None:
     journal = tmp_path / "journal"
     script = Journal(then=HARMFUL[harm], path=str(journal))
-    cluster = Cluster(engines=ENGINES, workers=2, stall_timeout_s=4.0)
+    cluster = Cluster(engines=ENGINES, workers=2, stall_timeout_s=STALL_S)
     records = await answered(job(tmp_path / "run", queries(), script), cluster)
     assert {r.query_id: r.error for r in records if r.outcome is not Outcome.ANSWERED}.keys() == {
-        "poison0"
+        "poison"
     }
     assert endings(records) == {Outcome.ANSWERED: COUNT, Outcome.QUARANTINED: 1}
     assert engine_processes(journal) - ENGINES <= MAX_RESTARTS
-    assert same_results(tmp_path / "run", {"poison0"}) == await calm_results(tmp_path)
+    assert same_results(tmp_path / "run", {"poison"}) == await calm_results(tmp_path)
     assert repeated_keys(tmp_path / "run") == 0
 
 
-async def test_each_of_several_killers_is_found(tmp_path: Path) -> None:
-    todo = job(tmp_path / "run", queries(poisons=3), HARMFUL["exited"])
-    records = await answered(todo, Cluster(engines=ENGINES))
-    guilty = {r.query_id for r in records if r.outcome is Outcome.QUARANTINED}
-    assert guilty == {"poison0", "poison1", "poison2"}
-    assert endings(records)[Outcome.ANSWERED] == COUNT
-    assert same_results(tmp_path / "run", guilty) == await calm_results(tmp_path)
-
-
-@pytest.mark.parametrize("harm", [Harm.SIGKILL, Harm.EXIT, Harm.SIGSTOP])
+@pytest.mark.parametrize("harm", [Harm.SIGKILL, Harm.SIGSTOP])
 async def test_a_query_that_ends_workers_is_quarantined_and_all_others_are_answered(
     harm: Harm, tmp_path: Path
 ) -> None:
     deaths = tmp_path / "deaths"
-    scorer = KillsWorker(query_id="poison0", harm=harm, journal=str(deaths))
-    cluster = Cluster(engines=1, workers=2, stall_timeout_s=4.0)
+    scorer = KillsWorker(query_id="poison", harm=harm, journal=str(deaths))
+    stall_s = STALL_S if harm is Harm.SIGSTOP else 60.0
+    cluster = Cluster(engines=1, workers=2, stall_timeout_s=stall_s)
     records = await answered(job(tmp_path / "run", queries(), CALM, scorer), cluster)
     assert {r.query_id: r.error for r in records if r.outcome is not Outcome.ANSWERED}.keys() == {
-        "poison0"
+        "poison"
     }
     assert endings(records) == {Outcome.ANSWERED: COUNT, Outcome.QUARANTINED: 1}
     assert 2 <= len(drawn_ids(deaths)) <= MAX_RESTARTS
-    assert same_results(tmp_path / "run", {"poison0"}) == await calm_results(tmp_path, scorer)
+    assert same_results(tmp_path / "run", {"poison"}) == await calm_results(tmp_path, scorer)
     assert repeated_keys(tmp_path / "run") == 0
-
-
-async def test_overload_passes(tmp_path: Path) -> None:
-    script = OverloadedAtFirst(then=CALM, times=2)
-    records = await answered(job(tmp_path / "run", queries(0), script), Cluster(engines=ENGINES))
-    assert endings(records) == {Outcome.ANSWERED: COUNT}
-    assert same_results(tmp_path / "run") == await calm_results(tmp_path)
 
 
 async def test_a_failure_that_kills_nobody_is_an_error_and_no_quarantine(tmp_path: Path) -> None:
     script = Fails(then=CALM, marker=POISON, reason="no luck")
     records = await answered(job(tmp_path / "run", queries(), script), Cluster())
     assert {r.query_id: r.error for r in records if r.outcome is Outcome.ERROR} == {
-        "poison0": "no luck"
+        "poison": "no luck"
     }
     assert endings(records)[Outcome.ANSWERED] == COUNT
 
@@ -172,9 +155,11 @@ async def test_engines_that_die_of_everything_end_the_run(tmp_path: Path) -> Non
     journal = tmp_path / "journal"
     script = Journal(then=HarmsProcess(then=CALM, marker="", harm=Harm.EXIT), path=str(journal))
     with suppress(BackendError):
-        records = await answered(job(tmp_path / "run", queries(0), script), Cluster())
-        assert endings(records) == {Outcome.QUARANTINED: COUNT}
-    assert engine_processes(journal) <= 3 * COUNT
+        records = await answered(
+            job(tmp_path / "run", queries(with_poison=False)[:FEW], script), Cluster()
+        )
+        assert endings(records) == {Outcome.QUARANTINED: FEW}
+    assert engine_processes(journal) <= MAX_RESTARTS * FEW
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,23 +180,22 @@ class DiesAtStart:
 
 
 async def test_an_engine_that_dies_while_it_starts_ends_the_run() -> None:
-    work = job(None, queries(0)).work
-    todo = Job(work=work, backend=DiesAtStart(), queries=queries(0))
+    work = job(None, queries(with_poison=False)).work
+    todo = Job(work=work, backend=DiesAtStart(), queries=queries(with_poison=False))
     with pytest.raises(BackendError):
         await run_on_ray(todo, Cluster(engines=ENGINES), silent)
 
 
-@pytest.mark.parametrize("victims", ["engines", "workers"])
-async def test_all_of_a_kind_die_at_once(victims: str, tmp_path: Path) -> None:
-    journal = tmp_path / "journal"
+async def test_all_processes_of_a_run_but_its_driver_die_at_once(tmp_path: Path) -> None:
     slow = SeededAnswers(answers=("42", "41", "40"), weights=(3, 2, 1), token_s=0.5)
-    todo = job(tmp_path / "run", queries(0), Journal(then=slow, path=str(journal)))
+    todo = job(tmp_path / "run", queries(with_poison=False), slow)
     running = asyncio.create_task(answered(todo, Cluster(engines=ENGINES, workers=2)))
     while not list((tmp_path / "run").glob("samples/*.parquet")):
         await asyncio.sleep(0.01)
         assert not running.done()
-    title = b"ray::EngineServer" if victims == "engines" else b"ray::QueryWorker"
-    for pid in children(title):
+    victims = [*children(b"ray::EngineServer"), *children(b"ray::QueryWorker")]
+    assert len(victims) >= ENGINES + 2
+    for pid in victims:
         os.kill(pid, signal.SIGKILL)
     assert endings(await running) == {Outcome.ANSWERED: COUNT}
     assert same_results(tmp_path / "run") == await calm_results(tmp_path)

@@ -107,3 +107,12 @@ def test_what_never_reached_a_worker_cannot_have_killed_it() -> None:
     for _ in range(5):
         assert ids(book.next_for(lease)) == ["q0"]
         assert book.take_back(lease) == []
+
+
+def test_who_was_silent_alone_is_convicted_the_second_time() -> None:
+    book, lease = LeaseBook(queries(1)), Lease()
+    found = []
+    for _ in range(4):
+        give(book, lease)
+        found.append(ids(book.take_back(lease, has_died=False)))
+    assert found == [[], [], [], ["q0"]]
