@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
 
 import ray
 from ray.actor import ActorHandle
@@ -72,8 +73,9 @@ class EngineWatch:
         self._has_served.clear()
         life: asyncio.Future[str] = asyncio.ensure_future(self._actor.life.remote())
         served = asyncio.ensure_future(self._has_served.wait())
+        either: set[asyncio.Future[Any]] = {life, served}
         try:
-            await asyncio.wait({life, served}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             async with asyncio.timeout(self._stall_s):
                 return await life
         finally:
