@@ -1,4 +1,4 @@
-"""`nbest bench control --growth`: the cost of a sample as queries, and samples each, become many."""
+"""`nbest bench control --growth`: the cost of a sample as queries, and samples, become many."""
 
 from __future__ import annotations
 

@@ -96,11 +96,13 @@ class Process:
 
     def sweep(self) -> None:
         """Kill what is left of it and of its children."""
-        for pid in marked(self.mark):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
         self._process.kill()
         self._process.wait()
+        while left := marked(self.mark):  # those that have just been started, too
+            for pid in left:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(POLL_S)
         assert self._process.stdin is not None
         self._process.stdin.close()
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import uuid
 from collections import defaultdict
@@ -80,6 +81,7 @@ class EngineServer:
                 context = self._settings.open(self._name)
                 self._backend = await self._resources.enter_async_context(context)
                 self._meter = Meter()
+                gc.freeze()  # what is imported stays: looking through it takes time
         return self._life
 
     async def pulse(self) -> Pulse | None:

@@ -7,6 +7,7 @@ hears of a query when its samples and its record are on disk, not before.
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -89,6 +90,7 @@ class QueryWorker:
         )
         running = asyncio.create_task(loop.answer_all(self._queries(), self._note))
         self._open = _Open(store=store, loop=loop, running=running)
+        gc.freeze()  # what is imported stays: looking through it again and again takes time
 
     async def life(self) -> None:
         """Answers, whatever else is the case."""

@@ -28,14 +28,14 @@ class Placement:
     """Chooses among engines, and remembers which prefix went where."""
 
     def __init__(self, engines: Sequence[PooledEngine]) -> None:
-        self._engines = tuple(engines)
+        self._only = engines[0] if len(engines) == 1 else None
         self._idlest = Idlest(engines)
         self._engine_of_prefix: OrderedDict[str, PooledEngine] = OrderedDict()
 
     def engine_for(self, request: Request) -> PooledEngine | None:
         """None where no engine has a free slot."""
-        if len(self._engines) == 1:  # as below, at half the cost: a run in one process
-            return self._engines[0] if self._engines[0].has_slot else None
+        if self._only is not None:  # as below, at half the cost: a run in one process
+            return self._only if self._only.has_slot else None
         idlest = self._idlest()
         if idlest is None or idlest.load < BUSY_SHARE:
             return idlest
@@ -47,12 +47,12 @@ class Placement:
     def take(self, engine: PooledEngine, request: Request) -> None:
         """The engine has the request from now on."""
         engine.in_flight.add(request.id)
-        if len(self._engines) > 1:
+        if self._only is None:
             self._engine_of_prefix[request.affinity] = engine
             if len(self._engine_of_prefix) > PREFIXES:
                 self._engine_of_prefix.popitem(last=False)
 
     def note(self, engine: PooledEngine) -> None:
         """The load of this engine has become less, or it takes requests again."""
-        if len(self._engines) > 1:
+        if self._only is None:
             self._idlest.note(engine)

@@ -11,7 +11,7 @@ It knows backends only by their contract: no Ray, no vLLM.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
@@ -51,7 +51,7 @@ class Pool:
         self._engines = list(engines)
         self._placement = Placement(engines)
         self._pause = pause
-        self._waiting: deque[Waiter] = deque()
+        self._waiting: OrderedDict[str, Waiter] = OrderedDict()  # by request id, next one first
         self._aborted = EarlyAborts()
         self._quarantine = Quarantine(take=self._take, readmit=self._readmit, bury=self._bury)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -137,11 +137,9 @@ class Pool:
                 self._aborted.add(request_id)  # should the engine die before it hears of it
                 await engine.backend.abort(request_id)
                 return
-        for request, turn in self._waiting:
-            if request.id == request_id and not turn.done():
-                turn.set_result(None)
-                return
-        if not self._quarantine.abort(request_id):
+        if request_id in self._waiting and not self._waiting[request_id][1].done():
+            self._waiting[request_id][1].set_result(None)
+        elif not self._quarantine.abort(request_id):
             self._aborted.add(request_id)
 
     async def room(self) -> None:
@@ -171,7 +169,7 @@ class Pool:
         if is_accused:
             self._quarantine.wait(query, (request, turn))
         else:
-            self._waiting.append((request, turn))
+            self._waiting[request.id] = request, turn
             self._room.clear()
         try:
             engine = await turn
@@ -192,13 +190,13 @@ class Pool:
     def _hand_out(self) -> None:
         """Give free slots to those who wait, in the order in which they came."""
         while self._waiting:
-            request, turn = self._waiting[0]
+            request, turn = next(iter(self._waiting.values()))
             if not turn.done() and not self._quarantine.detains(request, turn):
                 engine = self._placement.engine_for(request)
                 if engine is None:
                     return
                 turn.set_result(self._take(engine, request))
-            self._waiting.popleft()
+            self._waiting.popitem(last=False)
         self._room.set()
 
     def _take(self, engine: PooledEngine, request: Request) -> PooledEngine:
@@ -253,7 +251,7 @@ class Pool:
             return
         self._death = death
         self._quarantine.fail(death)
-        for _, turn in self._waiting:
+        for _, turn in self._waiting.values():
             if not turn.done():
                 turn.set_exception(death)
         self._waiting.clear()
@@ -290,7 +288,9 @@ class Pool:
 
     def _readmit(self, waiters: list[Waiter]) -> None:
         """Queue requests before all that came later."""
-        self._waiting.extendleft(reversed(waiters))
+        for waiter in reversed(waiters):
+            self._waiting[waiter[0].id] = waiter
+            self._waiting.move_to_end(waiter[0].id, last=False)
         if waiters:
             self._room.clear()
             self._hand_out()

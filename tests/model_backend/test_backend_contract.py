@@ -17,6 +17,7 @@ import pytest_asyncio
 from model_backend.fake import FakeBackend, FakeEngine, Reply
 from model_backend.vllm import VLLM
 from model_backend.vllm_engine import VLLMEngine
+from orchestrator.batches import Result, generate_each
 from orchestrator.errors import RequestRejected
 from orchestrator.pool import Pool
 from orchestrator.pooled_engine import PooledEngine
@@ -63,7 +64,8 @@ async def over_pool() -> AsyncIterator[Pool]:
 @asynccontextmanager
 async def over_ray() -> AsyncIterator[Backend]:
     ray = pytest.importorskip("ray")
-    from orchestrator.cluster_engine import EngineServer, RemoteEngine
+    from orchestrator.cluster_engine import EngineServer
+    from orchestrator.cluster_remote import RemoteEngine
 
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     try:
@@ -253,3 +255,32 @@ async def test_a_request_that_can_never_succeed_is_rejected(backend: Backend) ->
     with pytest.raises(RequestRejected):
         await backend.generate(ask("long", prompt=TOO_LONG))
     assert (await backend.generate(ask("fine"))).generated_tokens == 8
+
+
+async def test_a_batch_answers_every_request_once(backend: Backend) -> None:
+    """`generate_many`, where a backend has it, gives what `generate` gives."""
+    ids = [f"batch/q/s{i}" for i in range(8)]
+    requests = [ask(name, max_tokens=4) for name in ids]
+    ended: dict[str, Result] = {}
+
+    def done(request: Request, result: Result) -> None:
+        assert request.id not in ended
+        ended[request.id] = result
+
+    await generate_each(backend, requests, done)
+    samples = [result for result in ended.values() if isinstance(result, Sample)]
+    assert sorted(ended) == sorted(sample.id for sample in samples) == ids
+    assert {sample.status for sample in samples} == {Status.TRUNCATED}
+    assert {sample.generated_tokens for sample in samples} == {4}
+
+
+async def test_cancelling_a_batch_leaves_nothing_running(backend: Backend) -> None:
+    """Its ids may be used at once, and the backend answers others."""
+    requests = [ask(f"cancelled/q/s{i}", max_tokens=400) for i in range(4)]
+    batch = asyncio.create_task(generate_each(backend, requests, lambda *_: None))
+    await backend.generate(ask("cancelled/q/other", max_tokens=2))
+    batch.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await batch
+    await nothing_runs(backend)
+    assert (await backend.generate(ask("cancelled/q/after", max_tokens=2))).generated_tokens == 2

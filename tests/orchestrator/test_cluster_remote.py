@@ -260,6 +260,31 @@ async def test_a_core_that_dies_once_costs_one_death_and_no_sample() -> None:
     assert engine.is_up
 
 
+async def test_ten_thousand_early_stops_leave_nothing_behind() -> None:
+    """In flight or still waiting: all come back cancelled, and nobody remembers them (R10)."""
+    both = await pair()
+    engine = PooledEngine(name="e0", backend=both.remote, slots=200, revive=both.remote.revive)
+    pool = Pool([engine])
+    ids = [f"run/q{i % 50}/s{i}" for i in range(10_000)]
+    tasks = [asyncio.create_task(pool.generate(request(i))) for i in ids]
+    await settle()
+    assert len(both.rig.engine.in_flight) == 200
+    await asyncio.gather(*(pool.abort(i) for i in reversed(ids)))
+    samples = await asyncio.gather(*tasks)
+    assert {sample.status for sample in samples} == {Status.CANCELLED}
+    await settle()
+    assert both.rig.engine.in_flight == ()
+    assert not engine.in_flight
+    assert not both.remote._pending
+    assert not both.rig.server._tasks
+    assert not both.rig.server._finished.get("w")
+    await asyncio.wait_for(pool.room(), 1)
+    after = asyncio.create_task(pool.generate(request("run/q/after")))
+    await settle()
+    both.rig.clock.advance(1.0)
+    assert (await after).status is Status.OK
+
+
 @pytest.mark.parametrize(
     ("error", "line"),
     [
