@@ -7,6 +7,7 @@ Each measurement has a process of its own, so that the memory of one does not sh
 from __future__ import annotations
 
 import asyncio
+import gc
 import multiprocessing
 import tempfile
 import time
@@ -68,6 +69,7 @@ def measure_here(place: str, load: Load, cluster: Cluster, rounds: int = 1) -> M
     """The same in this process. One query goes first: it imports and starts all that is needed."""
     with _session(place, cluster):
         fixed_s = min(run_once(place, Load(queries=1, n=1), cluster) for _ in range(3))
+        gc.freeze()  # as `nbest run` does
         before_mb = memory_mb("VmRSS")
         seconds = median(run_once(place, load, cluster) for _ in range(rounds))
         growth_mb = memory_mb("VmHWM") - before_mb

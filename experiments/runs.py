@@ -6,6 +6,7 @@ It knows no terminal; progress goes to whoever wants to show it.
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence, Set
 from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
@@ -33,6 +34,7 @@ def carry_out(
 
     Questions that ended in an error are asked again, those that are quarantined only on request.
     """
+    gc.freeze()  # what is imported stays: looking through it again and again takes time
     config = plan.config.model_dump(mode="json", by_alias=True)
     with open_run(
         out, fingerprint=plan.fingerprint(), config=config, queries=plan.prompts.queries
