@@ -136,7 +136,8 @@ async def test_a_query_that_ends_workers_is_quarantined_and_all_others_are_answe
         "poison"
     }
     assert endings(records) == {Outcome.ANSWERED: COUNT, Outcome.QUARANTINED: 1}
-    assert 2 <= len(drawn_ids(deaths)) <= MAX_RESTARTS
+    # Silence may have another cause than the query, so it takes one time more to be sure.
+    assert 2 <= len(drawn_ids(deaths)) <= MAX_RESTARTS + (harm is Harm.SIGSTOP)
     assert same_results(tmp_path / "run", {"poison"}) == await calm_results(tmp_path, scorer)
     assert repeated_keys(tmp_path / "run") == 0
 
