@@ -29,8 +29,9 @@ class EngineWatch:
         self._actor = actor
         self._stall_s = stall_s
         self._log = EngineLog(name)
-        self._life = ""  # the one that was seen last
-        self._has_served = asyncio.Event()  # a life that is not seen yet
+        self._past = ""  # the last life that is known to this watch; a process that waits is none
+        self._reached = ""  # the last life that a worker has reached
+        self._is_reached = asyncio.Event()  # one that is not known yet
 
     @property
     def view(self) -> EngineView:
@@ -38,19 +39,21 @@ class EngineWatch:
 
     def served(self, life: str) -> None:
         """A worker has reached the engine in this life."""
-        if life != self._life:
-            self._has_served.set()
+        self._reached = life
+        if life != self._past:
+            self._is_reached.set()
 
     async def run(self) -> None:
         """Look once a second; returns when there will never be anything to see again."""
         while True:
             try:
-                self._life = await self._reach()
+                self._past = await self._reach()
                 while True:
                     await self.look()
                     await asyncio.sleep(LOOK_S)
             except TimeoutError:
                 ray.kill(self._actor, no_restart=False)
+                self._past = self._reached or self._past
             except ActorDiedError:
                 return self._log.lost()
             except RayError:
@@ -70,13 +73,21 @@ class EngineWatch:
 
         But no longer than for any answer once a worker has reached it: it may have hung since.
         """
-        self._has_served.clear()
+        if self._reached == self._past:
+            self._is_reached.clear()
         life: asyncio.Future[str] = asyncio.ensure_future(self._actor.life.remote())
-        served = asyncio.ensure_future(self._has_served.wait())
-        either: set[asyncio.Future[Any]] = {life, served}
+        life.add_done_callback(_seen)
+        reached = asyncio.ensure_future(self._is_reached.wait())
+        either: set[asyncio.Future[Any]] = {life, reached}
         try:
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             async with asyncio.timeout(self._stall_s):
                 return await life
         finally:
-            served.cancel()
+            reached.cancel()
+
+
+def _seen(call: asyncio.Future[str]) -> None:
+    """Whoever waited for it may have gone: its failure is no news then."""
+    if not call.cancelled():
+        call.exception()
