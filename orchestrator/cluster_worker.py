@@ -7,6 +7,7 @@ hears of a query when its samples and its record are on disk, not before.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
@@ -58,6 +59,8 @@ class QueryWorker:
         self._work = work
         self._leased: asyncio.Queue[Query] = asyncio.Queue()
         self._done: list[Record] = []
+        self._in_hand = 0  # queries that were leased and have not ended
+        self._out_of_work = asyncio.Event()  # since the last report: the driver wants to know
         self._tally = Tally()
         self._engines: dict[str, RemoteEngine] = {}  # by name
         self._told: dict[str, str] = {}  # the lives that the driver has heard of, by engine
@@ -77,6 +80,7 @@ class QueryWorker:
             await asyncio.to_thread(check_mark, self._work.directory, mark)
         self._leased = asyncio.Queue()
         self._done, self._tally, self._told = [], Tally(), {}
+        self._in_hand = 0
         store = await open_store(self._work.directory)
         pool = Pool([self._pooled(seat) for seat in engines])
         await pool.assemble(ASSEMBLE_S)
@@ -117,13 +121,17 @@ class QueryWorker:
         assert self._open is not None  # joined
         if is_second_hand:
             await self._open.store.refresh()
+        self._in_hand += len(queries)
         for query in queries:
             self._leased.put_nowait(query)
 
     async def report(self) -> WorkerReport:
         """Wait a little, make what is done durable, tell of it. Raises what stopped the loop."""
         assert self._open is not None  # joined
-        await asyncio.wait({self._open.running}, timeout=REPORT_S)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(REPORT_S):
+                await self._out_of_work.wait()
+        self._out_of_work.clear()
         if self._open.running.done():
             self._open.running.result()
         records, self._done = tuple(self._done), []
@@ -165,6 +173,9 @@ class QueryWorker:
 
     def _note(self, answered: Answered) -> None:
         self._done.append(answered.record)
+        self._in_hand -= 1
+        if not self._in_hand:
+            self._out_of_work.set()
 
     async def _queries(self) -> AsyncIterator[Query]:
         while True:

@@ -47,7 +47,7 @@ FEW = 6
 POISON = "the poison"
 ENGINES = 2
 MAX_RESTARTS = 3
-STALL_S = 5.0  # a process that is starved, and not stopped, must not be taken for one that hangs
+STALL_S = 4.0  # a process that is starved, and not stopped, must not be taken for one that hangs
 CALM = SeededAnswers(answers=("42", "41", "40"), weights=(3, 2, 1), token_s=0.02)
 
 
