@@ -47,7 +47,7 @@ FEW = 6
 POISON = "the poison"
 ENGINES = 2
 MAX_RESTARTS = 3
-STALL_S = 4.0  # a process that is starved, and not stopped, must not be taken for one that hangs
+STALL_S = 6.0  # a process that is starved, and not stopped, must not be taken for one that hangs
 CALM = SeededAnswers(answers=("42", "41", "40"), weights=(3, 2, 1), token_s=0.02)
 
 
@@ -112,7 +112,8 @@ async def test_a_query_that_ends_engines_is_quarantined_and_all_others_are_answe
 ) -> None:
     journal = tmp_path / "journal"
     script = Journal(then=HARMFUL[harm], path=str(journal))
-    cluster = Cluster(engines=ENGINES, workers=2, stall_timeout_s=STALL_S)
+    stall_s = STALL_S if harm == "stopped" else 60.0
+    cluster = Cluster(engines=ENGINES, workers=2, stall_timeout_s=stall_s)
     records = await answered(job(tmp_path / "run", queries(), script), cluster)
     assert {r.query_id: r.error for r in records if r.outcome is not Outcome.ANSWERED}.keys() == {
         "poison"
