@@ -216,11 +216,6 @@ def test_the_driver_is_killed_at_a_random_moment(tmp_path: Path) -> None:
     assert carried_out(lambda setting: driver(setting, SMALL), tmp_path).kills == 1
 
 
-def test_a_changed_config_is_refused_and_a_grown_n_uses_all_that_is_there(tmp_path: Path) -> None:
-    quick = Load(queries=60, n=4, token_s=0.0)
-    carried_out(lambda setting: changed(setting, quick, LOCAL), tmp_path)
-
-
 @pytest.mark.skipif(not can_mount(), reason="this machine allows no mount namespace")
 def test_a_full_disk_stops_the_run_which_goes_on_when_there_is_room(tmp_path: Path) -> None:
     carried_out(lambda setting: full_disk(setting, SMALL, [LOCAL]), tmp_path)
@@ -229,11 +224,6 @@ def test_a_full_disk_stops_the_run_which_goes_on_when_there_is_room(tmp_path: Pa
 def test_bad_rows_are_errors_of_their_own(tmp_path: Path) -> None:
     load = Load(queries=96, n=2, token_s=0.0, special=BAD)
     carried_out(lambda setting: bad_rows(setting, load, [LOCAL]), tmp_path)
-
-
-def test_an_engine_that_is_full_is_asked_again(tmp_path: Path) -> None:
-    load = Load(queries=20, n=2, token_s=0.0)
-    carried_out(lambda setting: overload(setting, load, [LOCAL]), tmp_path)
 
 
 def test_a_signal_to_the_whole_group_ends_the_run_in_time(tmp_path: Path) -> None:

@@ -102,11 +102,13 @@ def committed(run: Path) -> list[Sample]:
     return [s for _, samples in read_samples(run) for s in samples]
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
-def test_a_run_survives_an_engine_that_dies_or_hangs(
-    number: signal.Signals, tmp_path: Path
-) -> None:
-    """R2 and R3. Whatever was committed before is what the run ends with."""
+def test_a_run_survives_an_engine_that_dies(tmp_path: Path) -> None:
+    """R2. Whatever was committed before is what the run ends with.
+
+    For R3, SIGSTOP does the same after the stall time: the engine's watchdog, which has tests of
+    its own, makes a death of it.
+    """
+    number = signal.SIGKILL
     questions = [{"id": f"q{i}", "question": f"the number {i}", "answer": "7"} for i in range(40)]
     (tmp_path / "questions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in questions))
     (tmp_path / "config.yaml").write_text(MANY)
