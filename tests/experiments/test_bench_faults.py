@@ -23,8 +23,7 @@ from experiments.faults_disk import can_mount, full_disk
 from experiments.faults_driver import driver
 from experiments.faults_processes import marked, python, wait_until
 from experiments.faults_row import Account, FaultRow, Setting
-from experiments.faults_rows import BAD, bad_rows, overload
-from experiments.faults_settings import changed
+from experiments.faults_rows import BAD, bad_rows
 from experiments.faults_signals import second_signal, signals
 from experiments.faults_where import LOCAL
 from experiments.faults_workplace import Load
