@@ -164,13 +164,14 @@ HOLDER = """
 import asyncio, sys
 from model_backend import VLLM
 from model_backend.vllm_orphans import descendants
-from model_backend.vllm_start import engine_cores
+from model_backend.vllm_start import LOOK_S, engine_cores
 
 async def hold():
     opening = asyncio.create_task(VLLM("smollm2-135m", max_model_len=512).open().__aenter__())
     while not engine_cores() and not opening.done():
         await asyncio.sleep(0.1)
     (core,) = engine_cores()
+    await asyncio.sleep(3 * LOOK_S)  # by then the guard knows it
     print(core, flush=True)
     await opening
     print(*descendants(core), flush=True)
