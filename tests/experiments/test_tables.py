@@ -20,7 +20,7 @@ from experiments.exit_codes import Exit
 from experiments.nearest import one_line, printable, shown
 from experiments.tables import console, safe_lines, selector_table, share
 from orchestrator.selection import WholeText, choose, read_answers
-from orchestrator.types import Sample, Selection
+from orchestrator.types import Outcome, Record, Sample, Selection
 from scorers import vote_shares
 
 NAN = math.nan
@@ -139,10 +139,14 @@ def test_an_answer_in_json_is_whole_and_cannot_act(text: str) -> None:
     assert json.loads(said)["samples"][0]["text"] == f"x{text}x"
 
 
+def failed(query_id: str, error: str, outcome: Outcome = Outcome.ERROR) -> Record:
+    return Record(query_id=query_id, strategy="", outcome=outcome, error=error)
+
+
 @every_hostile_text
 def test_an_error_cannot_act(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Errors quote what a model or a data set says: of questions, and of the whole command."""
-    cli._tell_errors([(f"q{text}", f"cannot read {text}")], 3)
+    cli._tell_errors([failed(f"q{text}", f"cannot read {text}")], 3)
     with pytest.raises(SystemExit) as ended:
         cli._end(f"error: cannot read {text}", Exit.FAILED)
     assert ended.value.code == 1
@@ -163,7 +167,7 @@ def test_a_message_of_several_lines_keeps_them(capsys: pytest.CaptureFixture[str
 
 
 def test_only_the_first_errors_are_told_one_by_one(capsys: pytest.CaptureFixture[str]) -> None:
-    cli._tell_errors([(f"q{i}", "no") for i in range(9)], 10)
+    cli._tell_errors([failed(f"q{i}", "no") for i in range(9)], 10)
     lines = capsys.readouterr().err.splitlines()
     assert lines == [
         *(f"nbest: q{i} failed: no" for i in range(5)),
@@ -171,6 +175,16 @@ def test_only_the_first_errors_are_told_one_by_one(capsys: pytest.CaptureFixture
     ]
     cli._tell_errors([], 10)
     assert capsys.readouterr().err == ""
+
+
+def test_a_quarantined_question_is_told_with_the_way_out(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    cli._tell_errors([failed("q1", "it killed its engine", Outcome.QUARANTINED)], 10)
+    assert capsys.readouterr().err.splitlines() == [
+        "nbest: q1 quarantined: it killed its engine",
+        "nbest: 1 of 10 questions failed, 1 of them quarantined (--retry-quarantined asks again)",
+    ]
 
 
 @every_hostile_text

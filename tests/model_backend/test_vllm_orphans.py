@@ -63,6 +63,13 @@ def is_alive(pid: int) -> bool:
         return False
 
 
+def ignores(pid: int, number: signal.Signals) -> bool:
+    """Bit by bit in `SigIgn` of `/proc/PID/status` (proc(5))."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    (mask,) = (int(line.split()[1], 16) for line in lines if line.startswith("SigIgn:"))
+    return bool(mask >> (number - 1) & 1)
+
+
 def wait_until_gone(*pids: int) -> None:
     """The test's timeout says if they never go."""
     while any(is_alive(pid) for pid in pids):
@@ -98,6 +105,8 @@ def test_at_the_end_what_is_left_is_killed() -> None:
 def test_what_a_terminal_or_a_scheduler_sends_to_the_whole_job_ends_no_guard() -> None:
     with running(HOLDER) as (holder, pids):
         (guard,) = set(descendants(holder.pid)) - set(pids)
+        while not ignores(guard, signal.SIGHUP):  # the last that it learns to ignore
+            os.sched_yield()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             os.kill(guard, number)
         holder.kill()
@@ -106,8 +115,9 @@ def test_what_a_terminal_or_a_scheduler_sends_to_the_whole_job_ends_no_guard() -
 
 @pytest.mark.timeout(20)
 def test_a_guard_that_was_killed_does_no_harm() -> None:
+    before = set(descendants(os.getpid()))
     with orphan_guard() as guard:
-        (beside,) = descendants(os.getpid())
+        (beside,) = set(descendants(os.getpid())) - before
         os.kill(beside, signal.SIGKILL)
         wait_until_gone(beside)
         guard.watch(os.getpid())

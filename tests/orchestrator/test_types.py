@@ -146,7 +146,8 @@ def test_only_ok_is_ok() -> None:
     """What votes is one status; nothing else may ever compare equal to it."""
     assert [status for status in Status if status is Status.OK] == [Status("ok")]
     assert len({str(status) for status in Status}) == len(Status) == 5
-    assert [str(outcome) for outcome in Outcome] == ["answered", "abstained", "error"]
+    outcomes = ["answered", "abstained", "error", "quarantined"]
+    assert [str(outcome) for outcome in Outcome] == outcomes
 
 
 def test_a_sample_is_ok_and_costs_nothing_unless_said() -> None:
