@@ -95,7 +95,10 @@ class EngineServer:
         unpacked = unpack_requests(requests)
         if self._reservation.excludes(client):
             self._held.extend((client, request) for request in unpacked)
-        elif isinstance(self._backend, BatchedBackend):
+            return
+        for _ in unpacked:  # now, and not when a task runs: a reservation may come before that
+            self._note_beginning()
+        if isinstance(self._backend, BatchedBackend):
             self._begin(self._serve_many(self._backend, client, unpacked))
         else:
             for request in unpacked:
@@ -152,8 +155,6 @@ class EngineServer:
         self, backend: BatchedBackend, client: str, requests: Sequence[Request]
     ) -> None:
         left = {request.id: request for request in requests}
-        for _ in requests:
-            self._note_beginning()
 
         def done(request: Request, result: Result) -> None:
             del left[request.id]
@@ -170,7 +171,6 @@ class EngineServer:
 
     async def _serve(self, backend: Backend, client: str, request: Request) -> None:
         result: Result
-        self._note_beginning()
         try:
             result = await backend.generate(request)
         except BackendError as error:
@@ -212,6 +212,7 @@ class EngineServer:
             return
         held, self._held = self._held, []
         for client, request in held:
+            self._note_beginning()
             self._begin(self._serve(self._backend, client, request))
 
     async def _release_in_silence(self, client: str, token: object) -> None:

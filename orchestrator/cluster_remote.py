@@ -162,9 +162,11 @@ class RemoteEngine:
     def _die(self, error: RayError) -> None:
         """Fail all that is pending; what has not been sent cannot be the cause."""
         cause = cause_of(error)
-        unsent, self._outbox = self._outbox, []
-        self._fail(NotBegun(cause), [request.id for request in unsent])
-        self._fail(EngineDead(cause), tuple(self._pending))
+        unsent, self._outbox = [request.id for request in self._outbox], []
+        # Those first that may be the cause: it is by them that the death is judged.
+        begun = self._pending.keys() - set(unsent)
+        self._fail(EngineDead(cause), [i for i in self._pending if i in begun])
+        self._fail(NotBegun(cause), unsent)
 
     def _fail(self, death: EngineDead, request_ids: Sequence[str]) -> None:
         for request_id in request_ids:

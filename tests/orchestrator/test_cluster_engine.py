@@ -295,3 +295,15 @@ async def test_the_pulse_counts_what_passes_through() -> None:
     assert pulse is not None
     assert (pulse.in_flight, pulse.samples) == (0, 2)
     assert (pulse.generated_tokens, pulse.cancelled_tokens) == (1, 0)
+
+
+async def test_a_reservation_waits_for_what_was_sent_in_the_same_moment() -> None:
+    """Else a query would be tried beside another one, and blamed for what that does."""
+    rig = Rig()
+    life = await rig.server.ready()
+    await rig.submit(life, "other", "sent")  # no task of it has run yet
+    reserving = asyncio.create_task(rig.server.reserve(life, "w"))
+    await settle()
+    assert not reserving.done()
+    rig.clock.advance(1.0)
+    await reserving
