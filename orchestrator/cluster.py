@@ -251,11 +251,9 @@ def _did_not_start(failures: Sequence[BaseException]) -> BaseException:
         if isinstance(failure, InputError):
             return failure
     first = failures[0]
-    return BackendError(f"an engine did not start: {first}") if _is_death(first) else first
-
-
-def _is_death(error: BaseException) -> bool:
-    return isinstance(error, EngineDead)
+    if isinstance(first, EngineDead):
+        return BackendError(f"an engine did not start: {first}")
+    return first
 
 
 async def _settle(calls: Sequence[Awaitable[None]], timeout_s: float) -> None:

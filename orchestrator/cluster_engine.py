@@ -59,7 +59,6 @@ class EngineServer:
         self._backend: Backend | None = None
         self._meter = Meter()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._in_flight = 0
         self._emptied = asyncio.Event()
         self._finished: defaultdict[str, list[Finished]] = defaultdict(list)
         self._news: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
@@ -97,7 +96,7 @@ class EngineServer:
             self._held.extend((client, request) for request in unpacked)
             return
         for _ in unpacked:  # now, and not when a task runs: a reservation may come before that
-            self._note_beginning()
+            self._meter.began()
         if isinstance(self._backend, BatchedBackend):
             self._begin(self._serve_many(self._backend, client, unpacked))
         else:
@@ -128,7 +127,7 @@ class EngineServer:
         self._require(life)
         token = await self._reservation.hold(client)
         self._begin(self._release_in_silence(client, token))
-        while self._in_flight:
+        while self._meter.in_flight:
             self._emptied.clear()
             await self._emptied.wait()
 
@@ -180,14 +179,9 @@ class EngineServer:
             result = BackendError(f"{type(error).__name__}: {error}")
         self._note_end(client, request, result)
 
-    def _note_beginning(self) -> None:
-        self._in_flight += 1
-        self._meter.began()
-
     def _note_end(self, client: str, request: Request, result: Result) -> None:
-        self._in_flight -= 1
         self._meter.ended(result if isinstance(result, Sample) else None)
-        if not self._in_flight:
+        if not self._meter.in_flight:
             self._emptied.set()
         self._answer(client, request.id, result)
         if isinstance(result, EngineDead):
@@ -212,7 +206,7 @@ class EngineServer:
             return
         held, self._held = self._held, []
         for client, request in held:
-            self._note_beginning()
+            self._meter.began()
             self._begin(self._serve(self._backend, client, request))
 
     async def _release_in_silence(self, client: str, token: object) -> None:

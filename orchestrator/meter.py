@@ -38,6 +38,11 @@ class Meter:
         self._prompt_tokens = self._cached_tokens = 0
         self._generated_tokens = self._cancelled_tokens = 0
 
+    @property
+    def in_flight(self) -> int:
+        """How many requests have come and not left."""
+        return self._in_flight
+
     def began(self) -> None:
         """A request has come."""
         if self._in_flight == 0:

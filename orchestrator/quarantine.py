@@ -14,7 +14,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
-from orchestrator.errors import EngineDead, NotBegun, Quarantined
+from orchestrator.errors import BackendError, EngineDead, NotBegun, Quarantined
 from orchestrator.pooled_engine import PooledEngine
 from orchestrator.types import Request
 
@@ -57,8 +57,7 @@ class Quarantine:
         """Whether the query of the request is accused or convicted."""
         if not self._waiters and not self._convicted:
             return False
-        query = query_of(request)
-        return query in self._waiters or query in self._convicted
+        return self._is_suspect(query_of(request))
 
     def wait(self, query: str, waiter: Waiter) -> None:
         """Keep a request of an accused query until its trial."""
@@ -66,21 +65,18 @@ class Quarantine:
 
     def forbids(self, query: str, engine: PooledEngine) -> bool:
         """Whether the engine must not work on the query now."""
-        is_suspect = query in self._waiters or query in self._convicted
-        return is_suspect and engine.on_trial != query
+        return self._is_suspect(query) and engine.on_trial != query
 
     def detains(self, request: Request, turn: asyncio.Future[PooledEngine | None]) -> bool:
         """Whether a request that waits for any engine has to wait for its trial, or has failed."""
-        if not self._waiters and not self._convicted:
+        if not self.concerns(request):
             return False
         query = query_of(request)
         if query in self._waiters:
             self.wait(query, (request, turn))
-            return True
-        if query in self._convicted:
+        else:
             turn.set_exception(Quarantined(self._convicted[query]))
-            return True
-        return False
+        return True
 
     def abort(self, request_id: str) -> bool:
         """Give the turn of a waiting request up; False if it does not wait here."""
@@ -93,7 +89,7 @@ class Quarantine:
 
     def accuse(self, query: str, judge: PooledEngine) -> bool:
         """This engine will try the query alone; False if that is due already or no use."""
-        if query in self._waiters or query in self._convicted:
+        if self._is_suspect(query):
             return False
         self._waiters[query] = deque()
         judge.suspects.append(query)
@@ -113,9 +109,7 @@ class Quarantine:
     def fail(self, error: EngineDead) -> None:
         """No trial will be held any more."""
         for query in tuple(self._waiters):
-            for _, turn in self._waiters.pop(query):
-                if not turn.done():
-                    turn.set_exception(error)
+            self._fail(query, error)
 
     async def hold_trials(self, engine: PooledEngine) -> None:
         """Let the engine work on each suspect alone, the newest first: what kills, mostly kills
@@ -159,6 +153,12 @@ class Quarantine:
 
     def _convict(self, query: str, why: str) -> None:
         self._convicted[query] = why
+        self._fail(query, Quarantined(why))
+
+    def _fail(self, query: str, error: BackendError) -> None:
         for _, turn in self._waiters.pop(query, ()):
             if not turn.done():
-                turn.set_exception(Quarantined(why))
+                turn.set_exception(error)
+
+    def _is_suspect(self, query: str) -> bool:
+        return query in self._waiters or query in self._convicted
