@@ -36,7 +36,7 @@ def stopped_engine(setting: Setting, load: Load | None = None) -> FaultRow:
 
 
 def hanging_query(setting: Setting, load: Load | None = None) -> FaultRow:
-    """One query's requests never get a token: its engine dies of it twice, and it is given up."""
+    """One query's requests never get a token: its engines die of it, and it is given up."""
     account = Account(scenario="hang")
     special = {"poison": MARKER}
     place = Workplace(setting.folder, load or Load(queries=60, n=4, special=special))

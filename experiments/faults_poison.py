@@ -1,4 +1,4 @@
-"""R4: one query kills whoever works on it. It is given up after two deaths; nobody else is."""
+"""R4: one query kills whoever works on it. It is given up after few deaths; nobody else is."""
 
 from __future__ import annotations
 
@@ -11,22 +11,23 @@ from orchestrator.store_read import read_records
 from orchestrator.types import Outcome
 
 POISON = "the poison"
-MAX_RESTARTS = 3
-ENGINES = 2
+HARMS = {"sigkill": 1, "exit": 2}  # and the engines that there are
+TRIALS = 2  # deaths that it takes to be sure, after those of the engines that had it beside others
+MAX_WORKERS_KILLED = 3
 SMALL = Load(queries=60, n=4, token_s=0.05, special={"poison": POISON})
 
 
 def poisoned_engine(setting: Setting, load: Load = SMALL) -> FaultRow:
     """The query's prompt kills the engine, by a signal and by an exit."""
     account = Account(scenario="poison")
-    for harm in ("sigkill", "exit"):
+    for harm, engines in HARMS.items():
         place = Workplace(setting.folder / harm, load)
-        run_without_poison(account, place)
-        ended = place.run("run", on_ray(ENGINES), f"model.harm_on={POISON}", f"model.harm={harm}")
+        run_without_poison(account, place, engines=engines)
+        ended = place.run("run", on_ray(engines), f"model.harm_on={POISON}", f"model.harm={harm}")
         require_quarantine(account, place, harm, ended)
-        restarts = engine_processes(place.journal("run")) - ENGINES
+        restarts = engine_processes(place.journal("run")) - engines
         account.kills += restarts
-        account.require(restarts <= MAX_RESTARTS, f"{harm}: {restarts} engines started again")
+        account.require(restarts <= engines + TRIALS, f"{harm}: {restarts} engines started again")
     return account.row()
 
 
@@ -37,17 +38,19 @@ def poisoned_worker(setting: Setting, load: Load = SMALL) -> FaultRow:
     deaths = place.folder / "deaths"
     select = f"select=[\"kills_worker(query_id='poison', journal='{deaths}')\"]"
     run_without_poison(account, place, select)
-    ended = place.run("run", on_ray(ENGINES), select)
+    ended = place.run("run", on_ray(), select)
     require_quarantine(account, place, "worker", ended)
     account.kills += len(drawn_ids(deaths))
-    account.require(account.kills <= MAX_RESTARTS, f"{account.kills} workers were killed")
+    account.require(account.kills <= MAX_WORKERS_KILLED, f"{account.kills} workers were killed")
     return account.row()
 
 
-def run_without_poison(account: Account, place: Workplace, *settings: str) -> None:
+def run_without_poison(
+    account: Account, place: Workplace, *settings: str, engines: int = 2
+) -> None:
     """The same run without the poison, which is the last query."""
     limit = ("--limit", str(place.load.queries))
-    ended = place.run("calm", on_ray(ENGINES), *settings, options=limit)
+    ended = place.run("calm", on_ray(engines), *settings, options=limit)
     account.require(ended.status == 0, f"calm run: {ended.last_words}")
 
 

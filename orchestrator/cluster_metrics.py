@@ -27,7 +27,7 @@ DESCRIPTIONS = {
     "nbest_queries": "Queries of this run of the command",
     "nbest_queries_done": "Queries that came to an end, errors included",
     "nbest_errors": "Queries that ended in an error",
-    "nbest_quarantined": "Queries that killed their engine or their worker twice",
+    "nbest_quarantined": "Queries that killed their engine or their worker again and again",
     "nbest_engine_in_flight": "Requests that the engine works on or keeps waiting",
     "nbest_engine_tokens_per_s": "Generated tokens a second, over the last ten seconds",
     "nbest_engine_restarts": "How often the engine has been started again",

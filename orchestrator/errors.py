@@ -7,7 +7,7 @@
     |   |-- Overloaded        not now: the same request may succeed later
     |   |-- EngineDead        the engine is gone, and with it all that it was working on
     |   |   `-- NotBegun          ... and it had not yet begun with this request
-    |   `-- Quarantined       this query has killed its engine twice: it gets no other
+    |   `-- Quarantined       this query has killed its engine, twice alone: it gets no other
     `-- StoreError        a run directory cannot be used as it is
         |-- RunChanged        it was made with other settings; the message lists them
         `-- RunLocked         another process is writing to it
@@ -47,7 +47,7 @@ class NotBegun(EngineDead):
 
 
 class Quarantined(BackendError):
-    """The query has killed its engine twice and is kept away from engines."""
+    """The query has killed its engine, twice while it was alone there: it gets no other."""
 
 
 class StoreError(NbestError):

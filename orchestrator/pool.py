@@ -24,9 +24,9 @@ from orchestrator.quarantine import Quarantine, Waiter, query_of
 from orchestrator.seating import Attempts, answer_all
 from orchestrator.types import Request, Sample
 
-# An engine that dies as often as this with no sample finished in between is in a crash loop. Two
+# An engine that dies as often as this with no sample finished in between is in a crash loop. Three
 # deaths are a query's that kills engines, and a few such queries may come together.
-MAX_DEATHS = 6
+MAX_DEATHS = 9
 
 # How long an overloaded engine rests: twice as long each time until it finishes a sample again.
 FIRST_REST_S = 0.1
@@ -69,7 +69,7 @@ class Pool:
         return sum(engine.is_up for engine in self._engines)
 
     async def generate(self, request: Request) -> Sample:
-        """A sample of some engine; Quarantined if the query of the request has killed two."""
+        """A sample of some engine; Quarantined if the query of the request kills them."""
         return await self.attempt(request, Attempts())
 
     async def generate_many(self, requests: Sequence[Request], done: Done) -> None:

@@ -1,9 +1,10 @@
 """Finds out which query kills engines, and keeps it from killing more of them.
 
 When an engine dies, every query that had a request there is a suspect. A suspect waits until an
-engine works on it alone. If that engine dies too, the query is the cause: it is convicted, and the
-others that were accused with it are acquitted. So a query that kills engines does so twice, and no
-query is given up because it stood beside one.
+engine works on it alone. If that engine dies too, it is tried once more: a machine that fails, or
+whoever kills processes, may have hit the engine just then. If it dies again, the query is the
+cause: it is convicted, and the others that were accused with it are acquitted. So a query that
+kills engines does so three times, and none is given up because it stood beside one.
 
 It knows one engine at a time; which engines there are, and all other work, is the pool's business.
 """
@@ -43,6 +44,7 @@ class Quarantine:
         self._readmit = readmit
         self._bury = bury
         self._waiters: dict[str, deque[Waiter]] = {}  # by accused query
+        self._died_alone: set[str] = set()  # accused queries whose first trial an engine died in
         self._convicted: dict[str, str] = {}  # why, by query
 
     def check(self, query: str) -> None:
@@ -96,11 +98,15 @@ class Quarantine:
         return True
 
     def engine_died(self, engine: PooledEngine, death: EngineDead) -> None:
-        """If it was working on one query alone, that is the cause; its fellow suspects are free."""
+        """If that has happened twice with one query alone on an engine, that is the cause; its
+        fellow suspects are free."""
         query, engine.on_trial = engine.on_trial, ""
         if not query or isinstance(death, NotBegun):
             return
-        self._convict(query, f"it killed its engine twice, the second time alone: {death}")
+        if query not in self._died_alone:
+            self._died_alone.add(query)  # still the newest suspect: tried again when it is back
+            return
+        self._convict(query, f"it killed its engine twice while it was alone there: {death}")
         fellows = [suspect for suspect in engine.suspects if suspect != query]
         engine.suspects.clear()
         for fellow in fellows:
@@ -149,9 +155,11 @@ class Quarantine:
         return None
 
     def _acquit(self, query: str) -> None:
+        self._died_alone.discard(query)
         self._readmit(list(self._waiters.pop(query, ())))
 
     def _convict(self, query: str, why: str) -> None:
+        self._died_alone.discard(query)
         self._convicted[query] = why
         self._fail(query, Quarantined(why))
 

@@ -188,7 +188,7 @@ class Outcome(StrEnum):
     ANSWERED = "answered"
     ABSTAINED = "abstained"
     ERROR = "error"
-    QUARANTINED = "quarantined"  # it killed its engine or its worker twice
+    QUARANTINED = "quarantined"  # it killed its engine or its worker again and again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,7 +46,7 @@ COUNT = 24
 FEW = 6
 POISON = "the poison"
 ENGINES = 2
-MAX_RESTARTS = 3
+MAX_RESTARTS = ENGINES + 2  # each may have it beside others, then two tries alone
 STALL_S = 6.0  # a process that is starved, and not stopped, must not be taken for one that hangs
 CALM = SeededAnswers(answers=("42", "41", "40"), weights=(3, 2, 1), token_s=0.02)
 
@@ -138,7 +138,7 @@ async def test_a_query_that_ends_workers_is_quarantined_and_all_others_are_answe
     }
     assert endings(records) == {Outcome.ANSWERED: COUNT, Outcome.QUARANTINED: 1}
     # Silence may have another cause than the query, so it takes one time more to be sure.
-    assert 2 <= len(drawn_ids(deaths)) <= MAX_RESTARTS + (harm is Harm.SIGSTOP)
+    assert 2 <= len(drawn_ids(deaths)) <= 3 + (harm is Harm.SIGSTOP)
     assert same_results(tmp_path / "run", {"poison"}) == await calm_results(tmp_path, scorer)
     assert repeated_keys(tmp_path / "run") == 0
 

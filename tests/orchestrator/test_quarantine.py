@@ -120,15 +120,47 @@ async def test_killers_and_no_others_are_quarantined(killers: set[int], n: int, 
     requests = [request(f"q{i}", k) for i in range(10) for k in range(n)]
     found = outcomes(await play(Pool([engine.pooled]), [engine], requests))
     assert found == {f"q{i}": {"Quarantined"} if i in killers else {"fine"} for i in range(10)}
-    assert engine.deaths <= 2 * len(killers)  # promise 3: two a killer
+    assert engine.deaths <= 3 * len(killers)
 
 
-async def test_one_killer_of_many_queries_costs_two_deaths() -> None:
+async def test_one_killer_of_many_queries_costs_three_deaths() -> None:
     engine = Fragile({"q7"})
     requests = [request(f"q{i}") for i in range(100)]
     found = outcomes(await play(Pool([engine.pooled]), [engine], requests))
     assert [query for query, ends in found.items() if ends != {"fine"}] == ["q7"]
+    assert engine.deaths == 3
+
+
+async def test_a_query_tried_alone_when_somebody_else_kills_the_engine_is_not_convicted() -> None:
+    engine = Fragile(set())
+    pool = Pool([engine.pooled])
+    tasks = [asyncio.create_task(pool.generate(request(f"q{i}"))) for i in range(3)]
+    await settle()
+    for death in ("the power failed", "and once more"):  # the second in the trial of q2
+        engine.die(EngineDead(death))
+        await settle()
+    assert engine.together[-1] == {"q2"}  # tried again
+    for _ in range(10):
+        engine.finish()
+        await settle()
+    assert {(await task).text for task in tasks} == {"fine"}
     assert engine.deaths == 2
+
+
+async def test_a_query_acquitted_has_a_clean_record() -> None:
+    """Two trials that somebody else's kills ended, with an acquittal between, convict nobody."""
+    engine = Fragile(set())
+    pool = Pool([engine.pooled])
+    for turn in range(3):
+        task = asyncio.create_task(pool.generate(request("q", turn)))
+        await settle()
+        engine.die(EngineDead("the power failed"))
+        await settle()
+        engine.die(EngineDead("in the trial"))
+        await settle()
+        engine.finish()
+        assert (await task).text == "fine"
+        await settle()
 
 
 async def test_a_suspect_is_tried_alone() -> None:
@@ -165,9 +197,9 @@ async def test_a_query_convicted_stays_so_and_others_of_it_fail_at_once() -> Non
     pool = Pool([engine.pooled])
     ends = await play(pool, [engine], [request("bad", i) for i in range(40)])
     assert outcomes(ends) == {"bad": {"Quarantined"}}
-    with pytest.raises(Quarantined, match="twice, the second time alone: killed by run/bad"):
+    with pytest.raises(Quarantined, match="twice while it was alone there: killed by run/bad"):
         await pool.generate(request("bad", 99))
-    assert engine.deaths == 2
+    assert engine.deaths == 3
 
 
 async def test_other_engines_work_on_while_one_holds_trials() -> None:
