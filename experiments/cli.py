@@ -95,12 +95,15 @@ def select(
     selectors: Annotated[str, typer.Option("--select", help="Names, with commas between.")],
     extract: Extract = None,
     grade: Annotated[str | None, typer.Option(help="How answers are graded, e.g. number.")] = None,
+    equivalence: Annotated[
+        str | None, typer.Option(help="Which answers count as the same, e.g. number.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Choose again from stored samples; no engine starts."""
     from experiments.select_command import compare
 
-    _print_comparison(compare(run_dir, selectors, extract, grade), as_json)
+    _print_comparison(compare(run_dir, selectors, extract, grade, equivalence), as_json)
 
 
 @app.command(epilog='Example: nbest ask "What is 17 + 25?" -n 16 --select vote')

@@ -20,17 +20,22 @@ from experiments.grader_tasks import EVALUATING_TASKS
 from experiments.graders import Grader
 from experiments.nearest import shown
 from experiments.overrides import apply_overrides
-from experiments.plugins import build_extractor, build_grader, build_scorer
+from experiments.plugins import build_equivalence, build_extractor, build_grader, build_scorer
 from experiments.prompts import PromptSection
 from experiments.section import Section
 from experiments.sections import ClusterSection, ModelSection, SamplingSection, StrategySection
 from experiments.yaml_text import read_yaml
 from orchestrator.errors import InputError
-from orchestrator.types import Extractor, Scorer
+from orchestrator.protocols import Equivalence, Extractor, Scorer
 
 
 def _is_selector(text: str) -> str:
     build_scorer(text)
+    return text
+
+
+def _is_equivalence(text: str) -> str:
+    build_equivalence(text)
     return text
 
 
@@ -93,6 +98,11 @@ class Config(Section):
         description="How the answer is read out of a sample's text, as last_number or "
         'after_marker(marker="####").',
     )
+    equivalence: Annotated[str, AfterValidator(_is_equivalence)] = Field(
+        default="exact",
+        description="Which answers count as the same: exact, for equal text, or the name of an "
+        "equivalence, as number.",
+    )
     grade: Annotated[str, AfterValidator(_is_grader)] = Field(
         default="exact",
         description="How answers are compared with gold answers: exact, number, reasoning_gym, "
@@ -124,6 +134,9 @@ class Config(Section):
 
     def extractor(self) -> Extractor:
         return build_extractor(self.extract)
+
+    def same(self) -> Equivalence | None:
+        return build_equivalence(self.equivalence)
 
     def grader(self) -> Grader:
         return build_grader(self.grade)

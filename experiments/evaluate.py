@@ -14,8 +14,9 @@ import numpy as np
 from experiments.gold import Gold
 from experiments.graders import Grader
 from orchestrator.errors import InputError
-from orchestrator.selection import read_answers, select
-from orchestrator.types import Candidates, Extractor, Query, Sample, Scorer
+from orchestrator.protocols import Equivalence, Extractor, Scorer
+from orchestrator.selection import merge_answers, read_answers, select
+from orchestrator.types import Candidates, Query, Sample
 from scorers import Interval, clustered_interval, wilson_interval
 
 JSON_KEYS = (
@@ -69,17 +70,30 @@ class Row:
 
 def cases(
     queries: Iterable[Query],
-    samples: Mapping[str, Sequence[Sample]],
+    candidates: Mapping[str, Candidates],
     gold: Mapping[str, Gold],
-    extract: Extractor,
     grade: Grader,
 ) -> list[Case]:
     """The queries that have samples, with every distinct answer graded once."""
     return [
-        _case(query, read_answers(samples[query.id], extract), gold.get(query.id), grade)
+        _case(query, candidates[query.id], gold.get(query.id), grade)
+        for query in queries
+        if query.id in candidates
+    ]
+
+
+async def read_candidates(
+    queries: Iterable[Query],
+    samples: Mapping[str, Sequence[Sample]],
+    extract: Extractor,
+    equivalence: Equivalence | None = None,
+) -> dict[str, Candidates]:
+    """By query id, the samples that there are, with their answers read and merged."""
+    return {
+        query.id: await merge_answers(query, read_answers(samples[query.id], extract), equivalence)
         for query in queries
         if query.id in samples
-    ]
+    }
 
 
 def _case(query: Query, candidates: Candidates, gold: Gold | None, grade: Grader) -> Case:
@@ -167,7 +181,7 @@ def _mean_of(cases: Sequence[Case], value: Callable[[Sequence[Sample]], float]) 
 
 
 def _require_logprobs(name: str, scorer: Scorer, cases: Sequence[Case]) -> None:
-    if not scorer.needs_logprobs or not cases:
+    if scorer.needs_logprobs is None or not cases:
         return
     if all(s.logprobs is None for case in cases for s in case.candidates.samples):
         raise InputError(

@@ -1,7 +1,8 @@
 """Reads `name(key=value, ...)`: how a config file or a command line names an object with settings.
 
 The text is parsed, never run: values are literals (text, numbers, true, false, null, lists,
-mappings). A regular expression is best written `r"..."`, as in Python.
+mappings) or expressions again, as in `weighted_vote(by=mean_logprob)`. A regular expression is best
+written `r"..."`, as in Python.
 
 It knows no name and no class.
 """
@@ -42,7 +43,7 @@ def parse_expressions(text: str) -> tuple[Expression, ...]:
     """A list of them, separated by commas: `vote,random(seed=3)`."""
     node = _parsed(text)
     nodes = node.elts if isinstance(node, ast.Tuple) else [node]
-    return tuple(_expression(n, text) for n in nodes)
+    return tuple(_expression(n, ast.get_source_segment(text.strip(), n) or text) for n in nodes)
 
 
 def _parsed(text: str) -> ast.expr:
@@ -57,8 +58,7 @@ def _parsed(text: str) -> ast.expr:
         raise InputError(problem) from error
 
 
-def _expression(node: ast.expr, text: str) -> Expression:
-    source = ast.get_source_segment(text.strip(), node) or text
+def _expression(node: ast.expr, source: str) -> Expression:
     if isinstance(node, ast.Name):
         return Expression(text=source, name=node.id, arguments={})
     if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
@@ -76,6 +76,8 @@ def _literal(node: ast.expr, key: str) -> object:
         return _checked_text(node.value, key) if isinstance(node.value, str) else node.value
     if isinstance(node, ast.Name) and node.id in WORDS:
         return WORDS[node.id]
+    if isinstance(node, ast.Name | ast.Call):
+        return _expression(node, ast.unparse(node))
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         number = _literal(node.operand, key)
         if isinstance(number, int | float) and not isinstance(number, bool):

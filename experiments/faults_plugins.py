@@ -18,8 +18,8 @@ class KillsWorker:
     journal: str = field(repr=False)  # a file that gets a line before each death
 
     @property
-    def needs_logprobs(self) -> bool:
-        return False
+    def needs_logprobs(self) -> int | None:
+        return None
 
     async def __call__(self, query: Query, candidates: Candidates) -> Scores:
         if query.id == self.query_id:
@@ -35,8 +35,8 @@ class Raises:
     query_id: str
 
     @property
-    def needs_logprobs(self) -> bool:
-        return False
+    def needs_logprobs(self) -> int | None:
+        return None
 
     async def __call__(self, query: Query, candidates: Candidates) -> Scores:
         if query.id == self.query_id:

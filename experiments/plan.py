@@ -12,9 +12,9 @@ from experiments.config import Config
 from experiments.gold import Gold
 from experiments.prompts import Prompts, render
 from orchestrator.cluster_settings import Cluster
+from orchestrator.protocols import BackendConfig
 from orchestrator.store_manifest import Json
 from orchestrator.strategies import BestOfN
-from orchestrator.types import BackendConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +56,8 @@ def make_plan(config: Config, limit: int | None = None) -> Plan:
             n=config.strategy.n,
             select=first,
             extract=config.extractor(),
+            equivalence=config.same(),
+            min_confidence=config.strategy.min_confidence,
             params=config.sampling.build(),
         ),
         backend=config.model.build(),

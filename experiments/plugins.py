@@ -11,18 +11,18 @@ of a config pays for an engine. A built-in name always means the built-in class.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from typing import cast
+from typing import Any, cast, get_args, get_origin
 
-from experiments.construction import Factory, construct
-from experiments.expressions import parse_expression
+from experiments.construction import Factory, construct, type_hints
+from experiments.expressions import Expression, parse_expression
 from experiments.graders import Grader
-from experiments.nearest import one_line, suggestion
+from experiments.nearest import one_line, shown, suggestion
 from orchestrator.errors import InputError
-from orchestrator.types import BackendConfig, Extractor, Scorer
+from orchestrator.protocols import BackendConfig, Equivalence, Extractor, Scorer, Validator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,24 +53,64 @@ class PluginKind:
 
     def build(self, name: str, arguments: Mapping[str, object]) -> object:
         """The object of that name with those settings."""
-        return self._checked(construct(self.factory(name), arguments))
+        return self._made(self.factory(name), arguments)
 
     def parse(self, text: str) -> object:
         """The object that `name(key=value)` stands for; errors about a key begin with the name."""
-        expression = parse_expression(text)
+        return self.of_expression(parse_expression(text))
+
+    def of_expression(self, expression: Expression) -> object:
+        """The same for what has been parsed."""
         factory = self.factory(expression.name)
         try:
-            return self._checked(construct(factory, expression.arguments))
+            return self._made(factory, expression.arguments)
         except InputError as error:
             name = expression.name
             about_itself = str(error).startswith(f"{name} must ")
             raise InputError(str(error) if about_itself else f"{name}: {error}") from error
 
-    def _checked(self, made: object) -> object:
+    def _made(self, factory: Factory, arguments: Mapping[str, object]) -> object:
+        hints = type_hints(factory)
+        resolved = {key: _resolved(key, v, hints.get(key)) for key, v in arguments.items()}
+        made = construct(factory, resolved)
         for method in self.methods:
             if not hasattr(made, method):
                 raise InputError(f"a {self.noun} must have {method}, got {type(made).__name__}")
         return made
+
+
+def _resolved(key: str, value: object, hint: Any) -> object:
+    """What an argument stands for where its type is one that has names: `by=mean_logprob`."""
+    kind = _kind_of(hint)
+    if kind is None:
+        if isinstance(value, Expression):
+            raise InputError(f"{key} must be a plain value, got {shown(value.text)}")
+        return value
+    if value is None and type(None) in get_args(hint):
+        return None
+    if get_origin(hint) is tuple and isinstance(value, Sequence) and not isinstance(value, str):
+        return tuple(_named(key, each, kind) for each in value)
+    return _named(key, value, kind)
+
+
+def _named(key: str, value: object, kind: PluginKind) -> object:
+    if not isinstance(value, Expression | str):
+        raise InputError(f"{key} must name a {kind.noun}, got {shown(value)}")
+    try:
+        return kind.parse(value) if isinstance(value, str) else kind.of_expression(value)
+    except InputError as error:
+        raise InputError(f"{key}: {error}") from error
+
+
+def _kind_of(hint: Any) -> PluginKind | None:
+    """The kind whose protocol the type is, or is a tuple or a union of."""
+    kinds: Mapping[Any, PluginKind] = {
+        Scorer: SELECTORS,
+        Validator: VALIDATORS,
+        Equivalence: EQUIVALENCES,
+        Extractor: EXTRACTORS,
+    }
+    return next((kinds[part] for part in (hint, *get_args(hint)) if part in kinds), None)
 
 
 def _loaded(entry: EntryPoint, noun: str) -> Factory:
@@ -117,6 +157,20 @@ EXTRACTORS = PluginKind(
     },
 )
 
+VALIDATORS = PluginKind(
+    noun="validator",
+    group="nbest.validators",
+    methods=("__call__",),
+    built_in={},
+)
+
+EQUIVALENCES = PluginKind(
+    noun="equivalence",
+    group="nbest.equivalences",
+    methods=("__call__",),
+    built_in={},
+)
+
 GRADERS = PluginKind(
     noun="grader",
     group="nbest.graders",
@@ -149,6 +203,11 @@ def build_scorer(text: str) -> Scorer:
 def build_extractor(text: str) -> Extractor:
     """`last_number`, `after_marker(marker="####")`."""
     return cast("Extractor", EXTRACTORS.parse(text))
+
+
+def build_equivalence(text: str) -> Equivalence | None:
+    """`number`, `mathematics(timeout_s=5)`; None for `exact`: answers that are the same text."""
+    return None if text == "exact" else cast("Equivalence", EQUIVALENCES.parse(text))
 
 
 def build_grader(text: str) -> Grader:

@@ -13,7 +13,8 @@ from experiments.plugins import BACKENDS, build_backend
 from experiments.section import Section, Texts
 from orchestrator.cluster_settings import Cluster
 from orchestrator.errors import InputError
-from orchestrator.types import BackendConfig, Constraint, SamplingParams
+from orchestrator.protocols import BackendConfig
+from orchestrator.types import Constraint, SamplingParams
 
 
 class ModelSection(Section):
@@ -90,6 +91,9 @@ class SamplingSection(Section):
         default=None,
         description="0: keep the log-probability of each token; k: and of the k likeliest.",
     )
+    token_texts: bool = Field(
+        default=False, description="With logprobs: keep the k likeliest tokens as text, too."
+    )
     constraint: ConstraintSection | None = Field(
         default=None, description="A format that is enforced."
     )
@@ -109,14 +113,21 @@ class SamplingSection(Section):
             max_tokens=self.max_tokens,
             stop=self.stop,
             logprobs=self.logprobs,
+            token_texts=self.token_texts,
             constraint=None if self.constraint is None else self.constraint.build(),
         )
 
 
 class StrategySection(Section):
-    """How many samples are drawn."""
+    """How many samples are drawn, and when there is no answer."""
 
     n: int = Field(default=16, ge=1, le=1_000_000, description="Samples a question.")
+    min_confidence: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Abstain where a smaller share of the answers agrees with the chosen one.",
+    )
 
 
 class ClusterSection(Section):

@@ -8,13 +8,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.config import split_selectors
-from experiments.evaluate import Case, Row, any_right_row, cases, one_sample_row, selector_row
+from experiments.evaluate import (
+    Case,
+    Row,
+    any_right_row,
+    cases,
+    one_sample_row,
+    read_candidates,
+    selector_row,
+)
 from experiments.gold_file import read_gold
-from experiments.plugins import build_extractor, build_grader, build_scorer
+from experiments.plugins import build_equivalence, build_extractor, build_grader, build_scorer
 from orchestrator.errors import InputError
+from orchestrator.protocols import Scorer
 from orchestrator.store_manifest import Json
 from orchestrator.store_read import read_manifest, read_queries, read_samples
-from orchestrator.types import Scorer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,22 +34,31 @@ class Comparison:
 
 
 def compare(
-    run: Path, selectors: str, extract: str | None = None, grade: str | None = None
+    run: Path,
+    selectors: str,
+    extract: str | None = None,
+    grade: str | None = None,
+    equivalence: str | None = None,
 ) -> Comparison:
     """Apply selectors to the samples of a run; what is not given is as the run's config has it."""
     names = split_selectors(selectors)
     scorers = {name: build_scorer(name) for name in names}
-    graded = load_cases(run, extract, grade)
+    graded = load_cases(run, extract, grade, equivalence)
     rows = asyncio.run(_rows_of(graded, scorers))
     return Comparison(rows=rows, baselines=(one_sample_row(graded), any_right_row(graded)))
 
 
-def load_cases(run: Path, extract: str | None = None, grade: str | None = None) -> list[Case]:
+def load_cases(
+    run: Path, extract: str | None = None, grade: str | None = None, equivalence: str | None = None
+) -> list[Case]:
     """The stored samples of a run with their answers read and graded."""
     config = read_manifest(run).config
     extractor = build_extractor(extract or _setting(config, "extract"))
     grader = build_grader(grade or _setting(config, "grade"))
-    found = cases(read_queries(run), dict(read_samples(run)), read_gold(run), extractor, grader)
+    same = build_equivalence(equivalence or str(config.get("equivalence", "exact")))
+    queries, samples = read_queries(run), dict(read_samples(run))
+    candidates = asyncio.run(read_candidates(queries, samples, extractor, same))
+    found = cases(queries, candidates, read_gold(run), grader)
     if not found:
         raise InputError(f"run must hold samples to select from, {str(run)!r} has none yet")
     return found

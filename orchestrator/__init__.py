@@ -7,27 +7,32 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from orchestrator.local import ask, run
+    from orchestrator.protocols import (
+        Backend,
+        BackendConfig,
+        Equivalence,
+        Extractor,
+        Sampler,
+        Scorer,
+        Strategy,
+        Validator,
+    )
     from orchestrator.selection import WholeText
     from orchestrator.strategies import BestOfN
     from orchestrator.types import (
-        Backend,
-        BackendConfig,
         Candidates,
         Constraint,
-        Extractor,
         Message,
         Outcome,
         Query,
         Record,
         Request,
         Sample,
-        Sampler,
         SamplingParams,
-        Scorer,
         Scores,
         Selection,
         Status,
-        Strategy,
+        TopLogprobs,
         Usage,
     )
 
@@ -37,6 +42,7 @@ __all__ = [
     "BestOfN",
     "Candidates",
     "Constraint",
+    "Equivalence",
     "Extractor",
     "Message",
     "Outcome",
@@ -51,13 +57,28 @@ __all__ = [
     "Selection",
     "Status",
     "Strategy",
+    "TopLogprobs",
     "Usage",
+    "Validator",
     "WholeText",
     "ask",
     "run",
 ]
 
-_HOMES = {"ask": "local", "run": "local", "BestOfN": "strategies", "WholeText": "selection"}
+_HOMES = {
+    "ask": "local",
+    "run": "local",
+    "BestOfN": "strategies",
+    "WholeText": "selection",
+    "Backend": "protocols",
+    "BackendConfig": "protocols",
+    "Equivalence": "protocols",
+    "Extractor": "protocols",
+    "Sampler": "protocols",
+    "Scorer": "protocols",
+    "Strategy": "protocols",
+    "Validator": "protocols",
+}
 
 
 def __getattr__(name: str) -> object:

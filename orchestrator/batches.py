@@ -13,8 +13,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from orchestrator.errors import BackendError
+from orchestrator.protocols import Backend
 from orchestrator.tasks import task_group
-from orchestrator.types import Backend, Request, Sample, SamplingParams
+from orchestrator.types import Request, Sample, SamplingParams
 
 Result: TypeAlias = Sample | BackendError
 Done: TypeAlias = Callable[[Request, Result], None]

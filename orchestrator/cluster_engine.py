@@ -21,8 +21,9 @@ from typing import Any
 from orchestrator.batches import BatchedBackend, Result
 from orchestrator.errors import BackendError, EngineDead, NotBegun
 from orchestrator.meter import Meter, Pulse
+from orchestrator.protocols import Backend, BackendConfig
 from orchestrator.reservation import Reservation
-from orchestrator.types import Backend, BackendConfig, Request, Sample
+from orchestrator.types import Request, Sample
 from orchestrator.wire import (
     Finished,
     PackedRequests,

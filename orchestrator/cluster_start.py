@@ -28,8 +28,9 @@ from orchestrator.cluster_worker import EngineSeat, QueryWorker
 from orchestrator.errors import InputError
 from orchestrator.job import Job
 from orchestrator.pooled_engine import slots_for
+from orchestrator.protocols import BackendConfig
 from orchestrator.shared_folder import Mark, leave_mark, refuse_local_folder
-from orchestrator.types import BackendConfig, require
+from orchestrator.types import require
 
 
 @contextmanager

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from orchestrator.batches import DrawMany
+from orchestrator.protocols import Sampler
 from orchestrator.tasks import task_group
-from orchestrator.types import Sample, Sampler, SamplingParams
+from orchestrator.types import Sample, SamplingParams
 
 
 async def draw(

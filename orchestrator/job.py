@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.types import BackendConfig, Query, Strategy
+from orchestrator.protocols import BackendConfig, Strategy
+from orchestrator.types import Query
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,8 +17,9 @@ from orchestrator.loop import Loop
 from orchestrator.pool import Pool
 from orchestrator.pooled_engine import PooledEngine, slots_for
 from orchestrator.progress import Progress, Report, Tally, snapshot
+from orchestrator.protocols import BackendConfig, Strategy
 from orchestrator.store import open_store
-from orchestrator.types import BackendConfig, Message, Query, Record, Selection, Strategy
+from orchestrator.types import Message, Query, Record, Selection
 
 T = TypeVar("T")
 

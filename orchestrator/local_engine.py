@@ -10,7 +10,8 @@ from orchestrator.batches import Done, Result, generate_each
 from orchestrator.engine_log import EngineLog, EngineView
 from orchestrator.errors import EngineDead, NbestError
 from orchestrator.meter import Meter
-from orchestrator.types import Backend, BackendConfig, Request, Sample
+from orchestrator.protocols import Backend, BackendConfig
+from orchestrator.types import Request, Sample
 
 
 class LocalEngine:

@@ -14,16 +14,11 @@ from dataclasses import dataclass, field
 from orchestrator.errors import EngineDead, Quarantined, StoreError
 from orchestrator.pool import Pool
 from orchestrator.progress import Tally
+from orchestrator.protocols import Strategy
 from orchestrator.sampler import StoredSampler
 from orchestrator.store import RunStore
 from orchestrator.tasks import task_group
-from orchestrator.types import (
-    Outcome,
-    Query,
-    Record,
-    Selection,
-    Strategy,
-)
+from orchestrator.types import Outcome, Query, Record, Selection
 
 # Open queries that wait for their scores hold their samples in memory; this bounds how many.
 MAX_OPEN_QUERIES = 1024

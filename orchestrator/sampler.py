@@ -7,22 +7,16 @@ new to the tally of the run.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from orchestrator.batches import Result, generate_each
 from orchestrator.errors import BackendError, EngineDead, Quarantined
 from orchestrator.progress import Tally
+from orchestrator.protocols import Backend, SampleStore
 from orchestrator.seeds import sample_seed
-from orchestrator.types import (
-    Backend,
-    Query,
-    Request,
-    Sample,
-    SampleStore,
-    SamplingParams,
-    Status,
-    Usage,
-)
+from orchestrator.types import Message, Query, Request, Sample, SamplingParams, Status, Usage
 
 
 class StoredSampler:
@@ -39,7 +33,7 @@ class StoredSampler:
         tally: Tally,
         begun: Callable[[], None],
     ) -> None:
-        self._prefix = f"{run}/{query.id}"
+        self._run = run
         self._seed = seed
         self._query = query
         self._backend = backend
@@ -83,6 +77,26 @@ class StoredSampler:
             await generate_each(self._backend, requests, done)
         return tuple(sample for sample in samples.values() if sample is not None)
 
+    async def ask(
+        self, name: str, prompt: str | tuple[Message, ...], params: SamplingParams
+    ) -> Sample:
+        """Its key is what is asked, so that another question never finds this answer."""
+        key = f"{self._query.id}/{name}-{_digest(prompt, params)}"
+        asker = replace(self._query, id=key, prompt=prompt)
+        sampler = StoredSampler(
+            run=self._run,
+            seed=self._seed,
+            query=asker,
+            backend=self._backend,
+            store=self._store,
+            tally=self._tally,
+            begun=self._begun,
+        )
+        sample = await sampler(0, params)
+        self._samples.append(sample)
+        self.errors.extend(sampler.errors)
+        return sample
+
     async def abort(self, index: int) -> None:
         await self._backend.abort(self._request_id(index))
 
@@ -120,7 +134,11 @@ class StoredSampler:
         return result
 
     def _request_id(self, index: int) -> str:
-        return f"{self._prefix}/s{index}"
+        return f"{self._run}/{self._query.id}/s{index}"
+
+
+def _digest(prompt: str | tuple[Message, ...], params: SamplingParams) -> str:
+    return hashlib.sha256(repr((prompt, params)).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def usage_of(samples: Sequence[Sample]) -> Usage:

@@ -6,22 +6,15 @@ Pure but for the scorer that it awaits. It knows no engine, no store and no gold
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from orchestrator.errors import InputError
-from orchestrator.types import (
-    Candidates,
-    Extractor,
-    Query,
-    Sample,
-    Scorer,
-    Scores,
-    Selection,
-    Status,
-)
+from orchestrator.protocols import Equivalence, Extractor, Scorer
+from orchestrator.types import Candidates, Query, Sample, Scores, Selection, Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,14 +31,39 @@ def read_answers(samples: Sequence[Sample], extract: Extractor) -> Candidates:
     return Candidates(samples=tuple(samples), answers=answers)
 
 
-async def select(query: Query, among: Candidates, scorer: Scorer) -> Selection:
-    """Score the candidates and choose the best."""
+async def merge_answers(
+    query: Query, among: Candidates, equivalence: Equivalence | None
+) -> Candidates:
+    """Answers that mean the same become one text, so that whatever counts them need not know.
+
+    It is the most frequent of them; of equally frequent ones the shortest, then the first in the
+    alphabet: the order of the candidates does not matter.
+    """
+    if equivalence is None:
+        return among
+    counts = Counter(answer for answer in among.answers if answer is not None)
+    distinct = sorted(counts, key=lambda text: (-counts[text], len(text), text))
+    groups = await equivalence(query, distinct)
+    names: dict[int, str] = {}
+    name_of: dict[str | None, str | None] = {
+        text: names.setdefault(group, text) for text, group in zip(distinct, groups, strict=True)
+    }
+    return replace(among, answers=tuple(name_of.get(answer) for answer in among.answers))
+
+
+async def select(
+    query: Query, among: Candidates, scorer: Scorer, min_confidence: float = 0.0
+) -> Selection:
+    """Score the candidates and choose the best; abstain if its confidence is below the least."""
     scores = await scorer(query, among)
     if scores.shape != (len(among),):
         raise InputError(
             f"the scores of {scorer!r} must have shape ({len(among)},), got {scores.shape}"
         )
-    return choose(among, scores)
+    selection = choose(among, scores)
+    if selection.confidence < min_confidence:
+        return replace(selection, index=None, answer=None)
+    return selection
 
 
 def choose(among: Candidates, scores: Scores) -> Selection:

@@ -8,16 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from orchestrator.fanout import draw
-from orchestrator.selection import WholeText, read_answers, select
-from orchestrator.types import (
-    Extractor,
-    Query,
-    Sampler,
-    SamplingParams,
-    Scorer,
-    Selection,
-    require,
-)
+from orchestrator.protocols import Equivalence, Extractor, Sampler, Scorer
+from orchestrator.selection import WholeText, merge_answers, read_answers, select
+from orchestrator.types import Query, SamplingParams, Selection, require
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,17 +25,24 @@ class BestOfN:
     n: int
     select: Scorer
     extract: Extractor = field(default_factory=WholeText)
+    equivalence: Equivalence | None = None  # None: answers mean the same if they are the same text
+    min_confidence: float = 0.0  # below it, it abstains
     params: SamplingParams = SamplingParams()
 
     def __post_init__(self) -> None:
         require(self.n >= 1, "n", "be at least 1", self.n)
+        in_range = 0.0 <= self.min_confidence <= 1.0
+        require(in_range, "min_confidence", "lie in [0, 1]", self.min_confidence)
 
     async def __call__(self, query: Query, sampler: Sampler) -> Selection:
         samples = await draw(sampler, range(self.n), self.sampling())
-        return await select(query, read_answers(samples, self.extract), self.select)
+        read = replace(read_answers(samples, self.extract), ask=sampler.ask)
+        among = await merge_answers(query, read, self.equivalence)
+        return await select(query, among, self.select, self.min_confidence)
 
     def sampling(self) -> SamplingParams:
         """The parameters of a request; it asks for log-probabilities if the scorer needs them."""
-        if self.select.needs_logprobs and self.params.logprobs is None:
-            return replace(self.params, logprobs=0)
-        return self.params
+        needed, given = self.select.needs_logprobs, self.params.logprobs
+        if needed is None or (given is not None and given >= needed):
+            return self.params
+        return replace(self.params, logprobs=needed)

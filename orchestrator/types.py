@@ -1,4 +1,4 @@
-"""The nouns that every folder shares, and the protocols between them.
+"""The nouns that every folder shares; the protocols between them are in `protocols.py`.
 
 Axis letters, used as suffixes and in shapes everywhere: N samples of one query, T generated tokens,
 Q queries, A distinct answers. Times are in seconds and end in `_s`; a count of tokens ends in
@@ -9,11 +9,10 @@ This module knows no model, no scorer, no Ray, no clock and no file.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,6 +82,7 @@ class SamplingParams:
     stop: tuple[str, ...] = ()
     logprobs: int | None = None  # None: none; 0: of the sampled tokens; k: and the top k
     constraint: Constraint | None = None
+    token_texts: bool = False  # with logprobs=k: the k likeliest tokens as text too
 
     def __post_init__(self) -> None:
         require(0.0 <= self.temperature <= 2.0, "temperature", "lie in [0, 2]", self.temperature)
@@ -116,6 +116,22 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TopLogprobs:
+    """The k likeliest tokens at each position, likeliest first.
+
+    Packed, for as tuples of floats they would take ten times the room of all else in a sample.
+    """
+
+    k: int
+    packed: bytes  # [T, k] float32, row after row: nats, before temperature
+    texts: tuple[str, ...] = ()  # [T * k] the tokens; only where `token_texts` asked for them
+
+    def array(self) -> NDArray[np.float32]:
+        """[T, k] nats; it cannot be written to."""
+        return np.frombuffer(self.packed, np.float32).reshape(-1, self.k)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
     """One finished generation, with what it cost."""
 
@@ -123,6 +139,7 @@ class Sample:
     text: str
     token_ids: tuple[int, ...] = ()  # [T]
     logprobs: tuple[float, ...] | None = None  # [T] nats, of each sampled token, before temperature
+    top_logprobs: TopLogprobs | None = None  # where `logprobs` was at least 1
     status: Status = Status.OK
     error: str = ""  # one line, when status is ERROR
     prompt_tokens: int = 0
@@ -131,6 +148,11 @@ class Sample:
     first_token_s: float = 0.0  # from request to first token, waiting included
     total_s: float = 0.0  # from request to end
     engine: str = ""  # which engine made it
+
+
+Ask = Callable[[str, str | tuple[Message, ...], SamplingParams], Awaitable[Sample]]
+"""Puts a question about the candidates to the model that made them: name of the asker, prompt,
+parameters. The same call again gives the same sample; a failure is a sample with status ERROR."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +165,7 @@ class Candidates:
 
     samples: tuple[Sample, ...]  # [N]
     answers: tuple[str | None, ...]  # [N]
+    ask: Ask | None = None  # for a scorer that asks a model; None where there is no model
 
     def __post_init__(self) -> None:
         assert len(self.samples) == len(self.answers)
@@ -159,7 +182,7 @@ class Selection:
     answer: str | None  # None: abstained
     samples: tuple[Sample, ...]  # [N] all that were drawn, losers and cancelled ones included
     scores: Scores  # [N]
-    confidence: float  # share of the answers that agree with the chosen one; nan when abstained
+    confidence: float  # share of the answers that agree with the best one; nan if there is none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,97 +227,3 @@ class Record:
     error: str = ""
     usage: Usage = Usage()
     seconds: float = 0.0
-
-
-class Backend(Protocol):
-    """A live model. One request in, one sample out; as many at once as the caller likes.
-
-    1. `generate` returns a sample whose id is the request's, after `max_tokens` tokens at the most.
-    2. Its status is OK after a stop string, an end of text or a completed constraint; TRUNCATED
-       after `max_tokens`. The text holds no stop string.
-    3. `abort(id)` makes the pending `generate` of that id return soon, CANCELLED, with the text and
-       the tokens that it had. An abort that arrives before its request wins all the same; one that
-       arrives after the end does nothing.
-    4. Cancelling the task that awaits `generate` raises CancelledError there and leaves nothing
-       running.
-    5. Failure is a BackendError: RequestRejected, Overloaded or EngineDead.
-    """
-
-    async def generate(self, request: Request) -> Sample: ...
-
-    async def abort(self, request_id: str) -> None: ...
-
-
-class BackendConfig(Protocol):
-    """What a user passes for a model: settings that pickle, and start it where it is used."""
-
-    @property
-    def max_concurrency(self) -> int:
-        """How many requests one live backend works on at once; more would wait inside it."""
-        ...
-
-    @property
-    def gpus(self) -> int:
-        """How many GPUs one live backend occupies, on machines that have any."""
-        ...
-
-    @property
-    def identity(self) -> Mapping[str, str | int | None]:
-        """The settings that decide what its samples are; a run with others is another run."""
-        ...
-
-    def open(self, name: str = "") -> AbstractAsyncContextManager[Backend]:
-        """Start the model; samples carry `name` as their engine."""
-        ...
-
-
-class Extractor(Protocol):
-    """Reads the answer out of a text; None where there is none. Pure; raises on no text at all."""
-
-    def __call__(self, text: str) -> str | None: ...
-
-
-class Scorer(Protocol):
-    """Scores the candidates of one query. A selector is a scorer and an argmax.
-
-    1. Returns float64 [N]: higher is better, nan where it cannot say. The order of the candidates
-       does not matter: permuting them permutes the scores.
-    2. A candidate whose answer is None may get any score; selection ignores it.
-    3. `needs_logprobs` says that the samples must carry log-probabilities, which engines compute
-       only on request.
-    """
-
-    @property
-    def needs_logprobs(self) -> bool: ...
-
-    async def __call__(self, query: Query, candidates: Candidates) -> Scores: ...
-
-
-class Sampler(Protocol):
-    """Draws the samples of one query. Index i is the same sample in every run with the same seed.
-
-    1. A sample that the store holds comes back without an engine.
-    2. A request that the engine refuses, or fails at, comes back as a sample with status ERROR.
-    3. A sample is in the hands of the store before it is returned.
-    """
-
-    async def __call__(self, index: int, params: SamplingParams) -> Sample: ...
-
-    async def abort(self, index: int) -> None: ...
-
-
-class Strategy(Protocol):
-    """Decides how many samples to draw and which answer to give.
-
-    A frozen dataclass: its fields are its settings, and its repr is its line in the log.
-    """
-
-    async def __call__(self, query: Query, sampler: Sampler) -> Selection: ...
-
-
-class SampleStore(Protocol):
-    """Where samples survive. Keys are (query id, index); the first committed of a key wins."""
-
-    def get(self, query_id: str, index: int) -> Sample | None: ...
-
-    def add(self, query_id: str, index: int, sample: Sample) -> None: ...

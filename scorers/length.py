@@ -31,7 +31,7 @@ def lengths(samples: Sequence[Sample]) -> Scores:
 class Shortest:
     """Prefers fewer generated tokens."""
 
-    needs_logprobs: ClassVar[bool] = False
+    needs_logprobs: ClassVar[int | None] = None
 
     async def __call__(self, query: Query, candidates: Candidates) -> Scores:
         return -lengths(candidates.samples)
@@ -41,7 +41,7 @@ class Shortest:
 class Longest:
     """Prefers more generated tokens."""
 
-    needs_logprobs: ClassVar[bool] = False
+    needs_logprobs: ClassVar[int | None] = None
 
     async def __call__(self, query: Query, candidates: Candidates) -> Scores:
         return lengths(candidates.samples)

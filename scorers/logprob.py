@@ -51,7 +51,7 @@ def _sum(sample: Sample) -> float:
 class MeanLogprob:
     """Scores a candidate by the mean log-probability of its tokens."""
 
-    needs_logprobs: ClassVar[bool] = True
+    needs_logprobs: ClassVar[int | None] = 0
 
     async def __call__(self, query: Query, candidates: Candidates) -> Scores:
         return mean_logprob(candidates.samples)
@@ -61,7 +61,7 @@ class MeanLogprob:
 class SumLogprob:
     """Scores a candidate by the log-probability of all of it; favours short ones."""
 
-    needs_logprobs: ClassVar[bool] = True
+    needs_logprobs: ClassVar[int | None] = 0
 
     async def __call__(self, query: Query, candidates: Candidates) -> Scores:
         return sum_logprob(candidates.samples)

@@ -20,7 +20,7 @@ from orchestrator.types import Candidates, Query, Scores
 class First:
     """Scores all alike, so that the lowest index that has an answer is chosen."""
 
-    needs_logprobs: ClassVar[bool] = False
+    needs_logprobs: ClassVar[int | None] = None
 
     async def __call__(self, query: Query, candidates: Candidates) -> Scores:
         return np.zeros(len(candidates))
@@ -30,7 +30,7 @@ class First:
 class Random:
     """Scores each candidate by a hash of (seed, query id, sample id)."""
 
-    needs_logprobs: ClassVar[bool] = False
+    needs_logprobs: ClassVar[int | None] = None
 
     seed: int = 0
 

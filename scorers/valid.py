@@ -28,7 +28,7 @@ class FirstValid:
     Example: `FirstValid(regex=r"\d{4}-\d{2}-\d{2}")`
     """
 
-    needs_logprobs: ClassVar[bool] = False
+    needs_logprobs: ClassVar[int | None] = None
 
     regex: str | None = None
     json_schema: str | None = None

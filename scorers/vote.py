@@ -32,7 +32,7 @@ def vote_shares(answers: Sequence[str | None]) -> Scores:
 class MajorityVote:
     """Scores a candidate by the share of the votes that its answer has."""
 
-    needs_logprobs: ClassVar[bool] = False
+    needs_logprobs: ClassVar[int | None] = None
 
     async def __call__(self, query: Query, candidates: Candidates) -> Scores:
         return vote_shares(candidates.answers)

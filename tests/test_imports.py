@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FOLDERS = ("orchestrator", "scorers", "model_backend", "experiments")
-NOUNS = {"orchestrator.types", "orchestrator.errors"}
+NOUNS = {"orchestrator.types", "orchestrator.protocols", "orchestrator.errors"}
 HEAVY = {"torch", "vllm", "transformers", "ray"}
 IMPURE = {
     "asyncio",

@@ -35,11 +35,14 @@ orchestrator.Backend { async generate(request: Request) -> Sample; async abort(r
     -> None }
 orchestrator.BackendConfig { max_concurrency: int; gpus: int; identity: Mapping[str, str | int |
     None]; open(name: str = '') -> AbstractAsyncContextManager[Backend] }
-orchestrator.BestOfN(*, n: int, select: Scorer, extract: Extractor = ..., params: SamplingParams
-    = ...)
-orchestrator.Candidates(*, samples: tuple[Sample, ...], answers: tuple[str | None, ...])
+orchestrator.BestOfN(*, n: int, select: Scorer, extract: Extractor = ..., equivalence:
+    Equivalence | None = None, min_confidence: float = 0.0, params: SamplingParams = ...)
+orchestrator.Candidates(*, samples: tuple[Sample, ...], answers: tuple[str | None, ...], ask:
+    Ask | None = None)
 orchestrator.Constraint(*, json: str | None = None, regex: str | None = None, choice: tuple[str,
     ...] | None = None, grammar: str | None = None)
+orchestrator.Equivalence { async __call__(query: Query, answers: Sequence[str]) -> Sequence[int]
+    }
 orchestrator.Extractor { __call__(text: str) -> str | None }
 orchestrator.Message(*, role: Literal['system', 'user', 'assistant'], content: str)
 orchestrator.Outcome: ANSWERED=answered, ABSTAINED=abstained, ERROR=error,
@@ -51,24 +54,29 @@ orchestrator.Record(*, query_id: str, strategy: str, outcome: Outcome, index: in
 orchestrator.Request(*, id: str, prompt: str | tuple[Message, ...], params: SamplingParams,
     seed: int | None, affinity: str = '')
 orchestrator.Sample(*, id: str, text: str, token_ids: tuple[int, ...] = (), logprobs:
-    tuple[float, ...] | None = None, status: Status = Status.OK, error: str = '', prompt_tokens:
-    int = 0, cached_tokens: int = 0, generated_tokens: int = 0, first_token_s: float = 0.0,
-    total_s: float = 0.0, engine: str = '')
+    tuple[float, ...] | None = None, top_logprobs: TopLogprobs | None = None, status: Status =
+    Status.OK, error: str = '', prompt_tokens: int = 0, cached_tokens: int = 0,
+    generated_tokens: int = 0, first_token_s: float = 0.0, total_s: float = 0.0, engine: str =
+    '')
 orchestrator.Sampler { async __call__(index: int, params: SamplingParams) -> Sample; async
+    ask(name: str, prompt: str | tuple[Message, ...], params: SamplingParams) -> Sample; async
     abort(index: int) -> None }
 orchestrator.SamplingParams(*, temperature: float = 1.0, top_p: float = 1.0, top_k: int = 0,
     min_p: float = 0.0, max_tokens: int = 256, stop: tuple[str, ...] = (), logprobs: int | None
-    = None, constraint: Constraint | None = None)
-orchestrator.Scorer { needs_logprobs: bool; async __call__(query: Query, candidates: Candidates)
-    -> Scores }
+    = None, constraint: Constraint | None = None, token_texts: bool = False)
+orchestrator.Scorer { needs_logprobs: int | None; async __call__(query: Query, candidates:
+    Candidates) -> Scores }
 orchestrator.Scores
 orchestrator.Selection(*, index: int | None, answer: str | None, samples: tuple[Sample, ...],
     scores: Scores, confidence: float)
 orchestrator.Status: OK=ok, TRUNCATED=truncated, UNPARSEABLE=unparseable, ERROR=error,
     CANCELLED=cancelled
 orchestrator.Strategy { async __call__(query: Query, sampler: Sampler) -> Selection }
+orchestrator.TopLogprobs(*, k: int, packed: bytes, texts: tuple[str, ...] = ())
 orchestrator.Usage(*, samples: int = 0, prompt_tokens: int = 0, cached_tokens: int = 0,
     generated_tokens: int = 0, cancelled_tokens: int = 0)
+orchestrator.Validator { async __call__(query: Query, candidates: Candidates) ->
+    NDArray[np.bool_] }
 orchestrator.WholeText()
 orchestrator.ask(question: str | tuple[Message, ...], strategy: Strategy, backend:
     BackendConfig, *, seed: int = 0) -> Selection
@@ -208,7 +216,7 @@ def test_a_name_that_is_not_there_is_an_attribute_error(package: ModuleType) -> 
 def test_every_noun_is_frozen_slotted_and_keyword_only() -> None:
     types = import_module("orchestrator.types")
     nouns = [n for n in vars(types).values() if inspect.isclass(n) and dataclasses.is_dataclass(n)]
-    assert len(nouns) == 10
+    assert len(nouns) == 11
     for noun in nouns:
         kinds = {p.kind for p in inspect.signature(noun).parameters.values()}
         assert kinds == {inspect.Parameter.KEYWORD_ONLY}, noun
@@ -216,12 +224,13 @@ def test_every_noun_is_frozen_slotted_and_keyword_only() -> None:
         assert noun.__dataclass_params__.frozen, noun  # type: ignore[attr-defined]
 
 
-def test_every_noun_and_protocol_of_types_is_public() -> None:
+def test_every_noun_and_protocol_is_public() -> None:
     """But for the store, which is no business of a user."""
-    types = import_module("orchestrator.types")
-    classes = {name: v for name, v in vars(types).items() if inspect.isclass(v)}
-    here = {name for name, v in classes.items() if v.__module__ == types.__name__}
-    assert here - set(orchestrator.__all__) == {"SampleStore"}
+    for home, hidden in (("types", set[str]()), ("protocols", {"SampleStore"})):
+        module = import_module(f"orchestrator.{home}")
+        classes = {name: v for name, v in vars(module).items() if inspect.isclass(v)}
+        here = {name for name, v in classes.items() if v.__module__ == module.__name__}
+        assert here - set(orchestrator.__all__) == hidden
 
 
 def tree() -> str:

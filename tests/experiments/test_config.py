@@ -130,6 +130,7 @@ SETTINGS = {
     "stop": ["x"],
     "logprobs": 1,
     "constraint": {"choice": ["yes", "no"]},
+    "token_texts": True,
 }
 
 

@@ -24,7 +24,8 @@ from experiments.evaluate import (
 from experiments.gold import Gold
 from experiments.graders import Exact, Grader, Number, Ungraded
 from orchestrator.errors import InputError
-from orchestrator.selection import WholeText
+from orchestrator.protocols import Extractor
+from orchestrator.selection import WholeText, read_answers
 from orchestrator.types import Candidates, Query, Sample, Scores, Status
 from scorers import (
     First,
@@ -44,6 +45,17 @@ def sample(text: str, tokens: int = 1, total_s: float = 1.0) -> Sample:
     return Sample(id=text, text=text, status=status, generated_tokens=tokens, total_s=total_s)
 
 
+def cases_of(
+    queries: Sequence[Query],
+    samples: Mapping[str, Sequence[Sample]],
+    gold: Mapping[str, Gold],
+    extract: Extractor,
+    grade: Grader,
+) -> list[Case]:
+    candidates = {query: read_answers(group, extract) for query, group in samples.items()}
+    return cases(queries, candidates, gold, grade)
+
+
 def graded(
     answers: Mapping[str, str], gold: Mapping[str, str], grade: Grader | None = None
 ) -> list[Case]:
@@ -54,7 +66,7 @@ def graded(
     }
     queries = [Query(id=query, prompt="?") for query in answers]
     known = {query: Gold(answer=answer) for query, answer in gold.items()}
-    return cases(queries, samples, known, WholeText(), grade or Exact())
+    return cases_of(queries, samples, known, WholeText(), grade or Exact())
 
 
 # Votes: q1 right, q2 wrong, q3 abstains, q4 right by a tie that the first sample breaks.
@@ -157,7 +169,7 @@ async def test_without_any_query_there_is_nothing_to_say() -> None:
 def test_a_query_without_samples_is_no_case() -> None:
     samples = {"q1": [sample("7")]}
     queries = [Query(id="q1", prompt="?"), Query(id="q2", prompt="?")]
-    found = cases(queries, samples, {"q2": Gold(answer="7")}, WholeText(), Exact())
+    found = cases_of(queries, samples, {"q2": Gold(answer="7")}, WholeText(), Exact())
     assert [case.query.id for case in found] == ["q1"]
 
 
@@ -179,7 +191,7 @@ def test_every_distinct_answer_is_graded_and_none_is_not() -> None:
 def test_answers_are_graded_as_they_were_read() -> None:
     samples = {"q": [sample("It is 7, not 8"), sample("so: 1,000.0")]}
     query = Query(id="q", prompt="?")
-    (case,) = cases([query], samples, {"q": Gold(answer="1000")}, LastNumber(), Number())
+    (case,) = cases_of([query], samples, {"q": Gold(answer="1000")}, LastNumber(), Number())
     assert case.candidates.answers == ("8", "1000")
     assert case.verdicts == {"8": 0.0, "1000": 1.0}
 
@@ -191,7 +203,7 @@ def timed(*totals_s: float) -> list[Sample]:
 async def test_seconds_of_n_samples_are_those_of_the_slowest_and_of_one_the_mean() -> None:
     samples = {"q1": timed(1.0, 3.0), "q2": timed(2.0, 6.0, 4.0)}
     queries = [Query(id=q, prompt="?") for q in samples]
-    found = cases(queries, samples, {}, WholeText(), Exact())
+    found = cases_of(queries, samples, {}, WholeText(), Exact())
     assert (await selector_row("vote", MajorityVote(), found)).seconds == (3.0 + 6.0) / 2
     assert one_sample_row(found).seconds == (2.0 + 4.0) / 2
 
@@ -200,7 +212,7 @@ async def test_tokens_are_those_of_all_samples_and_of_one_the_mean() -> None:
     """The cost of a vote is what its losers cost, too; 5 samples of 10 tokens, 2 questions."""
     samples = {"q1": timed(1.0, 3.0), "q2": timed(2.0, 6.0, 4.0)}
     queries = [Query(id=q, prompt="?") for q in samples]
-    found = cases(queries, samples, {}, WholeText(), Exact())
+    found = cases_of(queries, samples, {}, WholeText(), Exact())
     assert (await selector_row("vote", MajorityVote(), found)).tokens == 50
     assert one_sample_row(found).tokens == 20
 
@@ -243,7 +255,7 @@ async def test_some_log_probabilities_are_enough() -> None:
     samples = {"q1": [sample("8"), with_logprobs], "q2": [sample("7")]}
     queries = [Query(id=q, prompt="?") for q in samples]
     gold = {q: Gold(answer="7") for q in samples}
-    found = cases(queries, samples, gold, WholeText(), Exact())
+    found = cases_of(queries, samples, gold, WholeText(), Exact())
     row = await selector_row("mean_logprob", MeanLogprob(), found)
     assert (row.accuracy, row.abstained) == (0.5, 1)
 
@@ -253,7 +265,7 @@ class Best:
     """What knows the verdicts: no selector can do better."""
 
     right: str = "7"
-    needs_logprobs: bool = False
+    needs_logprobs: int | None = None
 
     async def __call__(self, query: Query, candidates: Candidates) -> Scores:
         return np.array([float(a == self.right) for a in candidates.answers])
@@ -295,7 +307,7 @@ class Breaks:
     """A selector that fails at one question."""
 
     at: str
-    needs_logprobs: bool = False
+    needs_logprobs: int | None = None
 
     async def __call__(self, query: Query, candidates: Candidates) -> Scores:
         if query.id == self.at:
@@ -306,7 +318,7 @@ class Breaks:
 async def test_a_selector_that_fails_at_a_question_is_neither_wrong_nor_abstains_there() -> None:
     samples = {"q1": timed(1.0, 3.0), "q2": timed(2.0, 6.0, 4.0)}
     queries = [Query(id=q, prompt="?") for q in samples]
-    found = cases(queries, samples, {}, WholeText(), Exact())
+    found = cases_of(queries, samples, {}, WholeText(), Exact())
     row = await selector_row("breaks", Breaks(at="q2"), found)
     assert (row.n_queries, row.n_samples, row.abstained, row.failed) == (1, 2, 0, 1)
     assert row.failure == "q2: ZeroDivisionError: the verifier broke"

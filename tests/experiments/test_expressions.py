@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.expressions import parse_expression, parse_expressions
+from experiments.expressions import Expression, parse_expression, parse_expressions
 from orchestrator.errors import InputError
 
 VALUES = st.recursive(
@@ -41,6 +41,13 @@ def test_yaml_words_and_unescaped_patterns_are_understood() -> None:
     assert parsed.arguments == {"a": True, "b": None, "c": False, "d": r"\d+", "e": {"k": [1.5]}}
 
 
+def test_an_argument_can_be_an_expression_again() -> None:
+    parsed = parse_expression("weighted_vote(by=random(seed=3), all=[vote, 'x'])")
+    by = Expression(text="random(seed=3)", name="random", arguments={"seed": 3})
+    vote = Expression(text="vote", name="vote", arguments={})
+    assert parsed.arguments == {"by": by, "all": [vote, "x"]}
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -53,8 +60,8 @@ def test_yaml_words_and_unescaped_patterns_are_understood() -> None:
         ("a, b", "must be one name or name(key=value), got 'a, b'"),
         ("a(3)", "every argument must look like key=value, got 'a(3)'"),
         ("a(**x)", "every argument must look like key=value, got 'a(**x)'"),
-        ("a(x=b)", "a: x must be a plain value, got 'b'"),
-        ("a(x=open('f'))", "a: x must be a plain value, got \"open('f')\""),
+        ("a(x=open('f'))", "every argument must look like key=value, got \"open('f')\""),
+        ("a(x=b.c())", "must look like name or name(key=value), got 'b.c()'"),
         ("a(x=1+1)", "a: x must be a plain value, got '1 + 1'"),
         ("a(x=b'')", "a: x must be a plain value, got \"b''\""),
         ('a(x="\\bword")', 'a: x must hold no control character (write a pattern r"...")'),

@@ -21,15 +21,8 @@ from orchestrator.batches import Result, generate_each
 from orchestrator.errors import RequestRejected
 from orchestrator.pool import Pool
 from orchestrator.pooled_engine import PooledEngine
-from orchestrator.types import (
-    Backend,
-    Constraint,
-    Message,
-    Request,
-    Sample,
-    SamplingParams,
-    Status,
-)
+from orchestrator.protocols import Backend
+from orchestrator.types import Constraint, Message, Request, Sample, SamplingParams, Status
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -17,9 +17,10 @@ from orchestrator.batches import Done, Result, generate_each, generate_one_by_on
 from orchestrator.errors import BackendError, EngineDead, Quarantined, RequestRejected
 from orchestrator.fanout import draw, draw_one_by_one
 from orchestrator.progress import Tally
+from orchestrator.protocols import Backend, Sampler
 from orchestrator.sampler import StoredSampler
 from orchestrator.store import MemoryStore
-from orchestrator.types import Backend, Query, Request, Sample, Sampler, SamplingParams
+from orchestrator.types import Query, Request, Sample, SamplingParams
 
 PARAMS = SamplingParams(max_tokens=3, logprobs=0)
 QUERY = Query(id="q", prompt="?")

@@ -34,8 +34,9 @@ from orchestrator.errors import BackendError
 from orchestrator.job import Job, Work
 from orchestrator.local import run_here
 from orchestrator.progress import Progress
+from orchestrator.protocols import Backend, Scorer
 from orchestrator.store_run import open_run
-from orchestrator.types import Backend, Outcome, Scorer
+from orchestrator.types import Outcome
 from scorers import MajorityVote
 
 ray = pytest.importorskip("ray")

@@ -142,7 +142,7 @@ class Broken:
     """A plugin that raises, or that returns too few scores."""
 
     raises: bool = True
-    needs_logprobs: bool = False
+    needs_logprobs: int | None = None
 
     async def __call__(self, query: Query, candidates: Candidates) -> Scores:
         if self.raises:

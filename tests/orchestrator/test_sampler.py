@@ -11,20 +11,11 @@ from model_backend import FakeBackend, ManualClock, Reply, SeededAnswers
 from model_backend.fake import FakeEngine
 from orchestrator.errors import BackendError, EngineDead, Overloaded, RequestRejected
 from orchestrator.progress import Tally
+from orchestrator.protocols import Backend, SampleStore
 from orchestrator.sampler import StoredSampler, usage_of
 from orchestrator.seeds import sample_seed
 from orchestrator.store import MemoryStore
-from orchestrator.types import (
-    Backend,
-    Message,
-    Query,
-    Request,
-    Sample,
-    SampleStore,
-    SamplingParams,
-    Status,
-    Usage,
-)
+from orchestrator.types import Message, Query, Request, Sample, SamplingParams, Status, Usage
 
 CHAT = (Message(role="user", content="What is 3 + 4?"),)
 QUERY = Query(id="q17", prompt=CHAT)
@@ -224,3 +215,37 @@ def test_every_token_is_counted_whatever_became_of_the_sample(status: Status) ->
         generated_tokens=3,
         cancelled_tokens=cancelled,
     )
+
+
+# Questions about the samples
+
+
+async def test_what_a_judge_is_asked_is_stored_and_counted_and_seeded_by_what_it_is() -> None:
+    bench = Bench()
+    first = await bench.sampler.ask("judge", "Is it 7?", PARAMS)
+    again = await bench.sampler.ask("judge", "Is it 7?", PARAMS)
+    other = await bench.sampler.ask("judge", "Is it 8?", PARAMS)
+    assert first == again != other
+    assert len(bench.requests) == 2
+    assert {r.prompt for r in bench.requests} == {"Is it 7?", "Is it 8?"}
+    assert len({r.seed for r in bench.requests}) == len({r.id for r in bench.requests}) == 2
+    assert all(r.id.startswith("demo/q17/judge-") for r in bench.requests)
+    assert bench.sampler.usage.generated_tokens == 3 * 3
+    assert (bench.tally.samples_drawn, bench.tally.samples_reused) == (2, 1)
+
+
+async def test_other_parameters_are_another_question() -> None:
+    bench = Bench()
+    await bench.sampler.ask("judge", "Is it 7?", PARAMS)
+    await bench.sampler.ask("judge", "Is it 7?", replace(PARAMS, max_tokens=1))
+    assert len(bench.requests) == 2
+
+
+async def test_a_judge_that_the_engine_refuses_is_a_sample_that_says_so() -> None:
+    def script(request: Request) -> Reply:
+        return Reply(tokens=(), error=RequestRejected("too long"))
+
+    bench = Bench(backend=FakeEngine(FakeBackend(script=script)))
+    said = await bench.sampler.ask("judge", "Is it 7?", PARAMS)
+    assert said.status is Status.ERROR
+    assert bench.sampler.errors == [said.error]

@@ -16,7 +16,8 @@ from orchestrator.batches import Done, Result, generate_each, generate_one_by_on
 from orchestrator.errors import BackendError, EngineDead, Overloaded, RequestRejected
 from orchestrator.pool import Pool
 from orchestrator.pooled_engine import PooledEngine
-from orchestrator.types import Backend, Request, Sample, SamplingParams
+from orchestrator.protocols import Backend
+from orchestrator.types import Request, Sample, SamplingParams
 
 Generate = Callable[[Backend, Sequence[Request], Done], Awaitable[None]]
 FAILURES = st.sampled_from(

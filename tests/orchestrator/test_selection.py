@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.errors import InputError
-from orchestrator.selection import WholeText, choose, read_answers, select
-from orchestrator.types import Candidates, Query, Sample, Scores, Selection, Status
+from orchestrator.selection import WholeText, choose, merge_answers, read_answers, select
+from orchestrator.strategies import BestOfN
+from orchestrator.types import Candidates, Query, Sample, SamplingParams, Scores, Selection, Status
+from scorers import MajorityVote
 
 QUERY = Query(id="q", prompt="?")
 NAN = math.nan
@@ -115,7 +118,7 @@ class Given:
     """Scores that a test gives, whatever there is to score."""
 
     scores: Scores
-    needs_logprobs: bool = False
+    needs_logprobs: int | None = None
 
     async def __call__(self, query: Query, candidates: Candidates) -> Scores:
         assert query is QUERY
@@ -180,3 +183,53 @@ def test_what_is_chosen_is_the_first_of_the_best(pool: list[tuple[str | None, fl
     if selection.answer is not None:
         answers = [answer for answer, _ in pool if answer is not None]
         assert selection.confidence == answers.count(selection.answer) / len(answers)
+
+
+# Equivalence and abstention
+
+
+class SameLength:
+    """Answers of one length mean the same."""
+
+    async def __call__(self, query: Query, answers: Sequence[str]) -> Sequence[int]:
+        assert len(set(answers)) == len(answers)
+        return [len(answer) for answer in answers]
+
+
+@given(st.permutations(["aa", "bb", "bb", "c", None, "zz", "ddd", "eee"]))
+async def test_answers_that_mean_the_same_get_one_text(answers: list[str | None]) -> None:
+    merged = await merge_answers(QUERY, among(*answers), SameLength())
+    name_of = {"aa": "bb", "bb": "bb", "zz": "bb", "ddd": "ddd", "eee": "ddd", "c": "c", None: None}
+    assert merged.answers == tuple(name_of[answer] for answer in answers)
+
+
+async def test_without_an_equivalence_nothing_is_merged() -> None:
+    candidates = among("1/2", "0.5")
+    assert await merge_answers(QUERY, candidates, None) is candidates
+
+
+@pytest.mark.parametrize(("least", "answer"), [(0.0, "7"), (0.6, "7"), (0.61, None)])
+async def test_a_choice_that_too_few_agree_with_is_an_abstention(
+    least: float, answer: str | None
+) -> None:
+    chosen = await select(QUERY, among("7", "8", "7", None, "7", "9"), MajorityVote(), least)
+    assert (chosen.answer, chosen.confidence) == (answer, 0.6)
+    assert (chosen.index is None) == (answer is None)
+
+
+async def test_a_strategy_merges_and_abstains() -> None:
+    texts = ["aa", "bb", "c", "c"]
+
+    class Drawn:
+        async def __call__(self, index: int, params: SamplingParams) -> Sample:
+            return Sample(id=str(index), text=texts[index])
+
+        async def ask(self, name: str, prompt: object, params: SamplingParams) -> Sample:
+            raise AssertionError("nobody asks")
+
+        async def abort(self, index: int) -> None: ...
+
+    strategy = BestOfN(n=4, select=MajorityVote(), equivalence=SameLength(), min_confidence=0.6)
+    assert (await strategy(QUERY, Drawn())).answer is None
+    strategy = BestOfN(n=3, select=MajorityVote(), equivalence=SameLength(), min_confidence=0.6)
+    assert (await strategy(QUERY, Drawn())).answer == "aa"

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import scorers
-from orchestrator.types import Candidates, Query, Sample, Scorer, Status
+from orchestrator.protocols import Scorer
+from orchestrator.types import Candidates, Query, Sample, Status
 from scorers import (
     First,
     FirstValid,
@@ -107,7 +108,7 @@ async def test_nan_logprobs_cost_only_the_candidate_that_has_them(scorer: Scorer
     alone = await scorer(QUERY, pool([good, ok(1, "8", -1.0, -1.0)]))
     scores = await scorer(QUERY, pool([good, bad]))
     np.testing.assert_array_equal(scores[0], alone[0])
-    assert not (scorer.needs_logprobs and np.isfinite(scores[1]))
+    assert not (scorer.needs_logprobs is not None and np.isfinite(scores[1]))
 
 
 @every_scorer
@@ -127,7 +128,7 @@ async def test_permuting_candidates_permutes_scores(scorer: Scorer, data: st.Dat
 async def test_needs_logprobs_tells_the_truth(scorer: Scorer, pool_samples: list[Sample]) -> None:
     scores = await scorer(QUERY, pool(pool_samples))
     without = await scorer(QUERY, pool([replace(s, logprobs=None) for s in pool_samples]))
-    expected = np.full(len(without), np.nan) if scorer.needs_logprobs else scores
+    expected = np.full(len(without), np.nan) if scorer.needs_logprobs is not None else scores
     np.testing.assert_array_equal(without, expected)
 
 

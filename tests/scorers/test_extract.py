@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from orchestrator.errors import InputError
-from orchestrator.types import Extractor
+from orchestrator.protocols import Extractor
 from scorers import AfterMarker, Boxed, ChoiceLetter, FinalAnswer, LastNumber, Regex
 
 # The types are the test, under mypy: each class is an Extractor.

@@ -1,0 +1,148 @@
+"""The protocols between the folders: what a backend, a scorer, a strategy has to be.
+
+Each contract is written here only. What they hand to each other is in `types.py`.
+
+This module knows no model, no scorer, no Ray, no clock and no file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.types import (
+    Candidates,
+    Message,
+    Query,
+    Request,
+    Sample,
+    SamplingParams,
+    Scores,
+    Selection,
+)
+
+
+class Backend(Protocol):
+    """A live model. One request in, one sample out; as many at once as the caller likes.
+
+    1. `generate` returns a sample whose id is the request's, after `max_tokens` tokens at the most.
+    2. Its status is OK after a stop string, an end of text or a completed constraint; TRUNCATED
+       after `max_tokens`. The text holds no stop string.
+    3. `abort(id)` makes the pending `generate` of that id return soon, CANCELLED, with the text and
+       the tokens that it had. An abort that arrives before its request wins all the same; one that
+       arrives after the end does nothing.
+    4. Cancelling the task that awaits `generate` raises CancelledError there and leaves nothing
+       running.
+    5. Failure is a BackendError: RequestRejected, Overloaded or EngineDead.
+    """
+
+    async def generate(self, request: Request) -> Sample: ...
+
+    async def abort(self, request_id: str) -> None: ...
+
+
+class BackendConfig(Protocol):
+    """What a user passes for a model: settings that pickle, and start it where it is used."""
+
+    @property
+    def max_concurrency(self) -> int:
+        """How many requests one live backend works on at once; more would wait inside it."""
+        ...
+
+    @property
+    def gpus(self) -> int:
+        """How many GPUs one live backend occupies, on machines that have any."""
+        ...
+
+    @property
+    def identity(self) -> Mapping[str, str | int | None]:
+        """The settings that decide what its samples are; a run with others is another run."""
+        ...
+
+    def open(self, name: str = "") -> AbstractAsyncContextManager[Backend]:
+        """Start the model; samples carry `name` as their engine."""
+        ...
+
+
+class Extractor(Protocol):
+    """Reads the answer out of a text; None where there is none. Pure; raises on no text at all."""
+
+    def __call__(self, text: str) -> str | None: ...
+
+
+class Scorer(Protocol):
+    """Scores the candidates of one query. A selector is a scorer and an argmax.
+
+    1. Returns float64 [N]: higher is better, nan where it cannot say. The order of the candidates
+       does not matter: permuting them permutes the scores.
+    2. A candidate whose answer is None may get any score; selection ignores it.
+    3. `needs_logprobs` says which log-probabilities the samples must carry, as `logprobs` of
+       SamplingParams does: None for none; engines compute them only on request.
+    4. It may put questions about the candidates to a model by way of `candidates.ask`.
+    """
+
+    @property
+    def needs_logprobs(self) -> int | None: ...
+
+    async def __call__(self, query: Query, candidates: Candidates) -> Scores: ...
+
+
+class Validator(Protocol):
+    """Says which candidates keep a rule: a schema, a grammar, tests.
+
+    Returns bool [N]; False where the answer is None. The text of a model is hostile here: it raises
+    on none. The order of the candidates does not matter.
+    """
+
+    async def __call__(self, query: Query, candidates: Candidates) -> NDArray[np.bool_]: ...
+
+
+class Equivalence(Protocol):
+    """Says which answers mean the same: "1/2" and "0.5".
+
+    Takes the distinct answers [A] of a query and returns [A] numbers: equal ones, same meaning.
+    Which numbers is up to it. An answer that it cannot read, or runs out of time with, is alone in
+    its group: a failure is no equality. The order of the answers does not matter.
+    """
+
+    async def __call__(self, query: Query, answers: Sequence[str]) -> Sequence[int]: ...
+
+
+class Sampler(Protocol):
+    """Draws the samples of one query. Index i is the same sample in every run with the same seed.
+
+    1. A sample that the store holds comes back without an engine.
+    2. A request that the engine refuses, or fails at, comes back as a sample with status ERROR.
+    3. A sample is in the hands of the store before it is returned.
+    4. `ask` draws a sample of another prompt, about the samples of this query: what a judge says.
+       It is stored and counted like them; the same call again gives the same sample.
+    """
+
+    async def __call__(self, index: int, params: SamplingParams) -> Sample: ...
+
+    async def ask(
+        self, name: str, prompt: str | tuple[Message, ...], params: SamplingParams
+    ) -> Sample: ...
+
+    async def abort(self, index: int) -> None: ...
+
+
+class Strategy(Protocol):
+    """Decides how many samples to draw and which answer to give.
+
+    A frozen dataclass: its fields are its settings, and its repr is its line in the log.
+    """
+
+    async def __call__(self, query: Query, sampler: Sampler) -> Selection: ...
+
+
+class SampleStore(Protocol):
+    """Where samples survive. Keys are (query id, index); the first committed of a key wins."""
+
+    def get(self, query_id: str, index: int) -> Sample | None: ...
+
+    def add(self, query_id: str, index: int, sample: Sample) -> None: ...
