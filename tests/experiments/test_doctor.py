@@ -25,7 +25,8 @@ def found() -> dict[str, Finding]:
 
 def test_it_looks_at_everything_that_a_run_needs(found: dict[str, Finding]) -> None:
     needed = {"python", "numpy", "pyarrow", "pydantic", "ray", "typer", "rich", "jsonschema"}
-    optional = {"vllm", "gpu", "smollm2-135m", "extra tasks", "extra report", "extra hf", "disk"}
+    extras = {f"extra {name}" for name in ("tasks", "report", "hf", "math", "sql", "code")}
+    optional = {"vllm", "gpu", "smollm2-135m", "disk", *extras}
     assert needed | optional <= set(found)
     assert set(found) - needed - optional <= {"torchvision", "torchaudio"}
 
