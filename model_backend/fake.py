@@ -9,8 +9,10 @@ It knows no text but what its script gives it, and no time but what its clock sa
 from __future__ import annotations
 
 import asyncio
+import math
+from array import array
 from bisect import bisect
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import accumulate
@@ -20,7 +22,7 @@ from orchestrator.aborts import EarlyAborts, cancelled
 from orchestrator.batches import Done, Result
 from orchestrator.errors import BackendError
 from orchestrator.tasks import task_group
-from orchestrator.types import Request, Sample, Status, require
+from orchestrator.types import Request, Sample, SamplingParams, Status, TopLogprobs, require
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +34,7 @@ class Reply:
 
     tokens: tuple[str, ...]  # [T]
     logprobs: tuple[float, ...] | None = None  # [T] one a token; None: -1 for every token
+    top: tuple[Mapping[str, float], ...] | None = None  # [T] likeliest tokens; None: made up
     first_token_s: float = 0.0  # before the first token
     token_s: float = 0.0  # for every token
     prompt_tokens: int = 1
@@ -212,6 +215,7 @@ class FakeEngine:
             text="".join(tokens),
             token_ids=tuple(range(len(tokens))),
             logprobs=logprobs,
+            top_logprobs=top_logprobs(reply, len(tokens), request.params),
             status=status,
             prompt_tokens=reply.prompt_tokens,
             generated_tokens=len(tokens),
@@ -219,6 +223,30 @@ class FakeEngine:
             total_s=elapsed_s,
             engine=self._name,
         )
+
+
+def top_logprobs(reply: Reply, num_tokens: int, params: SamplingParams) -> TopLogprobs | None:
+    """[T, k] of the reply; where it names fewer than k tokens, or none, the rest share what is left
+    of the probability."""
+    k = params.logprobs
+    if not k:
+        return None
+    said = zip(reply.tokens, reply.logprobs or (-1.0,) * len(reply.tokens), strict=True)
+    tops = reply.top or [{token: logprob} for token, logprob in said]
+    rows = [_filled(top, k) for top in tops[:num_tokens]]
+    return TopLogprobs(
+        k=k,
+        packed=array("f", (logprob for row in rows for _, logprob in row)).tobytes(),
+        texts=tuple(text for row in rows for text, _ in row) if params.token_texts else (),
+    )
+
+
+def _filled(top: Mapping[str, float], k: int) -> list[tuple[str, float]]:
+    likeliest = sorted(top.items(), key=lambda item: -item[1])[:k]
+    missing = k - len(likeliest)
+    left = max(1e-6, 1.0 - math.fsum(math.exp(logprob) for _, logprob in likeliest))
+    least = min([math.log(left / max(1, missing)), *(logprob for _, logprob in likeliest)])
+    return likeliest + [(f"<{i}>", least) for i in range(missing)]
 
 
 def cut(

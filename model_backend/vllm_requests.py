@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from array import array
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import BackendError
-from orchestrator.types import Constraint, Request, Sample, Status
+from orchestrator.types import Constraint, Request, Sample, Status, TopLogprobs
+from orchestrator.types import SamplingParams as Params
 
 if TYPE_CHECKING:
     from vllm import RequestOutput, SamplingParams
@@ -67,6 +69,7 @@ def sample_of(request: Request, output: RequestOutput, total_s: float, engine: s
         text=completion.text,
         token_ids=tuple(completion.token_ids),
         logprobs=sampled_logprobs(completion),
+        top_logprobs=top_logprobs(completion, request.params),
         status=status,
         prompt_tokens=len(output.prompt_token_ids or ()),
         cached_tokens=output.num_cached_tokens or 0,
@@ -86,3 +89,23 @@ def sampled_logprobs(completion: CompletionOutput) -> tuple[float, ...] | None:
     assert isinstance(completion.logprobs, FlatLogprobs)  # asked for in vllm_params
     values = completion.logprobs.logprobs
     return tuple(values[start] for start in completion.logprobs.start_indices)
+
+
+def top_logprobs(completion: CompletionOutput, params: Params) -> TopLogprobs | None:
+    """[T, k] of the k likeliest tokens: what follows the sampled one, which is there again if it
+    is among them."""
+    from vllm.logprobs import FlatLogprobs
+
+    if not params.logprobs or completion.logprobs is None:
+        return None
+    flat = completion.logprobs
+    assert isinstance(flat, FlatLogprobs)
+    pairs = zip(flat.start_indices, flat.end_indices, strict=True)
+    spans = [range(start + 1, end) for start, end in pairs]
+    values = array("f", (flat.logprobs[i] for span in spans for i in span))
+    texts = [flat.decoded_tokens[i] or "" for span in spans for i in span]
+    return TopLogprobs(
+        k=params.logprobs,
+        packed=values.tobytes(),
+        texts=tuple(texts) if params.token_texts else (),
+    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Generic, TypeVar
 
 from orchestrator.store_arrow import Column, Table
-from orchestrator.store_schema import FINAL, SAMPLES
+from orchestrator.store_schema import FINAL, SAMPLES, top_of
 from orchestrator.types import Sample, Status
 
 _ROW_BYTES = 1000  # about what the Python objects of a row take, besides its text
@@ -24,7 +24,9 @@ class SampleBlock:
         self._token_ids = _Lists[int](table["token_ids"])
         self._logprobs = _Lists[float](table["logprobs"])
         self._statuses = [Status(text) for text in table["status"].to_pylist()]
-        names = [n for n in SAMPLES.names[2:] if n not in ("status", "token_ids", "logprobs")]
+        self._top = _top_column(table)
+        apart = ("status", "token_ids", "logprobs", "top_logprobs")
+        names = [n for n in SAMPLES.names[2:] if n not in apart]
         self._plain = {name: table[name].to_pylist() for name in names}
         self.num_bytes: int = table.nbytes + _ROW_BYTES * len(table)
         self.rows = self._find(table["query_id"].to_pylist(), table["index"].to_pylist())
@@ -36,6 +38,7 @@ class SampleBlock:
         return Sample(
             token_ids=self._token_ids[row] or (),
             logprobs=self._logprobs[row],
+            top_logprobs=top_of(self._top[row].as_py()) if self._top is not None else None,
             status=self._statuses[row],
             **{name: column[row] for name, column in self._plain.items()},
         )
@@ -48,6 +51,14 @@ class SampleBlock:
             if first != row and not self.is_final(first) and self.is_final(row):
                 rows[query_id][index] = row
         return rows
+
+
+def _top_column(table: Table) -> Column | None:
+    """None where no row has any, and in runs from before there was such a column."""
+    if "top_logprobs" not in table.column_names:
+        return None
+    column = table["top_logprobs"]
+    return None if column.null_count == len(column) else column
 
 
 class _Lists(Generic[_Number]):

@@ -146,7 +146,7 @@ def _array(values: Sequence[Any], kind: DataType) -> Column:
     try:
         return pa.array(values, kind)
     except UnicodeEncodeError:  # half a surrogate pair, which UTF-8 cannot hold
-        return pa.array([v if v is None else _valid_unicode(str(v)) for v in values], kind)
+        return pa.array([v if v is None else valid_unicode(str(v)) for v in values], kind)
 
 
 def _lists(rows: Sequence[Any], kind: DataType) -> Column:
@@ -159,5 +159,6 @@ def _lists(rows: Sequence[Any], kind: DataType) -> Column:
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values), type=kind, mask=missing)
 
 
-def _valid_unicode(text: str) -> str:
+def valid_unicode(text: str) -> str:
+    """The text as UTF-8 can hold it: a lone half of a surrogate pair is replaced."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

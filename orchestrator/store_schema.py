@@ -17,8 +17,8 @@ from operator import attrgetter
 from typing import Any
 
 from orchestrator.store_arrow import DataType, Table, pa
-from orchestrator.store_parquet import table_of
-from orchestrator.types import Message, Outcome, Query, Record, Sample, Status, Usage
+from orchestrator.store_parquet import table_of, valid_unicode
+from orchestrator.types import Message, Outcome, Query, Record, Sample, Status, TopLogprobs, Usage
 
 SampleRow = tuple[str, int, Sample]
 """query id, index, sample"""
@@ -42,11 +42,19 @@ def _list_of(kind: DataType) -> DataType:
     return pa.list_(pa.field("element", kind, nullable=False))
 
 
+TOP_LOGPROBS = pa.struct(
+    [
+        pa.field("k", pa.int32(), nullable=False),
+        pa.field("packed", pa.binary(), nullable=False),
+        pa.field("texts", _list_of(pa.string()), nullable=False),
+    ]
+)
 SAMPLES = pa.schema(
     [
         *_needed(query_id=pa.string(), index=pa.int32(), id=pa.string(), text=pa.string()),
         *_needed(token_ids=_list_of(pa.int32())),
         pa.field("logprobs", _list_of(pa.float64())),
+        pa.field("top_logprobs", TOP_LOGPROBS),
         *_needed(status=pa.string(), error=pa.string()),
         *_needed(prompt_tokens=_COUNT, cached_tokens=_COUNT, generated_tokens=_COUNT),
         *_needed(first_token_s=_SECONDS, total_s=_SECONDS, engine=pa.string()),
@@ -76,6 +84,7 @@ SCORES = pa.schema(_needed(query_id=pa.string(), index=pa.int32(), score=pa.floa
 def samples_table(rows: Sequence[SampleRow]) -> Table:
     samples = [row[2] for row in rows]
     columns = {name: _column(samples, name) for name in SAMPLES.names[2:]}
+    columns["top_logprobs"] = [_top_row(sample.top_logprobs) for sample in samples]
     columns |= {"query_id": [row[0] for row in rows], "index": [row[1] for row in rows]}
     return table_of(SAMPLES, columns)
 
@@ -122,6 +131,19 @@ def scores_table(rows: Sequence[ScoreRow]) -> Table:
 
 def _column(rows: Sequence[object], path: str) -> Sequence[object]:
     return list(map(attrgetter(path), rows))
+
+
+def top_of(row: dict[str, Any] | None) -> TopLogprobs | None:
+    """What `top_logprobs` holds in a row."""
+    if row is None:
+        return None
+    return TopLogprobs(k=row["k"], packed=row["packed"], texts=tuple(row["texts"]))
+
+
+def _top_row(top: TopLogprobs | None) -> dict[str, object] | None:
+    if top is None:
+        return None
+    return {"k": top.k, "packed": top.packed, "texts": [valid_unicode(t) for t in top.texts]}
 
 
 def _record(row: dict[str, Any]) -> Record:

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import numpy as np
 import pytest
 import pytest_asyncio
 
@@ -146,6 +147,21 @@ async def test_top_k_logprobs_still_give_one_a_token(backend: Backend) -> None:
     one = await backend.generate(ask("one", logprobs=0))
     five = await backend.generate(ask("five", logprobs=5))
     assert five.logprobs == pytest.approx(one.logprobs, abs=0.05)  # bf16 differs with the batch
+    assert one.top_logprobs is None
+
+
+async def test_the_k_likeliest_tokens_come_likeliest_first(backend: Backend) -> None:
+    sample = await backend.generate(ask("top", logprobs=5, token_texts=True))
+    plain = await backend.generate(ask("plain top", logprobs=5))
+    assert sample.top_logprobs is not None
+    assert plain.top_logprobs is not None
+    top = sample.top_logprobs.array()
+    assert top.shape == (len(sample.token_ids), 5)
+    assert (np.diff(top, axis=1) <= 0).all()
+    assert top[:, 0] == pytest.approx(sample.logprobs, abs=1e-5)  # greedy: the likeliest was taken
+    assert (np.exp(top).sum(axis=1) <= 1.001).all()
+    assert len(sample.top_logprobs.texts) == top.size
+    assert plain.top_logprobs.texts == ()
 
 
 async def test_truncated_at_max_tokens(backend: Backend) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -261,3 +262,23 @@ async def test_logprobs_are_one_a_token_if_wanted(
     reply = Reply(tokens=("a", "b", "c"), logprobs=(-0.1, -0.2, -0.3))
     sample = await engine(reply).generate(request(max_tokens=2, logprobs=wanted))
     assert sample.logprobs == expected
+
+
+async def test_top_logprobs_are_those_of_the_reply_filled_up_to_k() -> None:
+    top = ({"a": -0.5, "x": -1.5}, {"y": -1.75, "b": -0.25})
+    reply = Reply(tokens=("a", "b"), top=top)
+    sample = await engine(reply).generate(request(logprobs=3, token_texts=True))
+    assert sample.top_logprobs is not None
+    array = sample.top_logprobs.array()
+    np.testing.assert_allclose(array[:, :2], [[-0.5, -1.5], [-0.25, -1.75]])
+    np.testing.assert_allclose(np.exp(array).sum(axis=1), 1.0, atol=1e-6)
+    assert sample.top_logprobs.texts == ("a", "x", "<0>", "b", "y", "<0>")
+
+
+async def test_top_logprobs_end_where_the_sample_does_and_only_if_asked_for() -> None:
+    fake = engine(Reply(tokens=("a", "b", "c")))
+    sample = await fake.generate(request(logprobs=4, max_tokens=2))
+    assert sample.top_logprobs is not None
+    assert sample.top_logprobs.array().shape == (2, 4)
+    assert sample.top_logprobs.texts == ()
+    assert (await fake.generate(request(logprobs=0))).top_logprobs is None

@@ -36,6 +36,7 @@ CONSTRAINTS: dict[str, Constraint] = {
 }
 
 # Fields of a request that are no sampling parameters of vLLM's, and what they are instead.
+OUR_OWN = {"token_texts"}  # vLLM has the texts in any case
 ELSEWHERE = {"id": "argument of generate", "prompt": "token ids", "affinity": "the pool's"}
 
 
@@ -84,7 +85,7 @@ def test_the_seed_reaches_vllm() -> None:
 
 def test_no_field_is_without_a_test() -> None:
     """A new field of ours must be mapped, and added to a table above."""
-    assert {f.name for f in fields(SamplingParams)} == {*PARAMS, "constraint"}
+    assert {f.name for f in fields(SamplingParams)} == {*PARAMS, *OUR_OWN, "constraint"}
     assert {f.name for f in fields(Constraint)} == set(CONSTRAINTS)
     assert {f.name for f in fields(Request)} == {*ELSEWHERE, "params", "seed"}
 
@@ -146,7 +147,8 @@ def flat(logprobs: Sequence[Sequence[float]]) -> Any:
     made = FlatLogprobs()
     for position in logprobs:
         ranks = cast("Any", range(1, len(position) + 1))
-        made.append_fast(list(range(len(position))), list(position), ranks, [""] * len(position))
+        ids = list(range(len(position)))
+        made.append_fast(ids, list(position), ranks, [str(i) for i in ids])
     return made
 
 
@@ -171,7 +173,7 @@ def test_every_field_of_a_sample_is_filled() -> None:
     sample = sample_of(PLAIN, output(logprobs=[[-0.5], [-0.25], [-1.0]]), 1.5, "e0")
     blank = Sample(id="", text="")
     left = {f.name for f in fields(Sample) if getattr(sample, f.name) == getattr(blank, f.name)}
-    assert left == {"status", "error"}
+    assert left == {"status", "error", "top_logprobs"}
 
 
 @pytest.mark.parametrize(
@@ -199,6 +201,23 @@ def test_the_logprob_of_a_position_is_that_of_the_sampled_token() -> None:
     """vLLM puts it first, whatever top k follows it, and adds an entry if it is outside of them."""
     found = output(logprobs=[[-0.5, -0.5, -1.0], [-9.0, -0.1, -0.2, -0.3], [-1.0, -1.0]])
     assert sample_of(PLAIN, found, total_s=1.0).logprobs == (-0.5, -9.0, -1.0)
+
+
+@pytest.mark.parametrize("has_texts", [False, True])
+def test_the_top_logprobs_are_those_after_the_sampled_one(has_texts: bool) -> None:
+    """It is there once more if it is among the likeliest, and left out if it is not."""
+    found = output(logprobs=[[-1.0, -0.5, -1.0], [-9.0, -0.25, -2.0], [-0.5, -0.5, -1.0]])
+    params = replace(PLAIN.params, logprobs=2, token_texts=has_texts)
+    top = sample_of(replace(PLAIN, params=params), found, total_s=1.0).top_logprobs
+    assert top is not None
+    assert top.array().tolist() == [[-0.5, -1.0], [-0.25, -2.0], [-0.5, -1.0]]
+    assert top.texts == (("1", "2") * 3 if has_texts else ())
+
+
+def test_without_a_k_there_are_no_top_logprobs() -> None:
+    params = replace(PLAIN.params, logprobs=0)
+    found = output(logprobs=[[-1.0], [-1.0], [-1.0]])
+    assert sample_of(replace(PLAIN, params=params), found, total_s=1.0).top_logprobs is None
 
 
 def test_logprobs_that_were_not_asked_for_are_none_and_not_empty() -> None:

@@ -22,17 +22,21 @@ from orchestrator.store_schema import (
     records_table,
     samples_table,
 )
-from orchestrator.types import Message, Outcome, Query, Record, Sample, Status, Usage
+from orchestrator.types import Message, Outcome, Query, Record, Sample, Status, TopLogprobs, Usage
 
 TEXT = st.text(max_size=20)
 COUNT = st.integers(0, 2**40)
 FLOATS = st.floats()  # infinities, nan, signed zeros and all
+COUNT_OF_TOP = st.integers(1, 20)
+TEXTS = st.lists(TEXT, max_size=3).map(tuple)
 SAMPLE = st.builds(
     Sample,
     id=TEXT,
     text=TEXT,
     token_ids=st.lists(st.integers(0, 2**31 - 1), max_size=5).map(tuple),
     logprobs=st.none() | st.lists(FLOATS, max_size=5).map(tuple),
+    top_logprobs=st.none()
+    | st.builds(TopLogprobs, k=COUNT_OF_TOP, packed=st.binary(), texts=TEXTS),
     status=st.sampled_from(Status),
     error=TEXT,
     prompt_tokens=COUNT,
@@ -123,6 +127,12 @@ def test_every_field_has_a_column() -> None:
     usage = [f"usage_{f.name}" for f in dataclasses.fields(Usage)]
     plain = [f.name for f in dataclasses.fields(Record) if f.name != "usage"]
     assert sorted(RECORDS.names) == sorted([*plain, *usage])
+
+
+def test_a_run_from_before_there_were_top_logprobs_can_be_read() -> None:
+    samples = [Sample(id="a", text="7"), Sample(id="b", text="8", logprobs=(-1.0,))]
+    table = samples_table([("q", i, s) for i, s in enumerate(samples)])
+    assert samples_of(reread(table.drop_columns(["top_logprobs"]))) == samples
 
 
 def test_meta_that_json_does_not_know_is_kept_as_text() -> None:
