@@ -139,6 +139,15 @@ SELECTORS = PluginKind(
         "shortest": "scorers:Shortest",
         "longest": "scorers:Longest",
         "first_valid": "scorers:FirstValid",
+        "weighted_vote": "scorers:WeightedVote",
+        "borda": "scorers:Borda",
+        "majority_of_bests": "scorers:MajorityOfBests",
+        "routed_vote": "scorers:RoutedVote",
+        "mbr": "scorers:MinimumBayesRisk",
+        "length_penalised_logprob": "scorers:LengthPenalisedLogprob",
+        "perplexity": "scorers:Perplexity",
+        "self_certainty": "scorers:SelfCertainty",
+        "confidence": "scorers:Confidence",
     },
 )
 

@@ -4,36 +4,60 @@ A scorer gives each candidate of one query a number; selection is the argmax ove
 an answer. Nothing here knows an engine, a file, a clock or a gold answer.
 """
 
+from scorers.borda import Borda
 from scorers.choice import ChoiceLetter
+from scorers.confidence import Confidence
 from scorers.estimators import Interval, clustered_interval, pass_at_k, wilson_interval
 from scorers.extract import AfterMarker, Boxed, FinalAnswer, LastNumber, Regex
 from scorers.length import Longest, Shortest
-from scorers.logprob import MeanLogprob, SumLogprob, mean_logprob, sum_logprob
+from scorers.logprob import (
+    LengthPenalisedLogprob,
+    MeanLogprob,
+    Perplexity,
+    SumLogprob,
+    mean_logprob,
+    sum_logprob,
+)
+from scorers.majority_of_bests import MajorityOfBests
 from scorers.number import canonical_number
 from scorers.position import First, Random
+from scorers.risk import MinimumBayesRisk
+from scorers.routed_vote import RoutedVote
+from scorers.self_certainty import SelfCertainty, self_certainty
 from scorers.valid import FirstValid
 from scorers.vote import MajorityVote, vote_shares
+from scorers.weighted_vote import WeightedVote
 
 __all__ = [
     "AfterMarker",
+    "Borda",
     "Boxed",
     "ChoiceLetter",
+    "Confidence",
     "FinalAnswer",
     "First",
     "FirstValid",
     "Interval",
     "LastNumber",
+    "LengthPenalisedLogprob",
     "Longest",
+    "MajorityOfBests",
     "MajorityVote",
     "MeanLogprob",
+    "MinimumBayesRisk",
+    "Perplexity",
     "Random",
     "Regex",
+    "RoutedVote",
+    "SelfCertainty",
     "Shortest",
     "SumLogprob",
+    "WeightedVote",
     "canonical_number",
     "clustered_interval",
     "mean_logprob",
     "pass_at_k",
+    "self_certainty",
     "sum_logprob",
     "vote_shares",
     "wilson_interval",

@@ -15,7 +15,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from orchestrator.types import Candidates, Query, Sample, Scores
+from orchestrator.types import Candidates, Query, Sample, Scores, require
 
 
 def sum_logprob(samples: Sequence[Sample]) -> Scores:
@@ -32,8 +32,27 @@ def mean_logprob(samples: Sequence[Sample]) -> Scores:
 
     The end-of-sequence token counts in T where the engine returns it; nan where T is 0.
     """
-    lengths = [len(sample.logprobs or ()) or 1 for sample in samples]
-    return sum_logprob(samples) / np.asarray(lengths, np.float64)
+    return sum_logprob(samples) / _lengths(samples)
+
+
+def length_penalised_logprob(samples: Sequence[Sample], alpha: float) -> Scores:
+    """[N] `sum_logprob` over ((5 + T) / 6)^alpha (Wu et al. 2016, arXiv 1609.08144, equation 14).
+
+    alpha = 0 is the sum; with 1 it ranks nearly as the mean. T includes the end-of-sequence token
+    where the engine returns it.
+    """
+    return sum_logprob(samples) / ((5.0 + _lengths(samples)) / 6.0) ** alpha
+
+
+def perplexity(samples: Sequence[Sample]) -> Scores:
+    """[N] exp(-`mean_logprob`): at least 1, and lower is better."""
+    with np.errstate(over="ignore"):  # a mean below -709 nats: infinitely perplexed is right
+        return np.exp(-mean_logprob(samples))
+
+
+def _lengths(samples: Sequence[Sample]) -> Scores:
+    """[N] the numbers of tokens; 1 where there are none, whose sum is nan."""
+    return np.asarray([len(sample.logprobs or ()) or 1 for sample in samples], np.float64)
 
 
 def _sum(sample: Sample) -> float:
@@ -65,3 +84,29 @@ class SumLogprob:
 
     async def __call__(self, query: Query, candidates: Candidates) -> Scores:
         return sum_logprob(candidates.samples)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LengthPenalisedLogprob:
+    """Scores a candidate between the sum and the mean; alpha says how much length is forgiven."""
+
+    needs_logprobs: ClassVar[int | None] = 0
+
+    alpha: float = 0.6
+
+    def __post_init__(self) -> None:
+        require(0.0 <= self.alpha <= 2.0, "alpha", "lie in [0, 2]", self.alpha)
+
+    async def __call__(self, query: Query, candidates: Candidates) -> Scores:
+        return length_penalised_logprob(candidates.samples, self.alpha)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Perplexity:
+    """Scores a candidate by minus its perplexity. It chooses as `MeanLogprob` does; the numbers are
+    those that papers report."""
+
+    needs_logprobs: ClassVar[int | None] = 0
+
+    async def __call__(self, query: Query, candidates: Candidates) -> Scores:
+        return -perplexity(candidates.samples)

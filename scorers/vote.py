@@ -6,6 +6,7 @@ whether two strings mean the same is not known here.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,6 +27,20 @@ def vote_shares(answers: Sequence[str | None]) -> Scores:
     voters = len(answers) - counts.get(None, 0)
     counts[None] = np.nan
     return np.fromiter(map(counts.__getitem__, answers), np.float64, len(answers)) / max(voters, 1)
+
+
+def answer_totals(answers: Sequence[str | None], weights: Scores) -> Scores:
+    """[N] for each candidate, what the weights of all that have its answer add up to.
+
+    A weight of nan is no vote. Nan where nobody votes for the answer, and for None. The totals are
+    correctly rounded, so the order does not matter.
+    """
+    votes: dict[str, list[float]] = {}
+    for answer, weight in zip(answers, weights.tolist(), strict=True):
+        if answer is not None and weight == weight:
+            votes.setdefault(answer, []).append(weight)
+    totals: dict[str | None, float] = {answer: math.fsum(cast) for answer, cast in votes.items()}
+    return np.array([totals.get(answer, math.nan) for answer in answers], np.float64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,99 @@
+"""Minimum Bayes risk: the answer that is, on average, most like all the others.
+
+Kumar and Byrne 2004; Eikema and Aziz 2022 (arXiv 2108.04718). With a utility that asks for equality
+it is the majority vote, so both are special cases of one rule.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from orchestrator.types import Candidates, Query, Scores, require
+
+Utility = Callable[[str, str], float]
+"""How good the first text is if the second is the truth; higher is better."""
+
+_NGRAM = 6
+_WORD = re.compile(r"\w+|[^\w\s]")
+
+
+def exact_match(text: str, truth: str) -> float:
+    """1 if they are equal, else 0."""
+    return float(text == truth)
+
+
+def token_f1(text: str, truth: str) -> float:
+    """Harmonic mean of precision and recall of words and signs, case ignored; symmetric."""
+    return _f1(Counter(_WORD.findall(text.casefold())), Counter(_WORD.findall(truth.casefold())))
+
+
+def chrf(text: str, truth: str) -> float:
+    """Mean F1 of the character n-grams of 1 to 6 characters, spaces left out; symmetric.
+
+    Popović 2015, with beta = 1. Lengths that neither text reaches do not count.
+    """
+    one, two = "".join(text.split()), "".join(truth.split())
+    longest = min(_NGRAM, max(len(one), len(two)))
+    scores = [_f1(_ngrams(one, n), _ngrams(two, n)) for n in range(1, longest + 1)]
+    return math.fsum(scores) / len(scores) if scores else 1.0
+
+
+def _ngrams(text: str, n: int) -> Counter[str]:
+    return Counter(text[i : i + n] for i in range(len(text) - n + 1))
+
+
+def _f1(one: Counter[str], two: Counter[str]) -> float:
+    total = one.total() + two.total()
+    return 2 * (one & two).total() / total if total else 1.0
+
+
+UTILITIES: Mapping[str, Utility] = {"exact": exact_match, "f1": token_f1, "chrf": chrf}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MinimumBayesRisk:
+    """Scores a candidate by its mean utility against all the other candidates.
+
+    The utility is computed once for each pair of distinct answers, so the work grows with the
+    square of their number A, not with N. Read whole texts (`WholeText`) to choose among texts. A
+    function of your own may stand in for the names; it must not raise.
+
+    Example: `MinimumBayesRisk(utility="chrf")`
+    """
+
+    needs_logprobs: ClassVar[int | None] = None
+
+    utility: Literal["exact", "f1", "chrf"] | Utility = "f1"
+
+    def __post_init__(self) -> None:
+        known = callable(self.utility) or self.utility in UTILITIES
+        rule = f"be one of {', '.join(UTILITIES)}, or a function"
+        require(known, "utility", rule, self.utility)
+
+    async def __call__(self, query: Query, candidates: Candidates) -> Scores:
+        utility = self.utility if callable(self.utility) else UTILITIES[self.utility]
+        counts = Counter(answer for answer in candidates.answers if answer is not None)
+        mean = _mean_utilities(counts, utility)
+        scores = [math.nan if a is None else mean[a] for a in candidates.answers]
+        return np.array(scores, np.float64)
+
+
+def _mean_utilities(counts: Counter[str], utility: Utility) -> dict[str, float]:
+    """By answer, the mean utility against every candidate but one with that answer: itself."""
+    others = max(counts.total() - 1, 1)
+    return {
+        answer: math.fsum(
+            (count - (truth == answer)) * utility(answer, truth)
+            for truth, count in counts.items()
+            if count > (truth == answer)
+        )
+        / others
+        for answer in counts
+    }

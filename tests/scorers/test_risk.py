@@ -1,0 +1,80 @@
+"""Minimum Bayes risk: utilities by hand, the rule against brute force, equality as a vote."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.errors import InputError
+from orchestrator.selection import select
+from orchestrator.types import Candidates, Query, Sample
+from scorers import MajorityVote, MinimumBayesRisk
+from scorers.risk import UTILITIES, chrf, exact_match, token_f1
+
+QUERY = Query(id="q", prompt="?")
+TEXTS = st.sampled_from(["a cat sat", "a cat", "the dog", "A CAT sat.", "", "x"])
+ANSWERS = st.lists(st.none() | TEXTS, max_size=8)
+
+
+def pool(answers: Sequence[str | None]) -> Candidates:
+    samples = tuple(Sample(id=f"s{i}", text=a or "") for i, a in enumerate(answers))
+    return Candidates(samples=samples, answers=tuple(answers))
+
+
+def test_utilities_by_hand() -> None:
+    assert (exact_match("7", "7"), exact_match("7", "7 ")) == (1.0, 0.0)
+    assert token_f1("the cat sat", "The cat") == pytest.approx(2 * 2 / 5)
+    assert token_f1("cat cat", "cat") == pytest.approx(2 / 3)
+    assert token_f1("", "") == chrf("", "") == 1.0
+    assert token_f1("x", "") == chrf("x", "") == 0.0
+    # abc and abd: 2 of 3 letters, 1 of 2 pairs, 0 of 1 triples
+    assert chrf("abc", "a bd") == pytest.approx((2 / 3 + 1 / 2 + 0) / 3)
+
+
+@pytest.mark.parametrize("name", UTILITIES)
+@given(one=st.text(max_size=9), two=st.text(max_size=9))
+def test_utilities_are_symmetric_and_1_for_equal_texts(name: str, one: str, two: str) -> None:
+    utility = UTILITIES[name]
+    assert utility(one, two) == utility(two, one)
+    assert 0.0 <= utility(one, two) <= 1.0
+    assert utility(one, one) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("name", ["exact", "f1", "chrf"])
+@given(answers=ANSWERS)
+async def test_the_score_is_the_mean_utility_against_all_others(
+    name: str, answers: list[str | None]
+) -> None:
+    scores = await MinimumBayesRisk(utility=name)(QUERY, pool(answers))  # type: ignore[arg-type]
+    voters = [i for i, answer in enumerate(answers) if answer is not None]
+    for i, answer in enumerate(answers):
+        others = [UTILITIES[name](str(answer), str(answers[j])) for j in voters if j != i]
+        expected = math.nan if answer is None else sum(others) / max(len(others), 1)
+        np.testing.assert_allclose(scores[i], expected, rtol=1e-12)
+
+
+@given(ANSWERS)
+async def test_with_equality_as_utility_it_is_the_vote(answers: list[str | None]) -> None:
+    risk = await select(QUERY, pool(answers), MinimumBayesRisk(utility="exact"))
+    assert risk.answer == (await select(QUERY, pool(answers), MajorityVote())).answer
+
+
+async def test_a_text_in_the_middle_beats_a_bare_majority() -> None:
+    answers = ["red", "red", "a b c d", "a b c e", "a b c f"]
+    assert (await select(QUERY, pool(answers), MajorityVote())).answer == "red"
+    assert (await select(QUERY, pool(answers), MinimumBayesRisk())).answer == "a b c d"
+
+
+async def test_a_function_of_ones_own() -> None:
+    closest = MinimumBayesRisk(utility=lambda text, truth: -abs(len(text) - len(truth)))
+    assert (await select(QUERY, pool(["a", "bbb", "ccccccc"]), closest)).answer == "bbb"
+
+
+def test_an_unknown_utility_is_refused() -> None:
+    with pytest.raises(InputError, match="utility must be one of exact, f1, chrf, or a function"):
+        MinimumBayesRisk(utility="bleu")  # type: ignore[arg-type]
