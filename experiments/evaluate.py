@@ -181,12 +181,20 @@ def _mean_of(cases: Sequence[Case], value: Callable[[Sequence[Sample]], float]) 
 
 
 def _require_logprobs(name: str, scorer: Scorer, cases: Sequence[Case]) -> None:
-    if scorer.needs_logprobs is None or not cases:
+    needed = scorer.needs_logprobs
+    if needed is None or not cases:
         return
-    if all(s.logprobs is None for case in cases for s in case.candidates.samples):
+    samples = [sample for case in cases for sample in case.candidates.samples]
+    if all(sample.logprobs is None for sample in samples):
         raise InputError(
             f"{name} needs log-probabilities, and this run kept none: "
-            "sample it again with sampling.logprobs: 0"
+            f"sample it again with sampling.logprobs: {needed}"
+        )
+    kept = max(0 if s.top_logprobs is None else s.top_logprobs.k for s in samples)
+    if kept < needed:
+        raise InputError(
+            f"{name} needs those of the {needed} likeliest tokens, and this run kept {kept}: "
+            f"sample it again with sampling.logprobs: {needed}"
         )
 
 

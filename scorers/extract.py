@@ -12,7 +12,7 @@ is the business of whoever calls an extractor. Choice letters are in `scorers.ch
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from orchestrator.types import require
 from scorers.number import canonical_number, last_number
@@ -65,21 +65,23 @@ class Regex:
 
     pattern: str
     group: int | str | None = None
+    _compiled: re.Pattern[str] = field(init=False, repr=False, compare=False)
+    _place: int | str = field(init=False, repr=False, compare=False)  # the group, as chosen
 
     def __post_init__(self) -> None:
         compiled = compiled_regex("pattern", self.pattern)
         known = [*range(compiled.groups + 1), *compiled.groupindex]
         rule = f"be a group of the pattern, one of {known}"
         require(self.group is None or self.group in known, "group", rule, self.group)
+        place: int | str | None = self.group
+        if place is None:
+            place = "answer" if "answer" in compiled.groupindex else min(compiled.groups, 1)
+        object.__setattr__(self, "_compiled", compiled)
+        object.__setattr__(self, "_place", place)
 
     def __call__(self, text: str) -> str | None:
-        match = last_match(self.pattern, text)
-        return _stripped(match[self._group(match.re)]) if match else None
-
-    def _group(self, compiled: re.Pattern[str]) -> int | str:
-        if self.group is not None:
-            return self.group
-        return "answer" if "answer" in compiled.groupindex else min(compiled.groups, 1)
+        match = last_match(self._compiled, text)
+        return _stripped(match[self._place]) if match else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,8 +26,9 @@ from experiments.graders import Exact, Grader, Number, Ungraded
 from orchestrator.errors import InputError
 from orchestrator.protocols import Extractor
 from orchestrator.selection import WholeText, read_answers
-from orchestrator.types import Candidates, Query, Sample, Scores, Status
+from orchestrator.types import Candidates, Query, Sample, Scores, Status, TopLogprobs
 from scorers import (
+    Confidence,
     First,
     LastNumber,
     MajorityVote,
@@ -248,6 +249,19 @@ async def test_a_selector_says_what_it_lacks() -> None:
         "sample it again with sampling.logprobs: 0"
     )
     assert (await selector_row("mean_logprob", MeanLogprob(), [])).n_queries == 0
+
+
+@pytest.mark.parametrize(("kept", "told"), [(0, "kept 0"), (2, "kept 2")])
+async def test_a_selector_says_how_many_of_the_likeliest_tokens_it_needs(
+    kept: int, told: str
+) -> None:
+    top = TopLogprobs(k=kept, packed=b"\0" * 4 * kept) if kept else None
+    drawn = replace(sample("7"), logprobs=(-1.0,), top_logprobs=top)
+    found = cases_of([Query(id="q", prompt="?")], {"q": [drawn]}, {}, WholeText(), Exact())
+    with pytest.raises(InputError, match=f"needs those of the 5 likeliest tokens.*{told}: .* 5$"):
+        await selector_row("confidence", Confidence(k=5), found)
+    if kept:
+        assert (await selector_row("confidence", Confidence(k=2), found)).n_queries == 1
 
 
 async def test_some_log_probabilities_are_enough() -> None:

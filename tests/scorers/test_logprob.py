@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.types import Sample
-from scorers import mean_logprob, sum_logprob
+from orchestrator.errors import InputError
+from orchestrator.types import Candidates, Query, Sample
+from scorers import LengthPenalisedLogprob, MeanLogprob, Perplexity, mean_logprob, sum_logprob
+from scorers.logprob import length_penalised_logprob, perplexity
 
 LOGPROBS = st.lists(st.floats(-100.0, 0.0), min_size=1, max_size=50)
 
@@ -75,3 +77,37 @@ def test_cannot_say(logprobs: tuple[float, ...] | None) -> None:
 
 def test_empty_pool() -> None:
     assert mean_logprob([]).shape == sum_logprob([]).shape == (0,)
+
+
+@given(LOGPROBS)
+def test_the_length_penalty_lies_between_the_sum_and_the_mean(logprobs: list[float]) -> None:
+    one = [sample(logprobs)]
+    np.testing.assert_array_equal(length_penalised_logprob(one, 0.0), sum_logprob(one))
+    penalty = (5 + len(logprobs)) / 6
+    expected = sum_logprob(one) / penalty**0.6
+    np.testing.assert_allclose(length_penalised_logprob(one, 0.6), expected, rtol=1e-12)
+
+
+def test_a_stronger_penalty_forgives_length() -> None:
+    pool = [sample([-0.5] * 10), sample([-0.9] * 2)]
+    chosen = [length_penalised_logprob(pool, alpha).argmax() for alpha in (0.0, 0.6, 1.0, 2.0)]
+    assert chosen == [1, 1, 1, 0]
+
+
+def test_perplexity_of_even_odds_is_the_number_of_choices() -> None:
+    np.testing.assert_allclose(perplexity([sample([math.log(1 / 6)] * 4)]), [6.0])
+    assert np.isnan(perplexity([sample(None)])).all()
+    assert np.isinf(perplexity([sample([-1000.0])])).all()
+
+
+async def test_perplexity_chooses_as_the_mean_does() -> None:
+    samples = tuple(sample([-x, -0.1]) for x in (0.5, 0.2, 0.9))
+    candidates = Candidates(samples=samples, answers=("a", "b", "c"))
+    query = Query(id="q", prompt="?")
+    order = [s(query, candidates) for s in (Perplexity(), MeanLogprob())]
+    assert np.argsort(await order[0]).tolist() == np.argsort(await order[1]).tolist()
+
+
+def test_alpha_is_checked() -> None:
+    with pytest.raises(InputError, match=r"alpha must lie in \[0, 2\], got -1"):
+        LengthPenalisedLogprob(alpha=-1)
