@@ -25,6 +25,7 @@ class Question:
     temperature: float
     max_tokens: int
     seed: int
+    min_confidence: float
     backend: str
 
 
@@ -35,6 +36,7 @@ def answer(question: Question) -> Selection:
         n=question.n,
         select=build_scorer(question.select),
         extract=build_extractor(question.extract),
+        min_confidence=question.min_confidence,
         params=SamplingParams(temperature=question.temperature, max_tokens=question.max_tokens),
     )
     settings = {"model": question.model} if question.backend == "vllm" else {}
@@ -45,7 +47,9 @@ def answer(question: Question) -> Selection:
 def as_text(selection: Selection) -> str:
     """The chosen sample in full, then the answer and how the others saw it."""
     if selection.index is None:
-        return f"no answer: {_statuses(selection)}"
+        agree = selection.confidence
+        unsure = "" if math.isnan(agree) else f"at most {agree:.0%} of the answers agree; "
+        return f"no answer: {unsure}{_statuses(selection)}"
     text = safe_lines(selection.samples[selection.index].text.strip())
     chosen = safe_lines(selection.answer or "")
     share = f"{selection.confidence:.0%} of the answers agree"

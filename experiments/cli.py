@@ -20,6 +20,7 @@ from experiments.exit_codes import Exit, tolerated_errors
 from orchestrator.errors import InputError, NbestError, RunChanged
 
 if TYPE_CHECKING:
+    from experiments.abstaining import RiskLimit
     from experiments.plan import Plan
     from experiments.select_command import Comparison
     from orchestrator.types import Record
@@ -38,6 +39,10 @@ app.add_typer(bench, name="bench")
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 Extract = Annotated[
     str | None, typer.Option(help="How an answer is read in a text, e.g. last_number.")
+]
+MinConfidence = Annotated[
+    float,
+    typer.Option(help="Give no answer that a smaller share of the answers agrees with."),
 ]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="A.B=C", help="Change a value of the config.")
@@ -98,12 +103,31 @@ def select(
     equivalence: Annotated[
         str | None, typer.Option(help="Which answers count as the same, e.g. number.")
     ] = None,
+    min_confidence: MinConfidence = 0.0,
+    max_risk: Annotated[
+        float | None,
+        typer.Option(help="Fit the least confidence that keeps the share of wrong answers."),
+    ] = None,
+    delta: Annotated[float, typer.Option(help="How likely --max-risk may be missed.")] = 0.1,
     as_json: Json = False,
 ) -> None:
     """Choose again from stored samples; no engine starts."""
+    from experiments.abstaining import RiskLimit, answered_sentence, guarantee_sentence
+    from experiments.nearest import printable
     from experiments.select_command import compare
 
-    _print_comparison(compare(run_dir, selectors, extract, grade, equivalence), as_json)
+    if max_risk is not None and min_confidence > 0:
+        raise InputError("max_risk must be given without min_confidence: it fits one")
+    compared = compare(run_dir, selectors, extract, grade, equivalence, min_confidence)
+    limit = None if max_risk is None else RiskLimit(max_risk=max_risk, delta=delta)
+    _print_comparison(compared, as_json, limit)
+    if as_json:
+        return
+    for row in compared.rows:
+        if min_confidence > 0:
+            print(printable(answered_sentence(row)))
+        if limit is not None:
+            print(printable(guarantee_sentence(row, limit)))
 
 
 @app.command(epilog='Example: nbest ask "What is 17 + 25?" -n 16 --select vote')
@@ -116,6 +140,7 @@ def ask(
     temperature: Annotated[float, typer.Option(help="0 is greedy.")] = 0.7,
     max_tokens: Annotated[int, typer.Option(help="Longest answer.")] = 256,
     seed: Annotated[int, typer.Option(help="Same seed, same samples.")] = 0,
+    min_confidence: MinConfidence = 0.0,
     backend: Annotated[str, typer.Option(help="vllm, or fake for a rehearsal.")] = "vllm",
     as_json: Json = False,
 ) -> None:
@@ -131,6 +156,7 @@ def ask(
         temperature=temperature,
         max_tokens=max_tokens,
         seed=seed,
+        min_confidence=min_confidence,
         backend=backend,
     )
     selection = answer(asked)
@@ -178,7 +204,10 @@ def _print_plan(plan: Plan) -> None:
     print(f"-- the prompt of the first of {summary}", file=sys.stderr)
 
 
-def _print_comparison(comparison: Comparison, as_json: bool) -> None:
+def _print_comparison(
+    comparison: Comparison, as_json: bool, limit: RiskLimit | None = None
+) -> None:
+    from experiments.abstaining import abstention_json
     from experiments.nearest import printable
 
     for row in comparison.rows:
@@ -186,7 +215,8 @@ def _print_comparison(comparison: Comparison, as_json: bool) -> None:
             text = f"{row.select} failed at {row.failed} questions, first {row.failure}"
             print(f"nbest: {printable(text)}", file=sys.stderr)
     if as_json:
-        print(json.dumps([row.as_json() for row in comparison.rows], indent=2))
+        documents = [row.as_json() | abstention_json(row, limit) for row in comparison.rows]
+        print(json.dumps(documents, indent=2))
         return
     from experiments.tables import console, selector_table
 

@@ -16,7 +16,7 @@ from experiments.graders import Grader
 from orchestrator.errors import InputError
 from orchestrator.protocols import Equivalence, Extractor, Scorer
 from orchestrator.selection import merge_answers, read_answers, select
-from orchestrator.types import Candidates, Query, Sample
+from orchestrator.types import Candidates, Query, Sample, Selection
 from scorers import Interval, clustered_interval, wilson_interval
 
 JSON_KEYS = (
@@ -62,6 +62,8 @@ class Row:
     seconds: float  # a question, mean: from its first request to its last sample
     failed: int = 0  # questions at which the selector itself failed; they count nowhere else
     failure: str = ""  # the first of these, in one line
+    n_graded: int = 0  # questions with a gold answer that the grader can compare with
+    answered: tuple[tuple[float, bool], ...] = ()  # of these: confidence, and whether it is right
 
     def as_json(self) -> dict[str, str | int | float | None]:
         """What `--json` prints; nan becomes null, for JSON has none."""
@@ -105,24 +107,37 @@ def _case(query: Query, candidates: Candidates, gold: Gold | None, grade: Grader
     return Case(query=query, candidates=candidates, verdicts=verdicts, is_graded=can_tell)
 
 
-async def selector_row(name: str, scorer: Scorer, cases: Sequence[Case]) -> Row:
-    """The answers that a selector chooses, graded."""
+async def selector_row(
+    name: str, scorer: Scorer, cases: Sequence[Case], min_confidence: float = 0.0
+) -> Row:
+    """The answers that a selector chooses, graded; below a confidence it abstains."""
     _require_logprobs(name, scorer, cases)
-    chosen: list[tuple[Case, str | None]] = []
+    chosen: list[tuple[Case, Selection]] = []
     failure = ""
     for case in cases:
         try:
-            chosen.append((case, (await select(case.query, case.candidates, scorer)).answer))
+            found = await select(case.query, case.candidates, scorer, min_confidence)
+            chosen.append((case, found))
         # A scorer may be a plugin, and it reads what a model wrote. Where it fails there is no
         # choice to grade: neither a wrong one nor an abstention.
         except Exception as error:  # noqa: BLE001
             failure = failure or f"{case.query.id}: {type(error).__name__}: {error}"
-    verdicts = [
-        0.0 if answer is None else c.verdicts[answer] for c, answer in chosen if c.is_graded
+    graded = [
+        (found, 0.0 if found.answer is None else case.verdicts[found.answer])
+        for case, found in chosen
+        if case.is_graded
     ]
-    abstained = sum(answer is None for _, answer in chosen)
-    row = _row(name, [case for case, _ in chosen], _proportion(verdicts), abstained=abstained)
-    return replace(row, failed=len(cases) - len(chosen), failure=failure)
+    abstained = sum(found.answer is None for _, found in chosen)
+    estimate = _proportion([verdict for _, verdict in graded])
+    row = _row(name, [case for case, _ in chosen], estimate, abstained=abstained)
+    told = [(f, verdict) for f, verdict in graded if not math.isnan(verdict)]
+    return replace(
+        row,
+        failed=len(cases) - len(chosen),
+        failure=failure,
+        n_graded=len(told),
+        answered=tuple((f.confidence, v == 1.0) for f, v in told if f.answer is not None),
+    )
 
 
 def one_sample_row(cases: Sequence[Case]) -> Row:

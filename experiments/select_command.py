@@ -23,6 +23,7 @@ from orchestrator.errors import InputError
 from orchestrator.protocols import Scorer
 from orchestrator.store_manifest import Json
 from orchestrator.store_read import read_manifest, read_queries, read_samples
+from orchestrator.types import require
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,12 +40,15 @@ def compare(
     extract: str | None = None,
     grade: str | None = None,
     equivalence: str | None = None,
+    min_confidence: float = 0.0,
 ) -> Comparison:
     """Apply selectors to the samples of a run; what is not given is as the run's config has it."""
     names = split_selectors(selectors)
     scorers = {name: build_scorer(name) for name in names}
     graded = load_cases(run, extract, grade, equivalence)
-    rows = asyncio.run(_rows_of(graded, scorers))
+    in_range = 0.0 <= min_confidence <= 1.0
+    require(in_range, "min_confidence", "lie in [0, 1]", min_confidence)
+    rows = asyncio.run(_rows_of(graded, scorers, min_confidence))
     return Comparison(rows=rows, baselines=(one_sample_row(graded), any_right_row(graded)))
 
 
@@ -64,8 +68,11 @@ def load_cases(
     return found
 
 
-async def _rows_of(graded: Sequence[Case], scorers: dict[str, Scorer]) -> tuple[Row, ...]:
-    return tuple([await selector_row(name, scorer, graded) for name, scorer in scorers.items()])
+async def _rows_of(
+    graded: Sequence[Case], scorers: dict[str, Scorer], min_confidence: float
+) -> tuple[Row, ...]:
+    rows = [await selector_row(name, s, graded, min_confidence) for name, s in scorers.items()]
+    return tuple(rows)
 
 
 def _setting(config: Mapping[str, Json], key: str) -> str:

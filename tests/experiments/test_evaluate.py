@@ -88,7 +88,18 @@ async def test_the_row_of_a_selector_by_hand() -> None:
         n_samples=16,
         tokens=16,
         seconds=1.0,
+        n_graded=4,
+        answered=row.answered,
     )
+    assert [is_right for _, is_right in row.answered] == [True, False, True]
+
+
+async def test_below_the_least_confidence_there_is_no_answer() -> None:
+    found = graded({"q1": "7 7 7 8", "q2": "7 8 9 7", "q3": "_"}, {"q1": "7", "q2": "7", "q3": "7"})
+    row = await selector_row("vote", MajorityVote(), found, min_confidence=0.6)
+    assert (row.abstained, row.accuracy) == (2, pytest.approx(1 / 3))
+    assert row.answered == ((0.75, True),)
+    assert row.n_graded == 3
 
 
 def test_the_row_of_one_sample_by_hand() -> None:
@@ -229,6 +240,8 @@ def test_json_has_the_promised_keys_in_order_and_null_for_nan() -> None:
         "seconds",
         "failed",
         "failure",
+        "n_graded",
+        "answered",
     }
 
 

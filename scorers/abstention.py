@@ -1,0 +1,162 @@
+"""When to give no answer: risk against coverage, and thresholds with a guarantee.
+
+A selector answers a question with a confidence; below a threshold it abstains. Coverage is the
+share of the questions that get an answer, risk the share of wrong ones among these answers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.types import require
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RiskPoint:
+    """What comes of answering where the confidence is at least `threshold`."""
+
+    threshold: float
+    coverage: float  # answered questions over all questions
+    risk: float  # wrong answers over answered questions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guarantee:
+    """A threshold and what was tested of it."""
+
+    threshold: float
+    coverage: float  # on the questions that it was fitted on
+    risk: float  # on them
+    upper: float  # Clopper-Pearson bound of the risk
+
+
+def risk_coverage(
+    confidence: Sequence[float], is_right: Sequence[bool], n_queries: int | None = None
+) -> list[RiskPoint]:
+    """The curve (Geifman and El-Yaniv 2017, arXiv 1705.08500), strictest threshold first.
+
+    One point for each distinct confidence [M], for equal ones are answered together or not at all.
+    `confidence` and `is_right` are [Q] over the questions that have an answer to give; `n_queries`,
+    their number by default, counts those without one as well.
+    """
+    scores, right = np.asarray(confidence, np.float64), np.asarray(is_right, np.bool_)
+    thresholds, groups, counts = np.unique(-scores, return_inverse=True, return_counts=True)
+    wrong = np.bincount(groups, weights=~right, minlength=len(thresholds))
+    answered = np.cumsum(counts)
+    risks = np.cumsum(wrong) / answered
+    total = n_queries if n_queries is not None else len(scores)
+    return [
+        RiskPoint(threshold=-float(t), coverage=float(n) / total, risk=float(r))
+        for t, n, r in zip(thresholds, answered, risks, strict=True)
+    ]
+
+
+def aurc(confidence: Sequence[float], is_right: Sequence[bool]) -> float:
+    """The mean risk over the Q coverages 1/Q, 2/Q, ... 1; lower is better, nan without questions.
+
+    Where confidences tie, the questions among them are answered in any order: the mean over all
+    orders, which is what each of them adds if it were answered by a share.
+    """
+    points = risk_coverage(confidence, is_right)
+    if not points:
+        return math.nan
+    total = len(confidence)
+    area, answered, errors = 0.0, 0, 0.0
+    for point in points:
+        upto = round(point.coverage * total)
+        wrong = point.risk * upto - errors
+        steps = np.arange(1, upto - answered + 1, dtype=np.float64)
+        expected = errors + steps * wrong / (upto - answered)
+        area += float(np.sum(expected / (answered + steps)))
+        answered, errors = upto, errors + wrong
+    return area / total
+
+
+def auroc(confidence: Sequence[float], is_right: Sequence[bool]) -> float:
+    """How often a right answer has the higher confidence than a wrong one; ties count half.
+
+    0.5 says that the confidence knows nothing; nan where all are right or all wrong.
+    """
+    scores, right = np.asarray(confidence, np.float64), np.asarray(is_right, np.bool_)
+    wrong_scores = np.sort(scores[~right])
+    if len(wrong_scores) in (0, len(scores)):
+        return math.nan
+    below = np.searchsorted(wrong_scores, scores[right], side="left")
+    upto = np.searchsorted(wrong_scores, scores[right], side="right")
+    return float(np.mean((below + upto) / 2) / len(wrong_scores))
+
+
+def clopper_pearson_upper(errors: int, n: int, delta: float) -> float:
+    """The rate that so few errors of n would be seen under with probability `delta` (1934).
+
+    Whatever the true rate, the bound is below it with probability delta at most. 1 where n is 0.
+    """
+    from scipy.special import betaincinv  # a third of a second to import
+
+    if errors >= n:
+        return 1.0
+    return float(betaincinv(errors + 1, n - errors, 1 - delta))
+
+
+def fitted_threshold(
+    confidence: Sequence[float],
+    is_right: Sequence[bool],
+    *,
+    max_risk: float,
+    delta: float = 0.1,
+    starts: Sequence[float] = (0.9, 0.7, 0.5, 0.3),
+    step: float = 0.01,
+) -> Guarantee | None:
+    """The lowest threshold that is shown to have a risk of at most `max_risk`.
+
+    With probability 1 - `delta` over the questions that it is fitted on, the risk on others of
+    their kind is at most `max_risk`; all must be drawn independently from one distribution.
+
+    From each start, thresholds are tested downwards, a `step` at a time, until one has a
+    Clopper-Pearson bound above `max_risk`; each start has an equal part of delta. Because the order
+    is fixed beforehand, no other correction is due (multi-start fixed-sequence testing:
+    Angelopoulos et al. 2021, arXiv 2110.01052). The strictest thresholds answer few questions,
+    too few to show anything: hence the starts, which must not be chosen by looking at `is_right`.
+
+    None where nothing can be shown: too few questions, or too many errors.
+    """
+    require(0.0 < max_risk < 1.0, "max_risk", "lie between 0 and 1", max_risk)
+    require(0.0 < delta < 1.0, "delta", "lie between 0 and 1", delta)
+    scores, right = np.asarray(confidence, np.float64), np.asarray(is_right, np.bool_)
+    best: Guarantee | None = None
+    for start in starts:
+        for threshold in np.arange(round(start / step), -1, -1) * step:
+            found = _tested(scores, right, float(threshold), delta / len(starts))
+            if found is None or found.upper > max_risk:
+                break
+            if best is None or found.threshold < best.threshold:
+                best = found
+    return best
+
+
+def _tested(
+    scores: Floats, right: NDArray[np.bool_], threshold: float, delta: float
+) -> Guarantee | None:
+    """The bound at a threshold; None where it answers nothing."""
+    answered = scores >= threshold
+    count, errors = int(answered.sum()), int((answered & ~right).sum())
+    if count == 0:
+        return None
+    return Guarantee(
+        threshold=threshold,
+        coverage=count / len(scores),
+        risk=errors / count,
+        upper=clopper_pearson_upper(errors, count, delta),
+    )
+
+
+def answers_needed(max_risk: float, delta: float = 0.1, num_starts: int = 4) -> int:
+    """How many answers, all of them right, it takes to show a risk: (1 - risk)^n <= delta."""
+    return math.ceil(math.log(delta / num_starts) / math.log1p(-max_risk))

@@ -1,0 +1,153 @@
+"""Abstention: curves by hand and by brute force, bounds, and a guarantee that holds."""
+
+from __future__ import annotations
+
+import math
+from itertools import permutations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.errors import InputError
+from scorers.abstention import (
+    RiskPoint,
+    answers_needed,
+    aurc,
+    auroc,
+    clopper_pearson_upper,
+    fitted_threshold,
+    risk_coverage,
+)
+
+ANSWERED = st.lists(st.tuples(st.sampled_from([0.2, 0.5, 0.5, 0.9]), st.booleans()), max_size=6)
+
+
+def test_the_curve_by_hand() -> None:
+    points = risk_coverage([0.9, 0.5, 0.5, 0.2], [True, True, False, False])
+    assert points == [
+        RiskPoint(threshold=0.9, coverage=0.25, risk=0.0),
+        RiskPoint(threshold=0.5, coverage=0.75, risk=pytest.approx(1 / 3)),
+        RiskPoint(threshold=0.2, coverage=1.0, risk=0.5),
+    ]
+
+
+def test_questions_without_an_answer_cost_coverage() -> None:
+    points = risk_coverage([0.9], [True], n_queries=4)
+    assert points == [RiskPoint(threshold=0.9, coverage=0.25, risk=0.0)]
+    assert risk_coverage([], []) == []
+
+
+@given(ANSWERED)
+def test_a_point_is_what_answering_at_its_threshold_gives(pairs: list[tuple[float, bool]]) -> None:
+    confidence, right = [c for c, _ in pairs], [r for _, r in pairs]
+    points = risk_coverage(confidence, right)
+    assert [p.threshold for p in points] == sorted(set(confidence), reverse=True)
+    for point in points:
+        answered = [r for c, r in pairs if c >= point.threshold]
+        assert point.coverage == len(answered) / len(pairs)
+        assert point.risk == pytest.approx(answered.count(False) / len(answered))
+
+
+@given(ANSWERED.filter(bool))
+def test_the_area_is_the_mean_over_all_orders_of_ties(pairs: list[tuple[float, bool]]) -> None:
+    areas = []
+    for order in permutations(pairs):
+        if [c for c, _ in order] == sorted((c for c, _ in order), reverse=True):
+            wrong = np.cumsum([not r for _, r in order])
+            areas.append(np.mean(wrong / np.arange(1, len(order) + 1)))
+    found = aurc([c for c, _ in pairs], [r for _, r in pairs])
+    assert found == pytest.approx(np.mean(areas))
+
+
+@given(ANSWERED)
+def test_auroc_is_the_share_of_pairs_in_the_right_order(pairs: list[tuple[float, bool]]) -> None:
+    good, bad = [c for c, r in pairs if r], [c for c, r in pairs if not r]
+    wins = [1.0 if g > b else 0.5 if g == b else 0.0 for g in good for b in bad]
+    found = auroc([c for c, _ in pairs], [r for _, r in pairs])
+    assert math.isnan(found) if not wins else found == pytest.approx(np.mean(wins))
+
+
+def test_no_questions_have_no_area() -> None:
+    assert math.isnan(aurc([], []))
+
+
+@pytest.mark.parametrize(("errors", "n"), [(0, 10), (1, 10), (5, 40), (39, 40)])
+@pytest.mark.parametrize("delta", [0.05, 0.1])
+def test_the_bound_is_the_rate_at_which_so_few_errors_have_probability_delta(
+    errors: int, n: int, delta: float
+) -> None:
+    p = clopper_pearson_upper(errors, n, delta)
+    tail = math.fsum(math.comb(n, k) * p**k * (1 - p) ** (n - k) for k in range(errors + 1))
+    assert tail == pytest.approx(delta, rel=1e-9)
+
+
+def test_all_wrong_or_nothing_seen_bounds_nothing() -> None:
+    assert clopper_pearson_upper(0, 0, 0.1) == clopper_pearson_upper(7, 7, 0.1) == 1.0
+
+
+def test_the_least_number_of_answers_is_just_enough() -> None:
+    count = answers_needed(0.05, 0.1)
+    assert fitted_threshold([0.95] * (count - 1), [True] * (count - 1), max_risk=0.05) is None
+    found = fitted_threshold([0.95] * count, [True] * count, max_risk=0.05)
+    assert found is not None
+    assert (found.threshold, found.coverage, found.risk) == (0.0, 1.0, 0.0)
+    assert found.upper <= 0.05
+
+
+def test_it_goes_down_until_the_bound_is_too_high() -> None:
+    confidence = [0.95] * 200 + [0.6] * 200
+    right = [True] * 200 + [False] * 200
+    found = fitted_threshold(confidence, right, max_risk=0.05)
+    assert found is not None
+    assert found.threshold == pytest.approx(0.61)
+    assert found.coverage == 0.5
+
+
+def test_nothing_is_claimed_where_too_much_is_wrong() -> None:
+    assert fitted_threshold([0.9] * 500, [True, False] * 250, max_risk=0.05) is None
+    assert fitted_threshold([], [], max_risk=0.05) is None
+
+
+def draw(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Questions whose error rate falls with their confidence, from 0.5 to 0."""
+    confidence = rng.uniform(0, 1, n).round(2)
+    return confidence, rng.uniform(0, 1, n) >= 0.5 * (1 - confidence)
+
+
+def true_risk(threshold: float) -> float:
+    return 0.25 * (1 - threshold)
+
+
+def test_the_guarantee_holds_and_the_naive_threshold_breaks_it() -> None:
+    """Over many calibration sets, the risk is too high in at most a share delta of them."""
+    rng = np.random.default_rng(7)
+    max_risk, delta, repeats = 0.15, 0.1, 300
+    broken = naive_broken = claimed = 0
+    for _ in range(repeats):
+        confidence, right = draw(rng, 400)
+        found = fitted_threshold(
+            confidence.tolist(), right.tolist(), max_risk=max_risk, delta=delta
+        )
+        claimed += found is not None
+        broken += found is not None and true_risk(found.threshold) > max_risk
+        points = risk_coverage(confidence.tolist(), right.tolist())
+        naive = min((p.threshold for p in points if p.risk <= max_risk), default=1.0)
+        naive_broken += true_risk(naive) > max_risk
+    assert broken / repeats <= delta
+    assert naive_broken / repeats > 2 * delta
+    assert claimed / repeats > 0.8
+
+
+@pytest.mark.parametrize(
+    ("settings", "rule"),
+    [
+        ({"max_risk": 0.0}, "max_risk must lie between 0 and 1, got 0.0"),
+        ({"max_risk": 0.1, "delta": 1.0}, "delta must lie between 0 and 1, got 1.0"),
+    ],
+)
+def test_wrong_settings_are_refused(settings: dict[str, float], rule: str) -> None:
+    with pytest.raises(InputError) as caught:
+        fitted_threshold([0.9], [True], **settings)
+    assert str(caught.value) == rule
