@@ -139,6 +139,7 @@ SELECTORS = PluginKind(
         "shortest": "scorers:Shortest",
         "longest": "scorers:Longest",
         "first_valid": "scorers:FirstValid",
+        "among_valid": "scorers:AmongValid",
         "weighted_vote": "scorers:WeightedVote",
         "borda": "scorers:Borda",
         "majority_of_bests": "scorers:MajorityOfBests",
@@ -161,6 +162,7 @@ EXTRACTORS = PluginKind(
         "after_marker": "scorers.extract:AfterMarker",
         "boxed": "scorers.extract:Boxed",
         "regex": "scorers.extract:Regex",
+        "code_block": "scorers.code_block:CodeBlock",
         "choice_letter": "scorers.choice:ChoiceLetter",
         "final_answer": "scorers.extract:FinalAnswer",
     },
@@ -170,7 +172,13 @@ VALIDATORS = PluginKind(
     noun="validator",
     group="nbest.validators",
     methods=("__call__",),
-    built_in={},
+    built_in={
+        "regex": "scorers.validators:Matches",
+        "json": "scorers.validators:JsonValid",
+        "yaml": "scorers.yaml_valid:YamlValid",
+        "sql": "scorers.sql_valid:SqlValid",
+        "all_of": "scorers.validators:AllOf",
+    },
 )
 
 EQUIVALENCES = PluginKind(

@@ -4,8 +4,10 @@ A scorer gives each candidate of one query a number; selection is the argmax ove
 an answer. Nothing here knows an engine, a file, a clock or a gold answer.
 """
 
+from scorers.among import AmongValid
 from scorers.borda import Borda
 from scorers.choice import ChoiceLetter
+from scorers.code_block import CodeBlock
 from scorers.confidence import Confidence
 from scorers.estimators import Interval, clustered_interval, pass_at_k, wilson_interval
 from scorers.extract import AfterMarker, Boxed, FinalAnswer, LastNumber, Regex
@@ -24,35 +26,46 @@ from scorers.position import First, Random
 from scorers.risk import MinimumBayesRisk
 from scorers.routed_vote import RoutedVote
 from scorers.self_certainty import SelfCertainty, self_certainty
+from scorers.sql_valid import SqlValid
 from scorers.valid import FirstValid
+from scorers.validators import AllOf, JsonValid, Matches, Satisfies
 from scorers.vote import MajorityVote, vote_shares
 from scorers.weighted_vote import WeightedVote
+from scorers.yaml_valid import YamlValid
 
 __all__ = [
     "AfterMarker",
+    "AllOf",
+    "AmongValid",
     "Borda",
     "Boxed",
     "ChoiceLetter",
+    "CodeBlock",
     "Confidence",
     "FinalAnswer",
     "First",
     "FirstValid",
     "Interval",
+    "JsonValid",
     "LastNumber",
     "LengthPenalisedLogprob",
     "Longest",
     "MajorityOfBests",
     "MajorityVote",
+    "Matches",
     "MeanLogprob",
     "MinimumBayesRisk",
     "Perplexity",
     "Random",
     "Regex",
     "RoutedVote",
+    "Satisfies",
     "SelfCertainty",
     "Shortest",
+    "SqlValid",
     "SumLogprob",
     "WeightedVote",
+    "YamlValid",
     "canonical_number",
     "clustered_interval",
     "mean_logprob",

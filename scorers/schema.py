@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import InputError
 
@@ -19,14 +19,26 @@ if TYPE_CHECKING:
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 
+def is_json(text: str) -> bool:
+    """Whether `text` is JSON. It raises on no text."""
+    try:
+        _parsed(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
 def satisfies(validator: Validator, text: str) -> bool:
     """Whether `text` is JSON that the schema accepts. It raises on no text."""
     try:
-        parsed = json.loads(text, parse_float=_finite, parse_int=_whole, parse_constant=_finite)
-        return validator.is_valid(parsed)
+        return validator.is_valid(_parsed(text))
     # Not JSON; nested too deeply; a number so large that comparing it with the schema overflows.
     except (ValueError, RecursionError, ArithmeticError):
         return False
+
+
+def _parsed(text: str) -> Any:
+    return json.loads(text, parse_float=_finite, parse_int=_whole, parse_constant=_finite)
 
 
 def _finite(text: str) -> float:

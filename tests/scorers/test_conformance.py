@@ -15,14 +15,18 @@ import scorers
 from orchestrator.protocols import Scorer
 from orchestrator.types import Candidates, Query, Sample, Status, TopLogprobs
 from scorers import (
+    AllOf,
+    AmongValid,
     Borda,
     Confidence,
     First,
     FirstValid,
+    JsonValid,
     LengthPenalisedLogprob,
     Longest,
     MajorityOfBests,
     MajorityVote,
+    Matches,
     MeanLogprob,
     MinimumBayesRisk,
     Perplexity,
@@ -30,8 +34,10 @@ from scorers import (
     RoutedVote,
     SelfCertainty,
     Shortest,
+    SqlValid,
     SumLogprob,
     WeightedVote,
+    YamlValid,
 )
 
 SCHEMA = '{"type": "object", "required": ["x"], "properties": {"x": {"type": "integer"}}}'
@@ -47,6 +53,10 @@ SCORERS: tuple[Scorer, ...] = (
     Longest(),
     FirstValid(regex=r"-?\d+"),
     FirstValid(json_schema=SCHEMA),
+    FirstValid(rule=AllOf(rules=(Matches(pattern=r".*\d.*"), Matches(pattern=r"\d+")))),
+    AmongValid(rule=JsonValid(), by=MajorityVote()),
+    AmongValid(rule=YamlValid(), by=MeanLogprob()),
+    AmongValid(rule=SqlValid(check="parse"), by=Shortest()),
     LengthPenalisedLogprob(),
     Perplexity(),
     SelfCertainty(k=3),
@@ -130,7 +140,9 @@ async def test_one_good_candidate_gets_a_number(scorer: Scorer) -> None:
     for text in ("7", '{"x": 7}'):
         scores = await scorer(QUERY, pool([ok(0, text, -1.0)]))
         if isinstance(scorer, FirstValid):
-            assert np.isfinite(scores[0]) == (text.isdigit() == (scorer.regex is not None))
+            assert np.isfinite(scores[0]) == (text.isdigit() == (scorer.json_schema is None))
+        elif isinstance(scorer, AmongValid) and isinstance(scorer.rule, SqlValid):
+            assert np.isnan(scores[0])
         else:
             assert np.isfinite(scores[0])
 

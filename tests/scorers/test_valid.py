@@ -106,8 +106,8 @@ async def test_schema_agrees_with_python(numbers: list[int]) -> None:
 @pytest.mark.parametrize(
     ("regex", "json_schema", "message"),
     [
-        (None, None, "first_valid must set exactly one of regex, json_schema, got []"),
-        ("a", "{}", "first_valid must set exactly one of regex, json_schema, got ['regex', "),
+        (None, None, "first_valid must set exactly one of regex, json_schema, rule, got []"),
+        ("a", "{}", "first_valid must set exactly one of regex, json_schema, rule, got ['regex', "),
         ("(", None, "regex must be a regex (missing ), unterminated"),
         ("a{9999999999999999999999}", None, "regex must be a regex (the repetition number is"),
         (None, "{", "json_schema must be JSON text (Expecting"),
