@@ -177,6 +177,7 @@ VALIDATORS = PluginKind(
         "json": "scorers.validators:JsonValid",
         "yaml": "scorers.yaml_valid:YamlValid",
         "sql": "scorers.sql_valid:SqlValid",
+        "python_tests": "scorers.python_tests:PassesTests",
         "all_of": "scorers.validators:AllOf",
     },
 )

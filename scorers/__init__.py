@@ -23,6 +23,7 @@ from scorers.logprob import (
 from scorers.majority_of_bests import MajorityOfBests
 from scorers.number import canonical_number
 from scorers.position import First, Random
+from scorers.python_tests import PassesTests
 from scorers.risk import MinimumBayesRisk
 from scorers.routed_vote import RoutedVote
 from scorers.self_certainty import SelfCertainty, self_certainty
@@ -55,6 +56,7 @@ __all__ = [
     "Matches",
     "MeanLogprob",
     "MinimumBayesRisk",
+    "PassesTests",
     "Perplexity",
     "Random",
     "Regex",
