@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -47,6 +48,23 @@ def control(
     document = {f"{run.place}_samples_per_s": run.samples_per_s for run in runs}
     lists = {"runs": [r.as_json() for r in runs], "growth": [r.as_json() for r in grown]}
     print(json.dumps(document | lists, indent=2))
+
+
+@bench.command(epilog="Example: nbest bench selectors --json")
+def selectors(
+    candidates: Annotated[int, typer.Option(help="Candidates a query.")] = 10_000,
+    rounds: Annotated[int, typer.Option(help="Rounds; the median counts.")] = 3,
+    as_json: Json = False,
+) -> None:
+    """How fast candidates are voted on, and how fast a long trace is looked through."""
+    from experiments.bench_selectors import measure_selectors, speeds_table
+    from experiments.tables import console
+
+    speeds = measure_selectors(candidates, rounds)
+    if as_json:
+        print(json.dumps(asdict(speeds), indent=2))
+    else:
+        console().print(speeds_table(speeds))
 
 
 @bench.command(epilog="Example: nbest bench engine --rounds 5 -n 64")

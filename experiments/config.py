@@ -105,7 +105,8 @@ class Config(Section):
     )
     grade: Annotated[str, AfterValidator(_is_grader)] = Field(
         default="exact",
-        description="How answers are compared with gold answers: exact, number, reasoning_gym, "
+        description="How answers are compared with gold answers: exact, number, mathematics, "
+        "reasoning_gym, "
         "none, or one with settings, as number(tolerance=0.01).",
     )
     cluster: ClusterSection = Field(default=ClusterSection(), description="Where it runs.")

@@ -186,7 +186,13 @@ EQUIVALENCES = PluginKind(
     noun="equivalence",
     group="nbest.equivalences",
     methods=("__call__",),
-    built_in={},
+    built_in={
+        "number": "scorers.equivalence:NumberEquivalence",
+        "choice": "scorers.equivalence:ChoiceEquivalence",
+        "json": "scorers.equivalence:JsonEquivalence",
+        "mathematics": "scorers.equivalence_math:MathEquivalence",
+        "sql_result": "scorers.equivalence_sql:SqlResultEquivalence",
+    },
 )
 
 GRADERS = PluginKind(
@@ -196,6 +202,7 @@ GRADERS = PluginKind(
     built_in={
         "exact": "experiments.graders:Exact",
         "number": "experiments.graders:Number",
+        "mathematics": "experiments.grader_math:Mathematics",
         "reasoning_gym": "experiments.grader_tasks:ReasoningGym",
         "none": "experiments.graders:Ungraded",
     },

@@ -9,6 +9,9 @@ from scorers.borda import Borda
 from scorers.choice import ChoiceLetter
 from scorers.code_block import CodeBlock
 from scorers.confidence import Confidence
+from scorers.equivalence import ChoiceEquivalence, JsonEquivalence, NumberEquivalence
+from scorers.equivalence_math import MathEquivalence
+from scorers.equivalence_sql import SqlResultEquivalence
 from scorers.estimators import Interval, clustered_interval, pass_at_k, wilson_interval
 from scorers.extract import AfterMarker, Boxed, FinalAnswer, LastNumber, Regex
 from scorers.length import Longest, Shortest
@@ -40,6 +43,7 @@ __all__ = [
     "AmongValid",
     "Borda",
     "Boxed",
+    "ChoiceEquivalence",
     "ChoiceLetter",
     "CodeBlock",
     "Confidence",
@@ -47,6 +51,7 @@ __all__ = [
     "First",
     "FirstValid",
     "Interval",
+    "JsonEquivalence",
     "JsonValid",
     "LastNumber",
     "LengthPenalisedLogprob",
@@ -54,8 +59,10 @@ __all__ = [
     "MajorityOfBests",
     "MajorityVote",
     "Matches",
+    "MathEquivalence",
     "MeanLogprob",
     "MinimumBayesRisk",
+    "NumberEquivalence",
     "PassesTests",
     "Perplexity",
     "Random",
@@ -64,6 +71,7 @@ __all__ = [
     "Satisfies",
     "SelfCertainty",
     "Shortest",
+    "SqlResultEquivalence",
     "SqlValid",
     "SumLogprob",
     "WeightedVote",

@@ -1,7 +1,8 @@
 """Runs a program that a model wrote where it can reach nothing: bubblewrap, limits, no processes.
 
 Inside there is the Python installation, read-only, and a small /tmp; no network, no other process,
-no environment, no /etc, no home. The program cannot fork or execute anything. Time, memory and the size of files are limited, and what it prints is lost.
+no environment, no /etc, no home. The program cannot fork or execute anything. Time, memory and the
+size of files are limited, and what it prints is lost.
 
 Nothing is ever run outside the sandbox: where it cannot be made there is an error.
 """

@@ -79,6 +79,7 @@ def _hides(node: ast.AST) -> bool:
 
 # The files of `scorers` that touch the world, each with what it needs for that.
 NAMED_EXCEPTIONS: dict[str, set[str]] = {
+    "math_process.py": {"asyncio", "subprocess", "time"},
     "sandbox.py": {"asyncio", "os", "pathlib", "secrets", "shutil", "subprocess"},
 }
 

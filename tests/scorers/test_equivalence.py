@@ -1,0 +1,299 @@
+"""Which answers mean the same, and that nothing else does."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+import threading
+from collections.abc import Sequence
+from itertools import combinations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orchestrator.errors import InputError
+from orchestrator.protocols import Equivalence
+from orchestrator.selection import merge_answers, select
+from orchestrator.types import Candidates, Query, Sample
+from scorers import MajorityVote
+from scorers.equivalence import ChoiceEquivalence, JsonEquivalence, NumberEquivalence
+from scorers.equivalence_math import MathEquivalence, tidied, words_of
+from scorers.equivalence_sql import SqlResultEquivalence
+
+QUERY = Query(id="q", prompt="?")
+TABLES = (
+    "CREATE TABLE t (id INTEGER, name TEXT); INSERT INTO t VALUES (1, 'a'), (2, 'b'), (2, 'c');"
+)
+HOSTILE = ("", "\0", "\ud800", "(" * 5000, "9" * 5000, "{" * 300, "\\frac" * 60, "^" * 50, "$" * 9)
+
+
+def pool(*answers: str | None) -> Candidates:
+    samples = tuple(Sample(id=f"s{i}", text=a or "") for i, a in enumerate(answers))
+    return Candidates(samples=samples, answers=answers)
+
+
+async def same(equivalence: Equivalence, one: str, two: str) -> bool:
+    first, second = await equivalence(QUERY, [one, two])
+    assert [first, second] == list(await equivalence(QUERY, [one, two]))
+    return first == second
+
+
+async def vote(equivalence: Equivalence, *answers: str | None) -> str | None:
+    merged = await merge_answers(QUERY, pool(*answers), equivalence)
+    return (await select(QUERY, merged, MajorityVote())).answer
+
+
+@pytest.fixture(scope="module")
+def mathematics() -> MathEquivalence:
+    pytest.importorskip("math_verify")
+    return MathEquivalence()
+
+
+# Numbers, letters, JSON
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "is_same"),
+    [
+        ("1,000", "1000.0", True),
+        ("1/2", "0.5", True),
+        ("$5", "5", True),
+        ("-5", "5", False),
+        ("4", "42", False),
+        ("A", "A.", False),
+        ("x", "y", False),
+        ("0.333", "1/3", False),
+    ],
+)
+async def test_numbers(one: str, two: str, is_same: bool) -> None:
+    assert await same(NumberEquivalence(), one, two) == is_same
+
+
+async def test_a_tolerance_joins_chains() -> None:
+    near = NumberEquivalence(tolerance=0.11)
+    groups = await near(QUERY, ["1.0", "1.2", "1.1", "3", "x"])
+    assert groups[0] == groups[1] == groups[2]
+    assert len({groups[0], groups[3], groups[4]}) == 3
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "is_same"),
+    [
+        ("(b)", "B", True),
+        ("The answer is B.", "b.", True),
+        ("A", "B", False),
+        ("none", "no", False),
+    ],
+)
+async def test_choices(one: str, two: str, is_same: bool) -> None:
+    assert await same(ChoiceEquivalence(), one, two) == is_same
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "is_same"),
+    [
+        ('{"a": 1, "b": 2}', '{ "b":2.0,"a":1 }', True),
+        ("[1, 2]", "[2, 1]", False),
+        ('{"a": 1}', '{"a": "1"}', False),
+        ('{"a": 1}', '{"a": 1, "b": 1}', False),
+        ('{"a": 1, "a": 2}', '{"a": 2}', False),
+        ("true", "1", False),
+        ("NaN", "NaN ", False),
+        ("{", "{ ", False),
+    ],
+)
+async def test_json(one: str, two: str, is_same: bool) -> None:
+    assert await same(JsonEquivalence(), one, two) == is_same
+
+
+# Mathematics
+
+EQUAL = [
+    ("1/2", r"\frac{1}{2}"),
+    (r"\frac12", "0.5"),
+    (r"\dfrac{2}{4}", r"\tfrac{1}{2}"),
+    ("$5$", "5"),
+    (r"\(5\)", "5."),
+    (r"\sqrt{8}", r"2\sqrt{2}"),
+    ("(x+1)^2", "x^2+2x+1"),
+    (r"\frac{3x+1}{2}", "(3x+1)/2"),
+    ("x=5", "5"),
+    (r"\text{Red}", "red"),
+    ("3<x", "x>3"),
+    ("2x>6", "x>3"),
+    ("2x+2=0", "x+1=0"),
+    ("pi", r"\pi"),
+    (r"\frac{\pi}{2}", r"0.5\pi"),
+    (r"5\text{ cm}", "5"),
+    (r"90^\circ", "90"),
+    (r"\{1, 2\}", r"\{2,1\}"),
+    (r"\left(3,\frac{\pi}{2}\right)", r"(3,\frac{\pi}{2})"),
+    ("10^{2}", "100"),
+    (r"\begin{pmatrix}1&2\end{pmatrix}", r"\begin{pmatrix}1&\frac{4}{2}\end{pmatrix}"),
+]
+DIFFERENT = [
+    (r"\left(3,\frac{\pi}{2}\right)", "3"),
+    ("(1,2)", r"\{1,2\}"),
+    ("(1,2)", "(2,1)"),
+    ("(1,2)", "[1,2]"),
+    ("[0,1)", "(0,1)"),
+    ("x>3", r"x\ge 3"),
+    ("x>3", "x<3"),
+    ("x+1", "y+1"),
+    ("3.1415926536", r"\pi"),
+    ("0.333", "1/3"),
+    ("142", "42"),
+    ("apple", "appel"),
+    (r"\text{red}", r"\text{blue}"),
+    (r"\infty", r"-\infty"),
+    (r"\sqrt{2}", "1.41421356"),
+    ("-5", "5"),
+    ("A", "B"),
+]
+
+
+@pytest.mark.parametrize(("one", "two"), EQUAL)
+async def test_the_same_mathematics(mathematics: MathEquivalence, one: str, two: str) -> None:
+    assert await same(mathematics, one, two)
+
+
+@pytest.mark.parametrize(("one", "two"), DIFFERENT)
+async def test_other_mathematics(mathematics: MathEquivalence, one: str, two: str) -> None:
+    assert not await same(mathematics, one, two)
+
+
+async def test_equal_votes_are_counted_together(mathematics: MathEquivalence) -> None:
+    answers = [r"\frac{1}{2}", r"\frac{2}{4}", "3/6", "7", "7"]
+    assert await vote(mathematics, *answers) == "3/6"
+    assert await vote(mathematics, r"\sqrt{8}", r"2\sqrt{2}", "7") == r"\sqrt{8}"
+
+
+def test_it_is_the_same_in_a_thread(mathematics: MathEquivalence) -> None:
+    """No signal, which only a main thread could get; and another event loop each time."""
+    answers = [r"\frac{x}{2}", r"\frac{2x}{4}", r"\frac{3x}{6}", "7", "7"]
+    found: list[str | None] = []
+
+    def in_thread() -> None:
+        found.append(asyncio.run(vote(mathematics, *answers)))
+        found.append(asyncio.run(vote(MathEquivalence(), *answers)))
+
+    thread = threading.Thread(target=in_thread)
+    thread.start()
+    thread.join()
+    assert found == [r"\frac{x}{2}"] * 2 == [asyncio.run(vote(mathematics, *answers))] * 2
+
+
+async def test_an_answer_that_takes_for_ever_is_killed_and_costs_nobody_else() -> None:
+    quick = MathEquivalence(timeout_s=0.5)
+    towers = ["9^{9^{9^{9}}}", "9^{9^{9^{8}}}"]
+    groups = await quick(QUERY, [*towers, r"\sqrt{8}", r"2\sqrt{2}"])
+    assert groups[2] == groups[3]
+    assert len({groups[0], groups[1], groups[2]}) == 3
+    assert quick._process.starts > 1
+    assert not set(towers) & set(quick._seen)  # a timeout is not remembered
+
+
+@pytest.mark.parametrize(
+    "equivalence",
+    [
+        NumberEquivalence(),
+        ChoiceEquivalence(),
+        JsonEquivalence(),
+        SqlResultEquivalence(schema=TABLES),
+    ],
+    ids=lambda e: type(e).__name__,
+)
+async def test_hostile_answers_are_alone(equivalence: Equivalence) -> None:
+    assert len(set(await equivalence(QUERY, list(HOSTILE)))) == len(HOSTILE)
+
+
+async def test_hostile_formulas_are_alone(mathematics: MathEquivalence) -> None:
+    assert len(set(await mathematics(QUERY, list(HOSTILE)))) == len(HOSTILE)
+
+
+@settings(max_examples=10, deadline=None)
+@given(order=st.permutations([*(one for one, _ in EQUAL[:9]), *(two for _, two in EQUAL[:9])]))
+async def test_the_order_of_the_answers_does_not_matter(
+    mathematics: MathEquivalence, order: Sequence[str]
+) -> None:
+    distinct = list(dict.fromkeys(order))
+    groups = dict(zip(distinct, await mathematics(QUERY, distinct), strict=True))
+    straight = sorted(distinct)
+    expected = dict(zip(straight, await mathematics(QUERY, straight), strict=True))
+    for one, two in combinations(distinct, 2):
+        assert (groups[one] == groups[two]) == (expected[one] == expected[two])
+
+
+async def test_a_copy_in_another_process_knows_the_settings_and_nothing_else() -> None:
+    original = MathEquivalence(timeout_s=3.0)
+    await original(QUERY, [r"\sqrt{8}", "2"])
+    copy = pickle.loads(pickle.dumps(original))
+    assert copy == original
+    assert repr(copy) == "MathEquivalence(timeout_s=3.0)"
+    assert not copy._seen
+    assert await same(copy, r"\sqrt{8}", r"2\sqrt{2}")
+
+
+def test_what_is_layout_and_what_is_words() -> None:
+    assert tidied(r"\left( \dfrac{1}{2}, 3 \right).") == r"( \frac{1}{2}, 3 )"
+    assert words_of(r"\text{Two  cats}") == "two cats"
+    assert words_of("the cat") == "the cat"
+    assert words_of(r"\sqrt{2} + x") is None
+    assert words_of(r"\pi") is None
+
+
+# Queries
+
+
+@pytest.mark.parametrize("dialect", ["sqlite", "duckdb"])
+@pytest.mark.parametrize(
+    ("one", "two", "is_same"),
+    [
+        ("SELECT id FROM t", "SELECT id FROM t ORDER BY id", False),  # one promises an order
+        ("SELECT id FROM t WHERE id > 1", "SELECT id FROM t WHERE id >= 2", True),
+        (
+            "SELECT id FROM t",
+            "SELECT DISTINCT id FROM t",
+            False,
+        ),  # rows count
+        ("SELECT id FROM t ORDER BY id", "SELECT id FROM t ORDER BY id DESC", False),
+        ("SELECT 1 AS a", "SELECT 1 AS b", True),
+        ("SELECT 1", "SELECT 1.0", True),
+        ("SELECT 1 ORDER BY 1", "SELECT 1", True),
+        ("SELECT 1", "SELECT '1'", False),
+        ("SELECT x FROM t", "SELECT y FROM t", False),  # both fail: nobody knows what they mean
+        ("DROP TABLE t", "DELETE FROM t", False),
+        ("SELECT NULL", "SELECT 'None'", False),
+    ],
+)
+async def test_queries(dialect: str, one: str, two: str, is_same: bool) -> None:
+    equivalence = SqlResultEquivalence(schema=TABLES, dialect=dialect)  # type: ignore[arg-type]
+    assert await same(equivalence, one, two) == is_same
+
+
+async def test_the_vote_by_execution() -> None:
+    equivalence = SqlResultEquivalence(schema=TABLES)
+    chosen = await vote(
+        equivalence,
+        "SELECT name FROM t",
+        "SELECT name FROM t",
+        "SELECT name FROM t WHERE id = 2",
+        "SELECT name FROM t WHERE id > 1",
+        "SELECT name FROM t WHERE id <> 1",
+    )
+    assert chosen == "SELECT name FROM t WHERE id = 2"
+
+
+@pytest.mark.parametrize(
+    ("make", "rule"),
+    [
+        (lambda: NumberEquivalence(tolerance=-1), "tolerance must be at least 0, got -1"),
+        (lambda: MathEquivalence(timeout_s=0), "timeout_s must be above 0, got 0"),
+        (lambda: ChoiceEquivalence(letters="AA"), "letters must be distinct ASCII letters"),
+        (lambda: SqlResultEquivalence(schema="CREATE"), "schema must be statements"),
+    ],
+)
+def test_wrong_settings_are_refused(make: object, rule: str) -> None:
+    with pytest.raises(InputError, match=rule):
+        make()  # type: ignore[operator]
