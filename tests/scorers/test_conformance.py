@@ -1,10 +1,12 @@
 """What every scorer promises, whatever it looks at. A new scorer joins by one line in SCORERS."""
 
-import pickle
+from __future__ import annotations
+
 import subprocess
 import sys
-from array import array
-from dataclasses import fields, replace
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -13,7 +15,8 @@ from hypothesis import strategies as st
 
 import scorers
 from orchestrator.protocols import Scorer
-from orchestrator.types import Candidates, Query, Sample, Status, TopLogprobs
+from orchestrator.selection import choose
+from orchestrator.types import Candidates, Query, Scores
 from scorers import (
     AllOf,
     AmongValid,
@@ -22,6 +25,7 @@ from scorers import (
     First,
     FirstValid,
     JsonValid,
+    Judge,
     LengthPenalisedLogprob,
     Longest,
     MajorityOfBests,
@@ -36,8 +40,20 @@ from scorers import (
     Shortest,
     SqlValid,
     SumLogprob,
+    Tournament,
+    UniversalVote,
     WeightedVote,
     YamlValid,
+)
+from scorers.conformance import (
+    CHECKS,
+    Check,
+    best,
+    check_scorer,
+    more_votes_never_lose,
+    pool,
+    random_pools,
+    sample,
 )
 
 SCHEMA = '{"type": "object", "required": ["x"], "properties": {"x": {"type": "integer"}}}'
@@ -69,51 +85,33 @@ SCORERS: tuple[Scorer, ...] = (
     RoutedVote(threshold=0.6, otherwise=Shortest()),
     MinimumBayesRisk(utility="f1"),
     MinimumBayesRisk(utility="exact"),
+    Judge(),
+    Judge(by="answer", scale=9),
+    Tournament(),
+    Tournament(kind="league", swap=False),
+    Tournament(kind="bradley_terry", opponents=4),
+    UniversalVote(),
 )
-QUERY = Query(id="q17", prompt="Q: 3 + 4 =\nA:")
-TEXTS = ("7", "8", "", "so 7", '{"x": 1}', '{"x": "1"}', "{" * 50, "\ud800")
 
-TOP = st.lists(st.floats(-9, 0, width=32), max_size=4).map(
-    lambda row: TopLogprobs(k=3, packed=array("f", sorted(row * 3, reverse=True)).tobytes())
+# Those that count votes, all of the same weight.
+VOTES: tuple[Scorer, ...] = (
+    MajorityVote(),
+    MinimumBayesRisk(utility="exact"),
+    RoutedVote(threshold=0.0),
+    AmongValid(rule=Matches(pattern="(?s).*"), by=MajorityVote()),
 )
 
-# What a candidate is worth to these depends on who else is there.
-AMONG_OTHERS = (WeightedVote, Borda, MajorityOfBests)
 
-every_scorer = pytest.mark.parametrize("scorer", SCORERS, ids=repr)
-
-
-@st.composite
-def samples(draw: st.DrawFn) -> Sample:
-    logprob = st.floats(max_value=0.0, allow_nan=False) | st.just(np.nan)
-    return Sample(
-        id=f"run/q17/s{draw(st.integers(0, 40))}",
-        text=draw(st.sampled_from(TEXTS)),
-        logprobs=draw(st.none() | st.lists(logprob, max_size=4).map(tuple)),
-        status=draw(st.sampled_from(Status)),
-        generated_tokens=draw(st.integers(0, 4)),
-        top_logprobs=draw(st.none() | TOP),
-    )
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("scorer", SCORERS, ids=repr)
+async def test_a_scorer_keeps_its_promises(scorer: Scorer, check: Check) -> None:
+    await check(scorer)
 
 
-def pool(samples: list[Sample]) -> Candidates:
-    """The answer of a sample is its text; one that is not OK has none."""
-    answers = (s.text if s.text and s.status is Status.OK else None for s in samples)
-    return Candidates(samples=tuple(samples), answers=tuple(answers))
-
-
-def ok(i: int, text: str, *logprobs: float, tokens: int = 1) -> Sample:
-    top = None
-    if logprobs:
-        rows = array("f", (v for logprob in logprobs for v in (logprob, logprob - 1, logprob - 2)))
-        top = TopLogprobs(k=3, packed=rows.tobytes())
-    return Sample(
-        id=f"run/q17/s{i}",
-        text=text,
-        logprobs=logprobs,
-        top_logprobs=top,
-        generated_tokens=tokens,
-    )
+@pytest.mark.parametrize("scorer", VOTES, ids=repr)
+async def test_a_vote_is_won_by_votes(scorer: Scorer) -> None:
+    await more_votes_never_lose(scorer)
 
 
 def test_every_public_scorer_is_held_to_this_suite() -> None:
@@ -121,100 +119,117 @@ def test_every_public_scorer_is_held_to_this_suite() -> None:
     assert {c for c in public if hasattr(c, "needs_logprobs")} == {type(s) for s in SCORERS}
 
 
-@every_scorer
-async def test_scores_are_float64_n(scorer: Scorer) -> None:
-    for n in (0, 1, 2, 5):
-        scores = await scorer(QUERY, pool([ok(i, "7", -1.0) for i in range(n)]))
-        assert scores.shape == (n,)
-        assert scores.dtype == np.float64
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.sampled_from([np.nan, -np.inf, 0.0, 0.0, 1.0]), max_size=8), st.data())
+def test_the_plain_choice_is_that_of_a_run(scores: list[float], data: st.DataObject) -> None:
+    texts = data.draw(
+        st.lists(st.sampled_from(["7", ""]), min_size=len(scores), max_size=len(scores))
+    )
+    candidates = pool([sample(i, text) for i, text in enumerate(texts)])
+    given_scores = np.array(scores, np.float64)
+    assert best(candidates, given_scores) == choose(candidates, given_scores).index
 
 
-@every_scorer
-async def test_nothing_to_vote_for(scorer: Scorer) -> None:
-    cancelled = [replace(ok(i, "7", -1.0), status=Status.CANCELLED) for i in range(3)]
-    assert (await scorer(QUERY, pool(cancelled))).shape == (3,)
+# Each check can fail
 
 
-@every_scorer
-async def test_one_good_candidate_gets_a_number(scorer: Scorer) -> None:
-    for text in ("7", '{"x": 7}'):
-        scores = await scorer(QUERY, pool([ok(0, text, -1.0)]))
-        if isinstance(scorer, FirstValid):
-            assert np.isfinite(scores[0]) == (text.isdigit() == (scorer.json_schema is None))
-        elif isinstance(scorer, AmongValid) and isinstance(scorer.rule, SqlValid):
-            assert np.isnan(scores[0])
-        else:
-            assert np.isfinite(scores[0])
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Broken:
+    """A scorer that breaks one promise: `how` says what it gives instead of good scores."""
+
+    how: Callable[[Candidates], Scores | Awaitable[Scores]]
+    needs_logprobs: int | None = None
+
+    async def __call__(self, query: Query, candidates: Candidates) -> Scores:
+        made = self.how(candidates)
+        return made if isinstance(made, np.ndarray) else await made
 
 
-@every_scorer
-async def test_equal_samples_tie(scorer: Scorer) -> None:
-    twins = pool([ok(0, "7", -1.0), ok(0, "7", -1.0), ok(1, "8", -2.0, -3.0, tokens=2)])
-    scores = await scorer(QUERY, twins)
-    np.testing.assert_array_equal(scores[0], scores[1])
+def lengths(candidates: Candidates) -> Scores:
+    return np.array([float(len(s.text)) for s in candidates.samples], np.float64)
 
 
-@every_scorer
-async def test_nan_logprobs_cost_only_the_candidate_that_has_them(scorer: Scorer) -> None:
-    good, bad = ok(0, "7", -1.0, -2.0), ok(1, "8", -1.0, np.nan)
-    alone = await scorer(QUERY, pool([good, ok(1, "8", -1.0, -1.0)]))
-    scores = await scorer(QUERY, pool([good, bad]))
-    assert np.isfinite(scores[0]) == np.isfinite(alone[0])
-    if not isinstance(scorer, AMONG_OTHERS):
-        np.testing.assert_array_equal(scores[0], alone[0])
-    assert not (scorer.needs_logprobs is not None and np.isfinite(scores[1]))
+def one_too_many(candidates: Candidates) -> Scores:
+    return np.zeros(len(candidates) + 1)
 
 
-@every_scorer
-@settings(max_examples=40, deadline=None)
-@given(data=st.data())
-async def test_permuting_candidates_permutes_scores(scorer: Scorer, data: st.DataObject) -> None:
-    original = data.draw(st.lists(samples(), max_size=12))
-    order = data.draw(st.permutations(range(len(original))))
-    scores = await scorer(QUERY, pool(original))
-    permuted = await scorer(QUERY, pool([original[i] for i in order]))
-    np.testing.assert_array_equal(permuted, scores[np.array(order, np.intp)])
+def by_place(candidates: Candidates) -> Scores:
+    return np.arange(len(candidates), dtype=np.float64)
 
 
-@every_scorer
-@settings(max_examples=40, deadline=None)
-@given(pool_samples=st.lists(samples(), min_size=1, max_size=12))
-async def test_needs_logprobs_tells_the_truth(scorer: Scorer, pool_samples: list[Sample]) -> None:
-    scores = await scorer(QUERY, pool(pool_samples))
-    bare = [replace(s, logprobs=None, top_logprobs=None) for s in pool_samples]
-    without = await scorer(QUERY, pool(bare))
-    expected = np.full(len(without), np.nan) if scorer.needs_logprobs is not None else scores
-    np.testing.assert_array_equal(without, expected)
+def spoilt_by_nan(candidates: Candidates) -> Scores:
+    total = sum(sum(s.logprobs or ()) for s in candidates.samples)
+    return lengths(candidates) * (1.0 if np.isfinite(total) else np.nan)
 
 
-@every_scorer
-@pytest.mark.timeout(30)
-async def test_ten_thousand_candidates(scorer: Scorer) -> None:
-    many = [ok(i, str(i % 97), *(-0.1,) * (i % 7), tokens=i % 7) for i in range(10_000)]
-    assert (await scorer(QUERY, pool(many))).shape == (10_000,)
+def by_logprobs(candidates: Candidates) -> Scores:
+    return np.array([sum(s.logprobs or (0.0,)) for s in candidates.samples], np.float64)
 
 
-@every_scorer
-async def test_a_pickled_copy_scores_alike(scorer: Scorer) -> None:
-    copy = pickle.loads(pickle.dumps(scorer))
-    candidates = pool([ok(i, str(i % 2), -1.0 * i, tokens=i) for i in range(5)])
-    assert copy == scorer
-    np.testing.assert_array_equal(await copy(QUERY, candidates), await scorer(QUERY, candidates))
+def fails_at_surrogates(candidates: Candidates) -> Scores:
+    return np.array([float(len(s.text.encode())) for s in candidates.samples], np.float64)
 
 
-@every_scorer
-def test_repr_shows_every_setting(scorer: Scorer) -> None:
-    settings_shown = [f"{f.name}={getattr(scorer, f.name)!r}" for f in fields(scorer)]  # type: ignore[arg-type]
-    assert repr(scorer) == f"{type(scorer).__name__}({', '.join(settings_shown)})"
+def overwrites(candidates: Candidates) -> Scores:
+    object.__setattr__(candidates, "answers", ("x",) * len(candidates))
+    return lengths(candidates)
 
 
-@every_scorer
-def test_settings_cannot_change(scorer: Scorer) -> None:
-    with pytest.raises((AttributeError, TypeError)):
-        scorer.seed = 5  # type: ignore[attr-defined]
+class Unsettled:
+    """Neither a dataclass nor frozen."""
+
+    needs_logprobs: ClassVar[int | None] = None
+
+    async def __call__(self, query: Query, candidates: Candidates) -> Scores:
+        return lengths(candidates)
+
+
+@pytest.mark.parametrize(
+    ("scorer", "name"),
+    [
+        (Broken(how=one_too_many), "gives_float64_n"),
+        (Broken(how=by_place), "permuting_permutes"),
+        (Broken(how=by_place), "equal_candidates_tie"),
+        (Broken(how=spoilt_by_nan), "nan_costs_only_its_owner"),
+        (Broken(how=by_logprobs), "needs_logprobs_is_true"),
+        (Broken(how=by_logprobs, needs_logprobs=0), "needs_logprobs_is_true"),
+        (Broken(how=overwrites), "leaves_its_input_alone"),
+        (Unsettled(), "travels"),
+        (Unsettled(), "shows_its_settings"),
+    ],
+)
+async def test_a_broken_scorer_is_found(scorer: Scorer, name: str) -> None:
+    (check,) = [check for check in CHECKS if check.__name__ == name]
+    with pytest.raises(AssertionError, match="expected"):
+        await check(scorer)
+
+
+async def test_what_a_broken_scorer_raises_comes_through() -> None:
+    broken = Broken(how=fails_at_surrogates)
+    with pytest.raises(UnicodeEncodeError):
+        await check_scorer(broken)
+
+
+async def test_a_vote_that_counts_against_support_is_found() -> None:
+    def rarest(candidates: Candidates) -> Scores:
+        return np.array([-candidates.answers.count(a) for a in candidates.answers], np.float64)
+
+    with pytest.raises(AssertionError, match="votes"):
+        await more_votes_never_lose(Broken(how=rarest))
+
+
+def test_the_pools_hold_what_the_checks_are_about() -> None:
+    pools = list(random_pools(40))
+    samples = [s for candidates in pools for s in candidates.samples]
+    assert {len(candidates) for candidates in pools} >= {0, 1, 12}
+    assert len({s.status for s in samples}) == 5
+    assert any(s.logprobs is None for s in samples)
+    assert len({s.text for s in samples}) < len(samples) / 4  # many ties
+    assert replace(samples[0]) == samples[0]
 
 
 def test_importing_scorers_is_light() -> None:
-    code = "import sys, scorers; print({'jsonschema', 'ray', 'torch', 'vllm'} & set(sys.modules))"
+    heavy = "{'jsonschema', 'ray', 'torch', 'vllm', 'scipy', 'sympy', 'duckdb', 'sqlglot', 'yaml'}"
+    code = f"import sys, scorers; print({heavy} & set(sys.modules))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "set()"

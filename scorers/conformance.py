@@ -1,0 +1,248 @@
+"""What every scorer promises, as checks that anybody can run on a scorer of their own.
+
+    @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+    async def test_my_scorer(check):
+        await check(MyScorer())
+
+`check_scorer` runs them all. Each raises an AssertionError that says which promise is broken, and
+shows the candidates. No test framework is needed, and the pools are always the same.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import fields, is_dataclass, replace
+
+import numpy as np
+
+from orchestrator.protocols import Scorer
+from orchestrator.types import (
+    Candidates,
+    Message,
+    Query,
+    Sample,
+    SamplingParams,
+    Scores,
+    Status,
+    TopLogprobs,
+)
+from scorers.distinct import content_hash
+
+Check = Callable[[Scorer], Awaitable[None]]
+
+QUERY = Query(id="q17", prompt="Q: 3 + 4 =\nA:", meta={"tests": "assert True"})
+TEXTS = ("7", "8", "", "so 7", '{"x": 1}', '{"x": "1"}', "SELECT 1", "x" * 2000)
+HOSTILE = ("\0", "\ud800", "{" * 500, "\u202etxt", "<script>alert(1)</script>", "%s\\", "9" * 999)
+TOP_K = 20
+
+
+async def check_scorer(scorer: Scorer) -> None:
+    """Every check, one after the other."""
+    for check in CHECKS:
+        await check(scorer)
+
+
+async def gives_float64_n(scorer: Scorer) -> None:
+    """One float64 a candidate, for none, one and many."""
+    for n in (0, 1, 2, 5):
+        candidates = pool([sample(i, "7") for i in range(n)])
+        scores = await scorer(QUERY, candidates)
+        _require(scores.shape == (n,), f"shape ({n},), got {scores.shape}", candidates)
+        _require(scores.dtype == np.float64, f"float64, got {scores.dtype}", candidates)
+
+
+async def chooses_nobody_where_nobody_has_an_answer(scorer: Scorer) -> None:
+    """All truncated, cancelled, failed: it abstains, and does not fail."""
+    bad = [status for status in Status if status is not Status.OK]
+    candidates = pool([replace(sample(i, "7"), status=status) for i, status in enumerate(bad)])
+    index = best(candidates, await scorer(QUERY, candidates))
+    _require(index is None, f"an abstention, got {index}", candidates)
+
+
+async def chooses_only_what_has_an_answer(scorer: Scorer) -> None:
+    """A sample of each status beside a good one: only the good one can be chosen."""
+    for status in Status:
+        others = [replace(sample(i, "8"), status=status) for i in range(1, 6)]
+        candidates = pool([*others, sample(0, "7")])
+        index = best(candidates, await scorer(QUERY, candidates))
+        is_good = index is None or candidates.answers[index] is not None
+        _require(is_good, f"no {status} sample chosen, got {index}", candidates)
+
+
+async def permuting_permutes(scorer: Scorer) -> None:
+    """The order of the candidates does not matter, to the last bit."""
+    rng = np.random.default_rng(17)
+    for candidates in random_pools(40):
+        order = rng.permutation(len(candidates))
+        moved = pool([candidates.samples[i] for i in order])
+        before, after = await scorer(QUERY, candidates), await scorer(QUERY, moved)
+        _require(_equal(after, before[order]), f"{before[order]}, got {after}", moved)
+
+
+async def equal_candidates_tie(scorer: Scorer) -> None:
+    """Twins get the same score."""
+    candidates = pool([sample(0, "7"), sample(0, "7"), sample(1, "8", -2.0, -3.0)])
+    scores = await scorer(QUERY, candidates)
+    _require(_equal(scores[:1], scores[1:2]), f"equal scores for twins, got {scores}", candidates)
+
+
+async def nan_costs_only_its_owner(scorer: Scorer) -> None:
+    """One sample with log-probabilities that are no numbers spoils no other."""
+    good = [sample(0, "7", -1.0, -2.0), sample(1, "8", -1.0, -1.5)]
+    for broken in (np.nan, -np.inf):
+        alone = await scorer(QUERY, pool(good))
+        candidates = pool([*good, sample(2, "9", -1.0, broken)])
+        scores = await scorer(QUERY, candidates)
+        same = np.isnan(scores[:2]) == np.isnan(alone)
+        _require(bool(same.all()), f"numbers where there were, got {scores}", candidates)
+        needs = scorer.needs_logprobs is not None
+        is_known = needs and np.isfinite(scores[2])
+        _require(not is_known, f"nan at the end, got {scores}", candidates)
+
+
+async def needs_logprobs_is_true(scorer: Scorer) -> None:
+    """Without log-probabilities: nan everywhere if it needs them, else no change."""
+    for candidates in random_pools(20):
+        bare = [replace(s, logprobs=None, top_logprobs=None) for s in candidates.samples]
+        scores, without = await scorer(QUERY, candidates), await scorer(QUERY, pool(bare))
+        expected = scores if scorer.needs_logprobs is None else np.full(len(bare), np.nan)
+        _require(_equal(without, expected), f"{expected}, got {without}", candidates)
+
+
+async def hostile_texts_raise_nothing(scorer: Scorer) -> None:
+    """Whatever a model writes, there are scores."""
+    candidates = pool([sample(i, text) for i, text in enumerate((*HOSTILE, *TEXTS))])
+    scores = await scorer(QUERY, candidates)
+    _require(scores.shape == (len(candidates),), f"scores, got shape {scores.shape}", candidates)
+
+
+async def takes_ten_thousand(scorer: Scorer) -> None:
+    """Large pools are scored whole."""
+    many = pool([sample(i, str(i % 17), -0.1 * (i % 7 + 1)) for i in range(10_000)])
+    scores = await scorer(QUERY, many)
+    _require(scores.shape == (10_000,), f"10,000 scores, got {scores.shape}", pool([]))
+
+
+async def leaves_its_input_alone(scorer: Scorer) -> None:
+    """The candidates are as they were, and asked again it says the same."""
+    for candidates in random_pools(5):
+        copy = replace(candidates)
+        first, second = await scorer(QUERY, candidates), await scorer(QUERY, candidates)
+        _require(candidates == copy, "unchanged candidates", candidates)
+        _require(_equal(first, second), f"{first} again, got {second}", candidates)
+
+
+async def travels(scorer: Scorer) -> None:
+    """A pickled copy is equal and scores alike: runs on Ray send it to other processes."""
+    copy: Scorer = pickle.loads(pickle.dumps(scorer))
+    _require(copy == scorer, f"an equal copy, got {copy!r}", pool([]))
+    for candidates in random_pools(5):
+        here, there = await scorer(QUERY, candidates), await copy(QUERY, candidates)
+        _require(_equal(here, there), f"{here} from a copy, got {there}", candidates)
+
+
+async def shows_its_settings(scorer: Scorer) -> None:
+    """A frozen dataclass whose repr, its line in the log, holds every setting."""
+    _require(is_dataclass(scorer), "a dataclass", pool([]))
+    shown = repr(scorer)
+    for each in fields(scorer):  # type: ignore[arg-type] # it is one
+        if each.repr:
+            setting = f"{each.name}={getattr(scorer, each.name)!r}"
+            _require(setting in shown, f"a repr with {setting}, got {shown}", pool([]))
+    frozen = scorer.__dataclass_params__.frozen  # type: ignore[attr-defined] # of a dataclass
+    _require(frozen, "a frozen dataclass", pool([]))
+
+
+CHECKS: tuple[Check, ...] = (
+    gives_float64_n,
+    chooses_nobody_where_nobody_has_an_answer,
+    chooses_only_what_has_an_answer,
+    permuting_permutes,
+    equal_candidates_tie,
+    nan_costs_only_its_owner,
+    needs_logprobs_is_true,
+    hostile_texts_raise_nothing,
+    takes_ten_thousand,
+    leaves_its_input_alone,
+    travels,
+    shows_its_settings,
+)
+
+
+async def more_votes_never_lose(scorer: Scorer) -> None:
+    """For scorers that count votes of equal weight: one more for the winner leaves it the winner,
+    and an answer with more votes than another never scores below it."""
+    for candidates in random_pools(40):
+        index = best(candidates, await scorer(QUERY, candidates))
+        if index is None:
+            continue
+        answers = candidates.answers
+        most = max(answers.count(answer) for answer in answers if answer is not None)
+        _require(answers.count(answers[index]) == most, f"one with {most} votes", candidates)
+        more = pool([*candidates.samples, candidates.samples[index]])
+        again = best(more, await scorer(QUERY, more))
+        same = again is not None and more.answers[again] == answers[index]
+        _require(same, f"{answers[index]!r} once more", more)
+
+
+def best(candidates: Candidates, scores: Scores) -> int | None:
+    """Who is chosen: the first of those with an answer and the highest score, or nobody."""
+    able = [
+        i
+        for i, answer in enumerate(candidates.answers)
+        if answer is not None and not np.isnan(scores[i])
+    ]
+    return max(able, key=lambda i: (scores[i], -i), default=None)
+
+
+def sample(i: int, text: str, *logprobs: float) -> Sample:
+    """A good sample with that text; its tokens and their likeliest neighbours are made up."""
+    given = logprobs or (-0.25 - (len(text) % 7) / 8, -1.0)
+    steps = np.arange(TOP_K, dtype=np.float32) / 4 + 0.125
+    top = np.asarray(given, np.float32)[:, np.newaxis] - steps
+    return Sample(
+        id=f"run/q17/s{i}",
+        text=text,
+        logprobs=given,
+        top_logprobs=TopLogprobs(k=TOP_K, packed=top.tobytes()),
+        generated_tokens=len(given),
+    )
+
+
+def pool(samples: Sequence[Sample]) -> Candidates:
+    """Candidates whose answers are their texts; one that is not OK has none."""
+    answers = (s.text if s.text and s.status is Status.OK else None for s in samples)
+    return Candidates(samples=tuple(samples), answers=tuple(answers), ask=_judge)
+
+
+def random_pools(count: int) -> Iterator[Candidates]:
+    """Pools of up to twelve: ties, twins, every status, some without log-probabilities."""
+    rng = np.random.default_rng(3)
+    statuses = tuple(Status)
+    for _ in range(count):
+        samples = []
+        for i in range(int(rng.integers(0, 13))):
+            drawn = sample(i, TEXTS[rng.integers(len(TEXTS))], *(-rng.integers(0, 9, 2) / 4))
+            if rng.random() < 0.2:
+                drawn = replace(drawn, status=statuses[rng.integers(len(statuses))])
+            if rng.random() < 0.1:
+                drawn = replace(drawn, logprobs=None, top_logprobs=None)
+            samples.append(drawn)
+        yield pool(samples)
+
+
+async def _judge(name: str, prompt: str | tuple[Message, ...], params: SamplingParams) -> Sample:
+    """A model that a scorer may ask: what it says depends on what it is asked alone."""
+    coin = int(content_hash(str(prompt)), 16)
+    said = "AB"[coin % 2] if "A or B" in str(prompt) else str(1 + coin % 5)
+    return Sample(id=f"run/q17/{name}", text=said)
+
+
+def _equal(one: Scores, two: Scores) -> bool:
+    return np.array_equal(one, two, equal_nan=True)
+
+
+def _require(holds: bool, promise: str, candidates: Candidates) -> None:
+    if not holds:
+        raise AssertionError(f"expected {promise}, for the answers {candidates.answers}")
