@@ -13,6 +13,7 @@ import numpy as np
 
 from experiments.gold import Gold
 from experiments.graders import Grader
+from experiments.stored_calls import Meter, NotAsked
 from orchestrator.errors import InputError
 from orchestrator.protocols import Equivalence, Extractor, Scorer
 from orchestrator.selection import merge_answers, read_answers, select
@@ -58,7 +59,7 @@ class Row:
     abstained: int  # questions
     n_queries: int  # that have samples
     n_samples: int  # that were chosen from
-    tokens: int  # generated for them
+    tokens: int  # generated for them, and by the model that the selector asks
     seconds: float  # a question, mean: from its first request to its last sample
     failed: int = 0  # questions at which the selector itself failed; they count nowhere else
     failure: str = ""  # the first of these, in one line
@@ -113,15 +114,19 @@ async def selector_row(
     """The answers that a selector chooses, graded; below a confidence it abstains."""
     _require_logprobs(name, scorer, cases)
     chosen: list[tuple[Case, Selection]] = []
-    failure = ""
+    failure, meter = "", Meter()
+    not_asked: NotAsked | None = None
     for case in cases:
         try:
-            found = await select(case.query, case.candidates, scorer, min_confidence)
+            found = await select(case.query, meter.on(case.candidates), scorer, min_confidence)
             chosen.append((case, found))
         # A scorer may be a plugin, and it reads what a model wrote. Where it fails there is no
         # choice to grade: neither a wrong one nor an abstention.
         except Exception as error:  # noqa: BLE001
             failure = failure or f"{case.query.id}: {type(error).__name__}: {error}"
+            not_asked = not_asked or (error if isinstance(error, NotAsked) else None)
+    if not_asked and not chosen:
+        raise not_asked
     graded = [
         (found, 0.0 if found.answer is None else case.verdicts[found.answer])
         for case, found in chosen
@@ -133,6 +138,7 @@ async def selector_row(
     told = [(f, verdict) for f, verdict in graded if not math.isnan(verdict)]
     return replace(
         row,
+        tokens=row.tokens + meter.tokens,
         failed=len(cases) - len(chosen),
         failure=failure,
         n_graded=len(told),

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from experiments.config import Config
 from experiments.gold import Gold
 from experiments.prompts import Prompts, render
+from experiments.stored_calls import require_first
 from orchestrator.cluster_settings import Cluster
 from orchestrator.protocols import BackendConfig
 from orchestrator.store_manifest import Json
@@ -46,8 +47,10 @@ class Plan:
 
 def make_plan(config: Config, limit: int | None = None) -> Plan:
     """Load the questions, render the prompts, build the strategy of the first selector."""
+    scorers = config.scorers()
+    require_first(scorers)
     questions = config.dataset.load(config.prompt.shots, limit)
-    first = next(iter(config.scorers().values()))
+    first = next(iter(scorers.values()))
     return Plan(
         config=config,
         prompts=render(config.prompt, questions),

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from experiments.gold_file import write_gold
 from experiments.plan import Plan
+from experiments.stored_calls import asks_model
 from orchestrator.job import Job, Work
 from orchestrator.local import run_here, wait_for
 from orchestrator.loop import Loop
@@ -21,6 +22,7 @@ from orchestrator.progress import Report
 from orchestrator.store import RunStore, open_store
 from orchestrator.store_read import read_records
 from orchestrator.store_run import OpenRun, open_run
+from orchestrator.strategies import BestOfN
 from orchestrator.types import Outcome, Query, Record
 
 # Often enough that small files never become many thousands, seldom enough that nobody notices.
@@ -116,7 +118,7 @@ async def _answer(plan: Plan, done: Set[str], out: Path, report: Report) -> list
         for item in plan.prompts.bad:
             if item.id not in refused:
                 store.add_record(_refusal(item.id, item.error, strategy))
-        complete = [query for query in left if _is_complete(store, query, plan.strategy.n)]
+        complete = [query for query in left if _is_complete(store, query, plan.strategy)]
         loop = Loop(strategy=plan.strategy, pool=Pool([]), store=store, run=work.run)
         await loop.answer_all(_each(complete), lambda answered: records.append(answered.record))
     ids = {query.id for query in complete}
@@ -137,8 +139,11 @@ async def _generate(
     return await run_on_ray(job, plan.cluster(), report)
 
 
-def _is_complete(store: RunStore, query: Query, n: int) -> bool:
-    return all(store.get(query.id, index) is not None for index in range(n))
+def _is_complete(store: RunStore, query: Query, strategy: BestOfN) -> bool:
+    """Whether no engine is needed; what a scorer will ask about the samples nobody knows yet."""
+    if asks_model(strategy.select):
+        return False
+    return all(store.get(query.id, index) is not None for index in range(strategy.n))
 
 
 def _refusal(query_id: str, error: str, strategy: str) -> Record:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from experiments.config import split_selectors
@@ -19,6 +19,7 @@ from experiments.evaluate import (
 )
 from experiments.gold_file import read_gold
 from experiments.plugins import build_equivalence, build_extractor, build_grader, build_scorer
+from experiments.stored_calls import StoredCalls
 from orchestrator.errors import InputError
 from orchestrator.protocols import Scorer
 from orchestrator.store_manifest import Json
@@ -61,7 +62,11 @@ def load_cases(
     grader = build_grader(grade or _setting(config, "grade"))
     same = build_equivalence(equivalence or str(config.get("equivalence", "exact")))
     queries, samples = read_queries(run), dict(read_samples(run))
-    candidates = asyncio.run(read_candidates(queries, samples, extractor, same))
+    read = asyncio.run(read_candidates(queries, samples, extractor, same))
+    calls = {key: found for key, found in samples.items() if key not in read}
+    candidates = {
+        key: replace(each, ask=StoredCalls(query_id=key, calls=calls)) for key, each in read.items()
+    }
     found = cases(queries, candidates, read_gold(run), grader)
     if not found:
         raise InputError(f"run must hold samples to select from, {str(run)!r} has none yet")

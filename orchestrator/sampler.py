@@ -7,10 +7,10 @@ new to the tally of the run.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from orchestrator.asking import Asking, call_key
 from orchestrator.batches import Result, generate_each
 from orchestrator.errors import BackendError, EngineDead, Quarantined
 from orchestrator.progress import Tally
@@ -77,28 +77,35 @@ class StoredSampler:
             await generate_each(self._backend, requests, done)
         return tuple(sample for sample in samples.values() if sample is not None)
 
-    async def ask(
+    @property
+    def ask(self) -> Asking:
+        """As `Sampler.ask`; by its `together` many questions at once."""
+        return Asking(one=self._ask)
+
+    async def abort(self, index: int) -> None:
+        await self._backend.abort(self._request_id(index))
+
+    async def _ask(
         self, name: str, prompt: str | tuple[Message, ...], params: SamplingParams
     ) -> Sample:
-        """Its key is what is asked, so that another question never finds this answer."""
-        key = f"{self._query.id}/{name}-{_digest(prompt, params)}"
-        asker = replace(self._query, id=key, prompt=prompt)
+        key = call_key(self._query.id, name, prompt, params)
         sampler = StoredSampler(
             run=self._run,
             seed=self._seed,
-            query=asker,
+            query=replace(self._query, id=key, prompt=prompt),
             backend=self._backend,
             store=self._store,
             tally=self._tally,
             begun=self._begun,
         )
         sample = await sampler(0, params)
+        if sample.status is Status.ERROR:
+            # Asked again by the next command, and until then known to have failed: whoever chooses
+            # again from the store finds what this run has found.
+            self._store.add(key, 0, sample)
         self._samples.append(sample)
         self.errors.extend(sampler.errors)
         return sample
-
-    async def abort(self, index: int) -> None:
-        await self._backend.abort(self._request_id(index))
 
     def _reused(self, index: int) -> Sample | None:
         sample = self._store.get(self._query.id, index)
@@ -135,10 +142,6 @@ class StoredSampler:
 
     def _request_id(self, index: int) -> str:
         return f"{self._run}/{self._query.id}/s{index}"
-
-
-def _digest(prompt: str | tuple[Message, ...], params: SamplingParams) -> str:
-    return hashlib.sha256(repr((prompt, params)).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def usage_of(samples: Sequence[Sample]) -> Usage:

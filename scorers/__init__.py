@@ -14,6 +14,7 @@ from scorers.equivalence_math import MathEquivalence
 from scorers.equivalence_sql import SqlResultEquivalence
 from scorers.estimators import Interval, clustered_interval, pass_at_k, wilson_interval
 from scorers.extract import AfterMarker, Boxed, FinalAnswer, LastNumber, Regex
+from scorers.judge import Judge
 from scorers.length import Longest, Shortest
 from scorers.logprob import (
     LengthPenalisedLogprob,
@@ -31,6 +32,8 @@ from scorers.risk import MinimumBayesRisk
 from scorers.routed_vote import RoutedVote
 from scorers.self_certainty import SelfCertainty, self_certainty
 from scorers.sql_valid import SqlValid
+from scorers.tournament import Tournament
+from scorers.universal_vote import UniversalVote
 from scorers.valid import FirstValid
 from scorers.validators import AllOf, JsonValid, Matches, Satisfies
 from scorers.vote import MajorityVote, vote_shares
@@ -53,6 +56,7 @@ __all__ = [
     "Interval",
     "JsonEquivalence",
     "JsonValid",
+    "Judge",
     "LastNumber",
     "LengthPenalisedLogprob",
     "Longest",
@@ -74,6 +78,8 @@ __all__ = [
     "SqlResultEquivalence",
     "SqlValid",
     "SumLogprob",
+    "Tournament",
+    "UniversalVote",
     "WeightedVote",
     "YamlValid",
     "canonical_number",

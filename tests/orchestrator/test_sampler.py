@@ -9,6 +9,7 @@ import pytest
 
 from model_backend import FakeBackend, ManualClock, Reply, SeededAnswers
 from model_backend.fake import FakeEngine
+from orchestrator.asking import call_key
 from orchestrator.errors import BackendError, EngineDead, Overloaded, RequestRejected
 from orchestrator.progress import Tally
 from orchestrator.protocols import Backend, SampleStore
@@ -249,3 +250,21 @@ async def test_a_judge_that_the_engine_refuses_is_a_sample_that_says_so() -> Non
     said = await bench.sampler.ask("judge", "Is it 7?", PARAMS)
     assert said.status is Status.ERROR
     assert bench.sampler.errors == [said.error]
+
+
+async def test_a_judge_that_failed_is_known_to_the_store_and_asked_again() -> None:
+    def script(request: Request) -> Reply:
+        return Reply(tokens=(), error=RequestRejected("too long"))
+
+    class Noting(MemoryStore):
+        def add(self, query_id: str, index: int, sample: Sample) -> None:
+            added.append((query_id, index, sample.status))
+            super().add(query_id, index, sample)
+
+    added: list[tuple[str, int, Status]] = []
+    bench = Bench(backend=FakeEngine(FakeBackend(script=script)), store=Noting())
+    await bench.sampler.ask("judge", "Is it 7?", PARAMS)
+    key = call_key("q17", "judge", "Is it 7?", PARAMS)
+    assert added == [(key, 0, Status.ERROR)]
+    again = Bench(store=bench.store)
+    assert (await again.sampler.ask("judge", "Is it 7?", PARAMS)).status is Status.OK

@@ -1,0 +1,47 @@
+"""Questions that a scorer puts to the model: what names one in the store, and many at once.
+
+It knows no engine, no store and no scorer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from orchestrator.tasks import task_group
+from orchestrator.types import Ask, Message, Sample, SamplingParams
+
+
+def call_key(
+    query_id: str, name: str, prompt: str | tuple[Message, ...], params: SamplingParams
+) -> str:
+    """The query id under which the answer is stored, at index 0: `q17/judge-3f...`.
+
+    It is made of what is asked, so that another question never finds this answer.
+    """
+    asked = repr((prompt, params)).encode("utf-8", "surrogatepass")
+    return f"{query_id}/{name}-{hashlib.sha256(asked).hexdigest()[:16]}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """An `Ask` that also takes many questions in one call."""
+
+    one: Ask
+
+    async def __call__(
+        self, name: str, prompt: str | tuple[Message, ...], params: SamplingParams
+    ) -> Sample:
+        return await self.one(name, prompt, params)
+
+    async def together(
+        self, name: str, prompts: Sequence[str | tuple[Message, ...]], params: SamplingParams
+    ) -> tuple[Sample, ...]:
+        """The samples of these prompts, in their order; the same prompt twice is asked once.
+
+        The first failure is raised when the other calls have been cancelled and have ended.
+        """
+        async with task_group() as group:
+            tasks = {p: group.create_task(self(name, p, params)) for p in dict.fromkeys(prompts)}
+        return tuple(tasks[prompt].result() for prompt in prompts)

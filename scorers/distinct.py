@@ -1,0 +1,75 @@
+"""The different ones among the candidates: what a model has to be asked about once each.
+
+They come in the order of a hash of their content, so nothing that is done with them in that order
+depends on the order of the candidates. This module asks nobody.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from orchestrator.types import Candidates, Scores
+
+By = Literal["text", "answer"]
+"""What makes two candidates different: their texts, or the answers read in them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Distinct:
+    """D different candidates, among N."""
+
+    texts: tuple[str, ...]  # [D] what a model is shown
+    places: tuple[int | None, ...]  # [N] which of them each candidate is; None: it has no answer
+    counts: tuple[int, ...]  # [D] how many candidates each one is
+
+    def spread(self, scores_D: Scores) -> Scores:
+        """[N] the score of each candidate, from those of the different ones; nan without answer."""
+        scores = [np.nan if place is None else scores_D[place] for place in self.places]
+        return np.array(scores, np.float64)
+
+
+def distinct(candidates: Candidates, by: By = "text") -> Distinct:
+    """The different candidates that have an answer.
+
+    By answer, one text speaks for all that give it: the one whose hash is lowest, whichever came
+    first.
+    """
+    texts = [storable(sample.text) for sample in candidates.samples]
+    keys = texts if by == "text" else candidates.answers
+    ranks = {text: content_hash(text) for text in texts}
+    speaker: dict[str, str] = {}
+    counts: dict[str, int] = {}
+    for key, text, answer in zip(keys, texts, candidates.answers, strict=True):
+        if key is not None and answer is not None:
+            speaker[key] = min(speaker.get(key, text), text, key=ranks.__getitem__)
+            counts[key] = counts.get(key, 0) + 1
+    order = sorted(speaker, key=lambda key: (ranks[speaker[key]], key))
+    place_of = {key: place for place, key in enumerate(order)}
+    pairs = zip(keys, candidates.answers, strict=True)
+    return Distinct(
+        texts=tuple(speaker[key] for key in order),
+        places=tuple(place_of[k] if k is not None and a is not None else None for k, a in pairs),
+        counts=tuple(counts[key] for key in order),
+    )
+
+
+def storable(text: str) -> str:
+    """The text as a store keeps it, with lone halves of surrogate pairs replaced.
+
+    A judge that reads what comes from the store must be asked the same as one that reads what comes
+    from the model.
+    """
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def content_hash(*texts: str) -> str:
+    """32 hexadecimal digits of what the texts say; ("a", "bc") and ("ab", "c") differ."""
+    digest = hashlib.blake2b(digest_size=16)
+    for text in texts:
+        data = text.encode("utf-8", "surrogatepass")
+        digest.update(len(data).to_bytes(8) + data)
+    return digest.hexdigest()

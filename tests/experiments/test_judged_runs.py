@@ -1,0 +1,219 @@
+"""Runs whose selector asks the model: asked once, kept, applied again without an engine."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from experiments.config import Config
+from experiments.gold import Gold
+from experiments.gold_file import write_gold
+from experiments.plan import make_plan
+from experiments.plugins import build_scorer
+from experiments.runs import carry_out
+from experiments.select_command import compare, load_cases
+from experiments.stored_calls import asks_model
+from model_backend import FakeBackend, Reply
+from orchestrator import ask, run
+from orchestrator.errors import InputError, RequestRejected
+from orchestrator.job import Job, Work
+from orchestrator.local import run_here, wait_for
+from orchestrator.progress import Progress
+from orchestrator.protocols import Scorer
+from orchestrator.store_compact import compact
+from orchestrator.store_files import RunFolder
+from orchestrator.store_read import read_records, read_samples
+from orchestrator.store_run import open_run
+from orchestrator.strategies import BestOfN
+from orchestrator.types import Outcome, Query, Record, Request, SamplingParams
+from scorers.judge import Judge
+from scorers.tournament import Tournament
+from scorers.universal_vote import UniversalVote
+
+QUERIES = tuple(Query(id=f"q{i}", prompt=f"question {i}") for i in range(4))
+CONFIG = {"extract": "whole_text", "grade": "exact", "select": ["judge"]}
+N = 6
+BODY = re.compile(r"Response ?(\w*)[^:\n]*:\n<<<\w+\n(.*?)\n\w+>>>", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Judging:
+    """A model that says 40, 41 or 42, mostly wrong, and as a judge likes the largest number."""
+
+    refuses: str = "nothing"
+
+    def __call__(self, request: Request) -> Reply:
+        prompt = request.prompt if isinstance(request.prompt, str) else request.prompt[0].content
+        if self.refuses in prompt:
+            return Reply(tokens=(), error=RequestRejected("too long"))
+        found = {title: int(text) for title, text in BODY.findall(prompt)}
+        if not found:
+            index = int(request.id.rpartition("/s")[2])
+            said = "42" if index == 4 else str(40 + index % 2)
+            return Reply(tokens=(said,))
+        best = max(found, key=found.__getitem__)
+        return Reply(tokens=(best or str(found[""] - 38), "\n"))
+
+
+def made(folder: Path, select: Scorer, script: Judging, n: int = N) -> list[Record]:
+    """What one command adds to the run in a folder."""
+    strategy = BestOfN(n=n, select=select)
+    work = Work(run="t", seed=3, strategy=strategy, directory=str(folder))
+    shown: list[Progress] = []
+    with open_run(folder, fingerprint={}, config=CONFIG, queries=QUERIES) as opened:
+        write_gold(folder, {query.id: Gold(answer="42") for query in QUERIES})
+        done = opened.done(repr(strategy))
+        queries = [query for query in QUERIES if query.id not in done]
+        job = Job(work=work, backend=FakeBackend(script=script), queries=queries)
+        records = wait_for(run_here(job, shown.append))
+        opened.compact()
+    drawn.append(shown[-1].samples_drawn)
+    return records
+
+
+drawn: list[int] = []
+
+SELECTORS = (
+    Judge(),
+    Tournament(),
+    Tournament(kind="league"),
+    Tournament(kind="bradley_terry", by="answer"),
+    UniversalVote(),
+)
+
+
+@pytest.mark.parametrize("scorer", SELECTORS, ids=repr)
+def test_the_model_is_asked_and_its_choice_is_taken(scorer: Scorer) -> None:
+    selection = ask("which?", BestOfN(n=N, select=scorer), FakeBackend(script=Judging()))
+    assert selection.answer == "42"
+    assert len(selection.samples) == N
+    assert selection.confidence == pytest.approx(1 / N)
+    (record,) = run(QUERIES[:1], BestOfN(n=N, select=scorer), FakeBackend(script=Judging()))
+    assert record.usage.samples == N + scorer.num_calls(3)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", ["judge", 'tournament(kind="league")', "universal_vote"])
+def test_what_was_asked_is_kept_and_chosen_from_again(name: str, tmp_path: Path) -> None:
+    scorer = build_scorer(name)
+    records = made(tmp_path / "run", scorer, Judging())
+    assert [r.outcome for r in records] == [Outcome.ANSWERED] * 4
+    vote, row, first = compare(tmp_path / "run", f"vote,{name},first").rows
+    assert (row.accuracy, row.failed, row.n_queries, row.n_samples) == (1.0, 0, 4, 4 * N)
+    assert vote.n_samples == first.n_samples == 4 * N
+    assert vote.tokens == first.tokens == 4 * N
+    stored = [s for _, samples in read_samples(tmp_path / "run") for s in samples]
+    generated = sum(s.generated_tokens for s in stored)
+    assert row.tokens == generated == sum(r.usage.generated_tokens for r in records)
+    cases = load_cases(tmp_path / "run")
+    assert [case.query.id for case in cases] == [query.id for query in QUERIES]
+
+
+def test_a_second_command_asks_nothing_again_and_a_larger_one_only_what_is_new(
+    tmp_path: Path,
+) -> None:
+    drawn.clear()
+    folder = tmp_path / "run"
+    made(folder, Judge(), Judging(), n=4)  # 40 and 41
+    assert drawn.pop() == 4 * (4 + 2)
+    assert made(folder, Judge(), Judging(), n=4) == []
+    assert drawn.pop() == 0
+    made(folder, Judge(), Judging(), n=N)  # two more samples, of which one is 42
+    assert drawn.pop() == 4 * (2 + 1)
+    compact(RunFolder(folder))
+    made(folder, Judge(), Judging(), n=5)  # another strategy over the same samples
+    assert drawn.pop() == 0
+    assert {r.answer for r in read_records(folder) if "n=4" in r.strategy} == {"41"}
+    assert compare(folder, "judge").rows[0].accuracy == 1.0
+
+
+def test_what_was_not_asked_is_told_with_what_to_do(tmp_path: Path) -> None:
+    made(tmp_path / "run", build_scorer("vote"), Judging())
+    with pytest.raises(InputError) as caught:
+        compare(tmp_path / "run", "vote,judge")
+    assert str(caught.value) == (
+        "judge needs a model to ask, and this run has not asked it about 'q0': `nbest run` with "
+        "this selector first in `select` does"
+    )
+
+
+def test_a_question_that_was_not_asked_about_is_the_selectors_failure(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    made(folder, build_scorer("vote"), Judging())
+    strategy = BestOfN(n=N, select=Judge())
+    work = Work(run="t", seed=3, strategy=strategy, directory=str(folder))
+    job = Job(work=work, backend=FakeBackend(script=Judging()), queries=QUERIES[:3])
+    with open_run(folder, fingerprint={}, config=CONFIG, queries=QUERIES):
+        wait_for(run_here(job, lambda progress: None))
+    (row,) = compare(folder, "judge").rows
+    assert (row.n_queries, row.failed) == (3, 1)
+    assert "has not asked it about 'q3'" in row.failure
+
+
+def test_a_call_that_failed_in_the_run_has_failed_in_what_is_stored(tmp_path: Path) -> None:
+    """The table of a run is of what the run has done."""
+    folder = tmp_path / "run"
+    records = made(folder, Judge(), Judging(refuses="\n42\n"))
+    assert {r.answer for r in records} == {"41"}
+    (row,) = compare(folder, "judge").rows
+    assert (row.accuracy, row.failed, row.abstained) == (0.0, 0, 0)
+
+
+def config(*select: str, dataset: Path) -> Config:
+    return Config.model_validate(
+        {
+            "name": "t",
+            "dataset": {"kind": "jsonl", "path": str(dataset)},
+            "model": {"backend": "fake"},
+            "select": list(select),
+            "extract": "whole_text",
+            "cluster": {"local": True},
+        }
+    )
+
+
+def test_only_the_first_selector_of_a_run_can_ask(tmp_path: Path) -> None:
+    dataset = tmp_path / "d.jsonl"
+    dataset.write_text('{"id": "q0", "question": "?", "answer": "42"}\n')
+    make_plan(config("judge", "vote", dataset=dataset))
+    for last in ("judge", "weighted_vote(by=judge)"):
+        with pytest.raises(InputError) as caught:
+            make_plan(config("vote", last, dataset=dataset))
+        rule = "select must name a selector that asks a model first, for only the first can ask"
+        assert str(caught.value) == f"{rule}, got {last!r} after 'vote'"
+
+
+def test_who_asks() -> None:
+    assert asks_model(build_scorer("tournament"))
+    assert asks_model(build_scorer("weighted_vote(by=judge)"))
+    assert not asks_model(build_scorer("weighted_vote(by=mean_logprob)"))
+
+
+def test_a_complete_run_gets_its_judge_by_the_same_command(tmp_path: Path) -> None:
+    """All samples are there, and still an engine is needed; after that, none is."""
+    dataset = tmp_path / "d.jsonl"
+    rows = (f'{{"id": "q{i}", "question": "question {i}", "answer": "42"}}\n' for i in range(4))
+    dataset.write_text("".join(rows))
+    shown: list[Progress] = []
+
+    def carried_out(*select: str) -> list[Record]:
+        plan = make_plan(config(*select, dataset=dataset))
+        strategy = replace(plan.strategy, n=N)
+        backend = FakeBackend(script=Judging())
+        shown.clear()
+        ready = replace(plan, strategy=strategy, backend=backend)
+        return carry_out(ready, tmp_path / "run", shown.append)
+
+    assert {r.answer for r in carried_out("vote", "first")} == {"41"}
+    assert {r.answer for r in carried_out("judge", "vote")} == {"42"}
+    assert (shown[-1].samples_reused, shown[-1].samples_drawn) == (4 * N, 4 * 3)
+    assert {r.answer for r in carried_out("judge", "vote")} == {"42"}
+    assert shown == []  # no engine
+
+
+def test_the_parameters_of_a_judge_are_settings() -> None:
+    text = 'judge(repeats=3, params={"temperature": 1.0, "max_tokens": 4})'
+    judge = build_scorer(text)
+    assert judge == Judge(repeats=3, params=SamplingParams(temperature=1.0, max_tokens=4))
