@@ -83,25 +83,59 @@ orchestrator.ask(question: str | tuple[Message, ...], strategy: Strategy, backen
 orchestrator.run(queries: Iterable[Query], strategy: Strategy, backend: BackendConfig, *, seed:
     int = 0) -> list[Record]
 scorers.AfterMarker(*, marker: str = '####')
+scorers.AllOf(*, rules: tuple[Validator, ...])
+scorers.AmongValid(*, rule: Validator, by: Scorer)
+scorers.Borda(*, by: Scorer, power: float = 1.0)
 scorers.Boxed()
+scorers.ChoiceEquivalence(*, letters: str = 'ABCDE')
 scorers.ChoiceLetter(*, letters: str = 'ABCDE')
+scorers.CodeBlock(*, language: str | None = None, needs_fence: bool = False)
+scorers.Confidence(*, measure: Measure = 'bottom', window: int = 2048, k: int = 20)
 scorers.FinalAnswer()
 scorers.First()
-scorers.FirstValid(*, regex: str | None = None, json_schema: str | None = None)
+scorers.FirstValid(*, regex: str | None = None, json_schema: str | None = None, rule: Validator
+    | None = None)
 scorers.Interval(low: float, high: float)
+scorers.JsonEquivalence()
+scorers.JsonValid(*, schema: str | None = None, of: Of = 'text')
+scorers.Judge(*, criterion: str = 'Is the response a right and complete answer to the
+    question?', scale: int = 5, repeats: int = 1, by: By = 'text', params: SamplingParams = ...)
 scorers.LastNumber()
+scorers.LengthPenalisedLogprob(*, alpha: float = 0.6)
 scorers.Longest()
+scorers.MajorityOfBests(*, by: Scorer, m: int | None = None)
 scorers.MajorityVote()
+scorers.Matches(*, pattern: str, of: Of = 'answer')
+scorers.MathEquivalence(*, timeout_s: float = 2.0)
 scorers.MeanLogprob()
+scorers.MinimumBayesRisk(*, utility: Literal['exact', 'f1', 'chrf'] | Utility = 'f1')
+scorers.NumberEquivalence(*, tolerance: float = 0.0)
+scorers.PassesTests(*, tests: str | None = None, key: str = 'tests', timeout_s: float = 5.0,
+    memory_mb: int = 512)
+scorers.Perplexity()
 scorers.Random(*, seed: int = 0)
 scorers.Regex(*, pattern: str, group: int | str | None = None)
+scorers.RoutedVote(*, threshold: float, otherwise: Scorer = ...)
+scorers.Satisfies(check: Callable[[str], bool], of: Of = 'answer')
+scorers.SelfCertainty(*, k: int = 20)
 scorers.Shortest()
+scorers.SqlResultEquivalence(*, schema: str, dialect: Dialect = 'sqlite')
+scorers.SqlValid(*, schema: str = '', dialect: Dialect = 'sqlite', check: Check = 'explain', of:
+    Of = 'answer')
 scorers.SumLogprob()
+scorers.Tournament(*, kind: Literal['knockout', 'league', 'bradley_terry'] = 'knockout',
+    opponents: int | None = None, swap: bool = True, criterion: str = 'Compare how right and how
+    complete the responses are.', by: By = 'text', params: SamplingParams = ...)
+scorers.UniversalVote(*, criterion: str = 'Select the most consistent response, based on
+    majority consensus.', params: SamplingParams = ...)
+scorers.WeightedVote(*, by: Scorer, transform: Transform = 'raw', temperature: float = 1.0)
+scorers.YamlValid(*, schema: str | None = None, of: Of = 'text')
 scorers.canonical_number(text: str) -> str | None
 scorers.clustered_interval(means: Sequence[float] | Scores, confidence: float = 0.95) ->
     Interval
 scorers.mean_logprob(samples: Sequence[Sample]) -> Scores
 scorers.pass_at_k(n: int, c: int, k: int) -> float
+scorers.self_certainty(logprobs: NDArray[np.float32]) -> float
 scorers.sum_logprob(samples: Sequence[Sample]) -> Scores
 scorers.vote_shares(answers: Sequence[str | None]) -> Scores
 scorers.wilson_interval(successes: int, n: int, confidence: float = 0.95) -> Interval
@@ -114,9 +148,9 @@ model_backend.FakeBackend(*, script: Script, max_concurrency: int = 256, gpus: i
     Clock = ...)
 model_backend.LoopClock()
 model_backend.ManualClock()
-model_backend.Reply(*, tokens: tuple[str, ...], logprobs: tuple[float, ...] | None = None,
-    first_token_s: float = 0.0, token_s: float = 0.0, prompt_tokens: int = 1, error:
-    BackendError | None = None)
+model_backend.Reply(*, tokens: tuple[str, ...], logprobs: tuple[float, ...] | None = None, top:
+    tuple[Mapping[str, float], ...] | None = None, first_token_s: float = 0.0, token_s: float =
+    0.0, prompt_tokens: int = 1, error: BackendError | None = None)
 model_backend.SeededAnswers(*, answers: tuple[str, ...], weights: tuple[int, ...],
     first_token_s: float = 0.0, token_s: float = 0.0)
 """

@@ -58,7 +58,15 @@ class Judging:
         return Reply(tokens=(best or str(found[""] - 38), "\n"))
 
 
-def made(folder: Path, select: Scorer, script: Judging, n: int = N) -> list[Record]:
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """What one command did."""
+
+    records: list[Record]
+    drawn: int  # samples that an engine made for it
+
+
+def made(folder: Path, select: Scorer, script: Judging, n: int = N) -> Made:
     """What one command adds to the run in a folder."""
     strategy = BestOfN(n=n, select=select)
     work = Work(run="t", seed=3, strategy=strategy, directory=str(folder))
@@ -70,11 +78,8 @@ def made(folder: Path, select: Scorer, script: Judging, n: int = N) -> list[Reco
         job = Job(work=work, backend=FakeBackend(script=script), queries=queries)
         records = wait_for(run_here(job, shown.append))
         opened.compact()
-    drawn.append(shown[-1].samples_drawn)
-    return records
+    return Made(records=records, drawn=shown[-1].samples_drawn)
 
-
-drawn: list[int] = []
 
 SELECTORS = (
     Judge(),
@@ -98,7 +103,7 @@ def test_the_model_is_asked_and_its_choice_is_taken(scorer: Scorer) -> None:
 @pytest.mark.parametrize("name", ["judge", 'tournament(kind="league")', "universal_vote"])
 def test_what_was_asked_is_kept_and_chosen_from_again(name: str, tmp_path: Path) -> None:
     scorer = build_scorer(name)
-    records = made(tmp_path / "run", scorer, Judging())
+    records = made(tmp_path / "run", scorer, Judging()).records
     assert [r.outcome for r in records] == [Outcome.ANSWERED] * 4
     vote, row, first = compare(tmp_path / "run", f"vote,{name},first").rows
     assert (row.accuracy, row.failed, row.n_queries, row.n_samples) == (1.0, 0, 4, 4 * N)
@@ -114,17 +119,14 @@ def test_what_was_asked_is_kept_and_chosen_from_again(name: str, tmp_path: Path)
 def test_a_second_command_asks_nothing_again_and_a_larger_one_only_what_is_new(
     tmp_path: Path,
 ) -> None:
-    drawn.clear()
     folder = tmp_path / "run"
-    made(folder, Judge(), Judging(), n=4)  # 40 and 41
-    assert drawn.pop() == 4 * (4 + 2)
-    assert made(folder, Judge(), Judging(), n=4) == []
-    assert drawn.pop() == 0
-    made(folder, Judge(), Judging(), n=N)  # two more samples, of which one is 42
-    assert drawn.pop() == 4 * (2 + 1)
+    assert made(folder, Judge(), Judging(), n=4).drawn == 4 * (4 + 2)  # 40 and 41
+    assert made(folder, Judge(), Judging(), n=4).drawn == 0
+    larger = made(folder, Judge(), Judging(), n=N)  # two more samples, of which one is 42
+    assert larger.drawn == 4 * (2 + 1)
     compact(RunFolder(folder))
-    made(folder, Judge(), Judging(), n=5)  # another strategy over the same samples
-    assert drawn.pop() == 0
+    again = made(folder, Judge(), Judging(), n=5)  # another strategy over the same samples
+    assert again.drawn == 0
     assert {r.answer for r in read_records(folder) if "n=4" in r.strategy} == {"41"}
     assert compare(folder, "judge").rows[0].accuracy == 1.0
 
@@ -155,7 +157,7 @@ def test_a_question_that_was_not_asked_about_is_the_selectors_failure(tmp_path: 
 def test_a_call_that_failed_in_the_run_has_failed_in_what_is_stored(tmp_path: Path) -> None:
     """The table of a run is of what the run has done."""
     folder = tmp_path / "run"
-    records = made(folder, Judge(), Judging(refuses="\n42\n"))
+    records = made(folder, Judge(), Judging(refuses="\n42\n")).records
     assert {r.answer for r in records} == {"41"}
     (row,) = compare(folder, "judge").rows
     assert (row.accuracy, row.failed, row.abstained) == (0.0, 0, 0)
