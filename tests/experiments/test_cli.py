@@ -29,6 +29,7 @@ cluster: {local: true}
 """
 
 KEYS = ["select", "accuracy", "low", "high", "abstained", "n_queries", "n_samples", "tokens"]
+ABSTENTION_KEYS = ["aurc", "auroc", "risk_coverage"]
 
 
 @pytest.fixture
@@ -104,7 +105,7 @@ def test_select_prints_one_json_document_with_the_promised_keys(folder: Path) ->
     nbest(folder, "run", "config.yaml")
     done = nbest(folder, "select", "runs/t", "--select", "vote,random(seed=3),first", "--json")
     rows = json.loads(done.stdout)
-    assert [list(row) for row in rows] == [KEYS] * 3
+    assert [list(row) for row in rows] == [KEYS + ABSTENTION_KEYS] * 3
     assert [row["select"] for row in rows] == ["vote", "random(seed=3)", "first"]
     for row in rows:
         assert 0 <= row["low"] <= row["accuracy"] <= row["high"] <= 1
