@@ -17,6 +17,7 @@ import typer
 
 from experiments.bench_commands import bench
 from experiments.exit_codes import Exit, tolerated_errors
+from experiments.person_commands import add_person_commands
 from orchestrator.errors import InputError, NbestError, RunChanged
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ app = typer.Typer(
 )
 
 app.add_typer(bench, name="bench")
+add_person_commands(app)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 Extract = Annotated[

@@ -148,6 +148,7 @@ SELECTORS = PluginKind(
         "judge": "scorers:Judge",
         "tournament": "scorers:Tournament",
         "universal_vote": "scorers:UniversalVote",
+        "user": "scorers:UserChoice",
         "length_penalised_logprob": "scorers:LengthPenalisedLogprob",
         "perplexity": "scorers:Perplexity",
         "self_certainty": "scorers:SelfCertainty",

@@ -17,6 +17,7 @@ from experiments.evaluate import (
     read_candidates,
     selector_row,
 )
+from experiments.export_command import chosen_by_user
 from experiments.gold_file import read_gold
 from experiments.plugins import build_equivalence, build_extractor, build_grader, build_scorer
 from experiments.stored_calls import StoredCalls
@@ -45,12 +46,17 @@ def compare(
 ) -> Comparison:
     """Apply selectors to the samples of a run; what is not given is as the run's config has it."""
     names = split_selectors(selectors)
-    scorers = {name: build_scorer(name) for name in names}
+    scorers = {name: _scorer(name, run) for name in names}
     graded = load_cases(run, extract, grade, equivalence)
     in_range = 0.0 <= min_confidence <= 1.0
     require(in_range, "min_confidence", "lie in [0, 1]", min_confidence)
     rows = asyncio.run(_rows_of(graded, scorers, min_confidence))
     return Comparison(rows=rows, baselines=(one_sample_row(graded), any_right_row(graded)))
+
+
+def _scorer(name: str, run: Path) -> Scorer:
+    """The scorer of a name; `user` stands for what a person chose in this run."""
+    return chosen_by_user(run) if name == "user" else build_scorer(name)
 
 
 def load_cases(

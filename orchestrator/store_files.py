@@ -40,6 +40,11 @@ class RunFolder:
         """What is in the run directory itself."""
         return sorted(self._listing(""))
 
+    def files(self, folder: str) -> list[str]:
+        """The names of the files in a folder; none where there is no such folder."""
+        listing = self._listing(folder)
+        return sorted(name for name in listing if not listing[name])
+
     def folders(self, folder: str) -> list[str]:
         """The folders in a folder, relative to the run."""
         listing = self._listing(folder)

@@ -26,6 +26,7 @@ from scorers.logprob import (
 )
 from scorers.majority_of_bests import MajorityOfBests
 from scorers.number import canonical_number
+from scorers.person import UserChoice
 from scorers.position import First, Random
 from scorers.python_tests import PassesTests
 from scorers.risk import MinimumBayesRisk
@@ -80,6 +81,7 @@ __all__ = [
     "SumLogprob",
     "Tournament",
     "UniversalVote",
+    "UserChoice",
     "WeightedVote",
     "YamlValid",
     "canonical_number",

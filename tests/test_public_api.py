@@ -128,6 +128,7 @@ scorers.Tournament(*, kind: Literal['knockout', 'league', 'bradley_terry'] = 'kn
     complete the responses are.', by: By = 'text', params: SamplingParams = ...)
 scorers.UniversalVote(*, criterion: str = 'Select the most consistent response, based on
     majority consensus.', params: SamplingParams = ...)
+scorers.UserChoice(*, chosen: Mapping[str, str] = ...)
 scorers.WeightedVote(*, by: Scorer, transform: Transform = 'raw', temperature: float = 1.0)
 scorers.YamlValid(*, schema: str | None = None, of: Of = 'text')
 scorers.canonical_number(text: str) -> str | None

@@ -42,6 +42,7 @@ from scorers import (
     SumLogprob,
     Tournament,
     UniversalVote,
+    UserChoice,
     WeightedVote,
     YamlValid,
 )
@@ -91,6 +92,7 @@ SCORERS: tuple[Scorer, ...] = (
     Tournament(kind="league", swap=False),
     Tournament(kind="bradley_terry", opponents=4),
     UniversalVote(),
+    UserChoice(chosen={"q17": "run/q17/s1"}),
 )
 
 # Those that count votes, all of the same weight.

@@ -1,0 +1,276 @@
+"""The page of `nbest pick --web`: who may open it, and what it does in a real browser."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from experiments.pick_session import PickSession
+from experiments.pick_web import COOKIE, PickServer
+from orchestrator.store_choices import read_choices
+from tests.experiments.picked_runs import picked_run
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+TEXTS = {"q0": ["7", "8"], "q1": ["a", "b", "c"], "q2": ["x", "y"]}
+
+CHROMIUM = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@contextmanager
+def serving(run: Path) -> Iterator[PickServer]:
+    with PickServer(PickSession(run)) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[PickServer]:
+    with serving(picked_run(tmp_path, TEXTS)) as running:
+        yield running
+
+
+def request(
+    server: PickServer, method: str, path: str, body: str = "", **headers: str
+) -> http.client.HTTPResponse:
+    """A request with our own host, and whatever headers are given (`content_type=...`)."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_address[1], timeout=10)
+    given = {"Host": server.host, "Content-Length": str(len(body))}
+    given |= {name.replace("_", "-"): value for name, value in headers.items()}
+    connection.putrequest(method, path, skip_host=True)
+    for name, value in given.items():
+        connection.putheader(name, value)
+    connection.endheaders(body.encode())
+    response = connection.getresponse()
+    response.body = response.read()  # type: ignore[attr-defined]
+    connection.close()
+    return response
+
+
+def known(server: PickServer) -> str:
+    return f"{COOKIE}={server.secret}"
+
+
+def press(server: PickServer, key: str, query_id: str = "q0", **headers: str) -> int:
+    given = {
+        "Cookie": known(server),
+        "Origin": f"http://{server.host}",
+        "Content_Type": "application/json",
+    } | headers
+    body = json.dumps({"key": key, "query_id": query_id})
+    return request(server, "POST", "/press", body, **given).status
+
+
+# Who may
+
+
+def test_it_listens_on_this_machine_alone(server: PickServer) -> None:
+    assert server.server_address[0] == "127.0.0.1"
+
+
+def test_the_secret_is_exchanged_for_a_cookie_and_leaves_the_address(server: PickServer) -> None:
+    response = request(server, "GET", f"/?token={server.secret}")
+    assert (response.status, response.headers["Location"]) == (303, "/")
+    cookie = response.headers["Set-Cookie"]
+    assert cookie.startswith(known(server))
+    assert "HttpOnly" in cookie
+    assert "SameSite=Strict" in cookie
+    assert len(server.secret) >= 43  # 256 bits
+
+
+@pytest.mark.parametrize("path", ["/", "/screen", "/page.js", "/?token=wrong", "/?token="])
+def test_without_the_secret_there_is_nothing(server: PickServer, path: str) -> None:
+    assert request(server, "GET", path).status == 403
+    assert request(server, "GET", path, Cookie=f"{COOKIE}=wrong").status == 403
+
+
+@pytest.mark.parametrize("host", ["evil.example", "localhost", "127.0.0.1", ""])
+def test_under_another_name_there_is_nothing(server: PickServer, host: str) -> None:
+    for path in ("/", "/screen", f"/?token={server.secret}"):
+        assert request(server, "GET", path, Host=host, Cookie=known(server)).status == 403
+    assert press(server, "1", Host=host) == 403
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Origin": ""},
+        {"Content_Type": "text/plain"},
+        {"Cookie": ""},
+    ],
+    ids=str,
+)
+def test_no_other_site_can_press_a_key(server: PickServer, headers: dict[str, str]) -> None:
+    assert press(server, "1", **headers) == 403
+    assert server.session.screen.done == 0
+
+
+@pytest.mark.parametrize("path", ["/../cli.py", "/%2e%2e/cli.py", "/pick_web.py", "/press"])
+def test_no_other_file_is_served(server: PickServer, path: str) -> None:
+    assert request(server, "GET", path, Cookie=known(server)).status == 404
+
+
+def test_every_answer_forbids_what_the_page_does_not_need(server: PickServer) -> None:
+    for path in ("/", "/screen", "/missing"):
+        headers = request(server, "GET", path, Cookie=known(server)).headers
+        assert "default-src 'none'" in headers["Content-Security-Policy"]
+        assert "unsafe" not in headers["Content-Security-Policy"]
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Referrer-Policy"] == "no-referrer"
+
+
+def test_keys_go_to_the_question_that_they_were_meant_for(server: PickServer) -> None:
+    assert press(server, "1") == 200
+    assert press(server, "1") == 409  # again for q0, as another tab would
+    assert press(server, "x", "q1") == 409
+    assert server.session.screen.done == 1
+
+
+@pytest.mark.parametrize("body", ["", "{", "[]", "7", '{"key": 1}'])
+def test_nonsense_is_refused(server: PickServer, body: str) -> None:
+    headers = {"Cookie": known(server), "Origin": f"http://{server.host}"}
+    headers["Content_Type"] = "application/json"
+    assert request(server, "POST", "/press", body, **headers).status == 400
+    long = {**headers, "Content_Length": "99999999"}
+    assert request(server, "POST", "/press", body, **long).status == 413
+
+
+# In a browser
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Page]:
+    api = pytest.importorskip("playwright.sync_api")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("there is no Chromium here")
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM)
+        yield browser.new_page()
+        browser.close()
+
+
+def at(page: Page, query_id: str) -> None:
+    """Wait until the page shows a question; the empty id is the end."""
+    page.wait_for_selector(f'body[data-query="{query_id}"]')
+
+
+@pytest.mark.timeout(120)
+def test_a_person_chooses_by_keyboard_and_by_mouse(page: Page, server: PickServer) -> None:
+    page.goto(server.url)
+    at(page, "q0")
+    assert server.secret not in page.url
+    assert page.inner_text("#question") == "question q0"
+    page.keyboard.press("2")
+    at(page, "q1")
+    assert page.inner_text("#count") == "1 of 3"
+    page.keyboard.press("s")
+    at(page, "q2")
+    page.keyboard.press("u")
+    at(page, "q1")
+    page.reload()
+    at(page, "q1")
+    chosen = page.inner_text("#texts button:nth-child(3) pre")
+    page.click("#texts button:nth-child(3)")
+    at(page, "q2")
+    page.click("#undo")
+    at(page, "q1")
+    page.click("#texts button:nth-child(3)")
+    at(page, "q2")
+    page.click("#skip")
+    page.wait_for_selector('body[data-over="true"]')
+    found = read_choices(server.session.run)
+    assert found["q1"].index == TEXTS["q1"].index(chosen)
+    assert found["q2"].index is None
+    assert len(found) == 3
+
+
+@pytest.mark.timeout(120)
+def test_a_second_tab_that_is_behind_catches_up(page: Page, server: PickServer) -> None:
+    page.goto(server.url)
+    at(page, "q0")
+    assert press(server, "1") == 200  # elsewhere
+    page.keyboard.press("1")
+    at(page, "q1")
+    assert server.session.screen.done == 1
+
+
+def attacks() -> list[str]:
+    """A hundred texts that would act if they were taken for anything but text."""
+    shapes = [
+        "<script>{}</script>",
+        "<img src=x onerror={}>",
+        "<svg onload={}>",
+        "<svg><script>{}</script></svg>",
+        "<body onload={}>",
+        "<iframe src=javascript:{}>",
+        "<a href=javascript:{}>x</a>",
+        "<details open ontoggle={}>",
+        "<input autofocus onfocus={}>",
+        "<video><source onerror={}></video>",
+        "</pre><script>{}</script>",
+        "</script><script>{}</script>",
+        "'><script>{}</script>",
+        '"><img src=x onerror={}>',
+        "<style>@import 'http://evil.example/x'</style>{}",
+        "<link rel=stylesheet href=http://evil.example/{}>",
+        "<meta http-equiv=refresh content=0;url=javascript:{}>",
+        "<object data=javascript:{}>",
+        "<base href=http://evil.example/>{}",
+        "<form action=http://evil.example/{}><button autofocus>x",
+        "<math><mtext><script>{}</script></mtext></math>",
+        "<template><script>{}</script></template>",
+        "{{{{constructor.constructor('{}')()}}}}",
+        "\u202e<script>{}</script>",
+        "<scr\0ipt>{}</scr\0ipt>",
+    ]
+    calls = ["alert(1)", "confirm`1`", "fetch('//evil.example/')", "document.title='owned'"]
+    return [shape.format(call) for shape in shapes for call in calls]
+
+
+@pytest.mark.timeout(180)
+def test_nothing_that_a_model_writes_acts_on_the_page(page: Page, tmp_path: Path) -> None:
+    texts = attacks()
+    assert len(set(texts)) >= 100
+    groups = {f"q{i}": texts[i : i + 9] for i in range(0, len(texts), 9)}
+    acted: list[str] = []
+    page.on("dialog", lambda dialog: acted.append(dialog.message))
+    with serving(picked_run(tmp_path, groups)) as server:
+        page.on("request", lambda r: acted.append(r.url) if server.host not in r.url else None)
+        page.goto(server.url)
+        seen: list[str] = []
+        for query_id in groups:
+            at(page, query_id)
+            seen += page.eval_on_selector_all(
+                "#texts pre", "nodes => nodes.map(node => node.textContent)"
+            )
+            assert page.eval_on_selector_all("#texts pre *", "nodes => nodes.length") == 0
+            page.keyboard.press("1")
+        page.wait_for_selector('body[data-over="true"]')
+        assert page.title() == "nbest pick"
+    assert sorted(seen) == sorted(texts)
+    assert acted == []
