@@ -2,24 +2,15 @@ r"""Answers that are the same mathematics: \frac{1}{2} and 0.5, \sqrt{8} and 2\s
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.types import Query, require
-from scorers.equivalence import exact_number, groups_of
+from scorers.equivalence import groups_of
 from scorers.math_process import MathProcess
+from scorers.math_text import Named, is_formula, named, number_of, unclear_text, words_of
 
-MAX_CHARACTERS = 400  # a longer answer means nothing but itself
-MAX_DEPTH = 40  # of brackets
 MAX_REMEMBERED = 100_000
-
-_ENVIRONMENT = re.compile(r"\\(?:begin|end)\{[a-z*]+\}")
-_LAYOUT = re.compile(r"\\(?:left|right|displaystyle|[,;:!])(?![A-Za-z])|\$|\\[()\[\]]|~")
-_TEXT = re.compile(r"\\(?:text|mathrm|textbf|mathbf|mbox)\s*\{([^{}]*)\}")
-_COMMAND = re.compile(r"\\[A-Za-z]+")
-_PI = re.compile(r"(?<![\\A-Za-z])pi(?![A-Za-z])|π")
-_WORD = re.compile(r"[^\W\d_]{3,}")
 
 
 class Remembered(dict[str, str]):
@@ -37,6 +28,9 @@ class MathEquivalence:
     its own that is killed when one answer takes longer than `timeout_s`; such an answer, and one
     that cannot be read, means nothing but itself. Words are compared as words, case ignored.
 
+    `x = 5` and "5 cm" are 5, unless the answers have `y = 5` or "5 m" too: then what they are
+    called counts.
+
     It is safe in threads and in Ray workers. The first formula costs the start of that process, a
     second or two.
     """
@@ -51,61 +45,51 @@ class MathEquivalence:
         require(self.timeout_s > 0, "timeout_s", "be above 0", self.timeout_s)
 
     async def __call__(self, query: Query, answers: Sequence[str]) -> Sequence[int]:
-        hard = self._unread(answers)
+        known = [named(answer) for answer in answers]
+        hard = self._unread(known)
         if hard:
-            found = await self._process.keys([tidied(answer) for answer in hard], self.timeout_s)
-            self._remember(hard, found)
-        return groups_of(answers, self._key_at_once)
+            self._remember(hard, await self._process.keys(hard, self.timeout_s))
+        return self._groups(answers, known)
 
     def are_same(self, one: str, two: str) -> bool:
         """Whether two answers mean the same; it blocks, for those who have no event loop."""
-        if hard := self._unread([one, two]):
-            found = self._process.keys_now([tidied(answer) for answer in hard], self.timeout_s)
-            self._remember(hard, found)
-        first, second = groups_of([one, two], self._key_at_once)
+        known = [named(one), named(two)]
+        if hard := self._unread(known):
+            self._remember(hard, self._process.keys_now(hard, self.timeout_s))
+        first, second = self._groups([one, two], known)
         return first == second
 
-    def _unread(self, answers: Sequence[str]) -> list[str]:
-        return sorted({a for a in answers if self._key_at_once(a) is None and is_formula(a)})
+    def _groups(self, answers: Sequence[str], known: Sequence[Named]) -> list[int]:
+        names: dict[tuple[str, str | None], set[str]] = {}
+        keys = [self._key_at_once(each.core) for each in known]
+        for key, each in zip(keys, known, strict=True):
+            for kind, name in each.names():
+                names.setdefault((kind, key), set()).add(name)
 
-    def _key_at_once(self, answer: str) -> str | None:
+        def called(each: Named, key: str | None) -> tuple[str, ...] | None:
+            several = [name for kind, name in each.names() if len(names[kind, key] - {""}) > 1]
+            return None if key is None else (key, *several)
+
+        full = dict(zip(answers, map(called, known, keys), strict=True))
+        return groups_of(answers, full.__getitem__)
+
+    def _unread(self, known: Sequence[Named]) -> list[str]:
+        cores = {each.core for each in known}
+        return sorted(c for c in cores if self._key_at_once(c) is None and is_formula(c))
+
+    def _key_at_once(self, core: str) -> str | None:
         """The key if it takes no process: a number, words, or what has been read before."""
-        if answer in self._seen:
-            return self._seen[answer]
-        number = exact_number(tidied(answer))
+        if core in self._seen:
+            return self._seen[core]
+        number = number_of(core)
         if number is not None:
             return f"number:{number}"
-        words = words_of(answer)
-        return None if words is None else f"words:{words}"
+        words = words_of(core)
+        return unclear_text(core) if words is None else f"words:{words}"
 
-    def _remember(self, answers: Sequence[str], keys: Sequence[str | None]) -> None:
+    def _remember(self, cores: Sequence[str], keys: Sequence[str | None]) -> None:
         """But no failures: an answer that ran out of time may be readable another day."""
         if len(self._seen) > MAX_REMEMBERED:
             self._seen.clear()
-        pairs = zip(answers, keys, strict=True)
-        self._seen.update((answer, key) for answer, key in pairs if key is not None)
-
-
-def tidied(answer: str) -> str:
-    """Without LaTeX that changes the looks alone, and without a full stop."""
-    plain = _LAYOUT.sub(" ", answer).replace(r"\dfrac", r"\frac").replace(r"\tfrac", r"\frac")
-    return " ".join(_PI.sub(r"\\pi ", plain).split()).rstrip(".")
-
-
-def words_of(answer: str) -> str | None:
-    """What the answer says in words, on one line; None where it has no word of three letters."""
-    plain = tidied(answer)
-    outside = _TEXT.sub(" ", _ENVIRONMENT.sub("", plain))
-    is_all_text = outside != plain and not outside.strip()
-    if is_all_text or _WORD.search(_COMMAND.sub(" ", outside)):
-        return " ".join(_TEXT.sub(r" \1 ", plain).casefold().split())
-    return None
-
-
-def is_formula(answer: str) -> bool:
-    """Whether it is worth reading: neither too long nor too deeply nested."""
-    depth = deepest = 0
-    for character in answer:
-        depth += (character in "([{") - (character in ")]}")
-        deepest = max(deepest, depth)
-    return len(answer) <= MAX_CHARACTERS and deepest <= MAX_DEPTH
+        pairs = zip(cores, keys, strict=True)
+        self._seen.update((core, key) for core, key in pairs if key is not None)

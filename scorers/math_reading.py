@@ -1,9 +1,9 @@
 """What a mathematical answer is, as a key: equal keys, equal meaning.
 
-math-verify turns LaTeX into a SymPy object. What kind of thing that is comes first, so that an
-ordered pair is no set and an interval no number; then its value, exactly where it is rational, and
-otherwise to 20 digits, with fixed numbers in the place of its symbols. Two expressions that agree
-there are equal, but for a chance of about one in 10^20.
+The parser of math-verify turns LaTeX into a SymPy object. What kind of thing that is comes first,
+so that an ordered pair is no set and an interval no number; then its value, exactly where it is
+rational, and otherwise to 20 digits, at two points with fixed numbers in the place of the symbols.
+Two expressions that agree at both are equal, but for a chance of about one in 10^20.
 
 This runs in a process that may be killed at any moment: SymPy can take for ever. It needs nothing
 of nbest but this file.
@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import json
 import sys
+import zlib
+from importlib import import_module
 from typing import Any
 
 DIGITS = 20
@@ -35,12 +37,35 @@ def serve() -> None:
 
 def key_of(answer: str) -> str | None:
     """The key of an answer in LaTeX or plain notation; None where it is no mathematics."""
-    from math_verify import LatexExtractionConfig, parse
+    return _key(_object(answer))
 
-    # The time limits of the package use a signal, which only a main thread can get.
-    found = parse(f"${answer}$", extraction_config=[LatexExtractionConfig()], parsing_timeout=None)
-    objects = [each for each in found if not isinstance(each, str)]
-    return _key(objects[0]) if objects else None
+
+def _object(answer: str) -> Any:
+    """All of the answer, or an exception.
+
+    `math_verify.parse` would look for something readable in it, drop units, and take R for r.
+    """
+    from math_verify.grader import should_treat_as_complex
+
+    parser = import_module("latex2sympy2_extended.latex2sympy2")
+    looks = parser.NormalizationConfig(units=False, malformed_operators=True, nits=True)
+    plain = parser.normalize_latex(answer, looks)
+    value = parser.latex2sympy(
+        plain,
+        is_real=not should_treat_as_complex(plain),
+        normalization_config=None,
+        conversion_config=parser.ConversionConfig(lowercase_symbols=False),
+    )
+    return _exact(value)
+
+
+def _exact(value: Any) -> Any:
+    """Decimals as fractions, and the i of complex numbers as such."""
+    import sympy as sp
+
+    i = {s: sp.I for s in value.free_symbols if s.name == "i"}
+    decimals = {f: sp.Rational(str(f)) for f in value.atoms(sp.Float)}
+    return value.xreplace(i | decimals) if i or decimals else value
 
 
 def _key(value: Any) -> str | None:
@@ -48,7 +73,7 @@ def _key(value: Any) -> str | None:
     import sympy as sp
 
     if isinstance(value, sp.FiniteSet):
-        return _joined("set", sorted(value.args, key=str), is_sorted=True)
+        return _joined("set", _members(value), is_sorted=True)
     if isinstance(value, sp.Interval) and value.left_open and value.right_open:
         return _joined("tuple", value.args[:2])  # "(1, 2)" is both: whoever writes it means one
     if isinstance(value, sp.Interval):
@@ -60,6 +85,8 @@ def _key(value: Any) -> str | None:
     if isinstance(value, sp.MatrixBase):
         return _joined(f"matrix{value.shape}", list(value))
     if isinstance(value, sp.Equality):
+        if isinstance(value.rhs, sp.Set):  # "x is in" what follows
+            return _key(value.rhs)
         return _equation_key(value.lhs, value.rhs)
     if isinstance(value, sp.core.relational._Inequality):
         return _inequality_key(value)
@@ -74,21 +101,49 @@ def _joined(kind: str, parts: Any, *, is_sorted: bool = False) -> str | None:
     return json.dumps([kind, *(sorted(known) if is_sorted else known)])
 
 
+def _members(value: Any) -> list[Any]:
+    """`x = 1 or x = 2` is 1 and 2; where the names differ they count."""
+    import sympy as sp
+
+    parts = list(value.args)
+    names = {part.lhs if isinstance(part, sp.Equality) else None for part in parts}
+    name = next(iter(names)) if len(names) == 1 else None
+    return [part.rhs for part in parts] if getattr(name, "is_Symbol", False) else parts
+
+
 def _expression_key(value: Any) -> str | None:
+    import sympy as sp
+
     exact = value.doit()
-    if exact.is_Rational or exact.is_infinite:
+    if exact.is_Rational or exact in (sp.oo, -sp.oo):
         return f"number:{exact}"
-    names = sorted(map(str, exact.free_symbols))
-    digits = _digits(_at(exact, 0))
-    return None if digits is None else f"expression:{','.join(names)}:{digits}"
+    here, there = _at(exact, 0), _at(exact, 1)
+    if _is_tiny(here) and _is_tiny(there) and sp.simplify(exact) == 0:
+        return "number:0"
+    near = _fraction_near(here)
+    if near is not None and near == _fraction_near(there):
+        return f"number:{near}"
+    digits = _digits(here), _digits(there)
+    return None if None in digits else f"expression:{digits[0]};{digits[1]}"
+
+
+def _fraction_near(number: Any) -> Any:
+    """The fraction that a number is but for rounding: sin^2 x + cos^2 x is 1."""
+    import sympy as sp
+
+    if not number.is_Float or _is_tiny(number):
+        return None
+    near = sp.Rational(str(number)).limit_denominator(1_000_000)
+    return near if _is_tiny(number / near - 1 if near else number) else None
+
+
+def _is_tiny(number: Any) -> bool:
+    return bool(number.is_number and abs(number) < 10 ** -(DIGITS + 5))
 
 
 def _equation_key(left: Any, right: Any) -> str | None:
-    """`x = 5` means 5. Other equations are the same up to a factor."""
-    if left.is_Symbol and left not in right.free_symbols:
-        return _key(right)
-    ratio = _at(left - right, 0) / _at(left - right, 1)
-    digits = _digits(ratio)
+    """The same up to a factor; `x = 5` among others keeps its name."""
+    digits = _digits(_at(left - right, 0) / _at(left - right, 1))
     return None if digits is None else f"equation:{digits}"
 
 
@@ -102,21 +157,25 @@ def _inequality_key(value: Any) -> str | None:
 
 
 def _at(value: Any, point: int) -> Any:
-    """The value with fixed numbers for its symbols, other ones at each point."""
+    """The value with fixed numbers for its symbols: positive at one point, negative at the other.
+
+    Every symbol has its own, whatever else there is, so that names need no comparison.
+    """
     import sympy as sp
 
-    symbols = sorted(value.free_symbols, key=str)
+    sign = 1 - 2 * point
     places = {
-        symbol: sp.Rational(7391 + 1173 * i + 3571 * point, 10007)
-        for i, symbol in enumerate(symbols)
+        symbol: sp.Rational(sign * (zlib.crc32(f"{symbol}{point}".encode()) % 9901 + 99), 10007)
+        for symbol in value.free_symbols
     }
-    return sp.N(value.doit().subs(places), DIGITS + 15, chop=True)
+    return sp.N(value.doit().subs(places), DIGITS + 15)
 
 
 def _digits(number: Any) -> str | None:
     import sympy as sp
 
-    if not number.is_number or number.has(sp.nan, sp.zoo):
+    if not number.is_number or number.has(sp.nan, sp.zoo, sp.oo):
         return None
-    real, imaginary = number.as_real_imag()
-    return f"{sp.N(real, DIGITS)},{sp.N(imaginary, DIGITS, chop=True)}"
+    noise = abs(number) * 10 ** -(DIGITS + 5)
+    parts = [0 if abs(part) <= noise else sp.N(part, DIGITS) for part in number.as_real_imag()]
+    return ",".join(map(str, parts))

@@ -18,8 +18,9 @@ from orchestrator.selection import merge_answers, select
 from orchestrator.types import Candidates, Query, Sample
 from scorers import MajorityVote
 from scorers.equivalence import ChoiceEquivalence, JsonEquivalence, NumberEquivalence
-from scorers.equivalence_math import MathEquivalence, tidied, words_of
+from scorers.equivalence_math import MathEquivalence
 from scorers.equivalence_sql import SqlResultEquivalence
+from scorers.math_text import Named, named, tidied, words_of
 
 QUERY = Query(id="q", prompt="?")
 TABLES = (
@@ -131,6 +132,26 @@ EQUAL = [
     (r"\left(3,\frac{\pi}{2}\right)", r"(3,\frac{\pi}{2})"),
     ("10^{2}", "100"),
     (r"\begin{pmatrix}1&2\end{pmatrix}", r"\begin{pmatrix}1&\frac{4}{2}\end{pmatrix}"),
+    ("1 1/2", r"1\frac{1}{2}"),
+    (r"-3\frac{1}{2}", "-3.5"),
+    (r"1\,000", "1000"),
+    (r"50\%", "50"),
+    (r"\text{No}", "no"),
+    ("5 apples", "5"),
+    (r"24\pi\text{ cm}^2", r"24\pi"),
+    ("sqrt(2)", r"\sqrt{2}"),
+    ("sin(x)", r"\sin x"),
+    ("x**10", "x^{10}"),
+    ("10^-3", "0.001"),
+    (r"\log_2 8", "3"),
+    (r"\sin^2 x+\cos^2 x", "1"),
+    (r"(1+\sqrt{5})(1-\sqrt{5})", "-4"),
+    (r"\sqrt{2}\pi-\pi\sqrt{2}", "0"),
+    ("(1+i)^2", "2i"),
+    (r"3\pm 2", "1, 5"),
+    (r"x=1 \text{ or } x=2", "1,2"),
+    ("a=1,b=2", "b=2,a=1"),
+    (r"x\in[1,2]", "[1,2]"),
 ]
 DIFFERENT = [
     (r"\left(3,\frac{\pi}{2}\right)", "3"),
@@ -150,6 +171,34 @@ DIFFERENT = [
     (r"\sqrt{2}", "1.41421356"),
     ("-5", "5"),
     ("A", "B"),
+    ("A", "a"),
+    ("2R", "2r"),
+    ("AB", "BA"),
+    ("no", "on"),
+    ("|x|", "x"),
+    (r"\sqrt{x^2}", "x"),
+    ("x=2", "y=2"),
+    ("a=1,b=2", "a=2,b=1"),
+    (r"5\text{ cm}", r"5\text{ m}"),
+    ("5 apples", "5 oranges"),
+    (r"9\text{ cm}^2", r"9\text{ cm}^3"),
+    (r"2\text{ hours }30\text{ minutes}", "2"),
+    ("12 or 13", "12"),
+    ("1 1/2", "1"),
+    ("1 2", "3"),
+    (r"1\,000", "0"),
+    ("5 $ 6", "5"),
+    (r"11_2", "11"),
+    (r"11_2", "11_3"),
+    (r"1,2,\ldots,10", "1,2,10"),
+    (r"1+\ldots+5", "6"),
+    ("5!!", "120!"),
+    ("5'", "5"),
+    ("6:30", "1/5"),
+    ("12/25/2020", "3/12625"),
+    (r"\sin 30^\circ + 1", r"\sin 30 + 1"),
+    (r"\frac{1}{0}", r"\frac{2}{0}"),
+    (r"\pi 10^{-40}", r"2\pi 10^{-40}"),
 ]
 
 
@@ -161,6 +210,18 @@ async def test_the_same_mathematics(mathematics: MathEquivalence, one: str, two:
 @pytest.mark.parametrize(("one", "two"), DIFFERENT)
 async def test_other_mathematics(mathematics: MathEquivalence, one: str, two: str) -> None:
     assert not await same(mathematics, one, two)
+
+
+async def test_names_and_units_count_only_where_there_are_several(
+    mathematics: MathEquivalence,
+) -> None:
+    one_name = await mathematics(QUERY, ["x=2", "2", "x = 2 cm", "2 cm", "3"])
+    assert len(set(one_name)) == 2
+    x, y, bare, x_again = await mathematics(QUERY, ["x=2", "y=2", "2", "x=4/2"])
+    assert x == x_again
+    assert len({x, y, bare}) == 3
+    cm, metre, bare, other = await mathematics(QUERY, ["2 cm", "2 metres", "2", "x=3 cm"])
+    assert len({cm, metre, bare, other}) == 4
 
 
 async def test_equal_votes_are_counted_together(mathematics: MathEquivalence) -> None:
@@ -241,6 +302,10 @@ def test_what_is_layout_and_what_is_words() -> None:
     assert words_of("the cat") == "the cat"
     assert words_of(r"\sqrt{2} + x") is None
     assert words_of(r"\pi") is None
+    assert words_of("AB") == "AB"
+    assert named("x = 5 cm.") == Named("5", "x", "cm")
+    assert named(r"90^\circ") == Named("90", "", "degree")
+    assert named("x = 2x") == Named("x = 2x")
 
 
 # Queries
