@@ -46,6 +46,7 @@ REFUSED: list[tuple[str, float | tuple[str, ...], str]] = [
 
 # Both ends of what is allowed.
 ALLOWED: dict[str, tuple[object, ...]] = {
+    "token_texts": (False, True),
     "temperature": (0.0, 2.0),
     "top_p": (1e-9, 1.0),
     "top_k": (0, 100_000),
@@ -83,7 +84,7 @@ def test_no_setting_is_without_a_test() -> None:
     """A new field with a rule, or without one, is to be added above."""
     names = {field.name for field in fields(SamplingParams)}
     assert names == set(ALLOWED)
-    assert names - {"constraint"} == {key for key, _, _ in REFUSED}
+    assert names - {"constraint", "token_texts"} == {key for key, _, _ in REFUSED}
 
 
 @pytest.mark.parametrize("key", CONSTRAINTS)
