@@ -9,7 +9,7 @@ This module knows no model, no scorer, no Ray, no clock and no file.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
@@ -96,13 +96,14 @@ class SamplingParams:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """Exactly one generation."""
+    """Exactly one generation; or, with a `response`, the reward of that response to the prompt."""
 
     id: str  # a path, `RUN/QUERY/sINDEX`: the same name in logs, in the engine and in the sample
     prompt: str | tuple[Message, ...]
     params: SamplingParams
     seed: int | None  # None leaves the choice to the engine
     affinity: str = ""  # equal affinity, shared prompt prefix: a pool may keep those together
+    response: str | None = None  # for a reward model, which generates nothing
 
 
 class Status(StrEnum):
@@ -133,7 +134,11 @@ class TopLogprobs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """One finished generation, with what it cost."""
+    """One finished generation, with what it cost.
+
+    That of a reward model has generated nothing: its text is the JSON list of its numbers, one for
+    an outcome model, [S] for a process model and a response of S steps.
+    """
 
     id: str  # the id of its request
     text: str
@@ -154,6 +159,15 @@ Ask = Callable[[str, str | tuple[Message, ...], SamplingParams], Awaitable[Sampl
 """Puts a question about the candidates to the model that made them: name of the asker, prompt,
 parameters. The same call again gives the same sample; a failure is a sample with status ERROR."""
 
+Identity = Mapping[str, str | int | None]
+"""The settings of a model that decide what it says."""
+
+Rate = Callable[[Identity, Sequence[str]], Awaitable[tuple[Sample, ...]]]
+"""Has a reward model of the run rate responses to the question: which model, and the responses [D].
+
+One sample a response, in their order. The same response again gives the same sample; a failure is a
+sample with status ERROR."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidates:
@@ -166,6 +180,7 @@ class Candidates:
     samples: tuple[Sample, ...]  # [N]
     answers: tuple[str | None, ...]  # [N]
     ask: Ask | None = None  # for a scorer that asks a model; None where there is no model
+    rate: Rate | None = None  # for a scorer that has a reward model
 
     def __post_init__(self) -> None:
         assert len(self.samples) == len(self.answers)

@@ -27,7 +27,7 @@ class PackedRequests:
     prompt: str | tuple[Message, ...]
     params: SamplingParams
     affinity: str
-    each: list[tuple[str, int | None]]  # id and seed
+    each: list[tuple[str, int | None, str | None]]  # id, seed and response
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,15 +56,22 @@ def pack_requests(requests: Iterable[Request]) -> list[PackedRequests]:
                     each=[],
                 )
             )
-        packed[-1].each.append((request.id, request.seed))
+        packed[-1].each.append((request.id, request.seed, request.response))
     return packed
 
 
 def unpack_requests(packed: Iterable[PackedRequests]) -> list[Request]:
     return [
-        Request(id=request_id, prompt=p.prompt, params=p.params, seed=seed, affinity=p.affinity)
+        Request(
+            id=request_id,
+            prompt=p.prompt,
+            params=p.params,
+            seed=seed,
+            affinity=p.affinity,
+            response=response,
+        )
         for p in packed
-        for request_id, seed in p.each
+        for request_id, seed, response in p.each
     ]
 
 

@@ -1,0 +1,99 @@
+"""What a reward model reads: the token ids of a question and a response to it.
+
+Training and serving both take them from here: a verifier that is asked in another format than it
+was trained on still answers, only worse.
+
+It knows tokenizers by their shape, and imports no engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from orchestrator.errors import RequestRejected
+from orchestrator.types import Message
+
+# What is left of a response that is cut: less would be no response to rate.
+FEWEST_RESPONSE_TOKENS = 8
+
+
+class Tokenizer(Protocol):
+    """As transformers and vLLM have it."""
+
+    def encode(self, text: str, add_special_tokens: bool = ...) -> list[int]: ...
+
+    def apply_chat_template(
+        self, conversation: Any, tokenize: bool = ..., add_generation_prompt: bool = ...
+    ) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RewardIds:
+    """The input of a reward model."""
+
+    ids: tuple[int, ...]
+    is_cut: bool  # the start of the response is missing, because it was too long
+
+
+def reward_ids(
+    tokenizer: Tokenizer,
+    prompt: str | tuple[Message, ...],
+    response: str,
+    max_tokens: int,
+) -> RewardIds:
+    """The ids of a response after its prompt, at most `max_tokens` of them.
+
+    A raw prompt is followed by the response as it was when the model wrote it; in a chat the
+    response is the assistant's turn, in the reward model's own template. What is too long loses the
+    start of the response: never the question, nor the end of the response, which holds the answer.
+    RequestRejected where the question alone leaves no room.
+    """
+    before, whole = _texts(tokenizer, prompt, response)
+    is_raw = isinstance(prompt, str)  # a template writes the special tokens itself
+    ids = tokenizer.encode(whole, add_special_tokens=is_raw)
+    if len(ids) <= max_tokens:
+        return RewardIds(ids=tuple(ids), is_cut=False)
+    kept = tokenizer.encode(before, add_special_tokens=is_raw)
+    room = max_tokens - len(kept)
+    if room < FEWEST_RESPONSE_TOKENS:
+        raise RequestRejected(
+            f"the question must leave {FEWEST_RESPONSE_TOKENS} of the reward model's "
+            f"{max_tokens} tokens to the response, got a question of {len(kept)}"
+        )
+    rest = tokenizer.encode(whole[len(before) :], add_special_tokens=False)
+    return RewardIds(ids=(*kept, *rest[-room:]), is_cut=True)
+
+
+def _texts(
+    tokenizer: Tokenizer, prompt: str | tuple[Message, ...], response: str
+) -> tuple[str, str]:
+    """The text before the response, and the whole."""
+    if isinstance(prompt, str):
+        return prompt, prompt + response
+    turns = [{"role": turn.role, "content": turn.content} for turn in prompt]
+    turn = {"role": "assistant", "content": response}
+    before = _rendered(tokenizer, turns, add_generation_prompt=True)
+    whole = _rendered(tokenizer, [*turns, turn], add_generation_prompt=False)
+    if not whole.startswith(before):  # a template that writes the last turn in another way
+        before = _common_start(before, whole)
+    return before, whole
+
+
+def _rendered(
+    tokenizer: Tokenizer, turns: Sequence[dict[str, str]], *, add_generation_prompt: bool
+) -> str:
+    text: str = tokenizer.apply_chat_template(
+        list(turns), tokenize=False, add_generation_prompt=add_generation_prompt
+    )
+    return text
+
+
+def _common_start(one: str, other: str) -> str:
+    length = 0
+    for a, b in zip(one, other, strict=False):
+        if a != b:
+            break
+        length += 1
+    return one[:length]
