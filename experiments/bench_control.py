@@ -137,6 +137,7 @@ def run_ray(job: Job, cluster: Cluster) -> float:
     from orchestrator.cluster_start import start_engines, start_workers
 
     async def timed() -> float:
+        assert job.backend is not None
         engines = start_engines(job.backend, cluster)
         workers = start_workers(job, cluster)
         await asyncio.gather(*(seat.actor.ready.remote() for seat in engines))

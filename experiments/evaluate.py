@@ -65,6 +65,8 @@ class Row:
     failure: str = ""  # the first of these, in one line
     n_graded: int = 0  # questions with a gold answer that the grader can compare with
     answered: tuple[tuple[float, bool], ...] = ()  # of these: confidence, and whether it is right
+    scorer_tokens: int = 0  # that judges and verifiers read and wrote
+    scorer_s: float = 0.0  # that their calls took, summed up
 
     def as_json(self) -> dict[str, str | int | float | None]:
         """What `--json` prints; nan becomes null, for JSON has none."""
@@ -143,6 +145,8 @@ async def selector_row(
         failure=failure,
         n_graded=len(told),
         answered=tuple((f.confidence, v == 1.0) for f, v in told if f.answer is not None),
+        scorer_tokens=meter.all_tokens,
+        scorer_s=meter.seconds,
     )
 
 

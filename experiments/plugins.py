@@ -33,6 +33,7 @@ class PluginKind:
     group: str  # of entry points
     methods: tuple[str, ...]  # what the object must have
     built_in: Mapping[str, str]  # name to `module:Class`
+    plain: str = ""  # the name that a text stands for that is none itself, as its first argument
 
     def names(self) -> tuple[str, ...]:
         """Every name that `build` knows, sorted."""
@@ -57,6 +58,8 @@ class PluginKind:
 
     def parse(self, text: str) -> object:
         """The object that `name(key=value)` stands for; errors about a key begin with the name."""
+        if self.plain and "(" not in text and text not in self.names():
+            return self.build(self.plain, {"model": text})
         return self.of_expression(parse_expression(text))
 
     def of_expression(self, expression: Expression) -> object:
@@ -109,6 +112,7 @@ def _kind_of(hint: Any) -> PluginKind | None:
         Validator: VALIDATORS,
         Equivalence: EQUIVALENCES,
         Extractor: EXTRACTORS,
+        BackendConfig: REWARD_MODELS,
     }
     return next((kinds[part] for part in (hint, *get_args(hint)) if part in kinds), None)
 
@@ -153,6 +157,7 @@ SELECTORS = PluginKind(
         "perplexity": "scorers:Perplexity",
         "self_certainty": "scorers:SelfCertainty",
         "confidence": "scorers:Confidence",
+        "reward": "scorers:RewardModel",
     },
 )
 
@@ -221,6 +226,18 @@ BACKENDS = PluginKind(
         "fake": "experiments.fake_model:seeded_fake",
         "faulty_fake": "experiments.fake_model:faulty_fake",
     },
+)
+
+
+REWARD_MODELS = PluginKind(
+    noun="reward model",
+    group="nbest.reward_models",
+    methods=("open", "max_concurrency", "gpus", "identity"),
+    built_in={
+        "vllm": "model_backend.vllm_reward:VLLMReward",
+        "fake": "model_backend.fake_rewards:fake_rewards",
+    },
+    plain="vllm",
 )
 
 

@@ -7,22 +7,21 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence, Set
+from collections.abc import AsyncIterator, Callable, Iterable, Set
 from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 
 from experiments.gold_file import write_gold
 from experiments.plan import Plan
-from experiments.stored_calls import asks_model
+from experiments.stored_run import has_all_samples, is_complete, needs_engine
 from orchestrator.job import Job, Work
 from orchestrator.local import run_here, wait_for
 from orchestrator.loop import Loop
 from orchestrator.pool import Pool
 from orchestrator.progress import Report
-from orchestrator.store import RunStore, open_store
+from orchestrator.store import open_store
 from orchestrator.store_read import read_records
 from orchestrator.store_run import OpenRun, open_run
-from orchestrator.strategies import BestOfN
 from orchestrator.types import Outcome, Query, Record
 
 # Often enough that small files never become many thousands, seldom enough that nobody notices.
@@ -118,32 +117,27 @@ async def _answer(plan: Plan, done: Set[str], out: Path, report: Report) -> list
         for item in plan.prompts.bad:
             if item.id not in refused:
                 store.add_record(_refusal(item.id, item.error, strategy))
-        complete = [query for query in left if _is_complete(store, query, plan.strategy)]
+        complete = [query for query in left if await is_complete(store, query, plan.strategy)]
         loop = Loop(strategy=plan.strategy, pool=Pool([]), store=store, run=work.run)
         await loop.answer_all(_each(complete), lambda answered: records.append(answered.record))
     ids = {query.id for query in complete}
     missing = [query for query in left if query.id not in ids]
-    return [*records, *await _generate(plan, work, missing, report)]
+    has_samples = not needs_engine(plan.strategy) and all(
+        has_all_samples(store, query, plan.strategy) for query in missing
+    )
+    backend = None if has_samples else plan.backend
+    job = Job(work=work, backend=backend, queries=missing)
+    return [*records, *await _generate(plan, job, report)]
 
 
-async def _generate(
-    plan: Plan, work: Work, queries: Sequence[Query], report: Report
-) -> list[Record]:
-    if not queries:
+async def _generate(plan: Plan, job: Job, report: Report) -> list[Record]:
+    if not job.queries:
         return []
-    job = Job(work=work, backend=plan.backend, queries=queries)
     if plan.config.cluster.local:
         return await run_here(job, report)
     from orchestrator.cluster import run_on_ray  # Ray takes a second to import
 
     return await run_on_ray(job, plan.cluster(), report)
-
-
-def _is_complete(store: RunStore, query: Query, strategy: BestOfN) -> bool:
-    """Whether no engine is needed; what a scorer will ask about the samples nobody knows yet."""
-    if asks_model(strategy.select):
-        return False
-    return all(store.get(query.id, index) is not None for index in range(strategy.n))
 
 
 def _refusal(query_id: str, error: str, strategy: str) -> Record:

@@ -69,10 +69,11 @@ def load_cases(
     same = build_equivalence(equivalence or str(config.get("equivalence", "exact")))
     queries, samples = read_queries(run), dict(read_samples(run))
     read = asyncio.run(read_candidates(queries, samples, extractor, same))
-    calls = {key: found for key, found in samples.items() if key not in read}
-    candidates = {
-        key: replace(each, ask=StoredCalls(query_id=key, calls=calls)) for key, each in read.items()
-    }
+    calls = {key: found[0] for key, found in samples.items() if key not in read}
+    candidates = {}
+    for key, each in read.items():
+        stored = StoredCalls(query_id=key, find=calls.get)
+        candidates[key] = replace(each, ask=stored, rate=stored.rate)
     found = cases(queries, candidates, read_gold(run), grader)
     if not found:
         raise InputError(f"run must hold samples to select from, {str(run)!r} has none yet")

@@ -29,20 +29,24 @@ def selector_table(rows: Sequence[Row], baselines: Sequence[Row] = ()) -> Table:
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("selector", no_wrap=True)
-    for title in ("accuracy", "95% interval", "abstained", "tokens", "s/question"):
+    titles = ["accuracy", "95% interval", "abstained", "tokens", "s/question"]
+    asks = any(row.scorer_tokens for row in rows)
+    for title in (*titles, *(("scorer tokens", "scorer s") if asks else ())):
         table.add_column(title, justify="right", no_wrap=True)
     for row in baselines:
-        table.add_row(*_cells(row), style="dim")
+        table.add_row(*_cells(row, asks), style="dim")
     if baselines:
         table.add_section()
     for row in rows:
-        table.add_row(*_cells(row))
+        table.add_row(*_cells(row, asks))
     return table
 
 
-def _cells(row: Row) -> list[str | Text]:
+def _cells(row: Row, asks: bool) -> list[str | Text]:
+    """With what judges and verifiers have cost, if any selector has one."""
     from rich.text import Text
 
+    cost = [f"{row.scorer_tokens:,}", f"{row.scorer_s:.1f}"] if row.scorer_tokens else ["-", "-"]
     return [
         Text(printable(row.select)),  # as it is: no markup, no emoji
         share(row.accuracy),
@@ -50,6 +54,7 @@ def _cells(row: Row) -> list[str | Text]:
         str(row.abstained),
         f"{row.tokens:,}",
         f"{row.seconds:.1f}",
+        *(cost if asks else ()),
     ]
 
 

@@ -8,11 +8,31 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from model_backend.clocks import LoopClock, ManualClock
     from model_backend.fake import FakeBackend, Reply, SeededAnswers
+    from model_backend.fake_rewards import Rewards
+    from model_backend.reward_steps import Steps
     from model_backend.vllm import VLLM
+    from model_backend.vllm_reward import VLLMReward
 
-__all__ = ["VLLM", "FakeBackend", "LoopClock", "ManualClock", "Reply", "SeededAnswers"]
+__all__ = [
+    "VLLM",
+    "FakeBackend",
+    "LoopClock",
+    "ManualClock",
+    "Reply",
+    "Rewards",
+    "SeededAnswers",
+    "Steps",
+    "VLLMReward",
+]
 
-_HOMES = {"VLLM": "vllm", "LoopClock": "clocks", "ManualClock": "clocks"}
+_HOMES = {
+    "VLLM": "vllm",
+    "VLLMReward": "vllm_reward",
+    "LoopClock": "clocks",
+    "ManualClock": "clocks",
+    "Rewards": "fake_rewards",
+    "Steps": "reward_steps",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -210,15 +210,16 @@ class FakeEngine:
         logprobs = None
         if request.params.logprobs is not None:
             logprobs = (reply.logprobs or (-1.0,) * len(reply.tokens))[: len(tokens)]
+        num_tokens = len(tokens) if request.response is None else 0  # a reward is no generation
         return Sample(
             id=request.id,
             text="".join(tokens),
-            token_ids=tuple(range(len(tokens))),
+            token_ids=tuple(range(num_tokens)),
             logprobs=logprobs,
             top_logprobs=top_logprobs(reply, len(tokens), request.params),
             status=status,
             prompt_tokens=reply.prompt_tokens,
-            generated_tokens=len(tokens),
+            generated_tokens=num_tokens,
             first_token_s=min(reply.first_token_s, elapsed_s) if elapsed_s else 0.0,
             total_s=elapsed_s,
             engine=self._name,

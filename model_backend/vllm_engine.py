@@ -20,7 +20,7 @@ from model_backend.vllm_errors import backend_error
 from model_backend.vllm_orphans import kill_tree
 from model_backend.vllm_requests import sample_of, vllm_params
 from orchestrator.aborts import EarlyAborts, cancelled
-from orchestrator.errors import BackendError, EngineDead
+from orchestrator.errors import BackendError, EngineDead, RequestRejected
 from orchestrator.types import Message, Request, Sample
 
 if TYPE_CHECKING:
@@ -65,12 +65,12 @@ class VLLMEngine:
             self._stall.begin(started_s)
         self._live.add(request.id)
         try:
-            output = await self._run(request)
+            sample = await self._answer(request, started_s)
         except Exception as error:
             raise self._with_cause(backend_error(error)) from error
         finally:
             self._live.discard(request.id)
-        return sample_of(request, output, time.monotonic() - started_s, self._name)
+        return sample
 
     async def abort(self, request_id: str) -> None:
         if request_id not in self._live:
@@ -96,6 +96,12 @@ class VLLMEngine:
             return error
         cause = self._hung or self._log.cause() or ending(core_processes(self._engine))
         return EngineDead(f"the engine died: {cause or error}")
+
+    async def _answer(self, request: Request, started_s: float) -> Sample:
+        if request.response is not None:
+            raise RequestRejected("this model generates: it rates no responses")
+        output = await self._run(request)
+        return sample_of(request, output, time.monotonic() - started_s, self._name)
 
     async def _run(self, request: Request) -> RequestOutput:
         prompt = {"prompt_token_ids": list(self._token_ids(request.prompt))}

@@ -9,7 +9,7 @@ import asyncio
 import multiprocessing
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from model_backend.models import resolve_model
 from model_backend.vllm_errors import complaint, first_line
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from model_backend.vllm import VLLM
     from model_backend.vllm_stall import StepLogger
+
+Runner = Literal["generate", "pooling"]
 
 # How often to look for the core's process while it starts: for so long it might be orphaned.
 LOOK_S = 0.2
@@ -58,9 +60,12 @@ def engine_cores() -> set[int]:
 
 
 def start(
-    settings: VLLM, log: FailureLog | None = None, step_logger: StepLogger | None = None
+    settings: VLLM,
+    log: FailureLog | None = None,
+    step_logger: StepLogger | None = None,
+    runner: Runner = "generate",
 ) -> AsyncLLM:
-    """Load the model; returns when the engine answers."""
+    """Load the model, to generate or to rate; returns when the engine answers."""
     path = resolve_model(settings.model)
     prepare_environment(settings, is_local=os.path.isdir(path))
     try:
@@ -72,6 +77,7 @@ def start(
     loggers = stat_loggers(settings, step_logger)
     try:
         arguments = engine_args(settings, path)
+        arguments.runner = runner
         arguments.logging_config = None if log is None else log.logging_config()
         return AsyncLLM.from_engine_args(arguments, stat_loggers=loggers)
     except (ValueError, OSError) as error:

@@ -1,4 +1,4 @@
-"""Questions that a scorer puts to the model: what names one in the store, and many at once.
+"""What scorers want to know of models: what names a call in the store, and many at once.
 
 It knows no engine, no store and no scorer.
 """
@@ -22,6 +22,15 @@ def call_key(
     """
     asked = repr((prompt, params)).encode("utf-8", "surrogatepass")
     return f"{query_id}/{name}-{hashlib.sha256(asked).hexdigest()[:16]}"
+
+
+def rating_key(query_id: str, model: str, response: str) -> str:
+    """The query id under which a reward model's numbers for a response are stored, at index 0.
+
+    The question is that of the query. The model goes by the key of its identity.
+    """
+    asked = repr((model, response)).encode("utf-8", "surrogatepass")
+    return f"{query_id}/reward-{hashlib.sha256(asked).hexdigest()[:16]}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

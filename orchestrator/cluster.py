@@ -20,10 +20,9 @@ from orchestrator.cluster_remote import REVIVE_PAUSE_S, RemoteEngine, cause_of
 from orchestrator.cluster_settings import STALL_TIMEOUT_S, Cluster
 from orchestrator.cluster_start import (
     marked_folder,
-    placement_groups,
     ray_session,
-    start_engines,
     start_workers,
+    started_engines,
 )
 from orchestrator.cluster_watch import LOOK_S, EngineWatch
 from orchestrator.cluster_worker import EngineSeat, QueryWorker, WorkerReport
@@ -50,13 +49,13 @@ CLOSE_SOON_S = 2.0
 async def run_on_ray(job: Job, cluster: Cluster, report: Report) -> list[Record]:
     """Answer the queries of a job on Ray; returns when every query has a record."""
     with (
-        ray_session(cluster, job.backend),
+        ray_session(cluster, job.backend, tuple(job.models.values())),
         marked_folder(job.work.directory, cluster) as mark,
-        placement_groups(job.backend, cluster) as groups,
+        started_engines(job, cluster) as engines,
     ):
         driver = Driver(
             job,
-            start_engines(job.backend, cluster, groups),
+            engines,
             start_workers(job, cluster),
             metrics_report(report, job.work.run),
             mark=mark,
@@ -113,7 +112,7 @@ class Driver:
         self._first_engine_s = 0.0
 
     async def run(self) -> list[Record]:
-        await self._first_engine()
+        await self._first_engines()
         if not self._num_queries:
             self._is_done.set()
         async with task_group() as group:
@@ -130,9 +129,18 @@ class Driver:
         await _settle([hand.actor.close.remote() for hand in self._hands], grace_s)
         await _settle([seat.actor.close.remote() for seat in self._engines], grace_s)
 
-    async def _first_engine(self) -> None:
-        """Wait for an engine, so that a model that cannot be loaded is an error at once."""
-        starts = [RemoteEngine(seat.actor, "driver").revive() for seat in self._engines]
+    async def _first_engines(self) -> None:
+        """Wait for an engine of each model."""
+        models = dict.fromkeys(seat.model for seat in self._engines)
+        async with task_group() as group:
+            for model in models:
+                seats = [seat for seat in self._engines if seat.model == model]
+                group.create_task(self._first_engine(seats))
+        self._first_engine_s = time.monotonic() - self._started_s
+
+    async def _first_engine(self, seats: Sequence[EngineSeat]) -> None:
+        """Wait for one of these, so that a model that cannot be loaded is an error at once."""
+        starts = [RemoteEngine(seat.actor, "driver").revive() for seat in seats]
         pending = {asyncio.ensure_future(start) for start in starts}
         failures: list[BaseException] = []
         try:
@@ -145,7 +153,6 @@ class Driver:
                 if len(failures) == len(starts) or any(isinstance(e, InputError) for e in failures):
                     break
                 if any(start.exception() is None for start in done):
-                    self._first_engine_s = time.monotonic() - self._started_s
                     return
         finally:
             for start in pending:  # they join later, by way of the workers' pools

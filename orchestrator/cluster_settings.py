@@ -19,6 +19,7 @@ class Cluster:
     address: str | None = None  # of a running Ray cluster; None starts Ray on this machine
     engines: int = 1
     workers: int = 1
+    reward_engines: int = 1  # for each model that scorers want
     cpus_per_engine: float = 1.0  # that Ray sets aside for each engine
     gpus_per_engine: int | None = None  # None: what the backend says, where there are any GPUs
     engines_span_nodes: bool = False  # the GPUs of an engine may be on several nodes
@@ -30,6 +31,8 @@ class Cluster:
     def __post_init__(self) -> None:
         require(self.engines >= 1, "engines", "be at least 1", self.engines)
         require(self.workers >= 1, "workers", "be at least 1", self.workers)
+        count = self.reward_engines
+        require(count >= 1, "reward_engines", "be at least 1", count)
         require(self.cpus_per_engine >= 0, "cpus_per_engine", "be 0 or more", self.cpus_per_engine)
         port = self.metrics_port
         require(port is None or 0 < port < 65536, "metrics_port", "lie in 1..65535", port)

@@ -34,11 +34,15 @@ from orchestrator.types import require
 
 
 @contextmanager
-def ray_session(cluster: Cluster, backend: BackendConfig | None = None) -> Iterator[None]:
+def ray_session(
+    cluster: Cluster,
+    backend: BackendConfig | None = None,
+    models: Sequence[BackendConfig] = (),
+) -> Iterator[None]:
     """Ray for the time of a run, unless the caller is in a session already.
 
     InputError where the cluster is open to everybody, or where this machine can never hold what is
-    asked for: engines of this backend, if it is given.
+    asked for: engines of this backend, if it is given, and of models that scorers want.
     """
     if ray.is_initialized():
         yield
@@ -46,8 +50,8 @@ def ray_session(cluster: Cluster, backend: BackendConfig | None = None) -> Itera
     try:
         with _same_sigterm():
             if cluster.address is None or cluster.address == "local":
-                _start_ray(cluster)
-                _require_room(cluster, backend)
+                _start_ray(cluster, len(models))
+                _require_room(cluster, backend, models)
             else:
                 _join_ray(cluster, cluster.address)
         yield
@@ -66,7 +70,7 @@ def _same_sigterm() -> Iterator[None]:
             signal.signal(signal.SIGTERM, handler)
 
 
-def _start_ray(cluster: Cluster) -> None:
+def _start_ray(cluster: Cluster, num_models: int) -> None:
     cpus = os.cpu_count() or 1
     rule = f"be at most {cpus}, the number of CPUs of this machine"
     require(cluster.cpus_per_engine <= cpus, "cpus_per_engine", rule, cluster.cpus_per_engine)
@@ -75,7 +79,8 @@ def _start_ray(cluster: Cluster) -> None:
     make_token(os.environ)
     keep_token_private(os.environ)
     # Ray only counts CPUs; engines and workers share whatever the machine has.
-    wanted = math.ceil(cluster.engines * cluster.cpus_per_engine) + cluster.workers
+    engines = cluster.engines + num_models * cluster.reward_engines
+    wanted = math.ceil(engines * cluster.cpus_per_engine) + cluster.workers
     ray.init(
         address="local",
         num_cpus=max(cpus, wanted),
@@ -107,9 +112,15 @@ def _join_ray(cluster: Cluster, address: str) -> None:
     require_tokens(joined, allow_unauthenticated=allow, environment=os.environ)
 
 
-def _require_room(cluster: Cluster, backend: BackendConfig | None) -> None:
+def _require_room(
+    cluster: Cluster, backend: BackendConfig | None, models: Sequence[BackendConfig]
+) -> None:
     """A machine gets no more GPUs: to wait for them would be to wait for ever."""
     gpus = int(ray.cluster_resources().get("GPU", 0))
+    taken = sum(model.gpus for model in models) * cluster.reward_engines if gpus else 0
+    rule = f"leave a GPU of the {gpus} of this machine to the model that samples"
+    require(taken < max(gpus, 1), "reward_engines", rule, cluster.reward_engines)
+    gpus -= taken
     each = cluster.gpus_per_engine or 0
     if backend is not None:
         each = gpus_per_engine(backend, cluster)
@@ -179,21 +190,44 @@ def _bundles(gpus: int, cpus: float) -> list[dict[str, float]]:
     return [first, *({"GPU": 1.0} for _ in range(gpus - 1))]
 
 
+@contextmanager
+def started_engines(job: Job, cluster: Cluster) -> Iterator[list[EngineSeat]]:
+    """All that a job wants, of whatever model; their groups are removed at the end."""
+    rewards = start_reward_engines(job.models, cluster)
+    if job.backend is None:
+        yield rewards
+        return
+    with placement_groups(job.backend, cluster) as groups:
+        yield [*start_engines(job.backend, cluster, groups), *rewards]
+
+
 def start_engines(
     backend: BackendConfig, cluster: Cluster, groups: Sequence[PlacementGroup] = ()
 ) -> list[EngineSeat]:
     """One actor an engine; Ray starts one again that has died, in the same group if it has one."""
+    gpus = {"num_gpus": gpus_per_engine(backend, cluster)}
+    places = [_in_group(groups[i]) if groups else gpus for i in range(cluster.engines)]
+    return [_start(backend, cluster, f"engine{i}", place) for i, place in enumerate(places)]
+
+
+def start_reward_engines(models: Mapping[str, BackendConfig], cluster: Cluster) -> list[EngineSeat]:
+    """The engines of the models that scorers want, by key: `reward0`, `reward1` and so on."""
+    has_gpus = ray.cluster_resources().get("GPU", 0) > 0
+    wanted = [item for item in models.items() for _ in range(cluster.reward_engines)]
+    return [
+        _start(model, cluster, f"reward{i}", {"num_gpus": model.gpus if has_gpus else 0}, key)
+        for i, (key, model) in enumerate(wanted)
+    ]
+
+
+def _start(
+    backend: BackendConfig, cluster: Cluster, name: str, place: Mapping[str, Any], model: str = ""
+) -> EngineSeat:
+    server = ray.remote(EngineServer).options(
+        num_cpus=cluster.cpus_per_engine, max_restarts=-1, max_task_retries=0, **place
+    )
     slots = math.ceil(slots_for(backend.max_concurrency) / cluster.workers)
-    server = ray.remote(EngineServer)
-    seats = []
-    for i in range(cluster.engines):
-        place = _in_group(groups[i]) if groups else {"num_gpus": gpus_per_engine(backend, cluster)}
-        actor = server.options(
-            num_cpus=cluster.cpus_per_engine, max_restarts=-1, max_task_retries=0, **place
-        )
-        name = f"engine{i}"
-        seats.append(EngineSeat(name=name, actor=actor.remote(backend, name), slots=slots))
-    return seats
+    return EngineSeat(name=name, actor=server.remote(backend, name), slots=slots, model=model)
 
 
 def _in_group(group: PlacementGroup) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from orchestrator.cluster_engine import EngineServer
 from orchestrator.cluster_remote import RemoteEngine
 from orchestrator.job import Work
 from orchestrator.loop import Answered, Loop
+from orchestrator.models import models_of
 from orchestrator.pool import Pool
 from orchestrator.pooled_engine import PooledEngine
 from orchestrator.progress import Tally
@@ -39,6 +40,7 @@ class EngineSeat:
     name: str
     actor: ActorHandle[EngineServer]
     slots: int  # how many requests this worker keeps in flight there
+    model: str = ""  # the key of its model; empty for the one that samples
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,11 +84,16 @@ class QueryWorker:
         self._done, self._tally, self._told = [], Tally(), {}
         self._in_hand = 0
         store = await open_store(self._work.directory)
-        pool = Pool([self._pooled(seat) for seat in engines])
-        await pool.assemble(ASSEMBLE_S)
+        self._engines = {}
+        pools = {
+            model: Pool([self._pooled(seat) for seat in engines if seat.model == model])
+            for model in ("", *models_of(self._work.strategy))
+        }
+        await pools[""].assemble(ASSEMBLE_S)
         loop = Loop(
             strategy=self._work.strategy,
-            pool=pool,
+            pool=pools.pop(""),
+            models=pools,
             store=store,
             run=self._work.run,
             seed=self._work.seed,
@@ -150,7 +157,7 @@ class QueryWorker:
                 self._open.loop.settle()
             self._open.running.cancel()
             await asyncio.wait({self._open.running})
-            await self._open.loop.pool.close()
+            await self._open.loop.close()
             await self._open.store.aclose()
             self._open = None
 

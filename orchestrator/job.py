@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from orchestrator.models import models_of
 from orchestrator.protocols import BackendConfig, Strategy
 from orchestrator.types import Query
 
@@ -27,5 +28,10 @@ class Job:
     """A run, whole."""
 
     work: Work
-    backend: BackendConfig
+    backend: BackendConfig | None  # None: all samples are there, and only scorers want a model
     queries: Sequence[Query]  # those that are still to be answered
+
+    @property
+    def models(self) -> dict[str, BackendConfig]:
+        """Those that scorers want, by key."""
+        return models_of(self.work.strategy)

@@ -1,4 +1,4 @@
-"""Runs in this process, without Ray: the same loop over a pool of one engine."""
+"""Runs in this process, without Ray: the same loop over a pool of one engine a model."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -14,6 +14,7 @@ from orchestrator.errors import BackendError
 from orchestrator.job import Job, Work
 from orchestrator.local_engine import LocalEngine
 from orchestrator.loop import Loop
+from orchestrator.models import models_of
 from orchestrator.pool import Pool
 from orchestrator.pooled_engine import PooledEngine, slots_for
 from orchestrator.progress import Progress, Report, Tally, snapshot
@@ -47,21 +48,27 @@ async def run_here(job: Job, report: Report) -> list[Record]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Here:
-    """The main loop of this process, and its engine."""
+    """The main loop of this process, and its engines."""
 
     loop: Loop
-    engine: LocalEngine
+    engines: tuple[LocalEngine, ...]
 
 
 @asynccontextmanager
-async def open_loop(work: Work, backend: BackendConfig) -> AsyncIterator[Here]:
-    """The main loop over one live engine; at the end everything sampled is durable."""
-    name = "engine0"
-    engine = LocalEngine(backend, name)
+async def open_loop(work: Work, backend: BackendConfig | None) -> AsyncIterator[Here]:
+    """The main loop over live engines; at the end everything sampled is durable."""
     store = await open_store(work.directory)
-    async with aclosing(store), _running(engine):
-        slots = slots_for(backend.max_concurrency)
-        pool = Pool([PooledEngine(name=name, backend=engine, slots=slots, revive=engine.revive)])
+    async with aclosing(store), AsyncExitStack() as running:
+        engines: list[LocalEngine] = []
+        pool = Pool([])
+        if backend is not None:
+            engines.append(LocalEngine(backend, "engine0"))
+            pool = await running.enter_async_context(_running(engines[0], backend))
+        models: dict[str, Pool] = {}
+        for place, (key, model) in enumerate(models_of(work.strategy).items()):
+            engine = LocalEngine(model, f"reward{place}")
+            engines.append(engine)
+            models[key] = await running.enter_async_context(_running(engine, model))
         loop = Loop(
             strategy=work.strategy,
             pool=pool,
@@ -69,18 +76,23 @@ async def open_loop(work: Work, backend: BackendConfig) -> AsyncIterator[Here]:
             run=work.run,
             seed=work.seed,
             tally=Tally(),
+            models=models,
         )
-        try:
-            yield Here(loop=loop, engine=engine)
-        finally:
-            await pool.close()
+        yield Here(loop=loop, engines=tuple(engines))
 
 
 @asynccontextmanager
-async def _running(engine: LocalEngine) -> AsyncIterator[None]:
+async def _running(engine: LocalEngine, settings: BackendConfig) -> AsyncIterator[Pool]:
+    """A pool of this engine, which has been started."""
+    slots = slots_for(settings.max_concurrency)
+    pooled = PooledEngine(name=engine.name, backend=engine, slots=slots, revive=engine.revive)
     try:
         await engine.revive()
-        yield
+        pool = Pool([pooled])
+        try:
+            yield pool
+        finally:
+            await pool.close()
     finally:
         await engine.close()
 
@@ -153,7 +165,7 @@ def _progress(here: Here, num_queries: int, elapsed_s: float) -> Progress:
     return snapshot(
         replace(tally, regenerated_tokens=here.loop.pool.regenerated_tokens),
         num_queries=num_queries,
-        engines=[here.engine.view()],
+        engines=[engine.view() for engine in here.engines],
         elapsed_s=elapsed_s,
         first_engine_s=0.0,  # it is up before the loop begins
     )

@@ -19,7 +19,7 @@ class LocalEngine:
 
     def __init__(self, settings: BackendConfig, name: str) -> None:
         self._settings = settings
-        self._name = name
+        self.name = name
         self._lives = 0
         self._resources = AsyncExitStack()
         self._backend: Backend | None = None
@@ -31,7 +31,7 @@ class LocalEngine:
         await self.close()
         try:
             self._backend = await self._resources.enter_async_context(
-                self._settings.open(self._name)
+                self._settings.open(self.name)
             )
         except NbestError as error:
             if self._lives:

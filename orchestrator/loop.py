@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterable, Callable
+from collections.abc import AsyncIterable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from orchestrator.errors import EngineDead, Quarantined, StoreError
@@ -37,11 +37,12 @@ class Loop:
     """Everything that the loop works with."""
 
     strategy: Strategy
-    pool: Pool
+    pool: Pool  # of the model that samples
     store: RunStore
     run: str = "run"  # first part of every request id
     seed: int = 0
     tally: Tally = field(default_factory=Tally)
+    models: Mapping[str, Pool] = field(default_factory=dict)  # those that scorers want, by key
     doubtful: list[Record] = field(default_factory=list)  # quarantines that are not stored yet
     strategy_repr: str = field(init=False)  # made once: it takes longer than a sample
 
@@ -89,6 +90,7 @@ class Loop:
             store=self.store,
             tally=self.tally,
             begun=begun,
+            models=self.models,
         )
         started_s = time.monotonic()
         selection, outcome, error = await self._select(query, sampler)
@@ -108,6 +110,11 @@ class Loop:
         self.tally.errors += record.outcome is Outcome.ERROR
         self.tally.quarantined += record.outcome is Outcome.QUARANTINED
         return Answered(record=record, selection=selection)
+
+    async def close(self) -> None:
+        """Wait no longer for engines that are down."""
+        for pool in (self.pool, *self.models.values()):
+            await pool.close()
 
     def settle(self) -> None:
         """Keep the quarantines that are still in doubt: the engines have ended well."""

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from orchestrator.types import (
     Candidates,
+    Identity,
     Message,
     Query,
     Request,
@@ -38,6 +39,9 @@ class Backend(Protocol):
     4. Cancelling the task that awaits `generate` raises CancelledError there and leaves nothing
        running.
     5. Failure is a BackendError: RequestRejected, Overloaded or EngineDead.
+    6. A request with a `response` is for a reward model: the text of its sample is a JSON list of
+       numbers, nothing is generated, and TRUNCATED says that not all of the response was read. A
+       reward model rejects requests without one, any other model those with one.
     """
 
     async def generate(self, request: Request) -> Sample: ...
@@ -82,7 +86,9 @@ class Scorer(Protocol):
     2. A candidate whose answer is None may get any score; selection ignores it.
     3. `needs_logprobs` says which log-probabilities the samples must carry, as `logprobs` of
        SamplingParams does: None for none; engines compute them only on request.
-    4. It may put questions about the candidates to a model by way of `candidates.ask`.
+    4. It may put questions about the candidates to a model by way of `candidates.ask`, and have a
+       reward model rate them by way of `candidates.rate`. It has that model's settings, a
+       BackendConfig, among its fields: so the run knows what to start.
     """
 
     @property
@@ -120,6 +126,7 @@ class Sampler(Protocol):
     3. A sample is in the hands of the store before it is returned.
     4. `ask` draws a sample of another prompt, about the samples of this query: what a judge says.
        It is stored and counted like them; the same call again gives the same sample.
+    5. `rate` has a reward model rate responses to the question of this query, in the same way.
     """
 
     async def __call__(self, index: int, params: SamplingParams) -> Sample: ...
@@ -127,6 +134,8 @@ class Sampler(Protocol):
     async def ask(
         self, name: str, prompt: str | tuple[Message, ...], params: SamplingParams
     ) -> Sample: ...
+
+    async def rate(self, identity: Identity, responses: Sequence[str]) -> tuple[Sample, ...]: ...
 
     async def abort(self, index: int) -> None: ...
 

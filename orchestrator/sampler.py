@@ -7,16 +7,27 @@ new to the tally of the run.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from orchestrator.asking import Asking, call_key
+from orchestrator.asking import Asking, call_key, rating_key
 from orchestrator.batches import Result, generate_each
 from orchestrator.errors import BackendError, EngineDead, Quarantined
+from orchestrator.models import model_key
 from orchestrator.progress import Tally
 from orchestrator.protocols import Backend, SampleStore
 from orchestrator.seeds import sample_seed
-from orchestrator.types import Message, Query, Request, Sample, SamplingParams, Status, Usage
+from orchestrator.tasks import task_group
+from orchestrator.types import (
+    Identity,
+    Message,
+    Query,
+    Request,
+    Sample,
+    SamplingParams,
+    Status,
+    Usage,
+)
 
 
 class StoredSampler:
@@ -32,6 +43,9 @@ class StoredSampler:
         store: SampleStore,
         tally: Tally,
         begun: Callable[[], None],
+        models: Mapping[str, Backend] | None = None,
+        affinity: str | None = None,
+        response: str | None = None,
     ) -> None:
         self._run = run
         self._seed = seed
@@ -40,13 +54,19 @@ class StoredSampler:
         self._store = store
         self._tally = tally
         self._begun = begun
+        self._models = models or {}  # reward models, by key
+        self._affinity = query.id if affinity is None else affinity
+        self._response = response  # what the requests want rated; None: they generate
         self._samples: list[Sample] = []
+        self._called: list[Sample] = []  # what scorers have asked of models
         self.errors: list[str] = []
 
     @property
     def usage(self) -> Usage:
         """What has been spent so far."""
-        return usage_of(self._samples)
+        called = usage_of(self._called)
+        scorer_tokens = called.prompt_tokens + called.generated_tokens
+        return usage_of(self._samples) + replace(called, scorer_tokens=scorer_tokens)
 
     async def __call__(self, index: int, params: SamplingParams) -> Sample:
         self._begun()
@@ -82,6 +102,13 @@ class StoredSampler:
         """As `Sampler.ask`; by its `together` many questions at once."""
         return Asking(one=self._ask)
 
+    async def rate(self, identity: Identity, responses: Sequence[str]) -> tuple[Sample, ...]:
+        """As `Sampler.rate`; the same response twice is rated once."""
+        model = model_key(identity)
+        async with task_group() as group:
+            tasks = {r: group.create_task(self._rate(model, r)) for r in dict.fromkeys(responses)}
+        return tuple(tasks[response].result() for response in responses)
+
     async def abort(self, index: int) -> None:
         await self._backend.abort(self._request_id(index))
 
@@ -89,21 +116,39 @@ class StoredSampler:
         self, name: str, prompt: str | tuple[Message, ...], params: SamplingParams
     ) -> Sample:
         key = call_key(self._query.id, name, prompt, params)
+        return await self._call(key, replace(self._query, id=key, prompt=prompt), params)
+
+    async def _rate(self, model: str, response: str) -> Sample:
+        key = rating_key(self._query.id, model, response)
+        query = replace(self._query, id=key)
+        return await self._call(key, query, SamplingParams(), self._models[model], response)
+
+    async def _call(
+        self,
+        key: str,
+        query: Query,
+        params: SamplingParams,
+        backend: Backend | None = None,
+        response: str | None = None,
+    ) -> Sample:
+        """What a model says to a scorer: a sample of a query of its own."""
         sampler = StoredSampler(
             run=self._run,
             seed=self._seed,
-            query=replace(self._query, id=key, prompt=prompt),
-            backend=self._backend,
+            query=query,
+            backend=backend or self._backend,
             store=self._store,
             tally=self._tally,
             begun=self._begun,
+            affinity=self._query.id,
+            response=response,
         )
         sample = await sampler(0, params)
         if sample.status is Status.ERROR:
             # Asked again by the next command, and until then known to have failed: whoever chooses
             # again from the store finds what this run has found.
             self._store.add(key, 0, sample)
-        self._samples.append(sample)
+        self._called.append(sample)
         self.errors.extend(sampler.errors)
         return sample
 
@@ -120,7 +165,8 @@ class StoredSampler:
             prompt=self._query.prompt,
             params=params,
             seed=sample_seed(self._seed, self._query.id, index),
-            affinity=self._query.id,
+            affinity=self._affinity,
+            response=self._response,
         )
 
     def _drawn(self, index: int, request: Request, result: Result) -> Sample:

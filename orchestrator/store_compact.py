@@ -128,7 +128,8 @@ def _groups(sizes: Mapping[str, int]) -> Iterator[list[str]]:
 def _merge(folder: RunFolder, tables: Mapping[str, Table], rows: Callable[[Table], Rows]) -> None:
     if len(tables) < 2:
         return
-    table = pa.concat_tables(tables.values())
+    # Parts of an earlier version may lack a column.
+    table = pa.concat_tables(tables.values(), promote_options="default")
     try:
         folder.commit(merged_name(next(iter(tables))), encode(table.take(rows(table))))
     except StoreError:  # no room, most likely; the parts stay and count as they did

@@ -95,8 +95,10 @@ def records_table(records: Sequence[Record]) -> Table:
 
 
 def records_of(table: Table) -> list[Record]:
-    columns = [table[name].to_pylist() for name in RECORDS.names]
-    rows = (dict(zip(RECORDS.names, row, strict=True)) for row in zip(*columns, strict=True))
+    # A count that an earlier version did not make is missing, or null where parts were merged.
+    names = [name for name in RECORDS.names if name in table.column_names]
+    columns = [table[name].to_pylist() for name in names]
+    rows = (dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True))
     return [_record(row) for row in rows]
 
 
@@ -147,7 +149,7 @@ def _top_row(top: TopLogprobs | None) -> dict[str, object] | None:
 
 
 def _record(row: dict[str, Any]) -> Record:
-    usage = Usage(**{name: row.pop(f"usage_{name}") for name in _USAGE})
+    usage = Usage(**{name: row.pop(f"usage_{name}", 0) or 0 for name in _USAGE})
     return Record(usage=usage, outcome=Outcome(row.pop("outcome")), **row)
 
 

@@ -36,7 +36,7 @@ class BestOfN:
 
     async def __call__(self, query: Query, sampler: Sampler) -> Selection:
         samples = await draw(sampler, range(self.n), self.sampling())
-        read = replace(read_answers(samples, self.extract), ask=sampler.ask)
+        read = replace(read_answers(samples, self.extract), ask=sampler.ask, rate=sampler.rate)
         among = await merge_answers(query, read, self.equivalence)
         return await select(query, among, self.select, self.min_confidence)
 

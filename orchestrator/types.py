@@ -209,6 +209,9 @@ class Usage:
     cached_tokens: int = 0
     generated_tokens: int = 0
     cancelled_tokens: int = 0  # of generated_tokens, those of cancelled samples
+    scorer_tokens: int = (
+        0  # of all these, what models read and wrote for scorers: judges, verifiers
+    )
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
@@ -217,6 +220,7 @@ class Usage:
             cached_tokens=self.cached_tokens + other.cached_tokens,
             generated_tokens=self.generated_tokens + other.generated_tokens,
             cancelled_tokens=self.cancelled_tokens + other.cancelled_tokens,
+            scorer_tokens=self.scorer_tokens + other.scorer_tokens,
         )
 
 

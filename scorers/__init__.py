@@ -29,6 +29,7 @@ from scorers.number import canonical_number
 from scorers.person import UserChoice
 from scorers.position import First, Random
 from scorers.python_tests import PassesTests
+from scorers.reward import RewardModel
 from scorers.risk import MinimumBayesRisk
 from scorers.routed_vote import RoutedVote
 from scorers.self_certainty import SelfCertainty, self_certainty
@@ -72,6 +73,7 @@ __all__ = [
     "Perplexity",
     "Random",
     "Regex",
+    "RewardModel",
     "RoutedVote",
     "Satisfies",
     "SelfCertainty",

@@ -19,6 +19,7 @@ import numpy as np
 from orchestrator.protocols import Scorer
 from orchestrator.types import (
     Candidates,
+    Identity,
     Message,
     Query,
     Sample,
@@ -213,7 +214,7 @@ def sample(i: int, text: str, *logprobs: float) -> Sample:
 def pool(samples: Sequence[Sample]) -> Candidates:
     """Candidates whose answers are their texts; one that is not OK has none."""
     answers = (s.text if s.text and s.status is Status.OK else None for s in samples)
-    return Candidates(samples=tuple(samples), answers=tuple(answers), ask=_judge)
+    return Candidates(samples=tuple(samples), answers=tuple(answers), ask=_judge, rate=_verifier)
 
 
 def random_pools(count: int) -> Iterator[Candidates]:
@@ -246,3 +247,9 @@ def _equal(one: Scores, two: Scores) -> bool:
 def _require(holds: bool, promise: str, candidates: Candidates) -> None:
     if not holds:
         raise AssertionError(f"expected {promise}, for the answers {candidates.answers}")
+
+
+async def _verifier(identity: Identity, responses: Sequence[str]) -> tuple[Sample, ...]:
+    """A reward model that a scorer may have: what it says depends on what it reads alone."""
+    rewards = [int(content_hash(response)[:4], 16) / 2**16 for response in responses]
+    return tuple(Sample(id="reward", text=f"[{reward}, {reward}]") for reward in rewards)

@@ -38,7 +38,7 @@ orchestrator.BackendConfig { max_concurrency: int; gpus: int; identity: Mapping[
 orchestrator.BestOfN(*, n: int, select: Scorer, extract: Extractor = ..., equivalence:
     Equivalence | None = None, min_confidence: float = 0.0, params: SamplingParams = ...)
 orchestrator.Candidates(*, samples: tuple[Sample, ...], answers: tuple[str | None, ...], ask:
-    Ask | None = None)
+    Ask | None = None, rate: Rate | None = None)
 orchestrator.Constraint(*, json: str | None = None, regex: str | None = None, choice: tuple[str,
     ...] | None = None, grammar: str | None = None)
 orchestrator.Equivalence { async __call__(query: Query, answers: Sequence[str]) -> Sequence[int]
@@ -52,7 +52,7 @@ orchestrator.Record(*, query_id: str, strategy: str, outcome: Outcome, index: in
     answer: str | None = None, confidence: float = nan, error: str = '', usage: Usage = ...,
     seconds: float = 0.0)
 orchestrator.Request(*, id: str, prompt: str | tuple[Message, ...], params: SamplingParams,
-    seed: int | None, affinity: str = '')
+    seed: int | None, affinity: str = '', response: str | None = None)
 orchestrator.Sample(*, id: str, text: str, token_ids: tuple[int, ...] = (), logprobs:
     tuple[float, ...] | None = None, top_logprobs: TopLogprobs | None = None, status: Status =
     Status.OK, error: str = '', prompt_tokens: int = 0, cached_tokens: int = 0,
@@ -60,7 +60,8 @@ orchestrator.Sample(*, id: str, text: str, token_ids: tuple[int, ...] = (), logp
     '')
 orchestrator.Sampler { async __call__(index: int, params: SamplingParams) -> Sample; async
     ask(name: str, prompt: str | tuple[Message, ...], params: SamplingParams) -> Sample; async
-    abort(index: int) -> None }
+    rate(identity: Identity, responses: Sequence[str]) -> tuple[Sample, ...]; async abort(index:
+    int) -> None }
 orchestrator.SamplingParams(*, temperature: float = 1.0, top_p: float = 1.0, top_k: int = 0,
     min_p: float = 0.0, max_tokens: int = 256, stop: tuple[str, ...] = (), logprobs: int | None
     = None, constraint: Constraint | None = None, token_texts: bool = False)
@@ -74,7 +75,7 @@ orchestrator.Status: OK=ok, TRUNCATED=truncated, UNPARSEABLE=unparseable, ERROR=
 orchestrator.Strategy { async __call__(query: Query, sampler: Sampler) -> Selection }
 orchestrator.TopLogprobs(*, k: int, packed: bytes, texts: tuple[str, ...] = ())
 orchestrator.Usage(*, samples: int = 0, prompt_tokens: int = 0, cached_tokens: int = 0,
-    generated_tokens: int = 0, cancelled_tokens: int = 0)
+    generated_tokens: int = 0, cancelled_tokens: int = 0, scorer_tokens: int = 0)
 orchestrator.Validator { async __call__(query: Query, candidates: Candidates) ->
     NDArray[np.bool_] }
 orchestrator.WholeText()
@@ -115,6 +116,8 @@ scorers.PassesTests(*, tests: str | None = None, key: str = 'tests', timeout_s: 
 scorers.Perplexity()
 scorers.Random(*, seed: int = 0)
 scorers.Regex(*, pattern: str, group: int | str | None = None)
+scorers.RewardModel(model: BackendConfig, *, aggregate: Aggregate = 'last', scale: Scale =
+    'raw', by: By = 'text')
 scorers.RoutedVote(*, threshold: float, otherwise: Scorer = ...)
 scorers.Satisfies(check: Callable[[str], bool], of: Of = 'answer')
 scorers.SelfCertainty(*, k: int = 20)
@@ -152,8 +155,14 @@ model_backend.ManualClock()
 model_backend.Reply(*, tokens: tuple[str, ...], logprobs: tuple[float, ...] | None = None, top:
     tuple[Mapping[str, float], ...] | None = None, first_token_s: float = 0.0, token_s: float =
     0.0, prompt_tokens: int = 1, error: BackendError | None = None)
+model_backend.Rewards(*, of: Callable[[str], Sequence[float]], seconds: float = 0.0)
 model_backend.SeededAnswers(*, answers: tuple[str, ...], weights: tuple[int, ...],
     first_token_s: float = 0.0, token_s: float = 0.0)
+model_backend.Steps(*, tag: str, separator: str = '\\n\\n', label: int = -1)
+model_backend.VLLMReward(model: str, *, steps: Steps | None = None, dtype: str = 'auto',
+    max_model_len: int | None = None, max_num_seqs: int = 128, tensor_parallel_size: int = 1,
+    gpu_memory_utilization: float = 0.9, cpu_kv_cache_gib: int = 1, enforce_eager: bool | None =
+    None, revision: str | None = None, trust_remote_code: bool = False, stall_s: float = 120.0)
 """
 
 ERRORS = """

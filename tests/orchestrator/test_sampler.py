@@ -11,6 +11,7 @@ from model_backend import FakeBackend, ManualClock, Reply, SeededAnswers
 from model_backend.fake import FakeEngine
 from orchestrator.asking import call_key
 from orchestrator.errors import BackendError, EngineDead, Overloaded, RequestRejected
+from orchestrator.models import model_key
 from orchestrator.progress import Tally
 from orchestrator.protocols import Backend, SampleStore
 from orchestrator.sampler import StoredSampler, usage_of
@@ -20,6 +21,7 @@ from orchestrator.types import Message, Query, Request, Sample, SamplingParams, 
 
 CHAT = (Message(role="user", content="What is 3 + 4?"),)
 QUERY = Query(id="q17", prompt=CHAT)
+MODEL = {"model": "a verifier"}
 PARAMS = SamplingParams(max_tokens=8, temperature=0.5)
 STORED = Sample(id="old/q17/s0", text="7", prompt_tokens=11, cached_tokens=5, generated_tokens=3)
 
@@ -42,6 +44,7 @@ class Bench:
             store=self.store,
             tally=self.tally,
             begun=lambda: self.events.append("begun"),
+            models={model_key(MODEL): self},
         )
 
     async def generate(self, request: Request) -> Sample:
@@ -73,10 +76,13 @@ async def test_the_request_says_what_is_to_be_drawn() -> None:
 async def test_no_field_of_a_request_is_left_to_its_default() -> None:
     """A new field of Request needs a value here."""
     bench = Bench()
-    await bench.sampler(0, PARAMS)
+    await bench.sampler.rate(MODEL, ["it is 7"])
     (sent,) = bench.requests
     blank = Request(id="", prompt="", params=SamplingParams(), seed=None)
     for field in fields(Request):
+        if field.name == "params":  # a reward has none
+            assert sent.params == blank.params
+            continue
         assert getattr(sent, field.name) != getattr(blank, field.name), field.name
 
 

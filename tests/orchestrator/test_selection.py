@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -225,6 +225,11 @@ async def test_a_strategy_merges_and_abstains() -> None:
             return Sample(id=str(index), text=texts[index])
 
         async def ask(self, name: str, prompt: object, params: SamplingParams) -> Sample:
+            raise AssertionError("nobody asks")
+
+        async def rate(
+            self, identity: Mapping[str, object], responses: Sequence[str]
+        ) -> tuple[Sample, ...]:
             raise AssertionError("nobody asks")
 
         async def abort(self, index: int) -> None: ...

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import scorers
+from model_backend.fake_rewards import fake_rewards
 from orchestrator.protocols import Scorer
 from orchestrator.selection import choose
 from orchestrator.types import Candidates, Query, Scores
@@ -35,6 +36,7 @@ from scorers import (
     MinimumBayesRisk,
     Perplexity,
     Random,
+    RewardModel,
     RoutedVote,
     SelfCertainty,
     Shortest,
@@ -93,6 +95,8 @@ SCORERS: tuple[Scorer, ...] = (
     Tournament(kind="bradley_terry", opponents=4),
     UniversalVote(),
     UserChoice(chosen={"q17": "run/q17/s1"}),
+    RewardModel(fake_rewards()),
+    WeightedVote(by=RewardModel(fake_rewards(), scale="sigmoid", aggregate="product")),
 )
 
 # Those that count votes, all of the same weight.

@@ -1,0 +1,100 @@
+"""A reward model on vLLM's pooling runner: its settings, and a live engine.
+
+Outcome models (sequence classification) give one raw number a response, process models (token
+classification) one a step. vLLM and torch are imported when an engine starts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import KW_ONLY, dataclass, field
+from functools import partial
+
+from model_backend.folder_digest import folder_digest
+from model_backend.reward_steps import Steps
+from model_backend.vllm import VLLM
+from model_backend.vllm_log import failure_log
+from model_backend.vllm_orphans import orphan_guard
+from model_backend.vllm_reward_engine import VLLMRewardEngine
+from model_backend.vllm_stall import Stall, StepLogger
+from model_backend.vllm_start import shut_down, start, start_guarded
+from orchestrator.types import require
+
+
+@dataclass(frozen=True, slots=True)
+class VLLMReward:
+    """Settings of a reward model's vLLM engine, under vLLM's own names.
+
+    Without `steps` it is an outcome model: the raw score, before any activation. With them it is a
+    process model. Any causal language model with a scalar head can be served, as
+    `nbest train-verifier` writes it.
+
+    Example: `VLLMReward("runs/verifier")`,
+    `VLLMReward("Qwen/Qwen2.5-Math-PRM-7B", steps=Steps(tag="<extra_0>"))`
+    """
+
+    model: str  # a folder, or a hub id
+    _: KW_ONLY
+    steps: Steps | None = None
+    dtype: str = "auto"
+    max_model_len: int | None = None  # tokens of question and response; None: the model's own
+    max_num_seqs: int = 128  # responses that are read at once
+    tensor_parallel_size: int = 1  # GPUs an engine
+    gpu_memory_utilization: float = 0.9  # share of a GPU's memory; without a GPU it has no meaning
+    cpu_kv_cache_gib: int = 1  # GiB for the KV cache of an engine without a GPU
+    enforce_eager: bool | None = None  # None: eager without a GPU, where compiling never pays
+    revision: str | None = None  # of a model from a hub
+    trust_remote_code: bool = False  # run Python that comes with the model
+    stall_s: float = 120.0  # [s] without any progress after which an engine counts as hung
+    digest: str | None = field(init=False)  # of a folder: what is trained anew is another model
+    engine: VLLM = field(init=False, repr=False, compare=False)  # the same, as vLLM is started
+
+    def __post_init__(self) -> None:
+        require(bool(self.model), "model", "be named", self.model)
+        engine = VLLM(
+            self.model,
+            dtype=self.dtype,
+            max_model_len=self.max_model_len,
+            max_num_seqs=self.max_num_seqs,
+            tensor_parallel_size=self.tensor_parallel_size,
+            gpu_memory_utilization=self.gpu_memory_utilization,
+            cpu_kv_cache_gib=self.cpu_kv_cache_gib,
+            enforce_eager=self.enforce_eager,
+            revision=self.revision,
+            trust_remote_code=self.trust_remote_code,
+            stall_s=self.stall_s,
+        )
+        object.__setattr__(self, "engine", engine)
+        object.__setattr__(self, "digest", folder_digest(self.model))
+
+    @property
+    def max_concurrency(self) -> int:
+        return self.max_num_seqs
+
+    @property
+    def gpus(self) -> int:
+        return self.tensor_parallel_size
+
+    @property
+    def identity(self) -> dict[str, str | int | None]:
+        steps = None if self.steps is None else repr(self.steps)
+        return {**self.engine.identity, "steps": steps, "digest": self.digest}
+
+    @asynccontextmanager
+    async def open(self, name: str = "") -> AsyncIterator[VLLMRewardEngine]:
+        """Start the engine, and stop it at the end."""
+        stall = Stall(self.stall_s, time.monotonic())
+        step_logger = StepLogger(lambda: stall.progress(time.monotonic()))
+        with orphan_guard() as guard, failure_log() as log:
+            begin = partial(start, self.engine, log, step_logger, "pooling")
+            engine = await start_guarded(guard, begin)
+            live = VLLMRewardEngine(engine, stall, log, name, steps=self.steps)
+            watching = asyncio.create_task(live.watch())
+            try:
+                yield live
+            finally:
+                watching.cancel()
+                shut_down(engine)
