@@ -42,14 +42,20 @@ def reward_ids(
     prompt: str | tuple[Message, ...],
     response: str,
     max_tokens: int,
+    question_after: str = "",
 ) -> RewardIds:
     """The ids of a response after its prompt, at most `max_tokens` of them.
+
+    Of a raw prompt only what follows the last `question_after` is read, if that is given: a
+    verifier need not read the worked examples again that the samples were drawn with.
 
     A raw prompt is followed by the response as it was when the model wrote it; in a chat the
     response is the assistant's turn, in the reward model's own template. What is too long loses the
     start of the response: never the question, nor the end of the response, which holds the answer.
     RequestRejected where the question alone leaves no room.
     """
+    if isinstance(prompt, str) and question_after:
+        prompt = prompt.rpartition(question_after)[2]
     before, whole = _texts(tokenizer, prompt, response)
     is_raw = isinstance(prompt, str)  # a template writes the special tokens itself
     ids = tokenizer.encode(whole, add_special_tokens=is_raw)

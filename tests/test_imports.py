@@ -201,8 +201,8 @@ def test_files_and_functions_stay_small() -> None:
                 long.append(f"{folder}/{file.name}")
             for node in ast.walk(ast.parse(text)):
                 if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                    size = (node.end_lineno or node.lineno) - node.lineno + 1
                     # The options of a command, each with its help, are a table and no code.
-                    if size > 40 and file.name != "cli.py":
+                    size = (node.end_lineno or node.lineno) - node.body[0].lineno + 1
+                    if size > 40:
                         long.append(f"{folder}/{file.name}:{node.name}")
     assert long == []

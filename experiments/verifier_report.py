@@ -1,0 +1,181 @@
+"""How good a verifier is on the questions that it has not seen: numbers, and the model's card."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from model_backend.verifier import TrainedVerifier
+from model_backend.verifier_data import Example, Graded
+from scorers.abstention import auroc
+from scorers.reward import sigmoid
+
+BINS = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bin:
+    """Responses that the verifier finds right with about the same probability."""
+
+    low: float
+    high: float
+    count: int
+    predicted: float  # mean probability
+    right: float  # share that is right
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quality:
+    """On held-out questions."""
+
+    accuracy: float  # at probability 1/2; of preferences, the share of pairs in the right order
+    auroc: float  # 0.5 knows nothing
+    calibration_error: float  # expected calibration error, ten bins; nan for preferences
+    bins: tuple[Bin, ...]
+
+
+def quality(trained: TrainedVerifier) -> Quality:
+    """Of the verifier that a training has left."""
+    examples, rewards = trained.split.held_out, trained.learned.rewards
+    if not isinstance(examples[0], Graded):
+        ordered = [chosen > rejected for chosen, rejected in rewards]
+        flat = [reward for pair in rewards for reward in pair]
+        is_chosen = [place == 0 for pair in rewards for place in range(len(pair))]
+        mean = float(np.mean(ordered))
+        return Quality(
+            accuracy=mean, auroc=auroc(flat, is_chosen), calibration_error=float("nan"), bins=()
+        )
+    right = [isinstance(each, Graded) and each.is_right for each in examples]
+    raw = [reward[0] for reward in rewards]
+    bins = reliability([sigmoid(each) for each in raw], right)
+    error = sum(each.count * abs(each.predicted - each.right) for each in bins) / len(raw)
+    return Quality(
+        accuracy=float(np.mean((np.array(raw) > 0) == np.array(right))),
+        auroc=auroc(raw, right),
+        calibration_error=error,
+        bins=bins,
+    )
+
+
+def reliability(probabilities: Sequence[float], is_right: Sequence[bool]) -> tuple[Bin, ...]:
+    """The bins that hold anything, lowest first (Guo et al. 2017, arXiv 1706.04599, section 2)."""
+    p, right = np.asarray(probabilities), np.asarray(is_right, np.float64)
+    place = np.minimum((p * BINS).astype(int), BINS - 1)
+    return tuple(
+        Bin(
+            low=k / BINS,
+            high=(k + 1) / BINS,
+            count=int(np.sum(place == k)),
+            predicted=float(p[place == k].mean()),
+            right=float(right[place == k].mean()),
+        )
+        for k in range(BINS)
+        if np.any(place == k)
+    )
+
+
+def as_document(trained: TrainedVerifier) -> dict[str, object]:
+    """Everything as JSON has it."""
+    found = quality(trained)
+    return {
+        "settings": asdict(trained.settings),
+        "train": _counts(trained.split.train),
+        "held_out": _counts(trained.split.held_out)
+        | {
+            "accuracy": found.accuracy,
+            "auroc": found.auroc,
+            "calibration_error": None
+            if np.isnan(found.calibration_error)
+            else found.calibration_error,
+        },
+        "bins": [asdict(each) for each in found.bins],
+        "losses": trained.learned.losses,
+        "best_evaluation": trained.learned.best,
+        "steps": trained.learned.steps,
+        "seconds": trained.learned.seconds,
+    }
+
+
+def card(trained: TrainedVerifier, runs: Sequence[Path]) -> Mapping[str, str]:
+    """The files that describe the verifier, for its folder."""
+    document = as_document(trained)
+    text = json.dumps(document, indent=2, default=str)
+    return {"metrics.json": text + "\n", "README.md": _markdown(trained, runs)}
+
+
+def _markdown(trained: TrainedVerifier, runs: Sequence[Path]) -> str:
+    settings = trained.settings
+    probability = " Its sigmoid is a probability." if settings.objective == "outcome" else ""
+    lines = [
+        "---",
+        "library_name: transformers",
+        "pipeline_tag: text-classification",
+        "tags: [reward-model, verifier, nbest]",
+        "---",
+        "# A verifier, trained by `nbest train-verifier`",
+        "",
+        f"A scalar head on `{settings.base}`. It reads a question and a response, and gives one",
+        f"raw number; the higher, the likelier the response is right.{probability}",
+        "",
+        "Serve it: `--select 'reward(model=\"FOLDER\")'`.",
+        f"Data: {', '.join(run.name for run in runs)}.",
+        "",
+        *_split_lines(trained),
+        *_quality_lines(quality(trained), settings.balance == "classes"),
+        "",
+        "Settings:",
+        "",
+        "```",
+        repr(settings),
+        "```",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _split_lines(trained: TrainedVerifier) -> list[str]:
+    rows = {"trained on": trained.split.train, "held out": trained.split.held_out}
+    counts = {name: _counts(examples) for name, examples in rows.items()}
+    return [
+        "| | questions | examples | right |",
+        "| --- | --- | --- | --- |",
+        *(
+            f"| {name} | {each['questions']} | {each['examples']} | {each['right'] or '-'} |"
+            for name, each in counts.items()
+        ),
+        "",
+        "No question is on both sides; every different response counts once. On the held-out ones:",
+        "",
+    ]
+
+
+def _quality_lines(found: Quality, is_balanced: bool) -> list[str]:
+    lines = [f"- accuracy {found.accuracy:.3f}", f"- AUROC {found.auroc:.3f}"]
+    if not found.bins:
+        return lines
+    lines += [
+        f"- expected calibration error {found.calibration_error:.3f}",
+        "",
+        "| probability | responses | mean probability | share right |",
+        "| --- | --- | --- | --- |",
+        *(
+            f"| {b.low:.1f} to {b.high:.1f} | {b.count} | {b.predicted:.3f} | {b.right:.3f} |"
+            for b in found.bins
+        ),
+    ]
+    if is_balanced:
+        lines += ["", "Right and wrong responses weighed the same in training: where one is rare,"]
+        lines += ["the probabilities lean towards it."]
+    return lines
+
+
+def _counts(examples: Sequence[Example]) -> dict[str, object]:
+    graded = [each.is_right for each in examples if isinstance(each, Graded)]
+    return {
+        "questions": len({each.question for each in examples}),
+        "examples": len(examples),
+        "right": sum(graded) if graded else None,
+    }

@@ -1,0 +1,55 @@
+"""What a training has reached, on disk: tensors as safetensors, the rest as JSON, never a pickle.
+
+A checkpoint is a folder that is written under another name and then put in its place.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+TENSORS, STATE = "tensors.safetensors", "state.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reached:
+    """How far a training has come."""
+
+    training: str  # digest of its settings and examples: another training begins anew
+    step: int  # of the optimiser, all epochs together
+    losses: tuple[float, ...]  # held out, one an evaluation
+    best: int | None  # the evaluation with the lowest one
+
+
+def save(folder: Path, reached: Reached, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Write it whole; one that was there before stays until then."""
+    from safetensors.torch import save_file
+
+    unfinished = folder.with_name(f"{folder.name}.tmp")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    save_file({name: each.contiguous() for name, each in tensors.items()}, unfinished / TENSORS)
+    (unfinished / STATE).write_text(json.dumps(asdict(reached)), encoding="utf-8")
+    shutil.rmtree(folder, ignore_errors=True)
+    unfinished.rename(folder)
+
+
+def load(folder: Path, training: str) -> tuple[Reached, dict[str, torch.Tensor]] | None:
+    """None where there is none, or one of another training."""
+    from safetensors.torch import load_file
+
+    try:
+        raw: dict[str, Any] = json.loads((folder / STATE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    if raw.get("training") != training:
+        return None
+    raw["losses"] = tuple(raw["losses"])
+    return Reached(**raw), load_file(folder / TENSORS)
