@@ -158,6 +158,9 @@ SELECTORS = PluginKind(
         "self_certainty": "scorers:SelfCertainty",
         "confidence": "scorers:Confidence",
         "reward": "scorers:RewardModel",
+        "top_vote": "scorers:TopVote",
+        "best_of_majority": "scorers:BestOfMajority",
+        "pessimistic": "scorers:Pessimistic",
     },
 )
 
@@ -235,6 +238,7 @@ REWARD_MODELS = PluginKind(
     methods=("open", "max_concurrency", "gpus", "identity"),
     built_in={
         "vllm": "model_backend.vllm_reward:VLLMReward",
+        "torch": "model_backend.torch_reward:TorchReward",
         "fake": "model_backend.fake_rewards:fake_rewards",
     },
     plain="vllm",

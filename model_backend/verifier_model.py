@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from model_backend.models import resolve_model
+from model_backend.reward_reading import READING
 from model_backend.vllm_errors import first_line
 from orchestrator.errors import InputError
 
 if TYPE_CHECKING:
     import torch
 
-READING = "nbest.json"  # how the model is to be asked, beside its weights
 HEAD_STD = 0.01  # of the head's first weights: it begins by saying nearly nothing
 
 

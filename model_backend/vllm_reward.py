@@ -12,8 +12,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
+from typing import TYPE_CHECKING
 
 from model_backend.folder_digest import folder_digest
+from model_backend.models import resolve_model
+from model_backend.reward_reading import Reading, question_after
 from model_backend.reward_steps import Steps
 from model_backend.vllm import VLLM
 from model_backend.vllm_log import failure_log
@@ -22,6 +25,9 @@ from model_backend.vllm_reward_engine import VLLMRewardEngine
 from model_backend.vllm_stall import Stall, StepLogger
 from model_backend.vllm_start import shut_down, start, start_guarded
 from orchestrator.types import require
+
+if TYPE_CHECKING:
+    from vllm.v1.engine.async_llm import AsyncLLM
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,7 @@ class VLLMReward:
     revision: str | None = None  # of a model from a hub
     trust_remote_code: bool = False  # run Python that comes with the model
     stall_s: float = 120.0  # [s] without any progress after which an engine counts as hung
+    question_after: str | None = None  # ends what is skipped of a raw prompt; None: as trained
     digest: str | None = field(init=False)  # of a folder: what is trained anew is another model
     engine: VLLM = field(init=False, repr=False, compare=False)  # the same, as vLLM is started
 
@@ -81,7 +88,15 @@ class VLLMReward:
     @property
     def identity(self) -> dict[str, str | int | None]:
         steps = None if self.steps is None else repr(self.steps)
-        return {**self.engine.identity, "steps": steps, "digest": self.digest}
+        after = {"question_after": self.question_after, "digest": self.digest}
+        return {**self.engine.identity, "steps": steps, **after}
+
+    def _reading(self, engine: AsyncLLM) -> Reading:
+        return Reading(
+            steps=self.steps,
+            question_after=question_after(resolve_model(self.model), self.question_after),
+            max_tokens=int(engine.model_config.max_model_len),
+        )
 
     @asynccontextmanager
     async def open(self, name: str = "") -> AsyncIterator[VLLMRewardEngine]:
@@ -91,7 +106,7 @@ class VLLMReward:
         with orphan_guard() as guard, failure_log() as log:
             begin = partial(start, self.engine, log, step_logger, "pooling")
             engine = await start_guarded(guard, begin)
-            live = VLLMRewardEngine(engine, stall, log, name, steps=self.steps)
+            live = VLLMRewardEngine(engine, stall, log, name, reading=self._reading(engine))
             watching = asyncio.create_task(live.watch())
             try:
                 yield live

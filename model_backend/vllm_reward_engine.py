@@ -6,8 +6,8 @@ import json
 import time
 from typing import TYPE_CHECKING
 
-from model_backend.reward_steps import Steps, process_ids
-from model_backend.reward_text import reward_ids
+from model_backend.reward_reading import Reading
+from model_backend.reward_steps import Steps
 from model_backend.vllm_engine import VLLMEngine
 from orchestrator.errors import EngineDead, RequestRejected
 from orchestrator.types import Request, Sample, Status
@@ -31,34 +31,22 @@ class VLLMRewardEngine(VLLMEngine):
         log: FailureLog,
         name: str = "",
         *,
-        steps: Steps | None = None,
+        reading: Reading,
     ) -> None:
         super().__init__(engine, stall, log, name)
-        self._steps = steps
+        self._reading = reading
         self._tokenizer = engine.get_tokenizer()
-        self._max_tokens = int(engine.model_config.max_model_len)
 
     async def _answer(self, request: Request, started_s: float) -> Sample:
-        if request.response is None:
-            raise RequestRejected("a reward model generates nothing: the request has no response")
-        is_cut = False
-        places: tuple[int, ...] | None = None
-        if self._steps is None:
-            read = reward_ids(self._tokenizer, request.prompt, request.response, self._max_tokens)
-            ids, is_cut = read.ids, read.is_cut
-        else:
-            marked = process_ids(
-                self._tokenizer, request.prompt, request.response, self._steps, self._max_tokens
-            )
-            ids, places = marked.ids, marked.places
-        output = await self._pooled(request.id, ids)
+        read = self._reading.input_of(self._tokenizer, request)
+        output = await self._pooled(request.id, read.ids)
         if output is None:
             return Sample(id=request.id, text="", status=Status.CANCELLED, engine=self._name)
         return Sample(
             id=request.id,
-            text=json.dumps(self._numbers(output, places)),
-            status=Status.TRUNCATED if is_cut else Status.OK,
-            prompt_tokens=len(ids),
+            text=json.dumps(self._numbers(output, read.places)),
+            status=Status.TRUNCATED if read.is_cut else Status.OK,
+            prompt_tokens=len(read.ids),
             cached_tokens=output.num_cached_tokens or 0,
             total_s=time.monotonic() - started_s,
             engine=self._name,
@@ -68,7 +56,7 @@ class VLLMRewardEngine(VLLMEngine):
         """None where it was aborted."""
         prompt = {"prompt_token_ids": list(ids)}
         final: PoolingRequestOutput | None = None
-        async for output in self._engine.encode(prompt, pooling(self._steps), request_id):
+        async for output in self._engine.encode(prompt, pooling(self._reading.steps), request_id):
             final = output
         if final is None:
             raise EngineDead(f"the engine ended {request_id} without an output")
@@ -76,13 +64,13 @@ class VLLMRewardEngine(VLLMEngine):
 
     def _numbers(self, output: PoolingRequestOutput, places: tuple[int, ...] | None) -> list[float]:
         data = output.outputs.data.float()
-        if self._steps is None or places is None:
+        if self._reading.steps is None or places is None:
             numbers: list[float] = data.reshape(-1).tolist()
             if len(numbers) != 1:
                 raise RequestRejected(f"an outcome model must have 1 label, got {len(numbers)}")
             return numbers
         by_token = data.reshape(len(data), -1)
-        steps: list[float] = by_token[list(places), self._steps.label].tolist()
+        steps: list[float] = by_token[list(places), self._reading.steps.label].tolist()
         return steps
 
 

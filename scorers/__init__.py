@@ -5,6 +5,8 @@ an answer. Nothing here knows an engine, a file, a clock or a gold answer.
 """
 
 from scorers.among import AmongValid
+from scorers.best_of_k import best_of_k
+from scorers.best_of_majority import BestOfMajority
 from scorers.borda import Borda
 from scorers.choice import ChoiceLetter
 from scorers.code_block import CodeBlock
@@ -26,7 +28,9 @@ from scorers.logprob import (
 )
 from scorers.majority_of_bests import MajorityOfBests
 from scorers.number import canonical_number
+from scorers.over_optimisation import Watch, watch
 from scorers.person import UserChoice
+from scorers.pessimistic import Pessimistic
 from scorers.position import First, Random
 from scorers.python_tests import PassesTests
 from scorers.reward import RewardModel
@@ -34,6 +38,7 @@ from scorers.risk import MinimumBayesRisk
 from scorers.routed_vote import RoutedVote
 from scorers.self_certainty import SelfCertainty, self_certainty
 from scorers.sql_valid import SqlValid
+from scorers.top_vote import TopVote
 from scorers.tournament import Tournament
 from scorers.universal_vote import UniversalVote
 from scorers.valid import FirstValid
@@ -46,6 +51,7 @@ __all__ = [
     "AfterMarker",
     "AllOf",
     "AmongValid",
+    "BestOfMajority",
     "Borda",
     "Boxed",
     "ChoiceEquivalence",
@@ -71,6 +77,7 @@ __all__ = [
     "NumberEquivalence",
     "PassesTests",
     "Perplexity",
+    "Pessimistic",
     "Random",
     "Regex",
     "RewardModel",
@@ -81,11 +88,14 @@ __all__ = [
     "SqlResultEquivalence",
     "SqlValid",
     "SumLogprob",
+    "TopVote",
     "Tournament",
     "UniversalVote",
     "UserChoice",
+    "Watch",
     "WeightedVote",
     "YamlValid",
+    "best_of_k",
     "canonical_number",
     "clustered_interval",
     "mean_logprob",
@@ -93,5 +103,6 @@ __all__ = [
     "self_certainty",
     "sum_logprob",
     "vote_shares",
+    "watch",
     "wilson_interval",
 ]

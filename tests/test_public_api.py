@@ -86,6 +86,7 @@ orchestrator.run(queries: Iterable[Query], strategy: Strategy, backend: BackendC
 scorers.AfterMarker(*, marker: str = '####')
 scorers.AllOf(*, rules: tuple[Validator, ...])
 scorers.AmongValid(*, rule: Validator, by: Scorer)
+scorers.BestOfMajority(*, by: Scorer, min_share: float = 0.1)
 scorers.Borda(*, by: Scorer, power: float = 1.0)
 scorers.Boxed()
 scorers.ChoiceEquivalence(*, letters: str = 'ABCDE')
@@ -114,6 +115,7 @@ scorers.NumberEquivalence(*, tolerance: float = 0.0)
 scorers.PassesTests(*, tests: str | None = None, key: str = 'tests', timeout_s: float = 5.0,
     memory_mb: int = 512)
 scorers.Perplexity()
+scorers.Pessimistic(*, by: Scorer, alpha: float = 1.0)
 scorers.Random(*, seed: int = 0)
 scorers.Regex(*, pattern: str, group: int | str | None = None)
 scorers.RewardModel(model: BackendConfig, *, aggregate: Aggregate = 'last', scale: Scale =
@@ -126,14 +128,18 @@ scorers.SqlResultEquivalence(*, schema: str, dialect: Dialect = 'sqlite')
 scorers.SqlValid(*, schema: str = '', dialect: Dialect = 'sqlite', check: Check = 'explain', of:
     Of = 'answer')
 scorers.SumLogprob()
+scorers.TopVote(*, by: Scorer, k: int)
 scorers.Tournament(*, kind: Literal['knockout', 'league', 'bradley_terry'] = 'knockout',
     opponents: int | None = None, swap: bool = True, criterion: str = 'Compare how right and how
     complete the responses are.', by: By = 'text', params: SamplingParams = ...)
 scorers.UniversalVote(*, criterion: str = 'Select the most consistent response, based on
     majority consensus.', params: SamplingParams = ...)
 scorers.UserChoice(*, chosen: Mapping[str, str] = ...)
+scorers.Watch(*, peak_k: int, low_k: int, high_k: int, at_peak: float, largest_k: int,
+    at_largest: float, loss: float, loss_low: float, fitted_k: float, is_worse: bool)
 scorers.WeightedVote(*, by: Scorer, transform: Transform = 'raw', temperature: float = 1.0)
 scorers.YamlValid(*, schema: str | None = None, of: Of = 'text')
+scorers.best_of_k(scores: Scores, values: Scores) -> Scores
 scorers.canonical_number(text: str) -> str | None
 scorers.clustered_interval(means: Sequence[float] | Scores, confidence: float = 0.95) ->
     Interval
@@ -142,6 +148,7 @@ scorers.pass_at_k(n: int, c: int, k: int) -> float
 scorers.self_certainty(logprobs: NDArray[np.float32]) -> float
 scorers.sum_logprob(samples: Sequence[Sample]) -> Scores
 scorers.vote_shares(answers: Sequence[str | None]) -> Scores
+scorers.watch(curves: Scores, seed: int = 0) -> Watch
 scorers.wilson_interval(successes: int, n: int, confidence: float = 0.95) -> Interval
 model_backend.VLLM(model: str, *, dtype: str = 'auto', max_model_len: int | None = None,
     max_num_seqs: int = 128, tensor_parallel_size: int = 1, distributed_executor_backend: str |
@@ -162,7 +169,8 @@ model_backend.Steps(*, tag: str, separator: str = '\\n\\n', label: int = -1)
 model_backend.VLLMReward(model: str, *, steps: Steps | None = None, dtype: str = 'auto',
     max_model_len: int | None = None, max_num_seqs: int = 128, tensor_parallel_size: int = 1,
     gpu_memory_utilization: float = 0.9, cpu_kv_cache_gib: int = 1, enforce_eager: bool | None =
-    None, revision: str | None = None, trust_remote_code: bool = False, stall_s: float = 120.0)
+    None, revision: str | None = None, trust_remote_code: bool = False, stall_s: float = 120.0,
+    question_after: str | None = None)
 """
 
 ERRORS = """

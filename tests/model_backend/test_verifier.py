@@ -119,7 +119,7 @@ def test_preferences_teach_the_order(base: Path, tmp_path: Path) -> None:
     how = settings(base, objective="bradley_terry", epochs=12)
     trained = train(pairs, how, tmp_path / "out")
     ordered = [chosen > rejected for chosen, rejected in trained.learned.rewards]
-    assert np.mean(ordered) > 0.95
+    assert np.mean(ordered) > 0.9
 
 
 class Killed(Exception):

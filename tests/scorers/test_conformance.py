@@ -21,6 +21,7 @@ from orchestrator.types import Candidates, Query, Scores
 from scorers import (
     AllOf,
     AmongValid,
+    BestOfMajority,
     Borda,
     Confidence,
     First,
@@ -35,6 +36,7 @@ from scorers import (
     MeanLogprob,
     MinimumBayesRisk,
     Perplexity,
+    Pessimistic,
     Random,
     RewardModel,
     RoutedVote,
@@ -42,6 +44,7 @@ from scorers import (
     Shortest,
     SqlValid,
     SumLogprob,
+    TopVote,
     Tournament,
     UniversalVote,
     UserChoice,
@@ -96,6 +99,9 @@ SCORERS: tuple[Scorer, ...] = (
     UniversalVote(),
     UserChoice(chosen={"q17": "run/q17/s1"}),
     RewardModel(fake_rewards()),
+    TopVote(by=RewardModel(fake_rewards()), k=3),
+    BestOfMajority(by=RewardModel(fake_rewards()), min_share=0.3),
+    Pessimistic(by=RewardModel(fake_rewards()), alpha=0.5),
     WeightedVote(by=RewardModel(fake_rewards(), scale="sigmoid", aggregate="product")),
 )
 

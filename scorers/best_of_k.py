@@ -1,0 +1,62 @@
+"""Best-of-k for every k from one pool: exact over all subsets, for any scores.
+
+Scores and values in, curves out. Nothing here knows a question, a grader or a scorer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from orchestrator.types import Scores, require
+
+
+def best_of_k(scores: Scores, values: Scores) -> Scores:
+    """[N] for k = 1..N: the mean value of the best scored of k, drawn without replacement.
+
+    `values` [N] is what each candidate is worth if it wins: 1 right, 0 wrong, or the vote share of
+    its answer. Of equal scores each wins as often. A candidate whose score is nan has no answer: it
+    uses a draw and never wins; where all k are such, the value is 0.
+
+    With n_g candidates up to and including score g, that score is the best of k with probability
+    (C(n_g, k) - C(n_{g-1}, k)) / C(N, k). Unbiased for any k up to N, as pass@k is (Chen et al.
+    2021, arXiv 2107.03374, equation 1), which this is for scores that equal the values.
+    """
+    require(scores.shape == values.shape, "values", f"have shape {scores.shape}", values.shape)
+    means, upto = _groups(scores, values)
+    if not len(means):
+        return np.zeros(len(scores))
+    curve = np.empty(len(scores))
+    for k, share in enumerate(_shares_below(upto, len(scores))):
+        curve[k] = float(np.dot(means[1:], np.diff(share)))
+    return curve
+
+
+def _groups(scores: Scores, values: Scores) -> tuple[Scores, Scores]:
+    """[G + 1] the mean value of each different score, lowest first, and how many are up to it.
+
+    The candidates without a score come first, as if theirs were lower than all, with value 0.
+    """
+    known = ~np.isnan(scores)
+    levels, place, counts = np.unique(scores[known], return_inverse=True, return_counts=True)
+    if not len(levels):
+        return np.empty(0), np.empty(0)
+    # Sorted, so that the sum does not depend on the order of the candidates.
+    order = np.lexsort((values[known], place))
+    sums = np.bincount(place[order], weights=values[known][order])
+    missing = len(scores) - int(np.count_nonzero(known))
+    means = np.concatenate([[0.0], sums / counts])
+    return means, np.concatenate([[missing], missing + np.cumsum(counts)]).astype(np.float64)
+
+
+def _shares_below(upto: Scores, n: int) -> Iterator[Scores]:
+    """For k = 1..n, [G + 1] the share C(upto, k) / C(n, k) of the subsets that lie below.
+
+    Each is the last one times (upto - k + 1) / (n - k + 1): products of numbers up to 1 lose no
+    digits, where factorials would overflow.
+    """
+    share = np.ones(len(upto))
+    for k in range(1, n + 1):
+        share = share * np.maximum(upto - k + 1, 0.0) / (n - k + 1)
+        yield share

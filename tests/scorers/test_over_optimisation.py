@@ -1,0 +1,121 @@
+"""The watch finds the peak of a scorer that is fooled, and is silent about one that is not."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from orchestrator.errors import InputError
+from orchestrator.types import Scores
+from scorers.best_of_k import best_of_k
+from scorers.over_optimisation import best_of_n_kl, fitted_peak, grid, watch
+
+P_RIGHT, P_FOOLS = 0.01, 0.00018  # per sample: right; wrong, and ranked above all others
+
+
+def fooled(questions: int, n: int, seed: int, fools: float = P_FOOLS) -> tuple[Scores, Scores]:
+    """Exact curves [Q, N] of accuracy and of vote share, from pools that were drawn."""
+    rng = np.random.default_rng(seed)
+    accuracy, share = np.empty((questions, n)), np.empty((questions, n))
+    for q in range(questions):
+        coin = rng.random(n)
+        is_fooling, is_right = coin < fools, coin > 1 - P_RIGHT
+        scores = rng.random(n) + 10 * is_right + 20 * is_fooling
+        votes = np.where(is_right, is_right.mean(), 1 / n)  # every wrong answer is its own
+        accuracy[q] = best_of_k(scores, is_right.astype(float))
+        share[q] = best_of_k(scores, votes)
+    return accuracy, share
+
+
+def true_accuracy(k: Scores) -> Scores:
+    """Right is drawn, and nothing that fools."""
+    curve: Scores = (1 - P_FOOLS) ** k - (1 - P_FOOLS - P_RIGHT) ** k
+    return curve
+
+
+@pytest.fixture(scope="module")
+def simulated() -> tuple[Scores, Scores]:
+    return fooled(questions=150, n=3000, seed=1)
+
+
+def test_the_true_peak_is_where_the_formula_has_it() -> None:
+    k = np.arange(1.0, 5001.0)
+    assert abs(int(np.argmax(true_accuracy(k))) + 1 - 402) <= 1
+
+
+def test_the_peak_is_found_within_its_interval(simulated: tuple[Scores, Scores]) -> None:
+    found = watch(simulated[0])
+    assert found.is_worse
+    assert found.low_k <= 402 <= found.high_k
+    assert found.high_k < 3000
+    assert found.use_k == found.peak_k
+    assert found.at_peak == pytest.approx(0.914, abs=0.05)
+    assert "OVER-OPTIMISED" in found.sentence()
+    assert f"Use k={found.peak_k}" in found.sentence()
+
+
+def test_without_labels_the_turn_comes_before_the_peak_or_with_it(
+    simulated: tuple[Scores, Scores],
+) -> None:
+    labelled, share = watch(simulated[0]), watch(simulated[1])
+    assert share.is_worse
+    assert share.peak_k <= labelled.high_k
+
+
+def test_noise_raises_the_alarm_in_one_of_forty_cases_at_most() -> None:
+    """Curves that are flat but for noise: any alarm is a false one."""
+    rng = np.random.default_rng(7)
+    alarms = 0
+    for seed in range(200):
+        right = (rng.random((60, 32)) < 0.4).astype(float)
+        curves = np.array([best_of_k(rng.random(32), row) for row in right])
+        alarms += watch(curves, seed=seed).is_worse
+    assert alarms <= 10  # 5 are expected at the most; 11 or more has probability 0.01
+
+
+def test_a_scorer_that_knows_raises_no_alarm() -> None:
+    rng = np.random.default_rng(3)
+    right = (rng.random((80, 64)) < 0.2).astype(float)
+    curves = np.array([best_of_k(row + rng.random(64), row) for row in right])
+    found = watch(curves)
+    assert not found.is_worse
+    assert found.use_k == 64
+    assert "no over-optimisation is seen up to k=64" in found.sentence()
+
+
+def test_too_few_questions_are_no_evidence() -> None:
+    curves = np.tile(np.linspace(1, 0, 8), (4, 1))
+    found = watch(curves)
+    assert not found.is_worse
+    assert found.peak_k == 1
+    assert found.loss == 1.0
+
+
+def test_the_fit_of_gao_finds_the_peak_of_a_curve_of_that_form() -> None:
+    k = np.arange(1.0, 401.0)
+    d = np.sqrt(best_of_n_kl(k))
+    curve = 0.3 + d * (1.0 - 0.35 * d)
+    assert fitted_peak(curve) == pytest.approx(float(k[np.argmax(curve)]), rel=0.05)
+    assert fitted_peak(0.3 + d) == math.inf
+    assert fitted_peak(0.3 - d) == math.inf
+
+
+def test_divergences_are_those_of_the_table() -> None:
+    assert best_of_n_kl(np.array([1.0, 4.0, 16.0, 100.0, 400.0])) == pytest.approx(
+        [0.0, 0.64, 1.84, 3.62, 4.99], abs=0.006
+    )
+
+
+def test_the_grid_is_whole_where_it_is_small() -> None:
+    assert grid(5).tolist() == [1, 2, 3, 4, 5]
+    many = grid(10_000)
+    assert (many[0], many[-1]) == (1, 10_000)
+    assert len(many) <= 200
+    assert (np.diff(many) > 0).all()
+
+
+def test_curves_must_be_a_table() -> None:
+    with pytest.raises(InputError, match=r"curves must have shape \[Q, K\], got \(3,\)"):
+        watch(np.zeros(3))
