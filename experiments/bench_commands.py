@@ -98,6 +98,39 @@ def engine(
     print(f"median of {compared.rounds} rounds: ratio {compared.ratio:.3f} (plain, nbest: {rates})")
 
 
+@bench.command(epilog="Example: nbest bench reward verifiers/sums --rounds 5")
+def reward(
+    model: Annotated[str, typer.Argument(help="A reward model: folder or hub id.")],
+    queries: Annotated[int, typer.Option(help="Questions a round.")] = 16,
+    n: Annotated[int, typer.Option("-n", help="Responses a question.")] = 16,
+    max_model_len: Annotated[int, typer.Option(help="Question and response.")] = 512,
+    rounds: Annotated[int, typer.Option(help="Rounds that count, after one that does not.")] = 5,
+    as_json: Json = False,
+) -> None:
+    """The same texts through plain vLLM pooling, nbest on Ray, and torch alone."""
+    from experiments.bench_reward import RewardLoad, RewardRound, compare_rewards
+    from model_backend import VLLMReward
+
+    def tell(result: RewardRound) -> None:
+        print(
+            f"plain {result.plain_texts_per_s:.0f} texts/s, "
+            f"nbest {result.nbest_texts_per_s:.0f}, ratio {result.ratio:.3f}",
+            file=sys.stderr,
+        )
+
+    settings = VLLMReward(model, max_model_len=max_model_len)
+    compared = compare_rewards(settings, RewardLoad(queries=queries, n=n), rounds, tell)
+    if as_json:
+        print(json.dumps(compared.as_json(), indent=2))
+        return
+    rates = f"{compared.plain_texts_per_s:.0f} and {compared.nbest_texts_per_s:.0f} texts/s"
+    print(f"median of {compared.rounds} rounds: ratio {compared.ratio:.3f} (plain, nbest: {rates})")
+    print(
+        f"vLLM and torch on {compared.texts_compared} texts: rank correlation "
+        f"{compared.rank_correlation:.4f}, largest difference {compared.largest_difference:.4f}"
+    )
+
+
 @bench.command(epilog="Example: nbest bench faults --only driver,cluster --rounds 50")
 def faults(
     only: Annotated[str, typer.Option(help="Scenarios, with commas between; default: all.")] = "",

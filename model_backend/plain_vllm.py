@@ -12,13 +12,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from model_backend.models import resolve_model
 from model_backend.vllm import VLLM
 from model_backend.vllm_orphans import orphan_guard
 from model_backend.vllm_requests import vllm_params
-from model_backend.vllm_start import engine_args, engine_cores, prepare_environment
+from model_backend.vllm_reward_engine import pooling
+from model_backend.vllm_start import Runner, engine_args, engine_cores, prepare_environment
 from orchestrator.errors import EngineDead
 from orchestrator.types import Request, SamplingParams
 
@@ -47,6 +48,21 @@ class Generated:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Texts:
+    """One call of `LLM.encode`: a reward model's raw scores."""
+
+    ids: tuple[tuple[int, ...], ...]  # token ids of each
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rated:
+    """What the texts scored, and how long it took inside `LLM.encode`."""
+
+    scores: tuple[float, ...]
+    seconds: float
+
+
 class PlainVLLM:
     """Sends batches to the process that holds the engine."""
 
@@ -54,20 +70,27 @@ class PlainVLLM:
         self._pipe = pipe
 
     def generate(self, batch: Batch) -> Generated:
-        self._pipe.send(batch)
+        generated: Generated = self._ask(batch)
+        return generated
+
+    def rate(self, texts: Texts) -> Rated:
+        rated: Rated = self._ask(texts)
+        return rated
+
+    def _ask(self, what: Batch | Texts) -> Any:
+        self._pipe.send(what)
         try:
-            generated: Generated = self._pipe.recv()
+            return self._pipe.recv()
         except EOFError:
             raise EngineDead("the process of plain vLLM has ended") from None
-        return generated
 
 
 @contextmanager
-def plain_vllm(settings: VLLM) -> Iterator[PlainVLLM]:
+def plain_vllm(settings: VLLM, runner: Runner = "generate") -> Iterator[PlainVLLM]:
     """`vllm.LLM` with the same engine arguments as our backend."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(settings, theirs))
+    process = context.Process(target=_serve, args=(settings, runner, theirs))
     process.start()
     theirs.close()
     try:
@@ -83,7 +106,7 @@ def plain_vllm(settings: VLLM) -> Iterator[PlainVLLM]:
         ours.close()
 
 
-def _serve(settings: VLLM, pipe: Connection) -> None:
+def _serve(settings: VLLM, runner: Runner, pipe: Connection) -> None:
     from vllm import LLM
 
     path = resolve_model(settings.model)
@@ -91,12 +114,13 @@ def _serve(settings: VLLM, pipe: Connection) -> None:
     arguments = engine_args(settings, path)
     given = {name: getattr(arguments, name) for name in SAME_ARGUMENTS}
     with orphan_guard() as guard:
-        llm = LLM(**{name: value for name, value in given.items() if value is not None})
+        known = {name: value for name, value in given.items() if value is not None}
+        llm = LLM(**known, runner=runner)
         for core in engine_cores():
             guard.watch(core)
         pipe.send("ready")
         while (batch := pipe.recv()) is not None:
-            pipe.send(_generate(llm, batch))
+            pipe.send(_rate(llm, batch) if isinstance(batch, Texts) else _generate(llm, batch))
         llm.llm_engine.engine_core.shutdown()  # else the engine's own process outlives this one
 
 
@@ -110,6 +134,16 @@ def _generate(llm: LLM, batch: Batch) -> Generated:
     return Generated(
         tokens=sum(len(c.token_ids) for output in outputs for c in output.outputs), seconds=seconds
     )
+
+
+def _rate(llm: LLM, texts: Texts) -> Rated:
+    prompts = [{"prompt_token_ids": list(ids)} for ids in texts.ids]
+    started_s = time.monotonic()
+    outputs = llm.encode(
+        prompts, pooling_params=pooling(None), pooling_task="classify", use_tqdm=False
+    )
+    seconds = time.monotonic() - started_s
+    return Rated(scores=tuple(o.outputs.data.float().item() for o in outputs), seconds=seconds)
 
 
 # What `engine_args` sets, by name.

@@ -1,0 +1,106 @@
+"""Accuracy against k from stored samples: exact curves over all subsets, question by question.
+
+The gold answers have been used already: a case knows the verdict on each of its answers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from experiments.evaluate import Case
+from orchestrator.types import Scores
+from scorers.best_of_k import best_of_k
+from scorers.estimators import clustered_interval
+from scorers.majority_at_k import majority_at_k
+from scorers.vote import vote_shares
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """The mean over questions for k = 1..K, with a 95% interval clustered by question."""
+
+    name: str
+    mean: tuple[float, ...]  # [K]
+    low: tuple[float, ...]  # [K]
+    high: tuple[float, ...]  # [K]
+    n_queries: int
+
+
+def curve_of(name: str, by_question: Scores) -> Curve:
+    """From the curves of the questions [Q, K]."""
+    ends = [clustered_interval(np.clip(column, 0.0, 1.0)) for column in by_question.T]
+    return Curve(
+        name=name,
+        mean=tuple(by_question.mean(axis=0).tolist()),
+        low=tuple(end.low for end in ends),
+        high=tuple(end.high for end in ends),
+        n_queries=len(by_question),
+    )
+
+
+def graded_cases(cases: Sequence[Case]) -> list[Case]:
+    """Those of which every answer has a verdict."""
+    return [
+        case
+        for case in cases
+        if case.is_graded and not any(math.isnan(v) for v in case.verdicts.values())
+    ]
+
+
+def smallest_pool(cases: Sequence[Case]) -> int:
+    """As far as all questions have samples."""
+    return min((len(case.candidates) for case in cases), default=0)
+
+
+def values_of(case: Case) -> Scores:
+    """[N] 1 for a right answer, 0 for a wrong one and for none."""
+    answers = case.candidates.answers
+    return np.array([0.0 if a is None else case.verdicts[a] for a in answers], np.float64)
+
+
+def vote_curves(cases: Sequence[Case], max_k: int) -> Scores:
+    """[Q, K] of a vote among k, ties shared."""
+    return np.array([_vote_curve(case, max_k) for case in cases])
+
+
+def _vote_curve(case: Case, max_k: int) -> Scores:
+    counts = Counter(answer for answer in case.candidates.answers if answer is not None)
+    values = [case.verdicts[answer] for answer in counts]
+    nulls = len(case.candidates) - sum(counts.values())
+    return majority_at_k(list(counts.values()), values, nulls, max_k)
+
+
+def best_curves(cases: Sequence[Case], scores: Sequence[Scores], max_k: int) -> Scores:
+    """[Q, K] of the best scored of k; the scores of each case [N] are of its candidates alone."""
+    pairs = zip(cases, scores, strict=True)
+    return np.array([best_of_k(_known(c, s), values_of(c))[:max_k] for c, s in pairs])
+
+
+def share_curves(cases: Sequence[Case], scores: Sequence[Scores], max_k: int) -> Scores:
+    """[Q, K] the vote share, among all, of what the best scored of k answers: no label is used."""
+    curves = []
+    for case, each in zip(cases, scores, strict=True):
+        shares = np.nan_to_num(vote_shares(case.candidates.answers))
+        curves.append(best_of_k(_known(case, each), shares)[:max_k])
+    return np.array(curves)
+
+
+def any_curves(cases: Sequence[Case], max_k: int) -> Scores:
+    """[Q, K] of whether any of k is right: coverage, pass@k."""
+    return np.array([best_of_k(values_of(c), values_of(c))[:max_k] for c in cases])
+
+
+def one_curves(cases: Sequence[Case], max_k: int) -> Scores:
+    """[Q, K] of one sample alone, whatever k."""
+    return np.array([np.full(max_k, values_of(case).mean()) for case in cases])
+
+
+def _known(case: Case, scores: Scores) -> Scores:
+    """The scores, with nan where there is no answer to win with."""
+    has_answer = np.array([answer is not None for answer in case.candidates.answers], np.bool_)
+    return np.where(has_answer, scores, np.nan)
