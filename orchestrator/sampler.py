@@ -121,7 +121,8 @@ class StoredSampler:
     async def _rate(self, model: str, response: str) -> Sample:
         key = rating_key(self._query.id, model, response)
         query = replace(self._query, id=key)
-        return await self._call(key, query, SamplingParams(), self._models[model], response)
+        backend = self._models.get(model, NotStarted())  # what is stored needs none
+        return await self._call(key, query, SamplingParams(), backend, response)
 
     async def _call(
         self,
@@ -188,6 +189,15 @@ class StoredSampler:
 
     def _request_id(self, index: int) -> str:
         return f"{self._run}/{self._query.id}/s{index}"
+
+
+class NotStarted:
+    """The `Backend` of a model that this run has not started."""
+
+    async def generate(self, request: Request) -> Sample:
+        raise BackendError("the reward model has not been started")
+
+    async def abort(self, request_id: str) -> None: ...
 
 
 def usage_of(samples: Sequence[Sample]) -> Usage:
