@@ -41,7 +41,7 @@ class Size:
     epochs: int
 
 
-FULL = Size(train_questions=1600, train_samples=8, test_questions=250, test_samples=32, epochs=4)
+FULL = Size(train_questions=1600, train_samples=8, test_questions=250, test_samples=32, epochs=3)
 QUICK = Size(train_questions=300, train_samples=8, test_questions=60, test_samples=16, epochs=2)
 
 

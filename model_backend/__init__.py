@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from model_backend.fake import FakeBackend, Reply, SeededAnswers
     from model_backend.fake_rewards import Rewards
     from model_backend.reward_steps import Steps
+    from model_backend.torch_reward import TorchReward
     from model_backend.vllm import VLLM
     from model_backend.vllm_reward import VLLMReward
 
@@ -22,6 +23,7 @@ __all__ = [
     "Rewards",
     "SeededAnswers",
     "Steps",
+    "TorchReward",
     "VLLMReward",
 ]
 
@@ -32,6 +34,7 @@ _HOMES = {
     "ManualClock": "clocks",
     "Rewards": "fake_rewards",
     "Steps": "reward_steps",
+    "TorchReward": "torch_reward",
 }
 
 

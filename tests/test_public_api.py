@@ -166,6 +166,10 @@ model_backend.Rewards(*, of: Callable[[str], Sequence[float]], seconds: float = 
 model_backend.SeededAnswers(*, answers: tuple[str, ...], weights: tuple[int, ...],
     first_token_s: float = 0.0, token_s: float = 0.0)
 model_backend.Steps(*, tag: str, separator: str = '\\n\\n', label: int = -1)
+model_backend.TorchReward(model: str, *, steps: Steps | None = None, dtype: Dtype = 'auto',
+    max_model_len: int | None = None, max_batch_tokens: int = 8192, max_concurrency: int = 256,
+    revision: str | None = None, trust_remote_code: bool = False, question_after: str | None =
+    None)
 model_backend.VLLMReward(model: str, *, steps: Steps | None = None, dtype: str = 'auto',
     max_model_len: int | None = None, max_num_seqs: int = 128, tensor_parallel_size: int = 1,
     gpu_memory_utilization: float = 0.9, cpu_kv_cache_gib: int = 1, enforce_eager: bool | None =
