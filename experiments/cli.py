@@ -18,6 +18,7 @@ import typer
 from experiments.bench_commands import bench
 from experiments.exit_codes import Exit, tolerated_errors
 from experiments.person_commands import add_person_commands
+from experiments.pool_commands import add_pool_commands
 from experiments.train_command import add_train_command
 from orchestrator.errors import InputError, NbestError, RunChanged
 
@@ -38,6 +39,7 @@ app = typer.Typer(
 
 app.add_typer(bench, name="bench")
 add_person_commands(app)
+add_pool_commands(app)
 add_train_command(app)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]

@@ -158,6 +158,7 @@ SELECTORS = PluginKind(
         "self_certainty": "scorers:SelfCertainty",
         "confidence": "scorers:Confidence",
         "reward": "scorers:RewardModel",
+        "score": "scorers:StoredScore",
         "top_vote": "scorers:TopVote",
         "best_of_majority": "scorers:BestOfMajority",
         "pessimistic": "scorers:Pessimistic",

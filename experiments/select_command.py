@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from experiments.config import split_selectors
 from experiments.evaluate import (
@@ -19,13 +22,20 @@ from experiments.evaluate import (
 )
 from experiments.export_command import chosen_by_user
 from experiments.gold_file import read_gold
+from experiments.pick_session import index_of
 from experiments.plugins import build_equivalence, build_extractor, build_grader, build_scorer
 from experiments.stored_calls import StoredCalls
 from orchestrator.errors import InputError
 from orchestrator.protocols import Scorer
 from orchestrator.store_manifest import Json
-from orchestrator.store_read import read_manifest, read_queries, read_samples
-from orchestrator.types import require
+from orchestrator.store_read import (
+    read_manifest,
+    read_queries,
+    read_samples,
+    read_scores,
+    scorers_of,
+)
+from orchestrator.types import Sample, Scores, require
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,14 +80,22 @@ def load_cases(
     queries, samples = read_queries(run), dict(read_samples(run))
     read = asyncio.run(read_candidates(queries, samples, extractor, same))
     calls = {key: found[0] for key, found in samples.items() if key not in read}
+    scored = {name: read_scores(run, name) for name in scorers_of(run)}
     candidates = {}
     for key, each in read.items():
         stored = StoredCalls(query_id=key, find=calls.get)
-        candidates[key] = replace(each, ask=stored, rate=stored.rate)
+        kept = {name: scores_of(each.samples, found.get(key, {})) for name, found in scored.items()}
+        candidates[key] = replace(each, ask=stored, rate=stored.rate, scores=kept)
     found = cases(queries, candidates, read_gold(run), grader)
     if not found:
         raise InputError(f"run must hold samples to select from, {str(run)!r} has none yet")
     return found
+
+
+def scores_of(samples: Sequence[Sample], scores: Mapping[int, float]) -> Scores:
+    """[N] by the indices of the samples; nan where there is none."""
+    places = [index_of(sample) for sample in samples]
+    return np.array([scores.get(place, math.nan) for place in places], np.float64)
 
 
 async def _rows_of(

@@ -86,6 +86,8 @@ class Scorer(Protocol):
     2. A candidate whose answer is None may get any score; selection ignores it.
     3. `needs_logprobs` says which log-probabilities the samples must carry, as `logprobs` of
        SamplingParams does: None for none; engines compute them only on request.
+       `is_pointwise`, if it has that and it is True, says that a candidate's score depends on that
+       candidate alone: then what is chosen from any subset is known from the scores of all.
     4. It may put questions about the candidates to a model by way of `candidates.ask`, and have a
        reward model rate them by way of `candidates.rate`. It has that model's settings, a
        BackendConfig, among its fields: so the run knows what to start.

@@ -118,6 +118,11 @@ def read_scores(
     return scores
 
 
+def scorers_of(path: StrPath) -> tuple[str, ...]:
+    """The names, as they are in paths, of the scorers whose scores the run holds."""
+    return tuple(sorted(name.rpartition("/")[2] for name in existing_run(path).folders(SCORES)))
+
+
 def _report(damaged: list[DamagedFile], on_damage: OnDamage) -> None:
     for damage in damaged:
         on_damage(damage)

@@ -181,6 +181,7 @@ class Candidates:
     answers: tuple[str | None, ...]  # [N]
     ask: Ask | None = None  # for a scorer that asks a model; None where there is no model
     rate: Rate | None = None  # for a scorer that has a reward model
+    scores: Mapping[str, Scores] = field(default_factory=dict)  # [N] numbers that came with them
 
     def __post_init__(self) -> None:
         assert len(self.samples) == len(self.answers)

@@ -38,6 +38,7 @@ from scorers.risk import MinimumBayesRisk
 from scorers.routed_vote import RoutedVote
 from scorers.self_certainty import SelfCertainty, self_certainty
 from scorers.sql_valid import SqlValid
+from scorers.stored_score import StoredScore
 from scorers.top_vote import TopVote
 from scorers.tournament import Tournament
 from scorers.universal_vote import UniversalVote
@@ -87,6 +88,7 @@ __all__ = [
     "Shortest",
     "SqlResultEquivalence",
     "SqlValid",
+    "StoredScore",
     "SumLogprob",
     "TopVote",
     "Tournament",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,6 +70,8 @@ class Confidence:
 
     Example: `WeightedVote(by=Confidence(measure="tail"))` is the offline vote of the paper.
     """
+
+    is_pointwise: ClassVar[bool] = True
 
     measure: Measure = "bottom"
     window: int = 2048  # positions

@@ -111,6 +111,18 @@ async def needs_logprobs_is_true(scorer: Scorer) -> None:
         _require(_equal(without, expected), f"{expected}, got {without}", candidates)
 
 
+async def pointwise_is_true(scorer: Scorer) -> None:
+    """What says that it looks at each candidate alone gives the same scores in any company."""
+    if not getattr(scorer, "is_pointwise", False):
+        return
+    for candidates in random_pools(20):
+        half = pool(candidates.samples[::2])
+        scores, alone = await scorer(QUERY, candidates), await scorer(QUERY, half)
+        known = np.array([answer is not None for answer in half.answers], np.bool_)
+        same = _equal(alone[known], scores[::2][known])
+        _require(same, f"{scores[::2]} in other company, got {alone}", half)
+
+
 async def hostile_texts_raise_nothing(scorer: Scorer) -> None:
     """Whatever a model writes, there are scores."""
     candidates = pool([sample(i, text) for i, text in enumerate((*HOSTILE, *TEXTS))])
@@ -163,6 +175,7 @@ CHECKS: tuple[Check, ...] = (
     equal_candidates_tie,
     nan_costs_only_its_owner,
     needs_logprobs_is_true,
+    pointwise_is_true,
     hostile_texts_raise_nothing,
     takes_ten_thousand,
     leaves_its_input_alone,
@@ -214,7 +227,14 @@ def sample(i: int, text: str, *logprobs: float) -> Sample:
 def pool(samples: Sequence[Sample]) -> Candidates:
     """Candidates whose answers are their texts; one that is not OK has none."""
     answers = (s.text if s.text and s.status is Status.OK else None for s in samples)
-    return Candidates(samples=tuple(samples), answers=tuple(answers), ask=_judge, rate=_verifier)
+    stored = np.array([_number(s.text) for s in samples], np.float64)
+    return Candidates(
+        samples=tuple(samples),
+        answers=tuple(answers),
+        ask=_judge,
+        rate=_verifier,
+        scores={"verifier": stored},
+    )
 
 
 def random_pools(count: int) -> Iterator[Candidates]:
@@ -251,5 +271,9 @@ def _require(holds: bool, promise: str, candidates: Candidates) -> None:
 
 async def _verifier(identity: Identity, responses: Sequence[str]) -> tuple[Sample, ...]:
     """A reward model that a scorer may have: what it says depends on what it reads alone."""
-    rewards = [int(content_hash(response)[:4], 16) / 2**16 for response in responses]
+    rewards = map(_number, responses)
     return tuple(Sample(id="reward", text=f"[{reward}, {reward}]") for reward in rewards)
+
+
+def _number(text: str) -> float:
+    return int(content_hash(text)[:4], 16) / 2**16

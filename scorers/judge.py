@@ -63,6 +63,11 @@ class Judge:
         """How many questions it asks about so many different candidates."""
         return n_distinct * self.repeats
 
+    @property
+    def is_pointwise(self) -> bool:
+        """By answer, one text speaks for others."""
+        return self.by == "text"
+
     async def __call__(self, query: Query, candidates: Candidates) -> Scores:
         ask = ask_of(candidates, NAME)
         found = distinct(candidates, self.by)

@@ -32,6 +32,7 @@ class Shortest:
     """Prefers fewer generated tokens."""
 
     needs_logprobs: ClassVar[int | None] = None
+    is_pointwise: ClassVar[bool] = True
 
     async def __call__(self, query: Query, candidates: Candidates) -> Scores:
         return -lengths(candidates.samples)
@@ -42,6 +43,7 @@ class Longest:
     """Prefers more generated tokens."""
 
     needs_logprobs: ClassVar[int | None] = None
+    is_pointwise: ClassVar[bool] = True
 
     async def __call__(self, query: Query, candidates: Candidates) -> Scores:
         return lengths(candidates.samples)

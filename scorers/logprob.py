@@ -71,6 +71,7 @@ class MeanLogprob:
     """Scores a candidate by the mean log-probability of its tokens."""
 
     needs_logprobs: ClassVar[int | None] = 0
+    is_pointwise: ClassVar[bool] = True
 
     async def __call__(self, query: Query, candidates: Candidates) -> Scores:
         return mean_logprob(candidates.samples)
@@ -81,6 +82,7 @@ class SumLogprob:
     """Scores a candidate by the log-probability of all of it; favours short ones."""
 
     needs_logprobs: ClassVar[int | None] = 0
+    is_pointwise: ClassVar[bool] = True
 
     async def __call__(self, query: Query, candidates: Candidates) -> Scores:
         return sum_logprob(candidates.samples)
@@ -91,6 +93,7 @@ class LengthPenalisedLogprob:
     """Scores a candidate between the sum and the mean; alpha says how much length is forgiven."""
 
     needs_logprobs: ClassVar[int | None] = 0
+    is_pointwise: ClassVar[bool] = True
 
     alpha: float = 0.6
 
@@ -107,6 +110,7 @@ class Perplexity:
     those that papers report."""
 
     needs_logprobs: ClassVar[int | None] = 0
+    is_pointwise: ClassVar[bool] = True
 
     async def __call__(self, query: Query, candidates: Candidates) -> Scores:
         return -perplexity(candidates.samples)

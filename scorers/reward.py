@@ -53,6 +53,11 @@ class RewardModel:
         require(self.aggregate in _AGGREGATES, "aggregate", rule, self.aggregate)
         require(self.scale in ("raw", "sigmoid"), "scale", "be raw or sigmoid", self.scale)
 
+    @property
+    def is_pointwise(self) -> bool:
+        """By answer, one text speaks for others."""
+        return self.by == "text"
+
     async def __call__(self, query: Query, candidates: Candidates) -> Scores:
         if candidates.rate is None:
             raise InputError("reward needs its model: use it in `nbest run` or `nbest ask`")

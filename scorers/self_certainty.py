@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,8 @@ def self_certainty(logprobs: NDArray[np.float32]) -> float:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SelfCertainty:
     """Scores a candidate by its self-certainty over the k likeliest tokens of each position."""
+
+    is_pointwise: ClassVar[bool] = True
 
     k: int = 20
 

@@ -1,0 +1,108 @@
+"""`nbest import`: samples made elsewhere become a run, to be chosen from like any other."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Mapping, Sequence, Set
+from contextlib import aclosing
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from experiments.gold import Gold
+from experiments.gold_file import write_gold
+from experiments.plugins import build_extractor, build_grader
+from experiments.pool_lines import PoolLine, read_pool
+from orchestrator.errors import InputError
+from orchestrator.store_manifest import Json
+from orchestrator.store_read import read_scores
+from orchestrator.store_run import OpenRun, open_run
+from orchestrator.store_writer import FileStore
+from orchestrator.types import Query
+
+TELL_EVERY = 1000  # questions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imported:
+    """What a run holds now."""
+
+    queries: int
+    samples: int
+    scorers: tuple[str, ...]  # whose numbers came with the samples
+
+
+def import_pool(
+    files: Sequence[Path],
+    out: Path,
+    *,
+    extract: str = "whole_text",
+    grade: str = "exact",
+    tell: Callable[[str], None] = lambda line: None,
+) -> Imported:
+    """Write the lines of these files as a run; the same again changes nothing.
+
+    Whatever is wrong with a line is found before anything is written. RunChanged where the folder
+    holds other samples.
+    """
+    build_extractor(extract), build_grader(grade)  # before anything is read
+    queries, gold, digest = _questions(files)
+    fingerprint = {"imported": digest}
+    config: dict[str, Json] = {
+        "name": out.name,
+        "extract": extract,
+        "grade": grade,
+        "imported": True,
+    }
+    with open_run(out, fingerprint=fingerprint, config=config, queries=queries) as run:
+        write_gold(out, gold)
+        imported = asyncio.run(_store(files, run, tell))
+        run.compact()
+    return imported
+
+
+def _questions(files: Sequence[Path]) -> tuple[list[Query], dict[str, Gold], str]:
+    """Every question, its gold answer, and what the files are known by."""
+    queries, gold, digest = [], {}, sha256()
+    for line in read_pool(files):
+        digest.update(line.model_dump_json().encode("utf-8", "surrogatepass"))
+        queries.append(Query(id=line.id, prompt=line.prompt))
+        if line.gold is not None:
+            gold[line.id] = Gold(answer=line.gold)
+    if not queries:
+        raise InputError(f"pool must hold a line a question, got none in {_named(files)}")
+    return queries, gold, digest.hexdigest()
+
+
+async def _store(files: Sequence[Path], run: OpenRun, tell: Callable[[str], None]) -> Imported:
+    count, samples = 0, 0
+    scored: dict[str, set[str]] = {}  # by scorer, the questions that have its numbers already
+    async with aclosing(await FileStore.open(run.path)) as store:
+        for line in read_pool(files):
+            for name in {name for sample in line.samples for name in sample.scores}:
+                if name not in scored:
+                    scored[name] = set(read_scores(run.path, name))
+            _add(store, line, scored)
+            count, samples = count + 1, samples + len(line.samples)
+            if count % TELL_EVERY == 0:
+                tell(f"{count} questions, {samples} samples")
+                await store.flush()  # what has been read need not stay in memory
+    return Imported(queries=count, samples=samples, scorers=tuple(sorted(scored)))
+
+
+def _add(store: FileStore, line: PoolLine, scored: Mapping[str, Set[str]]) -> None:
+    """Store what is not there yet."""
+    by_scorer: dict[str, dict[int, float]] = {}
+    for index, each in enumerate(line.samples):
+        if store.get(line.id, index) is None:
+            store.add(line.id, index, each.sample(f"import/{line.id}/s{index}"))
+        for name, score in each.scores.items():
+            by_scorer.setdefault(name, {})[index] = math.nan if score is None else score
+    for name, scores in by_scorer.items():
+        if line.id not in scored[name]:
+            store.add_scores(name, line.id, scores)
+
+
+def _named(files: Sequence[Path]) -> str:
+    return ", ".join(repr(str(file)) for file in files)

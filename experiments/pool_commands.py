@@ -1,0 +1,88 @@
+"""`nbest import` and `nbest curve`: pools of samples, from elsewhere or sampled here."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestrator.errors import InputError
+
+
+def add_pool_commands(app: typer.Typer) -> None:
+    """Add both to the command line."""
+    line = "nbest import pool.jsonl --out runs/pool --grade number"
+    app.command("import", epilog=f"Example: {line}")(import_)
+    app.command(epilog="Example: nbest curve runs/demo --select vote,mean_logprob --k 1,4,16")(
+        curve
+    )
+
+
+def import_(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="POOL.jsonl...", help="One line a question.")
+    ],
+    out: Annotated[Path, typer.Option(help="Run folder.")],
+    extract: Annotated[str, typer.Option(help="How an answer is read in a text.")] = "whole_text",
+    grade: Annotated[str, typer.Option(help="How answers are graded, e.g. number.")] = "exact",
+) -> None:
+    """Make a run of samples that were made elsewhere; the same again changes nothing.
+
+    A line: {"id": "q0", "gold": "33", "samples": [{"answer": "33", "tokens": 2141}]}. A sample may
+    have text, logprobs, finish_reason and scores; a line a prompt.
+    """
+    from experiments.import_command import import_pool
+
+    def tell(line: str) -> None:
+        if sys.stderr.isatty():
+            print(line, file=sys.stderr)
+
+    done = import_pool(files, out, extract=extract, grade=grade, tell=tell)
+    scored = f", scores of {', '.join(done.scorers)}" if done.scorers else ""
+    print(f"{done.queries} questions, {done.samples} samples{scored} in {out}")
+
+
+def curve(
+    run_dir: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    selectors: Annotated[str, typer.Option("--select", help="Names, with commas between.")],
+    ks: Annotated[
+        str, typer.Option("--k", help="Numbers of samples, e.g. 1,2,4; default: powers of two.")
+    ] = "",
+    extract: Annotated[str | None, typer.Option(help="How an answer is read.")] = None,
+    grade: Annotated[str | None, typer.Option(help="How answers are graded.")] = None,
+    equivalence: Annotated[str | None, typer.Option(help="Which answers are the same.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw them: a .svg, .png or .pdf.")] = None,
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="A list of rows; of several selectors each has its `select`."),
+    ] = False,
+) -> None:
+    """Accuracy against the number of samples, over all subsets of those that are stored."""
+    from experiments.curve_command import curves_of, rows
+    from experiments.curve_view import curve_table, plot_curves
+    from experiments.nearest import printable
+
+    found = curves_of(run_dir, selectors, numbers(ks), extract, grade, equivalence)
+    if plot is not None:
+        plot_curves(found, plot)
+    if as_json:
+        print(json.dumps(rows(found), indent=2))
+        return
+    from experiments.tables import console
+
+    console().print(curve_table(found))
+    for warning in found.warnings:
+        print(printable(warning))
+
+
+def numbers(text: str) -> tuple[int, ...] | None:
+    """`1,2,4` as numbers; None where nothing is given."""
+    if not text.strip():
+        return None
+    try:
+        return tuple(dict.fromkeys(int(part) for part in text.split(",")))
+    except ValueError:
+        raise InputError(f"k must be whole numbers with commas between, got {text!r}") from None

@@ -1,0 +1,35 @@
+"""Numbers that came with the samples: what another program's verifier said of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from orchestrator.errors import InputError
+from orchestrator.types import Candidates, Query, Scores, require
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredScore:
+    """Scores a candidate by the number that is stored of it under a name; nan where there is none.
+
+    Example: `WeightedVote(by=StoredScore(name="verifier"))` on a run that `nbest import` has made
+    """
+
+    needs_logprobs: ClassVar[int | None] = None
+    is_pointwise: ClassVar[bool] = True
+
+    name: str
+
+    def __post_init__(self) -> None:
+        require(bool(self.name), "name", "be that of stored scores", self.name)
+
+    async def __call__(self, query: Query, candidates: Candidates) -> Scores:
+        found = candidates.scores.get(self.name)
+        if found is None:
+            there = ", ".join(sorted(candidates.scores)) or "none"
+            rule = f"be that of scores which the run holds ({there})"
+            raise InputError(f"name must {rule}, got {self.name!r}")
+        return np.array(found, np.float64)
