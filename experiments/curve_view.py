@@ -20,7 +20,7 @@ def curve_table(found: Curves) -> Table:
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("k", justify="right")
+    table.add_column("k", justify="right", no_wrap=True, min_width=4)
     shown = (*found.baselines, *found.curves)
     for curve in shown:
         table.add_column(Text(printable(curve.name)), justify="right", no_wrap=True)

@@ -15,7 +15,7 @@ import numpy as np
 from experiments.evaluate import Case
 from orchestrator.types import Scores
 from scorers.best_of_k import best_of_k
-from scorers.estimators import clustered_interval
+from scorers.estimators import Interval, clustered_interval
 from scorers.majority_at_k import majority_at_k
 from scorers.vote import vote_shares
 
@@ -32,8 +32,12 @@ class Curve:
 
 
 def curve_of(name: str, by_question: Scores) -> Curve:
-    """From the curves of the questions [Q, K]."""
-    ends = [clustered_interval(np.clip(column, 0.0, 1.0)) for column in by_question.T]
+    """From the curves of the questions [Q, K]; nan where they say nothing of a k."""
+    unknown = Interval(math.nan, math.nan)
+    ends = [
+        unknown if np.isnan(column).any() else clustered_interval(np.clip(column, 0.0, 1.0))
+        for column in by_question.T
+    ]
     return Curve(
         name=name,
         mean=tuple(by_question.mean(axis=0).tolist()),

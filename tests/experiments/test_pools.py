@@ -1,0 +1,267 @@
+"""Pools made elsewhere: imported whole, chosen from, drawn as exact curves."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from experiments.curve_command import Curves, curves_of, powers_of_two, rows
+from experiments.curve_view import curve_table, plot_curves
+from experiments.import_command import import_pool
+from experiments.pool_commands import numbers
+from experiments.select_command import compare, load_cases
+from orchestrator.errors import InputError, RunChanged
+from orchestrator.store_read import read_samples, read_scores
+from orchestrator.types import Status
+
+SHARED = Path(__file__).parents[3] / "shared" / "data" / "pools"
+
+POOL = [
+    {
+        "id": "a/1",
+        "gold": "7",
+        "prompt": "3 + 4 =",
+        "samples": [
+            {"answer": "7", "tokens": 5, "scores": {"rm": 0.9}},
+            {"answer": "8", "tokens": 6, "scores": {"rm": 0.1}},
+            {"answer": None, "tokens": 99},
+            {"text": "7", "logprobs": [-0.5, -1.5], "finish_reason": "stop"},
+        ],
+    },
+    {
+        "id": "a/2",
+        "gold": "9",
+        "samples": [
+            {"answer": "1", "tokens": 1, "scores": {"rm": None}},
+            {"answer": "9", "tokens": 2, "scores": {"rm": 0.7}},
+            {"answer": "1", "tokens": 3, "scores": {"rm": 0.2}},
+            {"answer": "1", "tokens": 4, "finish_reason": "length"},
+        ],
+    },
+]
+
+
+def write(file: Path, lines: list[object]) -> Path:
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return file
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    import_pool([write(tmp_path / "pool.jsonl", POOL)], tmp_path / "run", grade="number")
+    return tmp_path / "run"
+
+
+def test_every_sample_is_kept_as_it_was(run: Path) -> None:
+    stored = dict(read_samples(run))
+    one, two = stored["a/1"], stored["a/2"]
+    assert [sample.text for sample in one] == ["7", "8", "", "7"]
+    assert [sample.status for sample in one] == [
+        Status.OK,
+        Status.OK,
+        Status.UNPARSEABLE,
+        Status.OK,
+    ]
+    assert [sample.generated_tokens for sample in one] == [5, 6, 99, 2]
+    assert one[3].logprobs == (-0.5, -1.5)
+    assert two[3].status is Status.TRUNCATED
+    found = read_scores(run, "rm")
+    assert found["a/1"] == {0: 0.9, 1: 0.1}
+    assert math.isnan(found["a/2"][0])
+
+
+def test_any_selector_chooses_from_it_and_stored_scores_are_one(run: Path) -> None:
+    vote, score, weighted = compare(
+        run, 'vote,score(name="rm"),weighted_vote(by=score(name="rm"))'
+    ).rows
+    assert (vote.accuracy, score.accuracy, weighted.accuracy) == (0.5, 1.0, 1.0)
+    assert vote.tokens == 5 + 6 + 99 + 2 + 1 + 2 + 3 + 4
+    (row,) = compare(run, 'score(name="other")').rows
+    assert "which the run holds (rm), got 'other'" in row.failure
+
+
+def test_the_same_again_changes_nothing_and_another_pool_is_refused(
+    run: Path, tmp_path: Path
+) -> None:
+    before = {path: path.read_bytes() for path in run.rglob("*.parquet")}
+    import_pool([tmp_path / "pool.jsonl"], run, grade="number")
+    assert {path: path.read_bytes() for path in run.rglob("*.parquet")} == before
+    other = write(tmp_path / "other.jsonl", POOL[:1])
+    with pytest.raises(RunChanged, match="imported"):
+        import_pool([other], run)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"id": "q"', r"pool.jsonl:1: line: .*JSON"),
+        ('{"samples": [{"answer": "1"}]}', r"pool.jsonl:1: id: Field required"),
+        ('{"id": "q", "samples": []}', r"samples: .* at least 1"),
+        ('{"id": "q", "samples": [{"anwser": "1"}]}', r"samples.0.anwser: no such key, got '1'"),
+        ('{"id": "q", "samples": [{"answer": 7}]}', r"samples.0.answer: .* valid string, got 7"),
+        ('{"id": "q", "samples": [{"tokens": -1}]}', r"tokens: .* greater than or equal to 0"),
+        ('{"id": "", "samples": [{"answer": "1"}]}', r"id: .* at least 1 character"),
+        ("[]", r"pool.jsonl:1: line: "),
+    ],
+)
+def test_a_bad_line_is_named_and_nothing_is_written(
+    line: str, message: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "pool.jsonl"
+    file.write_text(line + "\n")
+    with pytest.raises(InputError, match=message):
+        import_pool([file], tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_other_mistakes_are_one_line(tmp_path: Path) -> None:
+    twice = write(tmp_path / "twice.jsonl", [POOL[0], POOL[0]])
+    with pytest.raises(InputError, match=r"twice.jsonl:2: id must be new, got 'a/1' of .*:1"):
+        import_pool([twice], tmp_path / "run")
+    with pytest.raises(InputError, match="pool must be a file of JSON lines"):
+        import_pool([tmp_path / "nowhere"], tmp_path / "run")
+    with pytest.raises(InputError, match="must hold a line a question, got none"):
+        import_pool([write(tmp_path / "empty.jsonl", [])], tmp_path / "run")
+    with pytest.raises(InputError, match="no grader named 'nope'"):
+        import_pool([twice], tmp_path / "run", grade="nope")
+    (tmp_path / "bytes").write_bytes(b"\xff")
+    with pytest.raises(InputError, match="must be UTF-8, got byte 255"):
+        import_pool([tmp_path / "bytes"], tmp_path / "run")
+
+
+def by_hand(answers: list[str | None], scores: list[float], k: int) -> tuple[float, float]:
+    """Accuracy of a vote and of the best scored among k, every subset one by one; right is "r"."""
+    votes, best = [], []
+    for subset in combinations(range(len(answers)), k):
+        counts = Counter(answers[i] for i in subset if answers[i] is not None)
+        most = [a for a, count in counts.items() if count == max(counts.values())]
+        votes.append(most.count("r") / len(most) if most else 0.0)
+        known = [i for i in subset if answers[i] is not None]
+        top = [i for i in known if scores[i] == max(scores[j] for j in known)]
+        best.append(np.mean([answers[i] == "r" for i in top]) if top else 0.0)
+    return float(np.mean(votes)), float(np.mean(best))
+
+
+answer = st.sampled_from(["r", "r", "x", "y", None])
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.lists(st.tuples(answer, st.sampled_from([0.0, 1.0, 2.0])), min_size=5, max_size=7))
+def test_curves_are_means_over_all_subsets(
+    tmp_path_factory: pytest.TempPathFactory, pool: list[tuple[str | None, float]]
+) -> None:
+    folder = tmp_path_factory.mktemp("curves")
+    samples = [{"answer": a, "scores": {"s": score}} for a, score in pool]
+    lines: list[object] = [
+        {"id": "q0", "gold": "r", "samples": samples},
+        {"id": "q1", "gold": "r", "samples": samples[::-1]},
+    ]
+    import_pool([write(folder / "pool.jsonl", lines)], folder / "run")
+    found = curves_of(folder / "run", 'vote,score(name="s"),first')
+    answers, scores = [a for a, _ in pool], [score for _, score in pool]
+    for k in range(1, len(pool) + 1):
+        vote, best = by_hand(answers, scores, k)
+        assert found.curves[0].mean[k - 1] == pytest.approx(vote, abs=1e-9)
+        assert found.curves[1].mean[k - 1] == pytest.approx(best, abs=1e-9)
+        share = answers.count("r") / len(answers)
+        assert found.curves[2].mean[k - 1] == pytest.approx(share)
+        anyone = 1 - math.comb(len(answers) - answers.count("r"), k) / math.comb(len(answers), k)
+        assert found.baselines[1].mean[k - 1] == pytest.approx(anyone, abs=1e-9)
+
+
+def test_what_has_no_closed_form_is_a_mean_over_random_subsets(run: Path, tmp_path: Path) -> None:
+    name = 'weighted_vote(by=shortest, transform="rank")'
+    found = curves_of(run, name, [1, 2, 4])
+    again = curves_of(run, name, [1, 2, 4])
+    assert rows(found) == rows(again)  # to the digit
+    one = (found.curves[0].mean[0], curves_of(run, "vote").curves[0].mean[0])
+    assert one[0] == pytest.approx(one[1], abs=0.1)
+    whole = compare(run, name).rows[0].accuracy
+    assert found.curves[0].mean[3] == pytest.approx(whole)
+    assert math.isnan(found.curves[0].mean[2])  # nobody asked for it
+
+
+def test_rows_are_what_json_prints(run: Path) -> None:
+    one = rows(curves_of(run, "vote", [1, 4]))
+    assert [list(row) for row in one] == [["k", "accuracy", "low", "high", "n_queries"]] * 2
+    assert [row["k"] for row in one] == [1, 4]
+    several = rows(curves_of(run, "vote,first", [1]))
+    assert [row["select"] for row in several] == ["vote", "first"]
+
+
+def test_numbers_of_samples_are_checked(run: Path) -> None:
+    assert powers_of_two(12) == (1, 2, 4, 8, 12)
+    assert powers_of_two(8) == (1, 2, 4, 8)
+    assert numbers(" 1,4, 2,4") == (1, 4, 2)
+    assert numbers("") is None
+    with pytest.raises(InputError, match="k must be whole numbers with commas between, got '1;2'"):
+        numbers("1;2")
+    with pytest.raises(InputError, match=r"k must lie in 1..4, .* got 5"):
+        curves_of(run, "vote", [5])
+
+
+def test_a_run_without_gold_has_no_curve(tmp_path: Path) -> None:
+    lines: list[object] = [{"id": "q", "samples": [{"answer": "1"}]}]
+    import_pool([write(tmp_path / "pool.jsonl", lines)], tmp_path / "run")
+    with pytest.raises(InputError, match="run must hold graded questions"):
+        curves_of(tmp_path / "run", "vote")
+
+
+def test_curves_are_shown_as_a_table_and_as_a_picture(run: Path, tmp_path: Path) -> None:
+    found = curves_of(run, 'vote,score(name="rm")')
+    table = curve_table(found)
+    titles = [str(column.header) for column in table.columns]
+    assert titles == ["k", "one sample", "any right", "vote", 'score(name="rm")']
+    assert table.row_count == 3
+    plot_curves(found, tmp_path / "curves.svg")
+    drawn = (tmp_path / "curves.svg").read_text()
+    assert "<svg" in drawn
+    assert "<script" not in drawn
+
+
+def test_a_scorer_that_is_fooled_is_warned_of(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    lines: list[object] = []
+    for q in range(40):
+        samples = []
+        for _ in range(32):
+            coin = rng.random()
+            said, score = ("1", 0.5) if coin < 0.3 else ("0", 0.4)
+            if coin > 0.9:
+                said, score = "fooled", 1.0
+            samples.append({"answer": said, "scores": {"rm": score + 0.01 * rng.random()}})
+        lines.append({"id": f"q{q}", "gold": "1", "samples": samples})
+    import_pool([write(tmp_path / "pool.jsonl", lines)], tmp_path / "run")
+    found = curves_of(tmp_path / "run", 'vote,score(name="rm")')
+    (warning,) = found.warnings
+    assert warning.startswith('score(name="rm"): OVER-OPTIMISED')
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the recorded pools are not here")
+@pytest.mark.parametrize(
+    ("model", "vote_of_64"),
+    [
+        ("EXAONE-Deep-32B", 0.873),
+        ("Phi-4-reasoning", 0.850),
+        ("Qwen3-14B", 0.867),
+        ("gpt-oss-20b", 0.902),
+    ],
+)
+def test_the_recorded_pools_repeat_to_the_digit(
+    model: str, vote_of_64: float, tmp_path: Path
+) -> None:
+    file = SHARED / f"aime2024__{model}.jsonl"
+    import_pool([file], tmp_path / "run", grade="number")
+    found: Curves = curves_of(tmp_path / "run", "vote", [64])
+    assert found.curves[0].mean[63] == pytest.approx(vote_of_64, abs=0.0005)
+    assert rows(found) == rows(curves_of(tmp_path / "run", "vote", [64]))
+    (case, *_) = load_cases(tmp_path / "run")
+    assert case.candidates.answers.count(None) < len(case.candidates)
