@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, cast, get_args, get_origin
+from typing import TYPE_CHECKING, Any, cast, get_args, get_origin
 
 from experiments.construction import Factory, construct, type_hints
 from experiments.expressions import Expression, parse_expression
@@ -23,6 +23,10 @@ from experiments.graders import Grader
 from experiments.nearest import one_line, shown, suggestion
 from orchestrator.errors import InputError
 from orchestrator.protocols import BackendConfig, Equivalence, Extractor, Scorer, Validator
+from orchestrator.stop_rules import StopRule
+
+if TYPE_CHECKING:
+    from experiments.replay_command import Replayed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +117,7 @@ def _kind_of(hint: Any) -> PluginKind | None:
         Equivalence: EQUIVALENCES,
         Extractor: EXTRACTORS,
         BackendConfig: REWARD_MODELS,
+        StopRule: STOP_RULES,
     }
     return next((kinds[part] for part in (hint, *get_args(hint)) if part in kinds), None)
 
@@ -246,6 +251,26 @@ REWARD_MODELS = PluginKind(
 )
 
 
+STOP_RULES = PluginKind(
+    noun="stop rule",
+    group="nbest.stop_rules",
+    methods=("__call__",),
+    built_in={
+        "vote_stands": "orchestrator.stop_rules:VoteStands",
+        "beta": "orchestrator.stop_rules:BetaStop",
+        "e_value": "orchestrator.stop_rules:EValueStop",
+        "unanimous_window": "orchestrator.stop_rules:UnanimousWindow",
+    },
+)
+
+STRATEGIES = PluginKind(
+    noun="strategy",
+    group="nbest.replayed_strategies",
+    methods=("stops_after",),
+    built_in={"adaptive": "experiments.replay_command:Replayed"},
+)
+
+
 def build_scorer(text: str) -> Scorer:
     """The scorer of a selector: `vote`, `random(seed=3)`."""
     return cast("Scorer", SELECTORS.parse(text))
@@ -264,6 +289,11 @@ def build_equivalence(text: str) -> Equivalence | None:
 def build_grader(text: str) -> Grader:
     """`exact`, `number(tolerance=0.01)`."""
     return cast("Grader", GRADERS.parse(text))
+
+
+def build_strategy(text: str) -> Replayed:
+    """`adaptive`, `adaptive(rule=beta(confidence=0.9))`."""
+    return cast("Replayed", STRATEGIES.parse(text))
 
 
 def build_backend(name: str, settings: Mapping[str, object]) -> BackendConfig:

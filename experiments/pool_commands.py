@@ -1,4 +1,4 @@
-"""`nbest import` and `nbest curve`: pools of samples, from elsewhere or sampled here."""
+"""`nbest import`, `curve` and `replay`: pools of samples, from elsewhere or sampled here."""
 
 from __future__ import annotations
 
@@ -13,11 +13,42 @@ from orchestrator.errors import InputError
 
 
 def add_pool_commands(app: typer.Typer) -> None:
-    """Add both to the command line."""
+    """Add them to the command line."""
     line = "nbest import pool.jsonl --out runs/pool --grade number"
     app.command("import", epilog=f"Example: {line}")(import_)
-    app.command(epilog="Example: nbest curve runs/demo --select vote,mean_logprob --k 1,4,16")(
-        curve
+    line = "nbest curve runs/demo --select vote,mean_logprob --k 1,4,16"
+    app.command(epilog=f"Example: {line}")(curve)
+    line = "nbest replay runs/pool --strategy adaptive --max-n 64"
+    app.command(epilog=f"Example: {line}")(replay)
+
+
+def replay(
+    run_dir: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    strategy: Annotated[
+        str,
+        typer.Option(help="adaptive, or with a rule: adaptive(rule=beta(confidence=0.9))."),
+    ] = "adaptive",
+    max_n: Annotated[int, typer.Option(help="Samples of a question at most.")] = 64,
+    shuffles: Annotated[int, typer.Option(help="Random orders of each question.")] = 100,
+    seed: Annotated[int, typer.Option(help="Of the orders.")] = 0,
+    extract: Annotated[str | None, typer.Option(help="How an answer is read.")] = None,
+    grade: Annotated[str | None, typer.Option(help="How answers are graded.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """What an adaptive strategy would have spent, and how right it would have been."""
+    from experiments.replay_command import replay as replayed
+
+    found = replayed(run_dir, strategy, max_n, shuffles, seed, extract, grade)
+    if as_json:
+        print(json.dumps(found.as_json(), indent=2))
+        return
+    print(
+        f"accuracy {found.accuracy:.4f} ({found.low:.3f} to {found.high:.3f}); "
+        f"the vote of {max_n} in the same orders {found.accuracy_fixed:.4f}"
+    )
+    print(
+        f"{found.samples:.1f} samples and {found.tokens:,.0f} tokens a question instead of {max_n} "
+        f"and {found.tokens_fixed:,.0f}: {100 * found.saving:.1f}% saved"
     )
 
 

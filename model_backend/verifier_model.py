@@ -99,8 +99,8 @@ def write_verifier(verifier: VerifierModel, folder: Path, question_after: str) -
     """A folder that transformers and vLLM load."""
     import torch
 
-    half = verifier.model.to(torch.bfloat16) if verifier.device == "cuda" else verifier.model
-    half.save_pretrained(folder)
+    # As it will be served: engines would round it when they load it, or run at half the speed.
+    verifier.model.to(torch.bfloat16).save_pretrained(folder)
     verifier.tokenizer.save_pretrained(folder)
     reading = json.dumps({"question_after": question_after}, indent=2)
     (folder / READING).write_text(reading + "\n", encoding="utf-8")

@@ -42,7 +42,12 @@ class BestOfN:
 
     def sampling(self) -> SamplingParams:
         """The parameters of a request; it asks for log-probabilities if the scorer needs them."""
-        needed, given = self.select.needs_logprobs, self.params.logprobs
-        if needed is None or (given is not None and given >= needed):
-            return self.params
-        return replace(self.params, logprobs=needed)
+        return sampling_for(self.select, self.params)
+
+
+def sampling_for(scorer: Scorer, params: SamplingParams) -> SamplingParams:
+    """The parameters, with the log-probabilities that the scorer needs."""
+    needed, given = scorer.needs_logprobs, params.logprobs
+    if needed is None or (given is not None and given >= needed):
+        return params
+    return replace(params, logprobs=needed)

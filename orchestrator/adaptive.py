@@ -1,0 +1,96 @@
+"""Adaptive sampling: easy questions get few samples, hard ones get many.
+
+Whether to go on is decided by a rule that looks at the answers in the order of their indices, never
+in the order in which they arrive: short answers come first, and often they are other answers than
+long ones. What came early and out of turn waits; what is under way when the rule says stop is
+aborted in its engine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from orchestrator.protocols import Equivalence, Extractor, Sampler, Scorer
+from orchestrator.selection import WholeText, merge_answers, read_answers, select
+from orchestrator.stop_rules import StopRule, VoteStands
+from orchestrator.strategies import sampling_for
+from orchestrator.tasks import task_group
+from orchestrator.types import Query, Sample, SamplingParams, Selection, Status, require
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adaptive:
+    """Draw samples until a rule is content with their answers, `max_n` at most, and choose.
+
+    `ahead` samples are under way at any time: 1 wastes nothing and waits for each, more keep an
+    engine busy and waste what is under way at the end. Which samples count does not depend on it:
+    the first n in the order of their indices, n being what the rule says. So a run is repeated to
+    the sample whatever the engines' pace, and a replay on stored samples says what a live run does.
+
+    Example: `Adaptive(max_n=64, select=MajorityVote(), extract=LastNumber())`
+    """
+
+    max_n: int
+    select: Scorer
+    rule: StopRule = field(default_factory=VoteStands)
+    min_n: int = 2
+    ahead: int = 4
+    extract: Extractor = field(default_factory=WholeText)
+    equivalence: Equivalence | None = None  # None: answers mean the same if they are the same text
+    min_confidence: float = 0.0  # below it, it abstains
+    params: SamplingParams = SamplingParams()
+
+    def __post_init__(self) -> None:
+        require(self.max_n >= 1, "max_n", "be at least 1", self.max_n)
+        require(self.min_n >= 1, "min_n", "be at least 1", self.min_n)
+        require(self.ahead >= 1, "ahead", "be at least 1", self.ahead)
+        in_range = 0.0 <= self.min_confidence <= 1.0
+        require(in_range, "min_confidence", "lie in [0, 1]", self.min_confidence)
+
+    async def __call__(self, query: Query, sampler: Sampler) -> Selection:
+        drawn, left_over = await self._draw(query, sampler)
+        read = replace(read_answers(drawn, self.extract), ask=sampler.ask, rate=sampler.rate)
+        among = await merge_answers(query, read, self.equivalence)
+        chosen = await select(query, among, self.select, self.min_confidence)
+        unscored = np.full(len(left_over), np.nan)
+        return replace(
+            chosen,
+            samples=(*chosen.samples, *left_over),
+            scores=np.concatenate([chosen.scores, unscored]),
+        )
+
+    async def is_enough(self, query: Query, samples: Sequence[Sample]) -> bool:
+        """Whether the rule is content with these samples, in the order of their indices."""
+        if len(samples) < self.min_n:
+            return False
+        read = read_answers(samples, self.extract)
+        among = await merge_answers(query, read, self.equivalence)
+        return self.rule(among.answers, self.max_n)
+
+    async def _draw(self, query: Query, sampler: Sampler) -> tuple[list[Sample], list[Sample]]:
+        """The samples that count, and those that were under way when they were enough."""
+        params = sampling_for(self.select, self.params)
+        drawn: list[Sample] = []
+        under_way: dict[int, asyncio.Task[Sample]] = {}
+        async with task_group() as group:
+            while len(drawn) < self.max_n:
+                for index in range(len(drawn), min(len(drawn) + self.ahead, self.max_n)):
+                    if index not in under_way:
+                        under_way[index] = group.create_task(sampler(index, params))
+                drawn.append(await under_way.pop(len(drawn)))
+                if await self.is_enough(query, drawn):
+                    break
+            for index, task in under_way.items():
+                if not task.done():
+                    await sampler.abort(index)
+        ended = [task.result() for task in under_way.values()]
+        return drawn, [_uncounted(sample) for sample in ended]
+
+
+def _uncounted(sample: Sample) -> Sample:
+    """As a loser: it was paid for, and is kept, but the decision had been made without it."""
+    return replace(sample, status=Status.CANCELLED) if sample.status is Status.OK else sample

@@ -1,0 +1,174 @@
+"""The contract of reward models as backends: the fake, torch, and real vLLM on the same weights.
+
+What vLLM and torch say of one model is compared, too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import pytest_asyncio
+
+from model_backend import FakeBackend, Rewards, TorchReward, VLLMReward
+from model_backend.fake_rewards import HashedReward
+from model_backend.small_model import small_model_path
+from orchestrator.errors import RequestRejected
+from orchestrator.protocols import Backend
+from orchestrator.types import Message, Request, Sample, SamplingParams, Status
+
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.filterwarnings("ignore"),  # of torch and transformers
+    pytest.mark.timeout(240),
+]
+
+MAX_MODEL_LEN = 256
+CHAT = (Message(role="user", content="What is 3 + 4?"),)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small model with a head that says a little more than nothing."""
+    import torch
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    path = tmp_path_factory.mktemp("reward") / "model"
+    torch.manual_seed(2)
+    model = AutoModelForSequenceClassification.from_pretrained(
+        str(small_model_path()), num_labels=1, dtype=torch.bfloat16
+    )
+    with torch.no_grad():
+        model.score.weight.normal_(std=0.2)
+    model.config.pad_token_id = 0
+    model.save_pretrained(path)
+    AutoTokenizer.from_pretrained(str(small_model_path())).save_pretrained(path)
+    return path
+
+
+def opened(kind: str, folder: Path) -> AbstractAsyncContextManager[Backend]:
+    if kind == "fake":
+        return FakeBackend(script=Rewards(of=HashedReward(), seconds=0.001)).open("e0")
+    if kind == "torch":
+        return TorchReward(str(folder), max_model_len=MAX_MODEL_LEN).open("e0")
+    return VLLMReward(str(folder), max_model_len=MAX_MODEL_LEN).open("e0")
+
+
+@pytest_asyncio.fixture(
+    scope="module",
+    loop_scope="module",
+    params=["fake", "torch", pytest.param("vllm", marks=pytest.mark.engine)],
+)
+async def backend(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[Backend]:
+    async with opened(request.param, folder) as live:
+        yield live
+
+
+def asked(name: str, response: str | None, prompt: str | tuple[Message, ...] = CHAT) -> Request:
+    return Request(
+        id=f"run/{name}", prompt=prompt, params=SamplingParams(), seed=None, response=response
+    )
+
+
+def texts(count: int) -> list[str]:
+    """Of different lengths, all different."""
+    ends = ("It is 7.", "So 3 + 4 = 8", "I think that the answer may be", "7", "Seven apples.")
+    return [f"Step {i}. " + " and then".join(ends[: 1 + i % 5]) for i in range(count)]
+
+
+def numbers(sample: Sample) -> list[float]:
+    found: list[float] = json.loads(sample.text)
+    return found
+
+
+async def rated(backend: Backend, name: str, responses: Sequence[str]) -> list[Sample]:
+    requests = [asked(f"{name}{i}", text) for i, text in enumerate(responses)]
+    return list(await asyncio.gather(*map(backend.generate, requests)))
+
+
+async def test_the_sample_holds_one_number_and_nothing_is_generated(backend: Backend) -> None:
+    sample = await backend.generate(asked("one", "It is 7."))
+    assert (sample.id, sample.status, sample.engine) == ("run/one", Status.OK, "e0")
+    assert len(numbers(sample)) == 1
+    assert sample.prompt_tokens > 0
+    assert (sample.generated_tokens, sample.token_ids) == (0, ())
+    assert sample.total_s > 0
+
+
+async def test_many_at_once_do_not_mix(backend: Backend) -> None:
+    responses = texts(24)
+    together = await rated(backend, "many", responses)
+    assert [sample.id for sample in together] == [f"run/many{i}" for i in range(24)]
+    for i in (0, 7, 23):
+        alone = await backend.generate(asked(f"alone{i}", responses[i]))
+        assert numbers(alone) == [pytest.approx(numbers(together[i])[0], abs=0.25)]
+    assert len({sample.text for sample in together}) > 20
+
+
+async def test_the_question_counts_too(backend: Backend) -> None:
+    other = (Message(role="user", content="What is 3 + 5? Say it in one word, please."),)
+    one = await backend.generate(asked("here", "It is 7."))
+    two = await backend.generate(asked("there", "It is 7.", other))
+    assert one.prompt_tokens < two.prompt_tokens
+
+
+async def test_a_request_without_a_response_is_refused(backend: Backend) -> None:
+    with pytest.raises(RequestRejected, match="generates nothing"):
+        await backend.generate(asked("none", None))
+
+
+async def test_aborts_before_and_after(backend: Backend) -> None:
+    await backend.abort("run/early")
+    assert (await backend.generate(asked("early", "It is 7."))).status is Status.CANCELLED
+    done = await backend.generate(asked("late", "It is 7."))
+    await backend.abort("run/late")
+    assert done.status is Status.OK
+
+
+async def test_aborting_what_is_under_way_ends_it(backend: Backend) -> None:
+    requests = [asked(f"under{i}", text) for i, text in enumerate(texts(40))]
+    pending = [asyncio.create_task(backend.generate(request)) for request in requests]
+    await asyncio.sleep(0)
+    await asyncio.gather(*(backend.abort(request.id) for request in requests[20:]))
+    samples = await asyncio.gather(*pending)
+    assert all(sample.status is Status.OK for sample in samples[:20])
+    assert {sample.status for sample in samples} <= {Status.OK, Status.CANCELLED}
+    assert all(s.text == "" for s in samples if s.status is Status.CANCELLED)
+
+
+async def test_cancelling_leaves_an_engine_that_serves(backend: Backend) -> None:
+    pending = asyncio.create_task(backend.generate(asked("gone", "It is 7.")))
+    await asyncio.sleep(0)
+    pending.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await pending
+    assert numbers(await backend.generate(asked("next", "It is 7.")))
+
+
+async def test_what_is_too_long_keeps_its_question(backend: Backend) -> None:
+    if isinstance(backend, type(None)) or "Fake" in type(backend).__name__:
+        pytest.skip("the fake reads everything")
+    sample = await backend.generate(asked("long", "word " * 1000))
+    assert (sample.status, sample.prompt_tokens) == (Status.TRUNCATED, MAX_MODEL_LEN)
+    long_question = "word " * 1000
+    with pytest.raises(RequestRejected, match="the question must leave"):
+        await backend.generate(asked("room", "It is 7.", long_question))
+
+
+@pytest.mark.engine
+async def test_vllm_and_torch_say_the_same(folder: Path) -> None:
+    from scipy.stats import spearmanr
+
+    responses = texts(200)
+    async with opened("torch", folder) as torch_backend:
+        slow = [numbers(each)[0] for each in await rated(torch_backend, "t", responses)]
+    async with opened("vllm", folder) as vllm_backend:
+        fast = [numbers(each)[0] for each in await rated(vllm_backend, "v", responses)]
+    assert spearmanr(slow, fast).statistic > 0.99
+    spread = float(np.std(slow))
+    assert np.max(np.abs(np.subtract(slow, fast))) < 0.25 * spread + 0.05
