@@ -41,8 +41,8 @@ class Size:
     epochs: int
 
 
-FULL = Size(train_questions=1600, train_samples=8, test_questions=250, test_samples=32, epochs=3)
-QUICK = Size(train_questions=300, train_samples=8, test_questions=60, test_samples=16, epochs=2)
+FULL = Size(train_questions=700, train_samples=8, test_questions=220, test_samples=16, epochs=3)
+QUICK = Size(train_questions=120, train_samples=8, test_questions=40, test_samples=16, epochs=2)
 
 
 def study(out: Path, size: Size) -> Findings:

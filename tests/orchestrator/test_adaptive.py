@@ -1,0 +1,168 @@
+"""Adaptive sampling and races: what is drawn, what is aborted, whatever the pace of the engines."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from model_backend import FakeBackend, Reply
+from model_backend.clocks import VirtualTime
+from orchestrator.adaptive import Adaptive
+from orchestrator.errors import InputError
+from orchestrator.job import Work
+from orchestrator.local import open_loop
+from orchestrator.protocols import Strategy
+from orchestrator.race import RaceToValid
+from orchestrator.stop_rules import BetaStop, UnanimousWindow
+from orchestrator.types import Query, Request, SamplingParams, Selection, Status, Usage
+from scorers import LastNumber, MajorityVote
+from scorers.validators import Matches
+
+QUERY = Query(id="q", prompt="?")
+LONG = SamplingParams(max_tokens=1000)
+
+
+@dataclass(frozen=True)
+class Paced:
+    """Sample i says `answers[i]` after `seconds[i]`, a token a hundredth of a second."""
+
+    answers: Sequence[str]
+    seconds: Sequence[float]
+
+    def __call__(self, request: Request) -> Reply:
+        index = int(request.id.rpartition("/s")[2])
+        count = max(1, round(self.seconds[index] * 100))
+        return Reply(tokens=("",) * (count - 1) + (self.answers[index],), token_s=0.01)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    selection: Selection
+    usage: Usage
+    elapsed_s: float
+
+
+def live(strategy: Strategy, script: Callable[[Request], Reply]) -> Outcome:
+    """The strategy on a fake engine, in virtual time."""
+
+    async def run() -> Outcome:
+        work = Work(run="r", seed=1, strategy=strategy, directory=None)
+        async with open_loop(work, FakeBackend(script=script)) as here:
+            began = asyncio.get_running_loop().time()
+            answered = await here.loop.answer(QUERY)
+            elapsed = asyncio.get_running_loop().time() - began
+        assert answered.selection is not None, answered.record.error
+        return Outcome(answered.selection, answered.record.usage, elapsed)
+
+    with asyncio.Runner(loop_factory=VirtualTime) as runner:
+        return runner.run(run())
+
+
+def adaptive(**changes: object) -> Adaptive:
+    known = {
+        "max_n": 16,
+        "select": MajorityVote(),
+        "rule": BetaStop(confidence=0.95),
+        "extract": LastNumber(),
+        "params": LONG,
+    }
+    return Adaptive(**(known | changes))  # type: ignore[arg-type]
+
+
+def counted(outcome: Outcome) -> list[str]:
+    """The ids of the samples that the decision was made from."""
+    chosen = outcome.selection
+    return [s.id for s, score in zip(chosen.samples, chosen.scores, strict=True) if score == score]
+
+
+def test_it_stops_when_four_agree() -> None:
+    found = live(adaptive(ahead=1), Paced(["7"] * 16, [1.0] * 16))
+    assert found.selection.answer == "7"
+    assert counted(found) == [f"r/q/s{i}" for i in range(4)]
+    assert found.usage.samples == 4
+
+
+def test_what_is_under_way_is_aborted_in_the_engine_and_counted() -> None:
+    seconds = [1.0] * 4 + [50.0] * 12
+    found = live(adaptive(ahead=8), Paced(["7"] * 16, seconds))
+    cancelled = [s for s in found.selection.samples if s.status is Status.CANCELLED]
+    assert [s.id for s in cancelled] == [f"r/q/s{i}" for i in range(4, 11)]
+    assert found.usage.cancelled_tokens > 0
+    assert found.usage.generated_tokens < 4 * 100 + 7 * 110  # of 50 s each, one or so
+    assert found.elapsed_s == pytest.approx(1.0, abs=0.1)
+
+
+@pytest.mark.parametrize("ahead", [1, 3, 16])
+def test_short_answers_that_come_first_decide_nothing(ahead: int) -> None:
+    """Every long answer is 9, every short one 1: as they arrive, 1 is unanimous for long."""
+    answers = ["9", "9", "1", "9", "1", "9", "9", "9"] * 2
+    seconds = [5.0 if answer == "9" else 0.1 for answer in answers]
+    found = live(adaptive(ahead=ahead), Paced(answers, seconds))
+    steady = live(adaptive(ahead=1), Paced(answers, [1.0] * 16))
+    assert found.selection.answer == "9"
+    assert counted(found) == counted(steady)
+
+
+def test_without_agreement_it_draws_all() -> None:
+    found = live(adaptive(), Paced(["1", "2"] * 8, [1.0] * 16))
+    assert found.usage.samples == 16
+    assert len(counted(found)) == 16
+
+
+def test_it_draws_as_many_as_it_is_told_to() -> None:
+    found = live(adaptive(min_n=9, ahead=1), Paced(["7"] * 16, [1.0] * 16))
+    assert found.usage.samples == 9
+    found = live(adaptive(rule=UnanimousWindow(size=3), ahead=1), Paced(["7"] * 16, [1.0] * 16))
+    assert found.usage.samples == 3
+
+
+def test_few_that_agree_are_an_abstention_where_that_is_wanted() -> None:
+    found = live(adaptive(min_confidence=0.9), Paced(["1", "2", "1"] * 5 + ["1"], [1.0] * 16))
+    assert found.selection.answer is None
+
+
+def test_settings_that_make_no_sense() -> None:
+    for key in ("max_n", "min_n", "ahead"):
+        with pytest.raises(InputError, match=f"{key} must be at least 1, got 0"):
+            adaptive(**{key: 0})
+    with pytest.raises(InputError, match=r"min_confidence must lie in \[0, 1\], got 2"):
+        adaptive(min_confidence=2)
+    with pytest.raises(InputError, match="n must be at least 1, got 0"):
+        RaceToValid(n=0, rule=Matches(pattern="a"))
+
+
+def race(seed: int) -> tuple[Outcome, list[float], list[bool]]:
+    """32 samples, each valid with probability 0.2, of spread latencies."""
+    rng = np.random.default_rng(seed)
+    seconds = rng.uniform(1.0, 9.0, 32).round(2).tolist()
+    valid = (rng.random(32) < 0.2).tolist()
+    script = Paced(["ok" if is_valid else "no" for is_valid in valid], seconds)
+    strategy = RaceToValid(n=32, rule=Matches(pattern="ok"), params=LONG)
+    return live(strategy, script), seconds, valid
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_first_valid_sample_wins_at_once_and_the_losers_stop_costing(seed: int) -> None:
+    found, seconds, valid = race(seed)
+    first_s = min(s for s, is_valid in zip(seconds, valid, strict=True) if is_valid)
+    assert found.selection.answer == "ok"
+    assert found.selection.index == seconds.index(first_s)
+    assert found.elapsed_s <= 1.05 * first_s
+    would_cost = sum(100 * max(0.0, s - first_s) for s in seconds)  # tokens after that moment
+    whole = sum(100 * s for s in seconds)
+    saved = whole - found.usage.generated_tokens
+    assert saved >= 0.95 * would_cost
+    losers = [s for s in found.selection.samples if s.status is Status.CANCELLED]
+    assert found.usage.cancelled_tokens == sum(s.generated_tokens for s in losers) > 0
+
+
+def test_where_none_is_valid_there_is_no_answer() -> None:
+    strategy = RaceToValid(n=3, rule=Matches(pattern="ok"), params=LONG)
+    found = live(strategy, Paced(["no"] * 3, [1.0, 2.0, 3.0]))
+    assert (found.selection.index, found.selection.answer) == (None, None)
+    assert found.selection.scores.tolist() == [0.0, 0.0, 0.0]
+    assert found.usage.samples == 3
