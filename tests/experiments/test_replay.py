@@ -1,0 +1,146 @@
+"""Replays on stored samples: the same code as a live run, and the figures of the recorded pools."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from experiments.curves import graded_cases
+from experiments.evaluate import Case
+from experiments.import_command import import_pool
+from experiments.plugins import build_strategy
+from experiments.replay_command import Replayed, orders, replay, replay_cases
+from experiments.select_command import load_cases
+from orchestrator.adaptive import Adaptive
+from orchestrator.errors import InputError
+from orchestrator.stop_rules import BetaStop, EValueStop, StopRule, UnanimousWindow, VoteStands
+from orchestrator.types import Message, Sample, SamplingParams
+from scorers import MajorityVote
+
+SHARED = Path(__file__).parents[3] / "shared" / "data" / "pools"
+MODELS = ("EXAONE-Deep-32B", "Phi-4-reasoning", "Qwen3-14B", "gpt-oss-20b")
+
+
+def made_pool(folder: Path, seed: int = 0) -> Path:
+    """Questions of all difficulties, 24 samples each."""
+    rng = np.random.default_rng(seed)
+    lines = []
+    for q in range(8):
+        p = (q + 1) / 9
+        samples = []
+        for _ in range(24):
+            coin = rng.random()
+            said = "1" if coin < p else None if coin > 0.95 else str(rng.integers(2, 5))
+            samples.append({"answer": said, "tokens": int(rng.integers(10, 90))})
+        lines.append({"id": f"q{q}", "gold": "1", "samples": samples})
+    file = folder / "pool.jsonl"
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    import_pool([file], folder / "run")
+    return folder / "run"
+
+
+class Stored:
+    """A `Sampler` over the samples of a case, in an order."""
+
+    def __init__(self, case: Case, order: Sequence[int]) -> None:
+        self._samples = [case.candidates.samples[i] for i in order]
+        self.drawn = 0
+
+    async def __call__(self, index: int, params: SamplingParams) -> Sample:
+        self.drawn = max(self.drawn, index + 1)
+        return self._samples[index]
+
+    async def ask(
+        self, name: str, prompt: str | tuple[Message, ...], params: SamplingParams
+    ) -> Sample:
+        raise AssertionError("nobody asks")
+
+    async def rate(self, identity: object, responses: Sequence[str]) -> tuple[Sample, ...]:
+        raise AssertionError("nobody asks")
+
+    async def abort(self, index: int) -> None: ...
+
+
+RULES = (VoteStands(), BetaStop(confidence=0.9), EValueStop(), UnanimousWindow(size=4))
+
+
+@pytest.mark.parametrize("rule", RULES, ids=repr)
+def test_a_replay_does_what_the_strategy_does(rule: StopRule, tmp_path: Path) -> None:
+    cases = graded_cases(load_cases(made_pool(tmp_path)))
+    replayed = Replayed(rule=rule)
+    strategy = Adaptive(max_n=20, select=MajorityVote(), rule=rule, ahead=1)
+    for place, case in enumerate(cases):
+        for order in orders(case, 20, 5, 0, place):
+            answers = [case.candidates.answers[i] for i in order]
+            sampler = Stored(case, order)
+            chosen = asyncio.run(strategy(case.query, sampler))
+            n = replayed.stops_after(answers)
+            assert sampler.drawn == len(chosen.samples) == n
+            counts = {a: answers[:n].count(a) for a in answers[:n] if a is not None}
+            assert chosen.answer == max(counts, key=counts.__getitem__)
+
+
+def test_what_never_stops_spends_what_a_fixed_number_does(tmp_path: Path) -> None:
+    run = made_pool(tmp_path)
+    found = replay(run, "adaptive(min_n=20)", max_n=20, shuffles=10)
+    assert (found.samples, found.saving) == (20.0, 0.0)
+    assert found.accuracy == found.accuracy_fixed
+    assert found.tokens == found.tokens_fixed
+
+
+def test_it_repeats_to_the_digit_and_saves(tmp_path: Path) -> None:
+    run = made_pool(tmp_path)
+    one, two = (replay(run, max_n=20, shuffles=20) for _ in range(2))
+    assert one == two
+    assert one != replay(run, max_n=20, shuffles=20, seed=1)
+    assert 0.2 < one.saving < 0.9
+    assert one.low <= one.accuracy <= one.high
+    assert list(one.as_json())[:7] == [
+        "accuracy",
+        "low",
+        "high",
+        "samples",
+        "tokens",
+        "tokens_fixed",
+        "saving",
+    ]
+
+
+def test_strategies_are_named_with_their_rules() -> None:
+    assert build_strategy("adaptive") == Replayed()
+    found = build_strategy("adaptive(rule=beta(confidence=0.9), min_n=3)")
+    assert found == Replayed(rule=BetaStop(confidence=0.9), min_n=3)
+    assert build_strategy("adaptive(rule=e_value)").rule == EValueStop()
+    with pytest.raises(InputError, match="no stop rule named 'bta'"):
+        build_strategy("adaptive(rule=bta)")
+    with pytest.raises(InputError, match="no strategy named 'adaptve'"):
+        build_strategy("adaptve")
+
+
+def test_numbers_are_checked(tmp_path: Path) -> None:
+    run = made_pool(tmp_path)
+    with pytest.raises(InputError, match=r"max_n must lie in 1..24, .* got 64"):
+        replay(run)
+    with pytest.raises(InputError, match="shuffles must be at least 1, got 0"):
+        replay(run, max_n=8, shuffles=0)
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the recorded pools are not here")
+def test_the_default_keeps_the_accuracy_of_the_recorded_pools_and_saves_most_tokens(
+    tmp_path: Path,
+) -> None:
+    lost = spent = fixed = 0.0
+    for model in MODELS:
+        run = tmp_path / model
+        import_pool([SHARED / f"aime2024__{model}.jsonl"], run, grade="number")
+        cases = graded_cases(load_cases(run))
+        found = replay_cases(cases, Replayed(), max_n=64, shuffles=20)
+        lost += (found.accuracy_fixed - found.accuracy) / len(MODELS)
+        spent, fixed = spent + found.tokens, fixed + found.tokens_fixed
+    assert abs(lost) <= 0.002
+    assert 1 - spent / fixed >= 0.8
