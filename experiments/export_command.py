@@ -1,4 +1,4 @@
-"""`nbest export`, and a person's choices as a selector."""
+"""`nbest export`: a run in forms that other programs read."""
 
 from __future__ import annotations
 
@@ -6,46 +6,47 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from experiments.pick_session import index_of
+from experiments.export_samples import pool_lines, samples_table
 from experiments.preferences import preference_lines
 from orchestrator.errors import InputError
-from orchestrator.store_choices import read_choices
-from orchestrator.store_read import read_manifest, read_samples
-from scorers import UserChoice
+from orchestrator.store_read import read_manifest
 
-FORMATS: Mapping[str, Callable[[Path], Iterator[str]]] = {"preferences": preference_lines}
+
+def _joined(lines: Callable[[Path], Iterator[str]]) -> Callable[[Path], bytes]:
+    return lambda run: "".join(f"{line}\n" for line in lines(run)).encode()
+
+
+FORMATS: Mapping[str, Callable[[Path], bytes]] = {
+    "preferences": _joined(preference_lines),
+    "jsonl": _joined(pool_lines),
+    "parquet": samples_table,
+}
 
 
 def export_run(run: Path, what: str, out: Path | None, *, force: bool = False) -> int:
-    """Write the lines of a format to a file, whole or not at all, or print them; their number."""
+    """Write a format to a file, whole or not at all, or print it; the number of its lines.
+
+    Of a table, which has no lines, it is the number of its bytes.
+    """
     if what not in FORMATS:
         raise InputError(f"format must be one of {', '.join(FORMATS)}, got {what!r}")
     if out is not None and out.exists() and not force:
         raise InputError(f"out must be a new file (or give --force), got {str(out)!r}")
+    if out is None and what == "parquet":
+        raise InputError("out must be given for a table, which is no text")
     read_manifest(run)  # says so where it is no run
-    lines = list(FORMATS[what](run))
-    text = "".join(f"{line}\n" for line in lines)
+    data = FORMATS[what](run)
     if out is None:
-        print(text, end="")
-        return len(lines)
+        print(data.decode(), end="")
+    else:
+        _write(out, data)
+    return len(data) if what == "parquet" else data.count(b"\n")
+
+
+def _write(out: Path, data: bytes) -> None:
     unfinished = out.with_name(f".{out.name}.tmp")
     try:
-        unfinished.write_text(text, encoding="utf-8")
+        unfinished.write_bytes(data)
         os.replace(unfinished, out)
     except OSError as error:
         raise InputError(f"out must be a file that can be written ({error.strerror})") from error
-    return len(lines)
-
-
-def chosen_by_user(run: Path) -> UserChoice:
-    """The selector `user` of a run; InputError where nobody has chosen anything."""
-    choices = read_choices(run)
-    places = {query_id: c.index for query_id, c in choices.items() if c.index is not None}
-    if not places:
-        raise InputError(f"user needs choices, and nobody has made any: nbest pick {run}")
-    chosen: dict[str, str] = {}
-    for query_id, samples in read_samples(run):
-        if query_id in places:
-            by_index = {index_of(sample): sample.id for sample in samples}
-            chosen[query_id] = by_index.get(places[query_id], "")
-    return UserChoice(chosen=chosen)

@@ -37,13 +37,18 @@ def pick(
 def export(
     run_dir: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
     what: Annotated[
-        str, typer.Option("--format", help="preferences: pairs of chosen and rejected texts.")
+        str,
+        typer.Option(
+            "--format",
+            help="preferences: pairs of chosen and rejected texts. jsonl: what `nbest import` "
+            "reads. parquet: one row a sample.",
+        ),
     ] = "preferences",
     out: Annotated[Path | None, typer.Option(help="A file; else standard output.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
 ) -> None:
-    """Write what was chosen in a form that other programs read."""
+    """Write samples, or what people chose among them, in a form that other programs read."""
     from experiments.export_command import export_run
 
     count = export_run(run_dir, what, out, force=force)
-    print(f"{count} lines", file=sys.stderr)
+    print(f"{count} {'bytes' if what == 'parquet' else 'lines'}", file=sys.stderr)

@@ -20,11 +20,11 @@ from experiments.evaluate import (
     read_candidates,
     selector_row,
 )
-from experiments.export_command import chosen_by_user
 from experiments.gold_file import read_gold
 from experiments.pick_session import index_of
 from experiments.plugins import build_equivalence, build_extractor, build_grader, build_scorer
 from experiments.stored_calls import StoredCalls
+from experiments.user_choice import chosen_by_user
 from orchestrator.errors import InputError
 from orchestrator.protocols import Scorer
 from orchestrator.store_manifest import Json

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from experiments.curve_command import Curves, curves_of, powers_of_two, rows
 from experiments.curve_view import curve_table, plot_curves
+from experiments.export_command import export_run
 from experiments.import_command import import_pool
 from experiments.pool_commands import numbers
 from experiments.select_command import compare, load_cases
@@ -265,3 +266,45 @@ def test_the_recorded_pools_repeat_to_the_digit(
     assert rows(found) == rows(curves_of(tmp_path / "run", "vote", [64]))
     (case, *_) = load_cases(tmp_path / "run")
     assert case.candidates.answers.count(None) < len(case.candidates)
+
+
+def test_what_is_exported_is_what_is_imported(run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    assert export_run(run, "jsonl", out) == 2
+    import_pool([out], tmp_path / "again", grade="number")
+    one, two = load_cases(run), load_cases(tmp_path / "again")
+    for before, after in zip(one, two, strict=True):
+        assert before.query == after.query
+        assert before.candidates.answers == after.candidates.answers
+        assert before.verdicts == after.verdicts
+        for name in ("text", "status", "logprobs", "generated_tokens"):
+            pairs = zip(before.candidates.samples, after.candidates.samples, strict=True)
+            assert all(getattr(a, name) == getattr(b, name) for a, b in pairs), name
+        np.testing.assert_array_equal(before.candidates.scores["rm"], after.candidates.scores["rm"])
+
+
+def test_the_table_has_a_row_a_sample(run: Path, tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    out = tmp_path / "out.parquet"
+    assert export_run(run, "parquet", out) == out.stat().st_size
+    rows = pq.read_table(out).to_pylist()
+    assert len(rows) == 8
+    assert rows[0]["query_id"] == "a/1"
+    assert [row["is_right"] for row in rows[:4]] == [True, False, None, True]
+    assert rows[3]["mean_logprob"] == -1.0
+    assert rows[0]["score_rm"] == 0.9
+    assert [row["status"] for row in rows[4:]] == ["ok", "ok", "ok", "truncated"]
+
+
+def test_exports_are_refused_where_they_would_harm(run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    out.write_text("mine")
+    with pytest.raises(InputError, match="out must be a new file"):
+        export_run(run, "jsonl", out)
+    assert out.read_text() == "mine"
+    assert export_run(run, "jsonl", out, force=True) == 2
+    with pytest.raises(InputError, match="format must be one of preferences, jsonl, parquet"):
+        export_run(run, "csv", None)
+    with pytest.raises(InputError, match="out must be given for a table"):
+        export_run(run, "parquet", None)
