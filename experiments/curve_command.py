@@ -7,7 +7,7 @@ candidate alone. Other selectors are applied to random subsets, the same ones fo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,8 +25,7 @@ from experiments.curves import (
     vote_curves,
 )
 from experiments.evaluate import Case
-from experiments.plugins import build_scorer
-from experiments.select_command import load_cases
+from experiments.select_command import load_cases, named_scorer
 from orchestrator.errors import InputError
 from orchestrator.protocols import Scorer
 from orchestrator.selection import select
@@ -56,7 +55,7 @@ def curves_of(
     equivalence: str | None = None,
 ) -> Curves:
     """The curves of selectors on a run; by default at powers of two up to the smallest pool."""
-    scorers = {name: build_scorer(name) for name in split_selectors(selectors)}
+    scorers = {name: named_scorer(name, run) for name in split_selectors(selectors)}
     cases = graded_cases(load_cases(run, extract, grade, equivalence))
     if not cases:
         raise InputError(f"run must hold graded questions, {str(run)!r} has none")
@@ -66,7 +65,7 @@ def curves_of(
         rule = f"lie in 1..{largest}, the samples of the question that has fewest"
         if not 1 <= k <= largest:
             raise InputError(f"k must {rule}, got {k}")
-    found = {n: asyncio.run(_curve(s, cases, wanted, largest)) for n, s in scorers.items()}
+    found = selector_curves(scorers, cases, wanted, largest)
     return Curves(
         curves=tuple(curve_of(name, by_question) for name, (by_question, _) in found.items()),
         baselines=(
@@ -78,6 +77,13 @@ def curves_of(
             f"{name}: {verdict}" for name, (_, verdict) in found.items() if verdict is not None
         ),
     )
+
+
+def selector_curves(
+    scorers: Mapping[str, Scorer], cases: Sequence[Case], ks: Sequence[int], largest: int
+) -> dict[str, tuple[Scores, str | None]]:
+    """By name, the curves of the questions [Q, K], and the warning if there is one."""
+    return {n: asyncio.run(_curve(s, cases, ks, largest)) for n, s in scorers.items()}
 
 
 def powers_of_two(largest: int) -> tuple[int, ...]:

@@ -20,6 +20,8 @@ def add_pool_commands(app: typer.Typer) -> None:
     app.command(epilog=f"Example: {line}")(curve)
     line = "nbest replay runs/pool --strategy adaptive --max-n 64"
     app.command(epilog=f"Example: {line}")(replay)
+    line = "nbest report runs/demo runs/other --out report.html"
+    app.command(epilog=f"Example: {line}")(report)
 
 
 def replay(
@@ -50,6 +52,25 @@ def replay(
         f"{found.samples:.1f} samples and {found.tokens:,.0f} tokens a question instead of {max_n} "
         f"and {found.tokens_fixed:,.0f}: {100 * found.saving:.1f}% saved"
     )
+
+
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders.")],
+    out: Annotated[Path, typer.Option(help="The page, one HTML file.")] = Path("report.html"),
+    selectors: Annotated[
+        str | None, typer.Option("--select", help="Names; default: those of each run's config.")
+    ] = None,
+    input_price: Annotated[float, typer.Option(help="Dollars a million tokens read.")] = 0.0,
+    output_price: Annotated[float, typer.Option(help="Dollars a million generated.")] = 0.0,
+    parameters: Annotated[float, typer.Option(help="Of the model, e.g. 135e6, for FLOPs.")] = 0.0,
+    questions: Annotated[int, typer.Option(help="Shown of each sort, with candidates.")] = 8,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
+) -> None:
+    """A page to look at: curves, costs, risk, the questions that are most contested."""
+    from experiments.report_command import Prices, write_report
+
+    prices = Prices(input_price=input_price, output_price=output_price, parameters=parameters)
+    print(write_report(runs, out, selectors, prices, shown=questions, force=force))
 
 
 def import_(

@@ -56,7 +56,7 @@ def compare(
 ) -> Comparison:
     """Apply selectors to the samples of a run; what is not given is as the run's config has it."""
     names = split_selectors(selectors)
-    scorers = {name: _scorer(name, run) for name in names}
+    scorers = {name: named_scorer(name, run) for name in names}
     graded = load_cases(run, extract, grade, equivalence)
     in_range = 0.0 <= min_confidence <= 1.0
     require(in_range, "min_confidence", "lie in [0, 1]", min_confidence)
@@ -64,7 +64,7 @@ def compare(
     return Comparison(rows=rows, baselines=(one_sample_row(graded), any_right_row(graded)))
 
 
-def _scorer(name: str, run: Path) -> Scorer:
+def named_scorer(name: str, run: Path) -> Scorer:
     """The scorer of a name; `user` stands for what a person chose in this run."""
     return chosen_by_user(run) if name == "user" else build_scorer(name)
 

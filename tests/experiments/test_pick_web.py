@@ -16,6 +16,7 @@ import pytest
 from experiments.pick_session import PickSession
 from experiments.pick_web import COOKIE, PickServer
 from orchestrator.store_choices import read_choices
+from tests.experiments.attacks import attacks
 from tests.experiments.picked_runs import picked_run
 
 if TYPE_CHECKING:
@@ -217,39 +218,6 @@ def test_a_second_tab_that_is_behind_catches_up(page: Page, server: PickServer) 
     page.keyboard.press("1")
     at(page, "q1")
     assert server.session.screen.done == 1
-
-
-def attacks() -> list[str]:
-    """A hundred texts that would act if they were taken for anything but text."""
-    shapes = [
-        "<script>{}</script>",
-        "<img src=x onerror={}>",
-        "<svg onload={}>",
-        "<svg><script>{}</script></svg>",
-        "<body onload={}>",
-        "<iframe src=javascript:{}>",
-        "<a href=javascript:{}>x</a>",
-        "<details open ontoggle={}>",
-        "<input autofocus onfocus={}>",
-        "<video><source onerror={}></video>",
-        "</pre><script>{}</script>",
-        "</script><script>{}</script>",
-        "'><script>{}</script>",
-        '"><img src=x onerror={}>',
-        "<style>@import 'http://evil.example/x'</style>{}",
-        "<link rel=stylesheet href=http://evil.example/{}>",
-        "<meta http-equiv=refresh content=0;url=javascript:{}>",
-        "<object data=javascript:{}>",
-        "<base href=http://evil.example/>{}",
-        "<form action=http://evil.example/{}><button autofocus>x",
-        "<math><mtext><script>{}</script></mtext></math>",
-        "<template><script>{}</script></template>",
-        "{{{{constructor.constructor('{}')()}}}}",
-        "\u202e<script>{}</script>",
-        "<scr\0ipt>{}</scr\0ipt>",
-    ]
-    calls = ["alert(1)", "confirm`1`", "fetch('//evil.example/')", "document.title='owned'"]
-    return [shape.format(call) for shape in shapes for call in calls]
 
 
 @pytest.mark.timeout(180)

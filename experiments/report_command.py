@@ -1,0 +1,123 @@
+"""`nbest report`: one page about one run or several, to look at, to print, to send."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from experiments.config import split_selectors
+from experiments.extras import optional
+from experiments.nearest import printable
+from experiments.report_data import SHOWN_QUESTIONS, RunReport, run_report
+from experiments.report_pictures import (
+    accuracy_against_k,
+    accuracy_against_tokens,
+    risk_against_coverage,
+)
+from orchestrator.errors import InputError
+from orchestrator.types import require
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prices:
+    """What tokens are turned into; 0 leaves a column out."""
+
+    input_price: float = 0.0  # dollars for a million tokens that are read
+    output_price: float = 0.0  # dollars for a million tokens that are generated
+    parameters: float = 0.0  # of the model: two operations a token for each
+
+    def __post_init__(self) -> None:
+        for key in ("input_price", "output_price", "parameters"):
+            value = getattr(self, key)
+            require(value >= 0 and math.isfinite(value), key, "be 0 or more", value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """A line of the bill."""
+
+    name: str
+    generated: int
+    prompt: int
+    scorer: int  # tokens that verifiers and judges read and wrote
+    seconds: float
+    flops: float
+    dollars: float
+
+
+def write_report(
+    runs: Sequence[Path],
+    out: Path,
+    selectors: str | None = None,
+    prices: Prices | None = None,
+    *,
+    shown: int = SHOWN_QUESTIONS,
+    force: bool = False,
+) -> Path:
+    """Gather, draw and write the page: one file, no script, nothing that it loads."""
+    if out.exists() and not force:
+        raise InputError(f"out must be a new file (or give --force), got {str(out)!r}")
+    names = None if selectors is None else split_selectors(selectors)
+    require(shown >= 0, "questions", "be 0 or more", shown)
+    page = report_page([run_report(run, names, shown) for run in runs], prices or Prices())
+    unfinished = out.with_name(f".{out.name}.tmp")
+    try:
+        unfinished.write_text(page, encoding="utf-8")
+        os.replace(unfinished, out)
+    except OSError as error:
+        raise InputError(f"out must be a file that can be written ({error.strerror})") from error
+    return out
+
+
+def report_page(reports: Sequence[RunReport], prices: Prices) -> str:
+    """The HTML. Whatever a model wrote is escaped; only our own pictures are put in as they are."""
+    optional("jinja2", "reports", "report")
+    from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    environment.filters["share"] = share
+    template = environment.from_string(
+        files("experiments").joinpath("report_page.html").read_text(encoding="utf-8")
+    )
+    return template.render(
+        title=printable(" and ".join(report.name for report in reports)),
+        reports=reports,
+        costs=[cost for report in reports for cost in costs_of(report, prices)],
+        flops=prices.parameters > 0,
+        price=prices.input_price + prices.output_price > 0,
+        pictures={
+            # Drawn by matplotlib, which escapes the names that it is given.
+            "k": Markup(accuracy_against_k(reports)),
+            "tokens": Markup(accuracy_against_tokens(reports)),
+            "risk": Markup(risk_against_coverage(reports)),
+        },
+    )
+
+
+def costs_of(report: RunReport, prices: Prices) -> list[Cost]:
+    """The bill of each selector: the samples, and what it asked of models."""
+    return [
+        Cost(
+            name=f"{report.name}, {row.select}",
+            generated=row.tokens,
+            prompt=report.prompt_tokens,
+            scorer=row.scorer_tokens,
+            seconds=row.seconds,
+            flops=2 * prices.parameters * (row.tokens + report.prompt_tokens + row.scorer_tokens),
+            dollars=(
+                prices.output_price * row.tokens
+                + prices.input_price * (report.prompt_tokens + row.scorer_tokens)
+            )
+            / 1e6,
+        )
+        for row in report.rows
+    ]
+
+
+def share(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.3f}"

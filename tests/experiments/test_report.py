@@ -1,0 +1,181 @@
+"""The report: what it says, that it is one safe file, and that a large run fits into it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from experiments.import_command import import_pool
+from experiments.report_command import Prices, costs_of, write_report
+from experiments.report_data import run_report
+from orchestrator.errors import InputError
+from tests.experiments.attacks import attacks
+
+CHROMIUM = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+
+
+def pool(folder: Path, questions: int, n: int, name: str = "run") -> Path:
+    """A run of questions of all difficulties, with scores of a verifier."""
+    rng = np.random.default_rng(5)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"{name}.jsonl").open("w") as file:
+        for q in range(questions):
+            right = rng.random(n) < rng.random()
+            said = ["7" if r else str(d) for r, d in zip(right, rng.integers(1, 6, n), strict=True)]
+            scores = (right + rng.random(n)).round(3)
+            samples = [
+                {"answer": a, "text": f"it is {a}", "tokens": 20, "scores": {"rm": float(s)}}
+                for a, s in zip(said, scores, strict=True)
+            ]
+            line = {"id": f"q{q}", "gold": "7", "prompt": f"question {q}?", "samples": samples}
+            file.write(json.dumps(line) + "\n")
+    import_pool([folder / f"{name}.jsonl"], folder / name, extract="last_number", grade="number")
+    return folder / name
+
+
+SELECT = 'vote,score(name="rm"),shortest'
+
+
+class Tags(HTMLParser):
+    """The tags of a page, and whatever in it could act or load."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.acts: list[str] = []
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        for name, value in attributes:
+            loads = name in ("src", "href", "xlink:href", "action", "data")
+            if name.startswith("on") or (loads and not (value or "").startswith("#")):
+                self.acts.append(f"{tag} {name}={value}")
+
+
+def tags_of(page: str) -> Tags:
+    found = Tags()
+    found.feed(page)
+    return found
+
+
+def test_the_page_says_what_the_run_holds(tmp_path: Path) -> None:
+    run = pool(tmp_path, 12, 8)
+    out = write_report([run], tmp_path / "report.html", SELECT)
+    page = out.read_text()
+    report = run_report(run, ["vote", 'score(name="rm")', "shortest"])
+    for row in (*report.rows, *report.baselines):
+        assert f"{row.accuracy:.3f}" in page
+    assert page.count("<svg") == 3
+    for heading in ("Over-optimisation", "What it cost", "Most contested", "Who wins"):
+        assert heading in page
+    assert "question 3?" in page
+    assert report.replay is not None
+    assert f"{report.replay.accuracy:.3f}" in page
+
+
+def test_it_is_one_file_without_a_script_that_loads_nothing(tmp_path: Path) -> None:
+    run = pool(tmp_path, 6, 8)
+    found = tags_of(write_report([run], tmp_path / "report.html", SELECT).read_text())
+    assert not found.tags & {"script", "iframe", "link", "object", "embed", "base", "form", "img"}
+    assert found.acts == []
+
+
+def test_what_it_shows_of_questions(tmp_path: Path) -> None:
+    report = run_report(pool(tmp_path, 30, 8), ["vote", "shortest"])
+    assert len(report.best) == len(report.worst) == len(report.contested) == 8
+    assert report.best[0].share_right >= report.best[-1].share_right
+    assert report.worst[0].share_right <= report.worst[-1].share_right
+    first = report.contested[0]
+    assert first.answers[0].votes >= first.answers[1].votes
+    assert sum(each.votes for each in first.answers) + first.num_silent <= first.num_samples
+    assert all(len(set(each.right)) > 1 for each in report.verdicts)
+    assert report.warnings == ()
+
+
+def test_runs_are_compared_side_by_side(tmp_path: Path) -> None:
+    runs = [pool(tmp_path, 6, 8, "one"), pool(tmp_path, 6, 4, "two")]
+    page = write_report(runs, tmp_path / "report.html", "vote").read_text()
+    assert "<title>one and two</title>" in page
+    assert "one: vote" in page
+    assert "two: vote" in page
+
+
+def test_the_bill_has_dollars_and_operations(tmp_path: Path) -> None:
+    report = run_report(pool(tmp_path, 5, 4), ["vote"])
+    (cost,) = costs_of(report, Prices(output_price=10.0, parameters=1e9))
+    assert cost.generated == 5 * 4 * 20
+    assert cost.dollars == pytest.approx(400 * 10 / 1e6)
+    assert cost.flops == pytest.approx(2 * 1e9 * 400)
+    with pytest.raises(InputError, match="parameters must be 0 or more, got -1"):
+        Prices(parameters=-1)
+
+
+def test_a_run_without_gold_is_reported_too(tmp_path: Path) -> None:
+    file = tmp_path / "pool.jsonl"
+    file.write_text(json.dumps({"id": "q", "samples": [{"answer": "1"}, {"answer": "2"}]}) + "\n")
+    import_pool([file], tmp_path / "run")
+    page = write_report([tmp_path / "run"], tmp_path / "report.html").read_text()
+    assert "vote" in page
+    assert page.count("<svg") == 3
+
+
+def test_files_are_not_overwritten_unasked(tmp_path: Path) -> None:
+    run = pool(tmp_path, 2, 2)
+    out = tmp_path / "report.html"
+    out.write_text("mine")
+    with pytest.raises(InputError, match="out must be a new file"):
+        write_report([run], out)
+    write_report([run], out, "vote", force=True)
+    assert out.read_text() != "mine"
+
+
+def attacked(folder: Path) -> Path:
+    """A run whose every text attacks: prompts, answers, texts, ids, names."""
+    texts = attacks()
+    with (folder / "pool.jsonl").open("w") as file:
+        for q in range(0, len(texts), 5):
+            samples = [{"answer": t, "text": f"{t}!"} for t in texts[q : q + 5]]
+            line = {"id": f"q{q}{texts[q]}", "gold": texts[q], "prompt": texts[q]}
+            file.write(json.dumps(line | {"samples": samples}) + "\n")
+    import_pool([folder / "pool.jsonl"], folder / "run")
+    return folder / "run"
+
+
+@pytest.mark.timeout(120)
+def test_nothing_that_a_model_wrote_acts_in_a_browser(tmp_path: Path) -> None:
+    api = pytest.importorskip("playwright.sync_api")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("there is no Chromium here")
+    out = write_report([attacked(tmp_path)], tmp_path / "report.html", shown=1000)
+    texts = attacks()
+    found = tags_of(out.read_text())
+    assert found.acts == []
+    assert "script" not in found.tags
+    acted: list[str] = []
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM)
+        page = browser.new_page()
+        page.on("dialog", lambda dialog: acted.append(dialog.message))
+        page.on("request", lambda r: acted.append(r.url) if r.url != out.as_uri() else None)
+        page.goto(out.as_uri())
+        places = "pre, details > div"
+        shown = page.eval_on_selector_all(places, "nodes => nodes.map(node => node.textContent)")
+        assert page.eval_on_selector_all("pre *, details > div *", "nodes => nodes.length") == 0
+        assert page.title() == "run"
+        browser.close()
+    assert acted == []
+    plain = "\n".join(shown)
+    missing = [t for t in texts if f"{t}!".replace("\0", "\ufffd") not in plain]
+    assert missing == []
+
+
+def test_a_large_run_makes_no_large_page(tmp_path: Path) -> None:
+    small = write_report([pool(tmp_path, 50, 16, "small")], tmp_path / "small.html", "vote")
+    large = write_report([pool(tmp_path, 1000, 16, "large")], tmp_path / "large.html", "vote")
+    assert large.stat().st_size < 1.2 * small.stat().st_size + 20_000
