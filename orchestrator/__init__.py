@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from orchestrator.adaptive import Adaptive
     from orchestrator.local import ask, run
     from orchestrator.protocols import (
         Backend,
@@ -17,7 +18,15 @@ if TYPE_CHECKING:
         Strategy,
         Validator,
     )
+    from orchestrator.race import RaceToValid
     from orchestrator.selection import WholeText
+    from orchestrator.stop_rules import (
+        BetaStop,
+        EValueStop,
+        StopRule,
+        UnanimousWindow,
+        VoteStands,
+    )
     from orchestrator.strategies import BestOfN
     from orchestrator.types import (
         Candidates,
@@ -37,16 +46,20 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "Adaptive",
     "Backend",
     "BackendConfig",
     "BestOfN",
+    "BetaStop",
     "Candidates",
     "Constraint",
+    "EValueStop",
     "Equivalence",
     "Extractor",
     "Message",
     "Outcome",
     "Query",
+    "RaceToValid",
     "Record",
     "Request",
     "Sample",
@@ -56,10 +69,13 @@ __all__ = [
     "Scores",
     "Selection",
     "Status",
+    "StopRule",
     "Strategy",
     "TopLogprobs",
+    "UnanimousWindow",
     "Usage",
     "Validator",
+    "VoteStands",
     "WholeText",
     "ask",
     "run",
@@ -68,6 +84,13 @@ __all__ = [
 _HOMES = {
     "ask": "local",
     "run": "local",
+    "Adaptive": "adaptive",
+    "RaceToValid": "race",
+    "BetaStop": "stop_rules",
+    "EValueStop": "stop_rules",
+    "StopRule": "stop_rules",
+    "UnanimousWindow": "stop_rules",
+    "VoteStands": "stop_rules",
     "BestOfN": "strategies",
     "WholeText": "selection",
     "Backend": "protocols",

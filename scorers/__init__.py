@@ -26,9 +26,11 @@ from scorers.logprob import (
     mean_logprob,
     sum_logprob,
 )
+from scorers.majority_at_k import majority_at_k
 from scorers.majority_of_bests import MajorityOfBests
 from scorers.number import canonical_number
 from scorers.over_optimisation import Watch, watch
+from scorers.paired import Difference, mcnemar, paired_difference
 from scorers.person import UserChoice
 from scorers.pessimistic import Pessimistic
 from scorers.position import First, Random
@@ -59,6 +61,7 @@ __all__ = [
     "ChoiceLetter",
     "CodeBlock",
     "Confidence",
+    "Difference",
     "FinalAnswer",
     "First",
     "FirstValid",
@@ -100,7 +103,10 @@ __all__ = [
     "best_of_k",
     "canonical_number",
     "clustered_interval",
+    "majority_at_k",
+    "mcnemar",
     "mean_logprob",
+    "paired_difference",
     "pass_at_k",
     "self_certainty",
     "sum_logprob",

@@ -31,16 +31,21 @@ PACKAGES = (orchestrator, scorers, model_backend)
 PLAIN = (str, int, float, tuple, type(None))
 
 SURFACE = """
+orchestrator.Adaptive(*, max_n: int, select: Scorer, rule: StopRule = ..., min_n: int = 2,
+    ahead: int = 4, extract: Extractor = ..., equivalence: Equivalence | None = None,
+    min_confidence: float = 0.0, params: SamplingParams = ...)
 orchestrator.Backend { async generate(request: Request) -> Sample; async abort(request_id: str)
     -> None }
 orchestrator.BackendConfig { max_concurrency: int; gpus: int; identity: Mapping[str, str | int |
     None]; open(name: str = '') -> AbstractAsyncContextManager[Backend] }
 orchestrator.BestOfN(*, n: int, select: Scorer, extract: Extractor = ..., equivalence:
     Equivalence | None = None, min_confidence: float = 0.0, params: SamplingParams = ...)
+orchestrator.BetaStop(*, confidence: float = 0.95)
 orchestrator.Candidates(*, samples: tuple[Sample, ...], answers: tuple[str | None, ...], ask:
-    Ask | None = None, rate: Rate | None = None)
+    Ask | None = None, rate: Rate | None = None, scores: Mapping[str, Scores] = ...)
 orchestrator.Constraint(*, json: str | None = None, regex: str | None = None, choice: tuple[str,
     ...] | None = None, grammar: str | None = None)
+orchestrator.EValueStop(*, alpha: float = 0.05)
 orchestrator.Equivalence { async __call__(query: Query, answers: Sequence[str]) -> Sequence[int]
     }
 orchestrator.Extractor { __call__(text: str) -> str | None }
@@ -48,6 +53,8 @@ orchestrator.Message(*, role: Literal['system', 'user', 'assistant'], content: s
 orchestrator.Outcome: ANSWERED=answered, ABSTAINED=abstained, ERROR=error,
     QUARANTINED=quarantined
 orchestrator.Query(*, id: str, prompt: str | tuple[Message, ...], meta: Mapping[str, Any] = ...)
+orchestrator.RaceToValid(*, n: int, rule: Validator, extract: Extractor = ..., params:
+    SamplingParams = ...)
 orchestrator.Record(*, query_id: str, strategy: str, outcome: Outcome, index: int | None = None,
     answer: str | None = None, confidence: float = nan, error: str = '', usage: Usage = ...,
     seconds: float = 0.0)
@@ -72,12 +79,15 @@ orchestrator.Selection(*, index: int | None, answer: str | None, samples: tuple[
     scores: Scores, confidence: float)
 orchestrator.Status: OK=ok, TRUNCATED=truncated, UNPARSEABLE=unparseable, ERROR=error,
     CANCELLED=cancelled
+orchestrator.StopRule { __call__(answers: Sequence[str | None], max_n: int) -> bool }
 orchestrator.Strategy { async __call__(query: Query, sampler: Sampler) -> Selection }
 orchestrator.TopLogprobs(*, k: int, packed: bytes, texts: tuple[str, ...] = ())
+orchestrator.UnanimousWindow(*, size: int = 5)
 orchestrator.Usage(*, samples: int = 0, prompt_tokens: int = 0, cached_tokens: int = 0,
     generated_tokens: int = 0, cancelled_tokens: int = 0, scorer_tokens: int = 0)
 orchestrator.Validator { async __call__(query: Query, candidates: Candidates) ->
     NDArray[np.bool_] }
+orchestrator.VoteStands(*, risk: float = 0.1, prior: float = 1.0)
 orchestrator.WholeText()
 orchestrator.ask(question: str | tuple[Message, ...], strategy: Strategy, backend:
     BackendConfig, *, seed: int = 0) -> Selection
@@ -93,6 +103,7 @@ scorers.ChoiceEquivalence(*, letters: str = 'ABCDE')
 scorers.ChoiceLetter(*, letters: str = 'ABCDE')
 scorers.CodeBlock(*, language: str | None = None, needs_fence: bool = False)
 scorers.Confidence(*, measure: Measure = 'bottom', window: int = 2048, k: int = 20)
+scorers.Difference(mean: float, low: float, high: float)
 scorers.FinalAnswer()
 scorers.First()
 scorers.FirstValid(*, regex: str | None = None, json_schema: str | None = None, rule: Validator
@@ -127,6 +138,7 @@ scorers.Shortest()
 scorers.SqlResultEquivalence(*, schema: str, dialect: Dialect = 'sqlite')
 scorers.SqlValid(*, schema: str = '', dialect: Dialect = 'sqlite', check: Check = 'explain', of:
     Of = 'answer')
+scorers.StoredScore(*, name: str)
 scorers.SumLogprob()
 scorers.TopVote(*, by: Scorer, k: int)
 scorers.Tournament(*, kind: Literal['knockout', 'league', 'bradley_terry'] = 'knockout',
@@ -143,7 +155,12 @@ scorers.best_of_k(scores: Scores, values: Scores) -> Scores
 scorers.canonical_number(text: str) -> str | None
 scorers.clustered_interval(means: Sequence[float] | Scores, confidence: float = 0.95) ->
     Interval
+scorers.majority_at_k(counts: Sequence[int], values: Sequence[float], nulls: int = 0, max_k: int
+    | None = None) -> Scores
+scorers.mcnemar(first: Scores, second: Scores) -> float
 scorers.mean_logprob(samples: Sequence[Sample]) -> Scores
+scorers.paired_difference(first: Scores, second: Scores, confidence: float = 0.95, seed: int =
+    0) -> Difference
 scorers.pass_at_k(n: int, c: int, k: int) -> float
 scorers.self_certainty(logprobs: NDArray[np.float32]) -> float
 scorers.sum_logprob(samples: Sequence[Sample]) -> Scores
