@@ -12,8 +12,10 @@ from experiments.config import Config
 from experiments.gold import Gold
 from experiments.prompts import Prompts, render
 from experiments.stored_calls import require_first
+from experiments.stored_run import Sampling
+from orchestrator.adaptive import Adaptive
 from orchestrator.cluster_settings import Cluster
-from orchestrator.protocols import BackendConfig
+from orchestrator.protocols import BackendConfig, Scorer
 from orchestrator.store_manifest import Json
 from orchestrator.strategies import BestOfN
 
@@ -25,7 +27,7 @@ class Plan:
     config: Config
     prompts: Prompts
     gold: Mapping[str, Gold]  # by query id; it goes no further than `experiments`
-    strategy: BestOfN
+    strategy: Sampling
     backend: BackendConfig
 
     @property
@@ -55,13 +57,30 @@ def make_plan(config: Config, limit: int | None = None) -> Plan:
         config=config,
         prompts=render(config.prompt, questions),
         gold=questions.gold(),
-        strategy=BestOfN(
+        strategy=_strategy(config, first),
+        backend=config.model.build(),
+    )
+
+
+def _strategy(config: Config, first: Scorer) -> Sampling:
+    """A fixed number of samples, or as many as the rule wants."""
+    rule = config.strategy.stop_rule()
+    if rule is None:
+        return BestOfN(
             n=config.strategy.n,
             select=first,
             extract=config.extractor(),
             equivalence=config.same(),
             min_confidence=config.strategy.min_confidence,
             params=config.sampling.build(),
-        ),
-        backend=config.model.build(),
+        )
+    return Adaptive(
+        max_n=config.strategy.n,
+        select=first,
+        rule=rule,
+        ahead=config.strategy.ahead,
+        extract=config.extractor(),
+        equivalence=config.same(),
+        min_confidence=config.strategy.min_confidence,
+        params=config.sampling.build(),
     )

@@ -189,6 +189,11 @@ def build_grader(text: str) -> Grader:
     return cast("Grader", GRADERS.parse(text))
 
 
+def build_stop_rule(text: str) -> StopRule:
+    """`vote_stands`, `beta(confidence=0.9)`."""
+    return cast("StopRule", STOP_RULES.parse(text))
+
+
 def build_strategy(text: str) -> Replayed:
     """`adaptive`, `adaptive(rule=beta(confidence=0.9))`."""
     return cast("Replayed", STRATEGIES.parse(text))

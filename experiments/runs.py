@@ -122,9 +122,8 @@ async def _answer(plan: Plan, done: Set[str], out: Path, report: Report) -> list
         await loop.answer_all(_each(complete), lambda answered: records.append(answered.record))
     ids = {query.id for query in complete}
     missing = [query for query in left if query.id not in ids]
-    has_samples = not needs_engine(plan.strategy) and all(
-        has_all_samples(store, query, plan.strategy) for query in missing
-    )
+    sampled = [await has_all_samples(store, query, plan.strategy) for query in missing]
+    has_samples = not needs_engine(plan.strategy) and all(sampled)
     backend = None if has_samples else plan.backend
     job = Job(work=work, backend=backend, queries=missing)
     return [*records, *await _generate(plan, job, report)]

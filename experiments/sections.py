@@ -9,11 +9,12 @@ from typing import Self
 
 from pydantic import ConfigDict, Field, JsonValue, field_validator, model_validator
 
-from experiments.plugins import BACKENDS, build_backend
+from experiments.plugins import BACKENDS, build_backend, build_stop_rule
 from experiments.section import Section, Texts
 from orchestrator.cluster_settings import Cluster
 from orchestrator.errors import InputError
 from orchestrator.protocols import BackendConfig
+from orchestrator.stop_rules import StopRule
 from orchestrator.types import Constraint, SamplingParams
 
 
@@ -121,7 +122,17 @@ class SamplingSection(Section):
 class StrategySection(Section):
     """How many samples are drawn, and when there is no answer."""
 
-    n: int = Field(default=16, ge=1, le=1_000_000, description="Samples a question.")
+    n: int = Field(
+        default=16, ge=1, le=1_000_000, description="Samples a question; with a rule, at most."
+    )
+    rule: str | None = Field(
+        default=None,
+        description="When a question has samples enough, as vote_stands or beta(confidence=0.9). "
+        "Default: every question gets n.",
+    )
+    ahead: int = Field(
+        default=4, ge=1, description="With a rule: samples of a question under way at any time."
+    )
     min_confidence: float = Field(
         default=0.0,
         ge=0,
@@ -129,11 +140,23 @@ class StrategySection(Section):
         description="Abstain where a smaller share of the answers agrees with the chosen one.",
     )
 
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        self.stop_rule()
+        return self
+
+    def stop_rule(self) -> StopRule | None:
+        """The rule, if there is one."""
+        return None if self.rule is None else build_stop_rule(self.rule)
+
 
 class ClusterSection(Section):
     """Where it runs: Ray processes on this machine by default."""
 
     engines: int = Field(default=1, ge=1, description="Engines, each with the whole model.")
+    reward_engines: int = Field(
+        default=1, ge=1, description="Engines of each reward model that a selector wants."
+    )
     workers: int = Field(
         default=1, ge=1, description="Processes that send requests and score answers."
     )
@@ -180,6 +203,9 @@ class ClusterSection(Section):
             raise InputError(f"engines must be 1 when local is true, got {self.engines}")
         if self.local and self.workers > 1:
             raise InputError(f"workers must be 1 when local is true, got {self.workers}")
+        if self.local and self.reward_engines > 1:
+            count = self.reward_engines
+            raise InputError(f"reward_engines must be 1 when local is true, got {count}")
         if self.local and self.metrics_port is not None:
             raise InputError(
                 f"metrics_port must be left out when local is true, got {self.metrics_port}"
@@ -197,6 +223,7 @@ class ClusterSection(Section):
             address=self.address,
             engines=self.engines,
             workers=self.workers,
+            reward_engines=self.reward_engines,
             cpus_per_engine=self.cpus_per_engine,
             gpus_per_engine=self.gpus_per_engine,
             engines_span_nodes=self.engines_span_nodes,

@@ -5,35 +5,56 @@ It starts nothing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from experiments.stored_calls import NotAsked, StoredCalls, asks_model, asks_sampling_model
+from orchestrator.adaptive import Adaptive
 from orchestrator.selection import merge_answers, read_answers
 from orchestrator.store import RunStore
 from orchestrator.strategies import BestOfN
-from orchestrator.types import Query
+from orchestrator.types import Query, Sample
+
+Sampling = BestOfN | Adaptive
+"""The strategies that a config can name."""
 
 
-def has_all_samples(store: RunStore, query: Query, strategy: BestOfN) -> bool:
+async def has_all_samples(store: RunStore, query: Query, strategy: Sampling) -> bool:
     """Whether the model that samples has no more to draw."""
-    return all(store.get(query.id, index) is not None for index in range(strategy.n))
+    return await stored_samples(store, query, strategy) is not None
 
 
-def needs_engine(strategy: BestOfN) -> bool:
+def needs_engine(strategy: Sampling) -> bool:
     """Whether a scorer puts questions to the model that samples, which nobody knows yet."""
     return asks_sampling_model(strategy.select)
 
 
-async def is_complete(store: RunStore, query: Query, strategy: BestOfN) -> bool:
+async def is_complete(store: RunStore, query: Query, strategy: Sampling) -> bool:
     """Whether no engine is needed at all: samples are stored, and what scorers want of models."""
-    if not has_all_samples(store, query, strategy):
+    samples = await stored_samples(store, query, strategy)
+    if samples is None:
         return False
-    return not asks_model(strategy.select) or await _is_answered(store, query, strategy)
+    return not asks_model(strategy.select) or await _is_answered(store, query, strategy, samples)
 
 
-async def _is_answered(store: RunStore, query: Query, strategy: BestOfN) -> bool:
+async def stored_samples(store: RunStore, query: Query, strategy: Sampling) -> list[Sample] | None:
+    """The samples that the strategy would choose from; None where one is missing."""
+    most = strategy.n if isinstance(strategy, BestOfN) else strategy.max_n
+    samples: list[Sample] = []
+    for index in range(most):
+        found = store.get(query.id, index)
+        if found is None:
+            return None
+        samples.append(found)
+        if isinstance(strategy, Adaptive) and await strategy.is_enough(query, samples):
+            break
+    return samples
+
+
+async def _is_answered(
+    store: RunStore, query: Query, strategy: Sampling, samples: Sequence[Sample]
+) -> bool:
     """Whether every call of the scorer is stored: tried out, for only it knows its calls."""
-    samples = [found for i in range(strategy.n) if (found := store.get(query.id, i)) is not None]
     calls = StoredCalls(query_id=query.id, find=lambda key: store.get(key, 0))
     read = replace(read_answers(samples, strategy.extract), ask=calls, rate=calls.rate)
     among = await merge_answers(query, read, strategy.equivalence)

@@ -63,6 +63,10 @@ class Adaptive:
             scores=np.concatenate([chosen.scores, unscored]),
         )
 
+    def sampling(self) -> SamplingParams:
+        """The parameters of a request; it asks for log-probabilities if the scorer needs them."""
+        return sampling_for(self.select, self.params)
+
     async def is_enough(self, query: Query, samples: Sequence[Sample]) -> bool:
         """Whether the rule is content with these samples, in the order of their indices."""
         if len(samples) < self.min_n:
@@ -73,7 +77,7 @@ class Adaptive:
 
     async def _draw(self, query: Query, sampler: Sampler) -> tuple[list[Sample], list[Sample]]:
         """The samples that count, and those that were under way when they were enough."""
-        params = sampling_for(self.select, self.params)
+        params = self.sampling()
         drawn: list[Sample] = []
         under_way: dict[int, asyncio.Task[Sample]] = {}
         async with task_group() as group:

@@ -1,0 +1,96 @@
+"""Runs of an adaptive strategy: fewer samples, the same vote, resumed without an engine."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from experiments.config import load_config
+from experiments.plan import make_plan
+from experiments.runs import carry_out
+from experiments.select_command import compare
+from orchestrator.adaptive import Adaptive
+from orchestrator.errors import InputError
+from orchestrator.progress import Progress
+from orchestrator.stop_rules import BetaStop, VoteStands
+from orchestrator.store_read import read_samples
+from orchestrator.types import Outcome
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    lines = [{"question": f"what is {i}?", "answer": "42"} for i in range(20)]
+    data = tmp_path / "data.jsonl"
+    data.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        f"name: adaptive\n"
+        f"dataset: {{kind: jsonl, path: {data}}}\n"
+        "prompt: {template: '{question}'}\n"
+        "model: {backend: fake, weights: [8, 1, 1]}\n"
+        "strategy: {n: 32, rule: vote_stands, ahead: 2}\n"
+        "extract: last_number\n"
+        "grade: number\n"
+        "cluster: {local: true}\n"
+    )
+    return path
+
+
+def carried_out(config: Path, folder: Path, *changes: str) -> list[Progress]:
+    seen: list[Progress] = []
+    records = carry_out(make_plan(load_config(config, changes)), folder, seen.append)
+    assert {record.outcome for record in records} == {Outcome.ANSWERED}
+    return seen
+
+
+def test_questions_get_as_many_samples_as_they_need(config: Path, tmp_path: Path) -> None:
+    carried_out(config, tmp_path / "run")
+    counts = [len(samples) for _, samples in read_samples(tmp_path / "run")]
+    assert len(counts) == 20
+    assert min(counts) < 10
+    assert sum(counts) < 20 * 32 / 2
+    assert len(set(counts)) > 1
+    assert compare(tmp_path / "run", "vote").rows[0].accuracy > 0.9
+
+
+def test_the_same_command_again_wants_no_engine(config: Path, tmp_path: Path) -> None:
+    carried_out(config, tmp_path / "run")
+    assert carried_out(config, tmp_path / "run") == []
+
+
+def test_a_stricter_rule_draws_more_of_what_is_there(config: Path, tmp_path: Path) -> None:
+    carried_out(config, tmp_path / "run")
+    before = dict(read_samples(tmp_path / "run"))
+    carried_out(config, tmp_path / "run", "strategy.rule=beta(confidence=0.999)")
+    after = dict(read_samples(tmp_path / "run"))
+    for query_id, samples in before.items():
+        kept = {sample.id: sample.text for sample in after[query_id]}
+        finished = [sample for sample in samples if sample.status == "ok"]
+        assert all(kept[sample.id] == sample.text for sample in finished)
+    assert sum(map(len, after.values())) > sum(map(len, before.values()))
+
+
+def test_a_fixed_number_uses_what_an_adaptive_run_has_drawn(config: Path, tmp_path: Path) -> None:
+    seen = carried_out(config, tmp_path / "run")
+    drawn = seen[-1].samples_drawn
+    seen = carried_out(config, tmp_path / "run", "strategy.rule=null")
+    assert seen[-1].samples_drawn <= 20 * 32 - drawn + 40  # cancelled ones are drawn again
+    assert all(len(samples) == 32 for _, samples in read_samples(tmp_path / "run"))
+
+
+def test_the_rule_is_checked_before_anything_starts(config: Path) -> None:
+    plan = make_plan(load_config(config))
+    assert isinstance(plan.strategy, Adaptive)
+    assert (plan.strategy.max_n, plan.strategy.ahead) == (32, 2)
+    assert plan.strategy.rule == VoteStands()
+    changed = make_plan(load_config(config, ["strategy.rule=beta(confidence=0.9)"]))
+    assert isinstance(changed.strategy, Adaptive)
+    assert changed.strategy.rule == BetaStop(confidence=0.9)
+    with pytest.raises(InputError, match="no stop rule named 'vote'"):
+        load_config(config, ["strategy.rule=vote"])
+    with pytest.raises(InputError, match=r"confidence must lie in \(0.5, 1\), got 0.1"):
+        load_config(config, ["strategy.rule=beta(confidence=0.1)"])
+    with pytest.raises(InputError, match="reward_engines must be 1 when local is true, got 2"):
+        load_config(config, ["cluster.reward_engines=2"])
