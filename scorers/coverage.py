@@ -1,0 +1,143 @@
+"""Coverage beyond the samples that were drawn: what share of questions k samples would solve.
+
+Counts in, numbers out. Nothing here knows a question or a grader.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.types import Scores, require
+
+Counts = NDArray[np.int64]
+
+REPLICATES = 200  # of the bootstrap over questions: each is a fit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BetaBinomial:
+    """Questions whose chance of a right sample is Beta(alpha, beta) distributed."""
+
+    alpha: float
+    beta: float
+
+    def coverage(self, k: int) -> float:
+        """The share of questions that k samples solve: 1 - B(alpha, beta + k) / B(alpha, beta).
+
+        For large k it falls short of 1 by about k^-alpha (Schaeffer et al. 2025, arXiv 2502.17578):
+        the many small chances near 0 decide.
+        """
+        require(k >= 1, "k", "be at least 1", k)
+        if self.alpha == 0:
+            return 0.0
+        from scipy.special import betaln
+
+        log = betaln(self.alpha, self.beta + k) - betaln(self.alpha, self.beta)
+        return float(-np.expm1(log))
+
+
+class Extrapolation(NamedTuple):
+    """Coverage at a k that was not drawn, with its 95% interval over questions."""
+
+    coverage: float
+    low: float
+    high: float
+
+
+def all_at_k(n: int, c: int, k: int) -> float:
+    """The chance that k of n samples, c of them correct, are all correct: C(c, k) / C(n, k).
+
+    Pass^k, how reliable a model is; unbiased for any k. Exact integers, rounded once.
+    """
+    require(0 <= c <= n, "c", f"lie in 0..{n}", c)
+    require(1 <= k <= n, "k", f"lie in 1..{n}", k)
+    return math.comb(c, k) / math.comb(n, k)
+
+
+def fit_beta_binomial(right: Counts, drawn: Counts) -> BetaBinomial:
+    """The Beta distribution of greatest likelihood, from right samples of those drawn [Q] each.
+
+    Where no question has a right sample, alpha is 0: coverage is 0 for every k.
+    """
+    _check(right, drawn)
+    if not right.any():
+        return BetaBinomial(alpha=0.0, beta=1.0)
+    share = float(np.sum(right) / np.sum(drawn))
+    starts = [(math.log(size * max(share, 1e-3)), math.log(size)) for size in (0.3, 3.0)]
+    return _fitted(right, drawn, starts)
+
+
+def _fitted(right: Counts, drawn: Counts, starts: Sequence[tuple[float, float]]) -> BetaBinomial:
+    """The likeliest of what is found from these logarithms of alpha and beta."""
+    from scipy.optimize import minimize
+    from scipy.special import betaln
+
+    # Questions with the same counts are one term.
+    pairs, times = np.unique(np.stack([right, drawn]), axis=1, return_counts=True)
+    hits, misses = pairs[0], pairs[1] - pairs[0]
+
+    def loss(logs: Scores) -> float:
+        alpha, beta = np.exp(logs)
+        terms = betaln(hits + alpha, misses + beta) - betaln(alpha, beta)
+        return -float(np.dot(times, terms))
+
+    # Beyond these the likelihood is flat: all questions alike, or each right always or never.
+    bounds = [(math.log(1e-4), math.log(1e4))] * 2
+    fits = [minimize(loss, start, method="L-BFGS-B", bounds=bounds) for start in starts]
+    alpha, beta = np.exp(min(fits, key=lambda fit: fit.fun).x)
+    return BetaBinomial(alpha=float(alpha), beta=float(beta))
+
+
+def extrapolate(
+    right: Counts, drawn: Counts, k: int, seed: int = 0, replicates: int = REPLICATES
+) -> Extrapolation:
+    """Coverage of k samples by a fitted beta-binomial, the interval by bootstrap over questions."""
+    whole = fit_beta_binomial(right, drawn)
+    fit = whole.coverage(k)
+    if whole.alpha == 0:
+        return Extrapolation(0.0, 0.0, 1.0)  # nothing was ever right: anything may come
+    start = (math.log(whole.alpha), math.log(whole.beta))
+    rng = np.random.default_rng(seed)
+    found = []
+    for _ in range(replicates):
+        places = rng.integers(0, len(right), len(right))
+        is_any = bool(right[places].any())
+        again = _fitted(right[places], drawn[places], [start]) if is_any else None
+        found.append(0.0 if again is None else again.coverage(k))
+    low, high = np.quantile(found, [0.025, 0.975])
+    return Extrapolation(fit, min(float(low), fit), max(float(high), fit))
+
+
+class PowerLaw(NamedTuple):
+    """log c = -a k^-b: the log-linear law of Brown et al. 2024 (arXiv 2407.21787, equation 2)."""
+
+    a: float
+    b: float
+
+    def coverage(self, k: int) -> float:
+        return math.exp(-self.a * k**-self.b)
+
+
+def fit_power_law(ks: Counts, coverage: Scores) -> PowerLaw:
+    """By least squares of log(-log c) on log k, from a curve [K] without its points at 0 and 1.
+
+    InputError where fewer than two points are left.
+    """
+    inner = (coverage > 0) & (coverage < 1)
+    count = int(np.count_nonzero(inner))
+    require(count >= 2, "coverage", "lie inside (0, 1) at 2 points or more", count)
+    slope, intercept = np.polyfit(np.log(ks[inner]), np.log(-np.log(coverage[inner])), 1)
+    return PowerLaw(a=float(np.exp(intercept)), b=float(-slope))
+
+
+def _check(right: Counts, drawn: Counts) -> None:
+    require(right.shape == drawn.shape, "drawn", f"have shape {right.shape}", drawn.shape)
+    require(right.size > 0, "right", "hold a question", right.size)
+    holds = bool(np.all((right >= 0) & (right <= drawn)))
+    require(holds, "right", "lie in 0..drawn for each question", int(right.max()))
