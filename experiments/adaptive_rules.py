@@ -89,7 +89,7 @@ def elsewhere(found: Mapping[str, Mapping[str, Replay]], pools: Sequence[str]) -
         best = chosen(front(found, half)).rule
         there = next(row for row in front(found, rest) if row.rule == best)
         lines.append(
-            f"chosen on {', '.join(half)}: {best}; elsewhere {-100 * there.lost:+.2f} points, "
+            f"chosen on {', '.join(half)}: {best}; elsewhere {0.0 - 100 * there.lost:+.2f} points, "
             f"{100 * there.saving:.1f}% saved"
         )
     return lines
