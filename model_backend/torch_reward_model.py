@@ -55,15 +55,27 @@ class Reader:
 
     def _read(self, states: torch.Tensor, each: Input) -> list[float]:
         if self.reading.steps is None or each.places is None:
-            score = self.model.score(states[len(each.ids) - 1]).float().reshape(-1)
+            score = head(self.model.score, states[len(each.ids) - 1]).reshape(-1)
             if len(score) != 1:
                 raise RequestRejected(f"an outcome model must have 1 label, got {len(score)}")
             return [score.item()]
-        labels = self.model.score(states[list(each.places)]).float()
+        labels = head(self.model.score, states[list(each.places)])
         # One label is a logit of its own, several share the probability.
         shares = labels.sigmoid() if labels.shape[-1] == 1 else labels.softmax(-1)
         steps: list[float] = shares[:, self.reading.steps.label].tolist()
         return steps
+
+
+def head(layer: Any, states: torch.Tensor) -> torch.Tensor:
+    """What the last layer makes of states, in float32 as vLLM has it.
+
+    In the half precision of the model, a score of 16 would be known to an eighth.
+    """
+    from torch.nn.functional import linear
+
+    bias = None if layer.bias is None else layer.bias.float()
+    found: torch.Tensor = linear(states.float(), layer.weight.float(), bias)
+    return found
 
 
 def load_reader(settings: TorchReward) -> Reader:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from model_backend.models import resolve_model
 from model_backend.reward_reading import READING
+from model_backend.torch_reward_model import head
 from model_backend.vllm_errors import first_line
 from orchestrator.errors import InputError
 
@@ -50,8 +51,8 @@ class VerifierModel:
             input_ids=padded.to(self.device), attention_mask=mask.to(self.device), use_cache=False
         ).last_hidden_state
         last = states[torch.arange(len(ids)), torch.tensor(lengths) - 1]
-        scores: torch.Tensor = self.model.score(last).float().squeeze(-1)
-        return scores
+        with torch.autocast(self.device, enabled=False):
+            return head(self.model.score, last).squeeze(-1)
 
 
 def load_base(name: str, seed: int) -> VerifierModel:

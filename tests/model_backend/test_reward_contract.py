@@ -16,6 +16,7 @@ import pytest
 import pytest_asyncio
 
 from model_backend import FakeBackend, Rewards, TorchReward, VLLMReward
+from model_backend.fake import FakeEngine
 from model_backend.fake_rewards import HashedReward
 from model_backend.small_model import small_model_path
 from orchestrator.errors import RequestRejected
@@ -44,7 +45,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         str(small_model_path()), num_labels=1, dtype=torch.bfloat16
     )
     with torch.no_grad():
-        model.score.weight.normal_(std=0.2)
+        model.score.weight.normal_(std=0.05)
     model.config.pad_token_id = 0
     model.save_pretrained(path)
     AutoTokenizer.from_pretrained(str(small_model_path())).save_pretrained(path)
@@ -55,8 +56,8 @@ def opened(kind: str, folder: Path) -> AbstractAsyncContextManager[Backend]:
     if kind == "fake":
         return FakeBackend(script=Rewards(of=HashedReward(), seconds=0.001)).open("e0")
     if kind == "torch":
-        return TorchReward(str(folder), max_model_len=MAX_MODEL_LEN).open("e0")
-    return VLLMReward(str(folder), max_model_len=MAX_MODEL_LEN).open("e0")
+        return TorchReward(str(folder), max_model_len=MAX_MODEL_LEN, dtype="float32").open("e0")
+    return VLLMReward(str(folder), max_model_len=MAX_MODEL_LEN, dtype="float32").open("e0")
 
 
 @pytest_asyncio.fixture(
@@ -106,7 +107,7 @@ async def test_many_at_once_do_not_mix(backend: Backend) -> None:
     assert [sample.id for sample in together] == [f"run/many{i}" for i in range(24)]
     for i in (0, 7, 23):
         alone = await backend.generate(asked(f"alone{i}", responses[i]))
-        assert numbers(alone) == [pytest.approx(numbers(together[i])[0], abs=0.25)]
+        assert numbers(alone) == [pytest.approx(numbers(together[i])[0], abs=0.01)]
     assert len({sample.text for sample in together}) > 20
 
 
@@ -151,7 +152,7 @@ async def test_cancelling_leaves_an_engine_that_serves(backend: Backend) -> None
 
 
 async def test_what_is_too_long_keeps_its_question(backend: Backend) -> None:
-    if isinstance(backend, type(None)) or "Fake" in type(backend).__name__:
+    if isinstance(backend, FakeEngine):
         pytest.skip("the fake reads everything")
     sample = await backend.generate(asked("long", "word " * 1000))
     assert (sample.status, sample.prompt_tokens) == (Status.TRUNCATED, MAX_MODEL_LEN)
@@ -169,6 +170,5 @@ async def test_vllm_and_torch_say_the_same(folder: Path) -> None:
         slow = [numbers(each)[0] for each in await rated(torch_backend, "t", responses)]
     async with opened("vllm", folder) as vllm_backend:
         fast = [numbers(each)[0] for each in await rated(vllm_backend, "v", responses)]
-    assert spearmanr(slow, fast).statistic > 0.99
-    spread = float(np.std(slow))
-    assert np.max(np.abs(np.subtract(slow, fast))) < 0.25 * spread + 0.05
+    assert spearmanr(slow, fast).statistic > 0.999
+    assert np.max(np.abs(np.subtract(slow, fast))) < 0.01
