@@ -42,7 +42,7 @@ class Size:
 
 
 FULL = Size(train_questions=700, train_samples=8, test_questions=220, test_samples=16, epochs=3)
-QUICK = Size(train_questions=120, train_samples=8, test_questions=40, test_samples=16, epochs=2)
+QUICK = Size(train_questions=100, train_samples=8, test_questions=40, test_samples=16, epochs=1)
 
 
 def study(out: Path, size: Size) -> Findings:
