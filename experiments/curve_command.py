@@ -24,7 +24,7 @@ from experiments.curves import (
     smallest_pool,
     vote_curves,
 )
-from experiments.evaluate import Case
+from experiments.evaluate import Case, require_logprobs
 from experiments.select_command import load_cases, named_scorer
 from orchestrator.errors import InputError
 from orchestrator.protocols import Scorer
@@ -83,6 +83,8 @@ def selector_curves(
     scorers: Mapping[str, Scorer], cases: Sequence[Case], ks: Sequence[int], largest: int
 ) -> dict[str, tuple[Scores, str | None]]:
     """By name, the curves of the questions [Q, K], and the warning if there is one."""
+    for name, scorer in scorers.items():
+        require_logprobs(name, scorer, cases)
     return {n: asyncio.run(_curve(s, cases, ks, largest)) for n, s in scorers.items()}
 
 

@@ -114,7 +114,7 @@ async def selector_row(
     name: str, scorer: Scorer, cases: Sequence[Case], min_confidence: float = 0.0
 ) -> Row:
     """The answers that a selector chooses, graded; below a confidence it abstains."""
-    _require_logprobs(name, scorer, cases)
+    require_logprobs(name, scorer, cases)
     chosen: list[tuple[Case, Selection]] = []
     failure, meter = "", Meter()
     not_asked: NotAsked | None = None
@@ -205,7 +205,8 @@ def _mean_of(cases: Sequence[Case], value: Callable[[Sequence[Sample]], float]) 
     return float(np.mean([value(c.candidates.samples) for c in cases])) if cases else math.nan
 
 
-def _require_logprobs(name: str, scorer: Scorer, cases: Sequence[Case]) -> None:
+def require_logprobs(name: str, scorer: Scorer, cases: Sequence[Case]) -> None:
+    """Raise InputError where the samples lack the log-probabilities that a scorer reads."""
     needed = scorer.needs_logprobs
     if needed is None or not cases:
         return

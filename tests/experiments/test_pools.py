@@ -209,6 +209,13 @@ def test_numbers_of_samples_are_checked(run: Path) -> None:
         curves_of(run, "vote", [5])
 
 
+def test_a_selector_that_lacks_what_it_reads_is_refused_and_not_wrong(run: Path) -> None:
+    with pytest.raises(InputError, match=r"self_certainty\(k=5\) needs those of the 5 likeliest"):
+        curves_of(run, "self_certainty(k=5)")
+    with pytest.raises(InputError, match=r"be that of scores which the run holds \(rm\)"):
+        curves_of(run, 'score(name="none")')
+
+
 def test_a_run_without_gold_has_no_curve(tmp_path: Path) -> None:
     lines: list[object] = [{"id": "q", "samples": [{"answer": "1"}]}]
     import_pool([write(tmp_path / "pool.jsonl", lines)], tmp_path / "run")
