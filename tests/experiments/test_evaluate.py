@@ -241,6 +241,8 @@ def test_json_has_the_promised_keys_in_order_and_null_for_nan() -> None:
         "failed",
         "failure",
         "n_graded",
+        "scorer_s",
+        "scorer_tokens",
         "answered",
     }
 

@@ -87,7 +87,7 @@ def test_no_field_is_without_a_test() -> None:
     """A new field of ours must be mapped, and added to a table above."""
     assert {f.name for f in fields(SamplingParams)} == {*PARAMS, *OUR_OWN, "constraint"}
     assert {f.name for f in fields(Constraint)} == set(CONSTRAINTS)
-    assert {f.name for f in fields(Request)} == {*ELSEWHERE, "params", "seed"}
+    assert {f.name for f in fields(Request)} == {*ELSEWHERE, "params", "seed", "response"}
 
 
 def test_greedy_is_greedy_whatever_else_is_set() -> None:

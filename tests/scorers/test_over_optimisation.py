@@ -37,7 +37,7 @@ def true_accuracy(k: Scores) -> Scores:
 
 @pytest.fixture(scope="module")
 def simulated() -> tuple[Scores, Scores]:
-    return fooled(questions=150, n=3000, seed=1)
+    return fooled(questions=120, n=2000, seed=1)
 
 
 def test_the_true_peak_is_where_the_formula_has_it() -> None:
@@ -49,7 +49,7 @@ def test_the_peak_is_found_within_its_interval(simulated: tuple[Scores, Scores])
     found = watch(simulated[0])
     assert found.is_worse
     assert found.low_k <= 402 <= found.high_k
-    assert found.high_k < 3000
+    assert found.high_k < 2000
     assert found.use_k == found.peak_k
     assert found.at_peak == pytest.approx(0.914, abs=0.05)
     assert "OVER-OPTIMISED" in found.sentence()
