@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from experiments.config import split_selectors
+from experiments.curve_sampling import sampled_curves, subsets_of_a_question
 from experiments.curves import (
     Curve,
+    answered_curves,
     any_curves,
     best_curves,
     curve_of,
@@ -28,12 +28,8 @@ from experiments.evaluate import Case, require_logprobs
 from experiments.select_command import load_cases, named_scorer
 from orchestrator.errors import InputError
 from orchestrator.protocols import Scorer
-from orchestrator.selection import select
-from orchestrator.types import Candidates, Scores
 from scorers import First, MajorityVote, Random
 from scorers.over_optimisation import watch
-
-SUBSETS = 200  # a question and k, where nothing is exact
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +39,7 @@ class Curves:
     curves: tuple[Curve, ...]
     baselines: tuple[Curve, ...]  # one sample alone, any sample right
     ks: tuple[int, ...]  # the numbers of samples that were asked for
-    warnings: tuple[str, ...]  # of the watch: more samples make a choice worse
+    notes: tuple[str, ...]  # what is estimated; where more samples make a choice worse
 
 
 def curves_of(
@@ -66,26 +62,26 @@ def curves_of(
         if not 1 <= k <= largest:
             raise InputError(f"k must {rule}, got {k}")
     found = selector_curves(scorers, cases, wanted, largest)
+    curves = tuple(curve for curve, _ in found.values())
+    warnings = tuple(f"{name}: {told}" for name, (_, told) in found.items() if told)
     return Curves(
-        curves=tuple(curve_of(name, by_question) for name, (by_question, _) in found.items()),
+        curves=curves,
         baselines=(
             curve_of("one sample", one_curves(cases, largest)),
             curve_of("any right", any_curves(cases, largest)),
         ),
         ks=wanted,
-        warnings=tuple(
-            f"{name}: {verdict}" for name, (_, verdict) in found.items() if verdict is not None
-        ),
+        notes=(*sampling_notes(curves), *warnings),
     )
 
 
 def selector_curves(
     scorers: Mapping[str, Scorer], cases: Sequence[Case], ks: Sequence[int], largest: int
-) -> dict[str, tuple[Scores, str | None]]:
-    """By name, the curves of the questions [Q, K], and the warning if there is one."""
+) -> dict[str, tuple[Curve, str]]:
+    """By name, a curve, and the warning of the watch if there is one."""
     for name, scorer in scorers.items():
         require_logprobs(name, scorer, cases)
-    return {n: asyncio.run(_curve(s, cases, ks, largest)) for n, s in scorers.items()}
+    return {n: asyncio.run(_curve(n, s, cases, ks, largest)) for n, s in scorers.items()}
 
 
 def powers_of_two(largest: int) -> tuple[int, ...]:
@@ -95,51 +91,29 @@ def powers_of_two(largest: int) -> tuple[int, ...]:
 
 
 async def _curve(
-    scorer: Scorer, cases: Sequence[Case], ks: Sequence[int], largest: int
-) -> tuple[Scores, str | None]:
-    """[Q, K] of one selector, nan at the k that nobody asked for; and its warning."""
+    name: str, scorer: Scorer, cases: Sequence[Case], ks: Sequence[int], largest: int
+) -> tuple[Curve, str]:
+    """Of one selector, nan at the k that nobody asked for where it is no closed form."""
     if isinstance(scorer, MajorityVote):
-        return vote_curves(cases, largest), None
+        return curve_of(name, vote_curves(cases, largest)), ""
     if isinstance(scorer, First | Random):  # any of k is as good as any other
-        return one_curves(cases, largest), None
+        return curve_of(name, answered_curves(cases, largest)), ""
     if not getattr(scorer, "is_pointwise", False):
-        return await _by_subsets(scorer, cases, ks, largest), None
+        drawn = await sampled_curves(scorer, cases, ks, largest)
+        return curve_of(name, drawn.means, drawn.variances), ""
     scores = [await scorer(case.query, case.candidates) for case in cases]
     curves = best_curves(cases, scores, largest)
     verdict = watch(curves)
-    return curves, verdict.sentence() if verdict.is_worse else None
+    return curve_of(name, curves), verdict.sentence() if verdict.is_worse else ""
 
 
-async def _by_subsets(
-    scorer: Scorer, cases: Sequence[Case], ks: Sequence[int], largest: int
-) -> Scores:
-    """[Q, K] the mean over random subsets; their seed is that of the question's place alone."""
-    curves = np.full((len(cases), largest), np.nan)
-    for place, case in enumerate(cases):
-        rng = np.random.default_rng(place)
-        order = rng.permuted(np.tile(np.arange(len(case.candidates)), (SUBSETS, 1)), axis=1)
-        for k in ks:
-            # The first k of each order: what is chosen from k is chosen from among the next k, too.
-            subsets = order[:1, :k] if k == len(case.candidates) else order[:, :k]
-            curves[place, k - 1] = await _mean(scorer, case, subsets.tolist())
-    return curves
-
-
-async def _mean(scorer: Scorer, case: Case, subsets: Sequence[Sequence[int]]) -> float:
-    right = []
-    for subset in subsets:
-        chosen = await select(case.query, taken(case.candidates, sorted(subset)), scorer)
-        right.append(0.0 if chosen.answer is None else case.verdicts[chosen.answer])
-    return float(np.mean(right))
-
-
-def taken(candidates: Candidates, places: Sequence[int]) -> Candidates:
-    """Those at these places, as if there were no others."""
-    return replace(
-        candidates,
-        samples=tuple(candidates.samples[i] for i in places),
-        answers=tuple(candidates.answers[i] for i in places),
-        scores={name: scores[list(places)] for name, scores in candidates.scores.items()},
+def sampling_notes(curves: Sequence[Curve]) -> tuple[str, ...]:
+    """What is estimated from random subsets, and how well."""
+    return tuple(
+        f"{curve.name}: estimated from {subsets_of_a_question(curve.n_queries):,} subsets of each "
+        f"question, which adds a standard error of {curve.drawing_error:.4f}"
+        for curve in curves
+        if curve.drawing_error
     )
 
 

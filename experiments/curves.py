@@ -8,12 +8,13 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from experiments.evaluate import Case
-from orchestrator.types import Scores
+from orchestrator.store_schema import FINAL
+from orchestrator.types import Candidates, Scores
 from scorers.best_of_k import best_of_k
 from scorers.estimators import Interval, clustered_interval
 from scorers.majority_at_k import majority_at_k
@@ -29,10 +30,15 @@ class Curve:
     low: tuple[float, ...]  # [K]
     high: tuple[float, ...]  # [K]
     n_queries: int
+    drawing_error: float = 0.0  # the largest standard error that drawing subsets adds; 0: exact
 
 
-def curve_of(name: str, by_question: Scores) -> Curve:
-    """From the curves of the questions [Q, K]; nan where they say nothing of a k."""
+def curve_of(name: str, by_question: Scores, variances: Scores | None = None) -> Curve:
+    """From the curves of the questions [Q, K]; nan where they say nothing of a k.
+
+    `variances` [Q, K] are those of means that come from random subsets. The spread over questions
+    holds them already: the interval needs nothing added.
+    """
     unknown = Interval(math.nan, math.nan)
     ends = [
         unknown if np.isnan(column).any() else clustered_interval(np.clip(column, 0.0, 1.0))
@@ -44,16 +50,44 @@ def curve_of(name: str, by_question: Scores) -> Curve:
         low=tuple(end.low for end in ends),
         high=tuple(end.high for end in ends),
         n_queries=len(by_question),
+        drawing_error=0.0 if variances is None else _drawing_error(variances),
     )
 
 
+def _drawing_error(variances: Scores) -> float:
+    known = variances[:, ~np.isnan(variances).any(axis=0)]
+    return math.sqrt(float(known.sum(axis=0).max())) / len(variances)
+
+
 def graded_cases(cases: Sequence[Case]) -> list[Case]:
-    """Those of which every answer has a verdict."""
+    """Those of which every answer has a verdict, without the samples that never came to an end.
+
+    Nobody knows what a sample that failed, or was aborted, would have said: it is none of the pool.
+    Truncated and unparseable ones are; they are drawn like others, and never win.
+    """
     return [
-        case
+        _ended(case)
         for case in cases
         if case.is_graded and not any(math.isnan(v) for v in case.verdicts.values())
     ]
+
+
+def _ended(case: Case) -> Case:
+    samples = case.candidates.samples
+    places = [i for i, sample in enumerate(samples) if sample.status in FINAL]
+    if len(places) == len(samples):
+        return case
+    return replace(case, candidates=taken(case.candidates, places))
+
+
+def taken(candidates: Candidates, places: Sequence[int]) -> Candidates:
+    """Those at these places, as if there were no others."""
+    return replace(
+        candidates,
+        samples=tuple(candidates.samples[i] for i in places),
+        answers=tuple(candidates.answers[i] for i in places),
+        scores={name: scores[list(places)] for name, scores in candidates.scores.items()},
+    )
 
 
 def smallest_pool(cases: Sequence[Case]) -> int:
@@ -102,6 +136,11 @@ def any_curves(cases: Sequence[Case], max_k: int) -> Scores:
 def one_curves(cases: Sequence[Case], max_k: int) -> Scores:
     """[Q, K] of one sample alone, whatever k."""
     return np.array([np.full(max_k, values_of(case).mean()) for case in cases])
+
+
+def answered_curves(cases: Sequence[Case], max_k: int) -> Scores:
+    """[Q, K] of any sample that holds an answer, whichever: what `first` and `random` take."""
+    return best_curves(cases, [np.zeros(len(case.candidates)) for case in cases], max_k)
 
 
 def _known(case: Case, scores: Scores) -> Scores:

@@ -8,11 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 
 from experiments.gold import Gold
 from experiments.graders import Grader
+from experiments.recorded_answers import Recorded, with_recorded
 from experiments.stored_calls import Meter, NotAsked
 from orchestrator.errors import InputError
 from orchestrator.protocols import Equivalence, Extractor, Scorer
@@ -92,13 +94,16 @@ async def read_candidates(
     samples: Mapping[str, Sequence[Sample]],
     extract: Extractor,
     equivalence: Equivalence | None = None,
+    recorded: Recorded = MappingProxyType({}),
 ) -> dict[str, Candidates]:
-    """By query id, the samples that there are, with their answers read and merged."""
-    return {
-        query.id: await merge_answers(query, read_answers(samples[query.id], extract), equivalence)
-        for query in queries
-        if query.id in samples
-    }
+    """By query id, the samples that there are, with their answers read, or recorded, and merged."""
+    found = {}
+    for query in queries:
+        if query.id in samples:
+            read = read_answers(samples[query.id], extract)
+            own = with_recorded(read, recorded.get(query.id, {}))
+            found[query.id] = await merge_answers(query, own, equivalence)
+    return found
 
 
 def _case(query: Query, candidates: Candidates, gold: Gold | None, grade: Grader) -> Case:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import aclosing
 from dataclasses import dataclass
 from hashlib import sha256
@@ -14,7 +14,9 @@ from experiments.gold import Gold
 from experiments.gold_file import write_gold
 from experiments.plugins import build_extractor, build_grader
 from experiments.pool_lines import PoolLine, read_pool
+from experiments.recorded_answers import Row, read_recorded, write_recorded
 from orchestrator.errors import InputError
+from orchestrator.protocols import Extractor
 from orchestrator.store_manifest import Json
 from orchestrator.store_read import read_scores
 from orchestrator.store_run import OpenRun, open_run
@@ -57,7 +59,7 @@ def import_pool(
     }
     with open_run(out, fingerprint=fingerprint, config=config, queries=queries) as run:
         write_gold(out, gold)
-        imported = asyncio.run(_store(files, run, tell))
+        imported = asyncio.run(_store(files, run, build_extractor(extract), tell))
         run.compact()
     return imported
 
@@ -75,8 +77,11 @@ def _questions(files: Sequence[Path]) -> tuple[list[Query], dict[str, Gold], str
     return queries, gold, digest.hexdigest()
 
 
-async def _store(files: Sequence[Path], run: OpenRun, tell: Callable[[str], None]) -> Imported:
+async def _store(
+    files: Sequence[Path], run: OpenRun, extract: Extractor, tell: Callable[[str], None]
+) -> Imported:
     count, samples = 0, 0
+    recorded, unread = read_recorded(run.path), list[Row]()
     scored: dict[str, set[str]] = {}  # by scorer, the questions that have its numbers already
     async with aclosing(await FileStore.open(run.path)) as store:
         for line in read_pool(files):
@@ -84,11 +89,22 @@ async def _store(files: Sequence[Path], run: OpenRun, tell: Callable[[str], None
                 if name not in scored:
                     scored[name] = set(read_scores(run.path, name))
             _add(store, line, scored)
+            unread += _unread(line, extract, recorded.get(line.id, {}))
             count, samples = count + 1, samples + len(line.samples)
             if count % TELL_EVERY == 0:
                 tell(f"{count} questions, {samples} samples")
                 await store.flush()  # what has been read need not stay in memory
+    write_recorded(run.path, unread)
     return Imported(queries=count, samples=samples, scorers=tuple(sorted(scored)))
+
+
+def _unread(line: PoolLine, extract: Extractor, known: Mapping[int, str]) -> Iterator[Row]:
+    """The answers that are not what the extractor reads in their texts."""
+    for index, sample in enumerate(line.samples):
+        answer = (sample.answer or "").strip()
+        is_new = bool(answer) and sample.text is not None and index not in known
+        if is_new and extract(sample.text or "") != answer:
+            yield line.id, index, answer
 
 
 def _add(store: FileStore, line: PoolLine, scored: Mapping[str, Set[str]]) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.prompts import prompt_text
+from experiments.sample_ids import index_of
 from orchestrator.errors import InputError
 from orchestrator.store_choices import Sitting, read_choices
 from orchestrator.store_read import read_queries, read_samples
@@ -140,8 +141,3 @@ def _question(query: Query, samples: Sequence[Sample], seed: int) -> Question:
     digest = hashlib.sha256(f"{seed}/{query.id}".encode("utf-8", "replace")).digest()
     random.Random(digest).shuffle(texts)
     return Question(query=query, indices=tuple(first[t] for t in texts), texts=tuple(texts))
-
-
-def index_of(sample: Sample) -> int:
-    """The index in the id of a sample, `RUN/QUERY/sINDEX`."""
-    return int(sample.id.rpartition("/s")[2])

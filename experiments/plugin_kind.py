@@ -78,6 +78,8 @@ def _resolved(key: str, value: object, hint: Any) -> object:
     """What an argument stands for where its type is one that has names: `by=mean_logprob`."""
     kind = _kind_of(hint)
     if kind is None:
+        if isinstance(value, Expression) and hint is str and not value.arguments:
+            return value.name  # a bare word where a text is wanted: `score(name=verifier)`
         if isinstance(value, Expression):
             raise InputError(f"{key} must be a plain value, got {shown(value.text)}")
         return value

@@ -126,8 +126,8 @@ def curve(
     from experiments.tables import console
 
     console().print(curve_table(found))
-    for warning in found.warnings:
-        print(printable(warning))
+    for note in found.notes:
+        print(printable(note))
 
 
 def numbers(text: str) -> tuple[int, ...] | None:

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from experiments.pick_session import index_of
+from experiments.sample_ids import index_of
 from orchestrator.store_choices import Choice, read_choices
 from orchestrator.store_read import read_queries, read_samples
 from orchestrator.types import Query

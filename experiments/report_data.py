@@ -113,7 +113,7 @@ def run_report(
         model=str(_model(manifest.config)),
         rows=tuple(rows),
         baselines=(one_sample_row(cases), any_right_row(cases)),
-        curves=(*baselines, *(curve_of(name, c) for name, (c, _) in found.items())),
+        curves=(*baselines, *(curve for curve, _ in found.values())),
         ks=ks,
         tokens_a_sample=_tokens_a_sample(cases),
         prompt_tokens=sum(s.prompt_tokens for c in cases for s in c.candidates.samples),

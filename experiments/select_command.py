@@ -21,8 +21,9 @@ from experiments.evaluate import (
     selector_row,
 )
 from experiments.gold_file import read_gold
-from experiments.pick_session import index_of
 from experiments.plugins import build_equivalence, build_extractor, build_grader, build_scorer
+from experiments.recorded_answers import read_recorded
+from experiments.sample_ids import index_of
 from experiments.stored_calls import StoredCalls
 from experiments.user_choice import chosen_by_user
 from orchestrator.errors import InputError
@@ -78,7 +79,9 @@ def load_cases(
     grader = build_grader(grade or _setting(config, "grade"))
     same = build_equivalence(equivalence or str(config.get("equivalence", "exact")))
     queries, samples = read_queries(run), dict(read_samples(run))
-    read = asyncio.run(read_candidates(queries, samples, extractor, same))
+    # Whoever names an extractor wants the texts read by it.
+    recorded = {} if extract else read_recorded(run)
+    read = asyncio.run(read_candidates(queries, samples, extractor, same, recorded))
     calls = {key: found[0] for key, found in samples.items() if key not in read}
     scored = {name: read_scores(run, name) for name in scorers_of(run)}
     candidates = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from experiments.pick_session import index_of
+from experiments.sample_ids import index_of
 from orchestrator.errors import InputError
 from orchestrator.store_choices import read_choices
 from orchestrator.store_read import read_samples

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from experiments.pick_session import index_of
+from experiments.sample_ids import index_of
 from experiments.select_command import load_cases
 from model_backend.verifier_data import Graded, Preference
 from orchestrator.errors import InputError

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -83,8 +84,7 @@ def _wins(count: int, others: Sequence[int], nulls: int, largest: int, share: fl
 
 def _shared(rivals: Sequence[int], votes: int, free: int, degree: int, share: float) -> Scores:
     """[degree + 1] the polynomial of all others, each rival with `votes` at most, ties shared."""
-    nodes, weights = np.polynomial.legendre.leggauss(len(rivals) // 2 + 1)
-    y = (nodes + 1) / 2  # from [-1, 1] to [0, 1]
+    y, weights = _nodes(len(rivals) // 2 + 1)
     product = np.zeros((len(y), degree + 1))
     start = _chances(free, share)[: degree + 1]
     product[:, : len(start)] = start
@@ -95,13 +95,22 @@ def _shared(rivals: Sequence[int], votes: int, free: int, degree: int, share: fl
             scale = y[:, None] * chances[i] if i == votes else chances[i]
             factor[:, i:] += scale * product[:, : degree + 1 - i]
         product = factor
-    found: Scores = weights / 2 @ product
+    found: Scores = weights @ product
     return found
 
 
+@lru_cache(maxsize=256)
+def _nodes(count: int) -> tuple[Scores, Scores]:
+    """[count] the Gauss-Legendre nodes of [0, 1], and their weights."""
+    nodes, weights = np.polynomial.legendre.leggauss(count)
+    return (nodes + 1) / 2, weights / 2
+
+
+@lru_cache(maxsize=4096)  # the counts of one pool are those of the next
 def _chances(n: int, share: float) -> Scores:
     """[n + 1] C(n, i) share^i (1 - share)^(n - i)."""
     i = np.arange(n + 1)
     logs = np.array([math.lgamma(n + 1) - math.lgamma(a + 1) - math.lgamma(n - a + 1) for a in i])
     chances: Scores = np.exp(logs + i * math.log(share) + (n - i) * math.log1p(-share))
+    chances.flags.writeable = False  # it is shared
     return chances

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 from collections import Counter
 from itertools import combinations
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from experiments.curve_command import Curves, curves_of, powers_of_two, rows
+from experiments.curve_command import Curves, curves_of, powers_of_two, rows, sampling_notes
+from experiments.curve_sampling import sampled_curves
 from experiments.curve_view import curve_table, plot_curves
+from experiments.curves import curve_of, graded_cases, vote_curves
 from experiments.export_command import export_run
 from experiments.import_command import import_pool
 from experiments.pool_commands import numbers
 from experiments.select_command import compare, load_cases
 from orchestrator.errors import InputError, RunChanged
 from orchestrator.store_read import read_samples, read_scores
-from orchestrator.types import Status
+from orchestrator.types import Candidates, Query, Scores, Status
+from scorers.vote import vote_shares
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "pools"
 
@@ -172,7 +177,10 @@ def test_curves_are_means_over_all_subsets(
         vote, best = by_hand(answers, scores, k)
         assert found.curves[0].mean[k - 1] == pytest.approx(vote, abs=1e-9)
         assert found.curves[1].mean[k - 1] == pytest.approx(best, abs=1e-9)
-        share = answers.count("r") / len(answers)
+        # The first one that holds an answer, whichever of those it is.
+        silent = math.comb(answers.count(None), k) / math.comb(len(answers), k)
+        answered = len(answers) - answers.count(None)
+        share = (1 - silent) * answers.count("r") / answered if answered else 0.0
         assert found.curves[2].mean[k - 1] == pytest.approx(share)
         anyone = 1 - math.comb(len(answers) - answers.count("r"), k) / math.comb(len(answers), k)
         assert found.baselines[1].mean[k - 1] == pytest.approx(anyone, abs=1e-9)
@@ -184,10 +192,104 @@ def test_what_has_no_closed_form_is_a_mean_over_random_subsets(run: Path, tmp_pa
     again = curves_of(run, name, [1, 2, 4])
     assert rows(found) == rows(again)  # to the digit
     one = (found.curves[0].mean[0], curves_of(run, "vote").curves[0].mean[0])
-    assert one[0] == pytest.approx(one[1], abs=0.1)
+    assert one[0] == pytest.approx(one[1])  # so few that all of them are looked at
     whole = compare(run, name).rows[0].accuracy
     assert found.curves[0].mean[3] == pytest.approx(whole)
     assert math.isnan(found.curves[0].mean[2])  # nobody asked for it
+
+
+def many(folder: Path, questions: int, samples: int) -> Path:
+    """A pool in which one answer in two is right, with some that hold none."""
+    rng = np.random.default_rng(4)
+    lines: list[object] = [
+        {
+            "id": f"q{q}",
+            "gold": "r",
+            "samples": [
+                {"answer": rng.choice(["r", "r", "x", "y", None], p=[0.2, 0.2, 0.3, 0.2, 0.1])}
+                for _ in range(samples)
+            ],
+        }
+        for q in range(questions)
+    ]
+    import_pool([write(folder / "many.jsonl", lines)], folder / "many")
+    return folder / "many"
+
+
+class Agreement:
+    """A vote that does not say that it is one, so that no closed form is known for it."""
+
+    needs_logprobs: ClassVar[int | None] = None
+
+    async def __call__(self, query: Query, candidates: Candidates) -> Scores:
+        return vote_shares(candidates.answers)
+
+
+def test_drawn_subsets_agree_with_the_closed_form_within_their_error(tmp_path: Path) -> None:
+    cases = graded_cases(load_cases(many(tmp_path, 5, 12)))
+    exact = vote_curves(cases, 12)
+    drawn = asyncio.run(sampled_curves(Agreement(), cases, [1, 2, 6, 11, 12], 12))
+    for k in (1, 11, 12):  # no more than 4,000 subsets: all were looked at
+        assert drawn.means[:, k - 1] == pytest.approx(exact[:, k - 1])
+        assert not drawn.variances[:, k - 1].any()
+    assert drawn.means[:, 5] == pytest.approx(exact[:, 5])
+    assert np.isnan(drawn.means[:, 2]).all()
+
+
+def test_the_error_of_drawing_is_what_it_is_said_to_be(tmp_path: Path) -> None:
+    cases = graded_cases(load_cases(many(tmp_path, 60, 40)))
+    exact = vote_curves(cases, 40)
+    drawn = asyncio.run(sampled_curves(Agreement(), cases, [8], 40))
+    off = (drawn.means[:, 7] - exact[:, 7]) / np.sqrt(np.maximum(drawn.variances[:, 7], 1e-12))
+    assert 0.7 < float(np.std(off)) < 1.3
+    curve = curve_of("agreement", drawn.means, drawn.variances)
+    assert curve.drawing_error == pytest.approx(math.sqrt(drawn.variances[:, 7].sum()) / 60)
+    (note,) = sampling_notes([curve])
+    assert "estimated from 334 subsets of each question" in note
+
+
+def test_subsets_do_not_depend_on_the_other_questions(tmp_path: Path) -> None:
+    cases = graded_cases(load_cases(many(tmp_path, 4, 20)))
+    all_of_them = asyncio.run(sampled_curves(Agreement(), cases, [5], 20))
+    reversed_ = asyncio.run(sampled_curves(Agreement(), cases[::-1], [5], 20))
+    assert all_of_them.means[::-1, 4].tolist() == reversed_.means[:, 4].tolist()
+
+
+def test_what_failed_or_was_aborted_is_none_of_the_pool(tmp_path: Path) -> None:
+    samples = [
+        {"answer": "r"},
+        {"answer": "r", "finish_reason": "abort"},
+        {"answer": "r", "finish_reason": "error"},
+        {"answer": "x", "finish_reason": "length"},
+    ]
+    lines: list[object] = [{"id": "q", "gold": "r", "samples": samples}]
+    import_pool([write(tmp_path / "pool.jsonl", lines)], tmp_path / "run")
+    found = curves_of(tmp_path / "run", "vote")
+    assert found.ks == (1, 2)
+    assert found.curves[0].mean == pytest.approx((0.5, 1.0))
+
+
+def test_an_answer_that_came_with_its_text_is_kept(tmp_path: Path) -> None:
+    samples = [
+        {"answer": "12", "text": "so it is 12, not 7"},
+        {"answer": "7", "text": "7"},
+        {"answer": "12", "text": "12 it is", "finish_reason": "length"},
+        {"text": "or 9"},
+    ]
+    lines: list[object] = [{"id": "q", "gold": "12", "samples": samples}]
+    run, file = tmp_path / "run", write(tmp_path / "pool.jsonl", lines)
+    import_pool([file], run, extract="last_number")
+    (case,) = load_cases(run)
+    assert case.candidates.answers == ("12", "7", None, "9")
+    before = sorted(path.name for path in (run / "answers").iterdir())
+    import_pool([file], run, extract="last_number")
+    assert sorted(path.name for path in (run / "answers").iterdir()) == before
+    (case,) = load_cases(run, extract="last_number")  # asked for: then it reads the texts
+    assert case.candidates.answers == ("7", "7", None, "9")
+
+
+def test_a_bare_word_names_stored_scores(run: Path) -> None:
+    assert compare(run, "score(name=rm)").rows[0].accuracy == 1.0
 
 
 def test_rows_are_what_json_prints(run: Path) -> None:
@@ -249,7 +351,7 @@ def test_a_scorer_that_is_fooled_is_warned_of(tmp_path: Path) -> None:
         lines.append({"id": f"q{q}", "gold": "1", "samples": samples})
     import_pool([write(tmp_path / "pool.jsonl", lines)], tmp_path / "run")
     found = curves_of(tmp_path / "run", 'vote,score(name="rm")')
-    (warning,) = found.warnings
+    (warning,) = found.notes
     assert warning.startswith('score(name="rm"): OVER-OPTIMISED')
 
 
