@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 from experiments.graders import Grader
 from experiments.plugin_kind import PluginKind
 from orchestrator.protocols import BackendConfig, Equivalence, Extractor, Scorer, Validator
+from orchestrator.score_rules import ScoreRule
 from orchestrator.stop_rules import StopRule
 
 if TYPE_CHECKING:
@@ -142,12 +143,14 @@ REWARD_MODELS = PluginKind(
 STOP_RULES = PluginKind(
     noun="stop rule",
     group="nbest.stop_rules",
-    methods=("__call__",),
+    methods=(),  # of two kinds: a function of answers, or one that `stops_on` scores
     built_in={
         "vote_stands": "orchestrator.stop_rules:VoteStands",
         "beta": "orchestrator.stop_rules:BetaStop",
         "e_value": "orchestrator.stop_rules:EValueStop",
         "unanimous_window": "orchestrator.stop_rules:UnanimousWindow",
+        "reservation": "orchestrator.score_rules:ReservationStop",
+        "weighted_consensus": "orchestrator.score_rules:WeightedConsensus",
     },
 )
 
@@ -166,6 +169,7 @@ KIND_OF_TYPE: Mapping[Any, PluginKind] = {
     Extractor: EXTRACTORS,
     BackendConfig: REWARD_MODELS,
     StopRule: STOP_RULES,
+    ScoreRule: STOP_RULES,
 }
 
 
@@ -189,9 +193,9 @@ def build_grader(text: str) -> Grader:
     return cast("Grader", GRADERS.parse(text))
 
 
-def build_stop_rule(text: str) -> StopRule:
-    """`vote_stands`, `beta(confidence=0.9)`."""
-    return cast("StopRule", STOP_RULES.parse(text))
+def build_stop_rule(text: str) -> StopRule | ScoreRule:
+    """`vote_stands`, `beta(confidence=0.9)`, `reservation(cost=0.01)`."""
+    return cast("StopRule | ScoreRule", STOP_RULES.parse(text))
 
 
 def build_strategy(text: str) -> Replayed:

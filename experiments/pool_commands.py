@@ -28,7 +28,10 @@ def replay(
     run_dir: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
     strategy: Annotated[
         str,
-        typer.Option(help="adaptive, or with a rule: adaptive(rule=beta(confidence=0.9))."),
+        typer.Option(
+            help="adaptive, or with a rule: adaptive(rule=beta(confidence=0.9)), "
+            "adaptive(rule=reservation(cost=0.02), select=score(name=verifier))."
+        ),
     ] = "adaptive",
     max_n: Annotated[int, typer.Option(help="Samples of a question at most.")] = 64,
     shuffles: Annotated[int, typer.Option(help="Random orders of each question.")] = 100,
@@ -46,7 +49,7 @@ def replay(
         return
     print(
         f"accuracy {found.accuracy:.4f} ({found.low:.3f} to {found.high:.3f}); "
-        f"the vote of {max_n} in the same orders {found.accuracy_fixed:.4f}"
+        f"of all {max_n} in the same orders {found.accuracy_fixed:.4f}"
     )
     print(
         f"{found.samples:.1f} samples and {found.tokens:,.0f} tokens a question instead of {max_n} "

@@ -6,7 +6,7 @@ says after each sample whether it has seen enough.
 
 from __future__ import annotations
 
-from collections import Counter
+import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,30 +14,40 @@ from pathlib import Path
 import numpy as np
 
 from experiments.curves import graded_cases, values_of
-from experiments.evaluate import Case
+from experiments.evaluate import Case, require_logprobs
 from experiments.plugins import build_strategy
+from experiments.replay_drawn import Drawn, pointwise_scores
 from experiments.select_command import load_cases
 from orchestrator.errors import InputError
+from orchestrator.protocols import Scorer
+from orchestrator.score_rules import ScoreRule
 from orchestrator.stop_rules import StopRule, VoteStands
-from orchestrator.types import require
+from orchestrator.types import Scores, require
+from scorers import MajorityVote
 from scorers.estimators import clustered_interval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replayed:
-    """A strategy that is replayed: when it stops. It then takes the vote."""
+    """A strategy that is replayed: when it stops, and by what it then chooses."""
 
-    rule: StopRule = field(default_factory=VoteStands)
+    rule: StopRule | ScoreRule = field(default_factory=VoteStands)
     min_n: int = 2
+    select: Scorer = field(default_factory=MajorityVote)
 
     def __post_init__(self) -> None:
         require(self.min_n >= 1, "min_n", "be at least 1", self.min_n)
 
-    def stops_after(self, answers: Sequence[str | None]) -> int:
-        """How many of these answers, in their order, it would have drawn."""
-        limit = len(answers)
+    async def stops_after(self, drawn: Drawn) -> int:
+        """How many of these samples, in their order, it would have drawn."""
+        limit = len(drawn.order)
         for n in range(self.min_n, limit):
-            if self.rule(answers[:n], limit):
+            answers = drawn.answers[:n]
+            if isinstance(self.rule, ScoreRule):
+                is_enough = self.rule.stops_on(await drawn.scores(self.select, n), answers, limit)
+            else:
+                is_enough = self.rule(answers, limit)
+            if is_enough:
                 return n
         return limit
 
@@ -53,7 +63,7 @@ class Replay:
     tokens: float  # a question
     tokens_fixed: float  # a question, for max_n samples
     saving: float  # share of tokens saved against drawing max_n for every question
-    accuracy_fixed: float  # of the vote of max_n in the same orders
+    accuracy_fixed: float  # of the same choice from max_n in the same orders
 
     def as_json(self) -> dict[str, float]:
         return asdict(self)
@@ -74,6 +84,7 @@ def replay(
     cases = graded_cases(load_cases(run, extract, grade))
     if not cases:
         raise InputError(f"run must hold graded questions, {str(run)!r} has none")
+    require_logprobs(strategy, made.select, cases)
     fewest = min(len(case.candidates) for case in cases)
     rule = f"lie in 1..{fewest}, the samples of the question that has fewest"
     require(1 <= max_n <= fewest, "max_n", rule, max_n)
@@ -84,15 +95,7 @@ def replay_cases(
     cases: Sequence[Case], strategy: Replayed, max_n: int, shuffles: int, seed: int = 0
 ) -> Replay:
     """The same on cases; the orders depend on the seed and the place of the question alone."""
-    means = np.array(
-        [
-            np.mean(
-                [_once(case, strategy, order) for order in orders(case, max_n, shuffles, seed, q)],
-                axis=0,
-            )
-            for q, case in enumerate(cases)
-        ]
-    )
+    means = asyncio.run(_means(cases, strategy, max_n, shuffles, seed))
     right, samples, tokens, right_fixed, tokens_fixed = means.mean(axis=0).tolist()
     interval = clustered_interval(means[:, 0])
     return Replay(
@@ -107,31 +110,36 @@ def replay_cases(
     )
 
 
+async def _means(
+    cases: Sequence[Case], strategy: Replayed, max_n: int, shuffles: int, seed: int
+) -> Scores:
+    """[Q, 5] the means over the shuffles of what `_once` finds."""
+    found = []
+    for q, case in enumerate(cases):
+        whole = await pointwise_scores(strategy.select, case)
+        values = values_of(case)
+        each = [
+            await _once(case, strategy, Drawn(case=case, order=order, values=values, whole=whole))
+            for order in orders(case, max_n, shuffles, seed, q)
+        ]
+        found.append(np.mean(each, axis=0))
+    return np.array(found)
+
+
 def orders(case: Case, max_n: int, shuffles: int, seed: int, place: int) -> list[list[int]]:
     """Random orders of `max_n` of the samples of a question."""
     rng = np.random.default_rng([seed, place])
     return [rng.permutation(len(case.candidates))[:max_n].tolist() for _ in range(shuffles)]
 
 
-def _once(case: Case, strategy: Replayed, order: Sequence[int]) -> tuple[float, ...]:
+async def _once(case: Case, strategy: Replayed, drawn: Drawn) -> tuple[float, ...]:
     """Right, samples and tokens of the strategy, then right and tokens of all in the order."""
-    answers = [case.candidates.answers[i] for i in order]
-    spent = [case.candidates.samples[i].generated_tokens for i in order]
-    values = values_of(case)[list(order)].tolist()
-    n = strategy.stops_after(answers)
+    spent = [case.candidates.samples[i].generated_tokens for i in drawn.order]
+    n = await strategy.stops_after(drawn)
     return (
-        _vote_value(answers[:n], values[:n]),
+        await drawn.value(strategy.select, n),
         float(n),
         float(sum(spent[:n])),
-        _vote_value(answers, values),
+        await drawn.value(strategy.select, len(drawn.order)),
         float(sum(spent)),
     )
-
-
-def _vote_value(answers: Sequence[str | None], values: Sequence[float]) -> float:
-    """What the most frequent answer is worth; of equals the first, as selection has it."""
-    counts = Counter(answer for answer in answers if answer is not None)
-    if not counts:
-        return 0.0
-    winner = max(counts, key=counts.__getitem__)
-    return float(values[list(answers).index(winner)])

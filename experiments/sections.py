@@ -14,6 +14,7 @@ from experiments.section import Section, Texts
 from orchestrator.cluster_settings import Cluster
 from orchestrator.errors import InputError
 from orchestrator.protocols import BackendConfig
+from orchestrator.score_rules import ScoreRule
 from orchestrator.stop_rules import StopRule
 from orchestrator.types import Constraint, SamplingParams
 
@@ -145,7 +146,7 @@ class StrategySection(Section):
         self.stop_rule()
         return self
 
-    def stop_rule(self) -> StopRule | None:
+    def stop_rule(self) -> StopRule | ScoreRule | None:
         """The rule, if there is one."""
         return None if self.rule is None else build_stop_rule(self.rule)
 

@@ -13,7 +13,7 @@ from orchestrator.asking import call_key, rating_key
 from orchestrator.errors import InputError
 from orchestrator.models import model_key, models_of
 from orchestrator.protocols import Scorer
-from orchestrator.types import Candidates, Identity, Message, Sample, SamplingParams
+from orchestrator.types import Ask, Candidates, Identity, Message, Sample, SamplingParams
 
 
 class NotAsked(InputError):
@@ -37,6 +37,11 @@ class StoredCalls:
                 f"{self.query_id!r}: `nbest run` with this selector first in `select` does"
             )
         return found
+
+    @property
+    def ask(self) -> Ask:
+        """As a `Sampler` has it."""
+        return self
 
     async def rate(self, identity: Identity, responses: Sequence[str]) -> tuple[Sample, ...]:
         """As a `Rate`."""

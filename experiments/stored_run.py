@@ -40,14 +40,18 @@ async def is_complete(store: RunStore, query: Query, strategy: Sampling) -> bool
 async def stored_samples(store: RunStore, query: Query, strategy: Sampling) -> list[Sample] | None:
     """The samples that the strategy would choose from; None where one is missing."""
     most = strategy.n if isinstance(strategy, BestOfN) else strategy.max_n
+    calls = StoredCalls(query_id=query.id, find=lambda key: store.get(key, 0))
     samples: list[Sample] = []
     for index in range(most):
         found = store.get(query.id, index)
         if found is None:
             return None
         samples.append(found)
-        if isinstance(strategy, Adaptive) and await strategy.is_enough(query, samples):
-            break
+        try:
+            if isinstance(strategy, Adaptive) and await strategy.is_enough(query, samples, calls):
+                break
+        except NotAsked:  # nobody knows yet whether more are wanted
+            return None
     return samples
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         Validator,
     )
     from orchestrator.race import RaceToValid
+    from orchestrator.score_rules import ReservationStop, ScoreRule, WeightedConsensus
     from orchestrator.selection import WholeText
     from orchestrator.stop_rules import (
         BetaStop,
@@ -62,9 +63,11 @@ __all__ = [
     "RaceToValid",
     "Record",
     "Request",
+    "ReservationStop",
     "Sample",
     "Sampler",
     "SamplingParams",
+    "ScoreRule",
     "Scorer",
     "Scores",
     "Selection",
@@ -76,6 +79,7 @@ __all__ = [
     "Usage",
     "Validator",
     "VoteStands",
+    "WeightedConsensus",
     "WholeText",
     "ask",
     "run",
@@ -91,6 +95,9 @@ _HOMES = {
     "StopRule": "stop_rules",
     "UnanimousWindow": "stop_rules",
     "VoteStands": "stop_rules",
+    "ReservationStop": "score_rules",
+    "ScoreRule": "score_rules",
+    "WeightedConsensus": "score_rules",
     "BestOfN": "strategies",
     "WholeText": "selection",
     "Backend": "protocols",

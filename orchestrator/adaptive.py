@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from orchestrator.protocols import Equivalence, Extractor, Sampler, Scorer
+from orchestrator.protocols import Equivalence, Extractor, ModelCalls, Sampler, Scorer
+from orchestrator.score_rules import ScoreRule
 from orchestrator.selection import WholeText, merge_answers, read_answers, select
 from orchestrator.stop_rules import StopRule, VoteStands
 from orchestrator.strategies import sampling_for
@@ -36,7 +37,7 @@ class Adaptive:
 
     max_n: int
     select: Scorer
-    rule: StopRule = field(default_factory=VoteStands)
+    rule: StopRule | ScoreRule = field(default_factory=VoteStands)
     min_n: int = 2
     ahead: int = 4
     extract: Extractor = field(default_factory=WholeText)
@@ -67,12 +68,18 @@ class Adaptive:
         """The parameters of a request; it asks for log-probabilities if the scorer needs them."""
         return sampling_for(self.select, self.params)
 
-    async def is_enough(self, query: Query, samples: Sequence[Sample]) -> bool:
-        """Whether the rule is content with these samples, in the order of their indices."""
+    async def is_enough(self, query: Query, samples: Sequence[Sample], calls: ModelCalls) -> bool:
+        """Whether the rule is content with these samples, in the order of their indices.
+
+        `calls` are for a scorer that asks a model, where the rule looks at scores.
+        """
         if len(samples) < self.min_n:
             return False
-        read = read_answers(samples, self.extract)
+        read = replace(read_answers(samples, self.extract), ask=calls.ask, rate=calls.rate)
         among = await merge_answers(query, read, self.equivalence)
+        if isinstance(self.rule, ScoreRule):
+            scores = await self.select(query, among)
+            return self.rule.stops_on(scores, among.answers, self.max_n)
         return self.rule(among.answers, self.max_n)
 
     async def _draw(self, query: Query, sampler: Sampler) -> tuple[list[Sample], list[Sample]]:
@@ -86,7 +93,7 @@ class Adaptive:
                     if index not in under_way:
                         under_way[index] = group.create_task(sampler(index, params))
                 drawn.append(await under_way.pop(len(drawn)))
-                if await self.is_enough(query, drawn):
+                if await self.is_enough(query, drawn, sampler):
                     break
             for index, task in under_way.items():
                 if not task.done():

@@ -15,10 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.types import (
+    Ask,
     Candidates,
     Identity,
     Message,
     Query,
+    Rate,
     Request,
     Sample,
     SamplingParams,
@@ -140,6 +142,16 @@ class Sampler(Protocol):
     async def rate(self, identity: Identity, responses: Sequence[str]) -> tuple[Sample, ...]: ...
 
     async def abort(self, index: int) -> None: ...
+
+
+class ModelCalls(Protocol):
+    """What a scorer may ask of models about the samples of one query: part of a `Sampler`."""
+
+    @property
+    def ask(self) -> Ask: ...
+
+    @property
+    def rate(self) -> Rate: ...
 
 
 class Strategy(Protocol):

@@ -31,8 +31,8 @@ PACKAGES = (orchestrator, scorers, model_backend)
 PLAIN = (str, int, float, tuple, type(None))
 
 SURFACE = """
-orchestrator.Adaptive(*, max_n: int, select: Scorer, rule: StopRule = ..., min_n: int = 2,
-    ahead: int = 4, extract: Extractor = ..., equivalence: Equivalence | None = None,
+orchestrator.Adaptive(*, max_n: int, select: Scorer, rule: StopRule | ScoreRule = ..., min_n:
+    int = 2, ahead: int = 4, extract: Extractor = ..., equivalence: Equivalence | None = None,
     min_confidence: float = 0.0, params: SamplingParams = ...)
 orchestrator.Backend { async generate(request: Request) -> Sample; async abort(request_id: str)
     -> None }
@@ -60,6 +60,8 @@ orchestrator.Record(*, query_id: str, strategy: str, outcome: Outcome, index: in
     seconds: float = 0.0)
 orchestrator.Request(*, id: str, prompt: str | tuple[Message, ...], params: SamplingParams,
     seed: int | None, affinity: str = '', response: str | None = None)
+orchestrator.ReservationStop(*, cost: float = 0.01, highest: float | None = None, min_scores:
+    int = 5)
 orchestrator.Sample(*, id: str, text: str, token_ids: tuple[int, ...] = (), logprobs:
     tuple[float, ...] | None = None, top_logprobs: TopLogprobs | None = None, status: Status =
     Status.OK, error: str = '', prompt_tokens: int = 0, cached_tokens: int = 0,
@@ -72,6 +74,8 @@ orchestrator.Sampler { async __call__(index: int, params: SamplingParams) -> Sam
 orchestrator.SamplingParams(*, temperature: float = 1.0, top_p: float = 1.0, top_k: int = 0,
     min_p: float = 0.0, max_tokens: int = 256, stop: tuple[str, ...] = (), logprobs: int | None
     = None, constraint: Constraint | None = None, token_texts: bool = False)
+orchestrator.ScoreRule { stops_on(scores: Scores, answers: Sequence[str | None], max_n: int) ->
+    bool }
 orchestrator.Scorer { needs_logprobs: int | None; async __call__(query: Query, candidates:
     Candidates) -> Scores }
 orchestrator.Scores
@@ -88,6 +92,7 @@ orchestrator.Usage(*, samples: int = 0, prompt_tokens: int = 0, cached_tokens: i
 orchestrator.Validator { async __call__(query: Query, candidates: Candidates) ->
     NDArray[np.bool_] }
 orchestrator.VoteStands(*, risk: float = 0.1, prior: float = 1.0)
+orchestrator.WeightedConsensus(*, share: float = 0.95, warm_up: int = 16)
 orchestrator.WholeText()
 orchestrator.ask(question: str | tuple[Message, ...], strategy: Strategy, backend:
     BackendConfig, *, seed: int = 0) -> Selection

@@ -94,3 +94,20 @@ def test_the_rule_is_checked_before_anything_starts(config: Path) -> None:
         load_config(config, ["strategy.rule=beta(confidence=0.1)"])
     with pytest.raises(InputError, match="reward_engines must be 1 when local is true, got 2"):
         load_config(config, ["cluster.reward_engines=2"])
+
+
+def test_a_rule_of_scores_is_a_rule_too(config: Path, tmp_path: Path) -> None:
+    changes = ("strategy.rule=reservation(cost=2)", "select=shortest")
+    carried_out(config, tmp_path / "run", *changes)
+    counts = [len(samples) for _, samples in read_samples(tmp_path / "run")]
+    assert 4 <= min(counts) <= max(counts) < 32
+    assert carried_out(config, tmp_path / "run", *changes) == []
+
+
+def test_rules_of_scores_can_ask_a_model(config: Path, tmp_path: Path) -> None:
+    """The model rates each sample when it is there, so that the rule knows when to stop."""
+    changes = ("strategy.rule=reservation(cost=0.3)", 'select=["reward(model=fake)"]')
+    carried_out(config, tmp_path / "run", *changes)
+    counts = [len(s) for key, s in read_samples(tmp_path / "run") if "#" not in key]
+    assert min(counts) < 32
+    assert carried_out(config, tmp_path / "run", *changes) == []

@@ -10,17 +10,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.curves import graded_cases
+from experiments.curves import graded_cases, values_of
 from experiments.evaluate import Case
 from experiments.import_command import import_pool
 from experiments.plugins import build_strategy
 from experiments.replay_command import Replayed, orders, replay, replay_cases
+from experiments.replay_drawn import Drawn, pointwise_scores
 from experiments.select_command import load_cases
 from orchestrator.adaptive import Adaptive
 from orchestrator.errors import InputError
-from orchestrator.stop_rules import BetaStop, EValueStop, StopRule, UnanimousWindow, VoteStands
+from orchestrator.protocols import Scorer
+from orchestrator.score_rules import ReservationStop, WeightedConsensus
+from orchestrator.stop_rules import BetaStop, EValueStop, UnanimousWindow, VoteStands
 from orchestrator.types import Message, Sample, SamplingParams
-from scorers import MajorityVote
+from scorers import Longest, WeightedVote
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "pools"
 MODELS = ("EXAONE-Deep-32B", "Phi-4-reasoning", "Qwen3-14B", "gpt-oss-20b")
@@ -66,23 +69,37 @@ class Stored:
     async def abort(self, index: int) -> None: ...
 
 
-RULES = (VoteStands(), BetaStop(confidence=0.9), EValueStop(), UnanimousWindow(size=4))
+def drawn_of(case: Case, order: Sequence[int], scorer: Scorer) -> Drawn:
+    whole = asyncio.run(pointwise_scores(scorer, case))
+    return Drawn(case=case, order=order, values=values_of(case), whole=whole)
 
 
-@pytest.mark.parametrize("rule", RULES, ids=repr)
-def test_a_replay_does_what_the_strategy_does(rule: StopRule, tmp_path: Path) -> None:
+STRATEGIES = (
+    Replayed(rule=VoteStands()),
+    Replayed(rule=BetaStop(confidence=0.9)),
+    Replayed(rule=EValueStop()),
+    Replayed(rule=UnanimousWindow(size=4)),
+    Replayed(rule=ReservationStop(cost=3), select=Longest()),
+    Replayed(rule=WeightedConsensus(share=0.6, warm_up=3), select=WeightedVote(by=Longest())),
+)
+
+
+@pytest.mark.parametrize("replayed", STRATEGIES, ids=repr)
+def test_a_replay_does_what_the_strategy_does(replayed: Replayed, tmp_path: Path) -> None:
     cases = graded_cases(load_cases(made_pool(tmp_path)))
-    replayed = Replayed(rule=rule)
-    strategy = Adaptive(max_n=20, select=MajorityVote(), rule=rule, ahead=1)
+    strategy = Adaptive(max_n=20, select=replayed.select, rule=replayed.rule, ahead=1)
+    lengths = set()
     for place, case in enumerate(cases):
         for order in orders(case, 20, 5, 0, place):
-            answers = [case.candidates.answers[i] for i in order]
             sampler = Stored(case, order)
             chosen = asyncio.run(strategy(case.query, sampler))
-            n = replayed.stops_after(answers)
+            drawn = drawn_of(case, order, replayed.select)
+            n = asyncio.run(replayed.stops_after(drawn))
             assert sampler.drawn == len(chosen.samples) == n
-            counts = {a: answers[:n].count(a) for a in answers[:n] if a is not None}
-            assert chosen.answer == max(counts, key=counts.__getitem__)
+            right = 0.0 if chosen.answer is None else case.verdicts[chosen.answer]
+            assert asyncio.run(drawn.value(replayed.select, n)) == right
+            lengths.add(n)
+    assert len(lengths) > 2  # neither at once nor never
 
 
 def test_what_never_stops_spends_what_a_fixed_number_does(tmp_path: Path) -> None:
@@ -144,3 +161,12 @@ def test_the_default_keeps_the_accuracy_of_the_recorded_pools_and_saves_most_tok
         spent, fixed = spent + found.tokens, fixed + found.tokens_fixed
     assert abs(lost) <= 0.002
     assert 1 - spent / fixed >= 0.8
+
+
+def test_a_choice_by_scores_is_replayed_and_what_it_lacks_is_said(tmp_path: Path) -> None:
+    run = made_pool(tmp_path)
+    found = replay(run, "adaptive(rule=reservation(cost=1), select=longest)", 20, 20)
+    costly = replay(run, "adaptive(rule=reservation(cost=30), select=longest)", 20, 20)
+    assert costly.saving > found.saving > 0
+    with pytest.raises(InputError, match="needs log-probabilities"):
+        replay(run, "adaptive(select=weighted_vote(by=confidence))", 20, 1)

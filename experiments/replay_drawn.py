@@ -1,0 +1,62 @@
+"""One random order of the samples of a question, as a strategy that is replayed sees it."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from experiments.curves import taken
+from experiments.evaluate import Case
+from orchestrator.protocols import Scorer
+from orchestrator.types import Scores
+from scorers import MajorityVote
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """The samples of a question in an order; what was scored once need not be scored again."""
+
+    case: Case
+    order: Sequence[int]  # [n] places in the pool
+    values: Scores  # [N] of the pool: 1 right, 0 wrong
+    whole: Scores | None  # [N] the scores of all, where each depends on its candidate alone
+
+    @property
+    def answers(self) -> list[str | None]:
+        """[n] in this order."""
+        return [self.case.candidates.answers[i] for i in self.order]
+
+    async def scores(self, scorer: Scorer, n: int) -> Scores:
+        """[n] of the first n as if there were no others."""
+        if self.whole is not None:
+            return self.whole[list(self.order[:n])]
+        return await scorer(self.case.query, taken(self.case.candidates, self.order[:n]))
+
+    async def value(self, scorer: Scorer, n: int) -> float:
+        """What the choice among the first n is worth; of equals the first, as selection has it."""
+        answers = self.answers[:n]
+        values = self.values[list(self.order[:n])]
+        if isinstance(scorer, MajorityVote):
+            return _vote_value(answers, values.tolist())
+        has_answer = np.array([answer is not None for answer in answers], np.bool_)
+        scores = np.where(has_answer, await self.scores(scorer, n), math.nan)
+        return 0.0 if np.isnan(scores).all() else float(values[int(np.nanargmax(scores))])
+
+
+async def pointwise_scores(scorer: Scorer, case: Case) -> Scores | None:
+    """[N] of the pool; None for a scorer that compares candidates."""
+    if not getattr(scorer, "is_pointwise", False):
+        return None
+    return await scorer(case.query, case.candidates)
+
+
+def _vote_value(answers: Sequence[str | None], values: Sequence[float]) -> float:
+    counts = Counter(answer for answer in answers if answer is not None)
+    if not counts:
+        return 0.0
+    winner = max(counts, key=counts.__getitem__)
+    return float(values[list(answers).index(winner)])
