@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 
 from model_backend.clocks import Clock, LoopClock
+from model_backend.confidence_floor import falls_after
 from orchestrator.aborts import EarlyAborts, cancelled
 from orchestrator.batches import Done, Result
 from orchestrator.errors import BackendError
@@ -163,6 +164,8 @@ class FakeEngine:
             return cancelled(request)
         reply = self._settings.script(request)
         tokens, status = cut(reply.tokens, request.params.max_tokens, request.params.stop)
+        if (fallen := fall(reply, len(tokens), request.params)) is not None:
+            tokens, status = tokens[:fallen], Status.TRUNCATED
         if seconds := duration_s(reply, len(tokens)):
             return _Saying(reply=reply, tokens=tokens, status=status, seconds=seconds)
         self.served += 1
@@ -240,6 +243,14 @@ def top_logprobs(reply: Reply, num_tokens: int, params: SamplingParams) -> TopLo
         packed=array("f", (logprob for row in rows for _, logprob in row)).tobytes(),
         texts=tuple(text for row in rows for text, _ in row) if params.token_texts else (),
     )
+
+
+def fall(reply: Reply, num_tokens: int, params: SamplingParams) -> int | None:
+    """After how many of the tokens the sample falls below its floor."""
+    top = top_logprobs(reply, num_tokens, params)
+    if params.floor is None or top is None:
+        return None
+    return falls_after(params.floor, top.array().tolist())
 
 
 def _filled(top: Mapping[str, float], k: int) -> list[tuple[str, float]]:

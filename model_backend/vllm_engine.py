@@ -13,15 +13,17 @@ import asyncio
 import signal
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
+from model_backend.confidence_floor import FloorWatch
 from model_backend.vllm_errors import backend_error
 from model_backend.vllm_orphans import kill_tree
-from model_backend.vllm_requests import sample_of, vllm_params
+from model_backend.vllm_requests import sample_of, vllm_params, falls_now
 from orchestrator.aborts import EarlyAborts, cancelled
 from orchestrator.errors import BackendError, EngineDead, RequestRejected
-from orchestrator.types import Message, Request, Sample
+from orchestrator.types import Message, Request, Sample, Status
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
@@ -100,14 +102,21 @@ class VLLMEngine:
     async def _answer(self, request: Request, started_s: float) -> Sample:
         if request.response is not None:
             raise RequestRejected("this model generates: it rates no responses")
-        output = await self._run(request)
-        return sample_of(request, output, time.monotonic() - started_s, self._name)
+        floor = request.params.floor
+        watch = None if floor is None else FloorWatch(floor)
+        output = await self._run(request, watch)
+        sample = sample_of(request, output, time.monotonic() - started_s, self._name)
+        if watch is None or not watch.fell:
+            return sample
+        return replace(sample, status=Status.TRUNCATED)  # wherever the engine had come by then
 
-    async def _run(self, request: Request) -> RequestOutput:
+    async def _run(self, request: Request, watch: FloorWatch | None) -> RequestOutput:
         prompt = {"prompt_token_ids": list(self._token_ids(request.prompt))}
         final: RequestOutput | None = None
         async for output in self._engine.generate(prompt, vllm_params(request), request.id):
             final = output
+            if watch is not None and falls_now(watch, output):
+                await self._engine.abort(request.id)
         if final is None:
             raise EngineDead(f"the engine ended {request.id} without an output")
         return final

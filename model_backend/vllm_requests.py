@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from typing import TYPE_CHECKING
 
+from model_backend.confidence_floor import FloorWatch
 from orchestrator.errors import BackendError
 from orchestrator.types import Constraint, Request, Sample, Status, TopLogprobs
 from orchestrator.types import SamplingParams as Params
@@ -24,7 +25,7 @@ STATUS_OF_FINISH = {
 
 
 def vllm_params(request: Request) -> SamplingParams:
-    """Every field of ours under vLLM's name for it; one sample, reported once, when it is whole."""
+    """Every field of ours under vLLM's name for it; one sample, reported when it is whole."""
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind
 
@@ -41,8 +42,23 @@ def vllm_params(request: Request) -> SamplingParams:
         flat_logprobs=params.logprobs is not None,
         seed=request.seed,
         structured_outputs=structured(params.constraint),
-        output_kind=RequestOutputKind.FINAL_ONLY,
+        # A floor is watched over while tokens come.
+        output_kind=RequestOutputKind.CUMULATIVE if params.floor else RequestOutputKind.FINAL_ONLY,
     )
+
+
+def falls_now(watch: FloorWatch, output: RequestOutput) -> bool:
+    """Whether the sample falls below its floor with the positions that are new in this output."""
+    from vllm.logprobs import FlatLogprobs
+
+    (completion,) = output.outputs
+    flat = completion.logprobs
+    assert isinstance(flat, FlatLogprobs)  # asked for in vllm_params
+    had_fallen = watch.fell
+    for i in range(watch.seen, len(flat.start_indices)):
+        # After the sampled token come the likeliest ones.
+        watch.add(flat.logprobs[flat.start_indices[i] + 1 : flat.end_indices[i]])
+    return watch.fell and not had_fallen
 
 
 def structured(constraint: Constraint | None) -> StructuredOutputsParams | None:

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from orchestrator.adaptive import Adaptive
+    from orchestrator.deep_conf import DeepConf
     from orchestrator.local import ask, run
     from orchestrator.protocols import (
         Backend,
         BackendConfig,
         Equivalence,
         Extractor,
+        ModelCalls,
         Sampler,
         Scorer,
         Strategy,
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from orchestrator.strategies import BestOfN
     from orchestrator.types import (
         Candidates,
+        ConfidenceFloor,
         Constraint,
         Message,
         Outcome,
@@ -53,11 +56,14 @@ __all__ = [
     "BestOfN",
     "BetaStop",
     "Candidates",
+    "ConfidenceFloor",
     "Constraint",
+    "DeepConf",
     "EValueStop",
     "Equivalence",
     "Extractor",
     "Message",
+    "ModelCalls",
     "Outcome",
     "Query",
     "RaceToValid",
@@ -95,6 +101,7 @@ _HOMES = {
     "StopRule": "stop_rules",
     "UnanimousWindow": "stop_rules",
     "VoteStands": "stop_rules",
+    "DeepConf": "deep_conf",
     "ReservationStop": "score_rules",
     "ScoreRule": "score_rules",
     "WeightedConsensus": "score_rules",
@@ -103,6 +110,7 @@ _HOMES = {
     "Backend": "protocols",
     "BackendConfig": "protocols",
     "Equivalence": "protocols",
+    "ModelCalls": "protocols",
     "Extractor": "protocols",
     "Sampler": "protocols",
     "Scorer": "protocols",

@@ -8,19 +8,18 @@ aborted in its engine.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from orchestrator.fanout import draw_in_order
 from orchestrator.protocols import Equivalence, Extractor, ModelCalls, Sampler, Scorer
 from orchestrator.score_rules import ScoreRule
 from orchestrator.selection import WholeText, merge_answers, read_answers, select
 from orchestrator.stop_rules import StopRule, VoteStands
 from orchestrator.strategies import sampling_for
-from orchestrator.tasks import task_group
-from orchestrator.types import Query, Sample, SamplingParams, Selection, Status, require
+from orchestrator.types import Query, Sample, SamplingParams, Selection, require
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +52,12 @@ class Adaptive:
         require(in_range, "min_confidence", "lie in [0, 1]", self.min_confidence)
 
     async def __call__(self, query: Query, sampler: Sampler) -> Selection:
-        drawn, left_over = await self._draw(query, sampler)
+        async def is_enough(samples: Sequence[Sample]) -> bool:
+            return await self.is_enough(query, samples, sampler)
+
+        indices = range(self.max_n)
+        params = self.sampling()
+        drawn, left_over = await draw_in_order(sampler, indices, params, self.ahead, is_enough)
         read = replace(read_answers(drawn, self.extract), ask=sampler.ask, rate=sampler.rate)
         among = await merge_answers(query, read, self.equivalence)
         chosen = await select(query, among, self.select, self.min_confidence)
@@ -81,27 +85,3 @@ class Adaptive:
             scores = await self.select(query, among)
             return self.rule.stops_on(scores, among.answers, self.max_n)
         return self.rule(among.answers, self.max_n)
-
-    async def _draw(self, query: Query, sampler: Sampler) -> tuple[list[Sample], list[Sample]]:
-        """The samples that count, and those that were under way when they were enough."""
-        params = self.sampling()
-        drawn: list[Sample] = []
-        under_way: dict[int, asyncio.Task[Sample]] = {}
-        async with task_group() as group:
-            while len(drawn) < self.max_n:
-                for index in range(len(drawn), min(len(drawn) + self.ahead, self.max_n)):
-                    if index not in under_way:
-                        under_way[index] = group.create_task(sampler(index, params))
-                drawn.append(await under_way.pop(len(drawn)))
-                if await self.is_enough(query, drawn, sampler):
-                    break
-            for index, task in under_way.items():
-                if not task.done():
-                    await sampler.abort(index)
-        ended = [task.result() for task in under_way.values()]
-        return drawn, [_uncounted(sample) for sample in ended]
-
-
-def _uncounted(sample: Sample) -> Sample:
-    """As a loser: it was paid for, and is kept, but the decision had been made without it."""
-    return replace(sample, status=Status.CANCELLED) if sample.status is Status.OK else sample

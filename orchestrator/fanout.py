@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
 
 from orchestrator.batches import DrawMany
 from orchestrator.protocols import Sampler
 from orchestrator.tasks import task_group
-from orchestrator.types import Sample, SamplingParams
+from orchestrator.types import Sample, SamplingParams, Status
 
 
 async def draw(
@@ -21,6 +23,39 @@ async def draw(
     if draw_many is None:
         return await draw_one_by_one(sampler, tuple(indices), params)
     return await draw_many(tuple(indices), params)
+
+
+async def draw_in_order(
+    sampler: Sampler,
+    indices: Sequence[int],
+    params: SamplingParams,
+    ahead: int,
+    is_enough: Callable[[Sequence[Sample]], Awaitable[bool]],
+) -> tuple[list[Sample], list[Sample]]:
+    """The samples that count, and those that were under way when they were enough.
+
+    `is_enough` sees the samples in the order of their indices, whatever that of their arrival;
+    `ahead` of them are under way at any time, and what is at the end is aborted.
+    """
+    drawn: list[Sample] = []
+    under_way: dict[int, asyncio.Task[Sample]] = {}
+    async with task_group() as group:
+        while len(drawn) < len(indices):
+            for index in indices[len(drawn) : len(drawn) + ahead]:
+                if index not in under_way:
+                    under_way[index] = group.create_task(sampler(index, params))
+            drawn.append(await under_way.pop(indices[len(drawn)]))
+            if await is_enough(drawn):
+                break
+        for index, task in under_way.items():
+            if not task.done():
+                await sampler.abort(index)
+    return drawn, [_uncounted(task.result()) for task in under_way.values()]
+
+
+def _uncounted(sample: Sample) -> Sample:
+    """As a loser: it was paid for, and is kept, but the decision had been made without it."""
+    return replace(sample, status=Status.CANCELLED) if sample.status is Status.OK else sample
 
 
 async def draw_one_by_one(

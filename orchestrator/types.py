@@ -68,6 +68,23 @@ class Constraint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConfidenceFloor:
+    """Ends a sample as truncated once the model has been too unsure for a whole window of tokens.
+
+    Confidence is minus the mean log-probability of the k likeliest tokens of a position, in nats.
+    """
+
+    level: float  # nats: the mean over a window must not be below it
+    window: int = 2048  # positions
+    k: int = 20
+
+    def __post_init__(self) -> None:
+        require(self.level == self.level, "level", "be a number", self.level)
+        require(self.window >= 1, "window", "be at least 1", self.window)
+        require(1 <= self.k <= 20, "k", "lie in 1..20", self.k)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SamplingParams:
     """How one sample is drawn, under the names that vLLM and the OpenAI API use.
 
@@ -83,6 +100,7 @@ class SamplingParams:
     logprobs: int | None = None  # None: none; 0: of the sampled tokens; k: and the top k
     constraint: Constraint | None = None
     token_texts: bool = False  # with logprobs=k: the k likeliest tokens as text too
+    floor: ConfidenceFloor | None = None  # with logprobs=k or more; set by strategies
 
     def __post_init__(self) -> None:
         require(0.0 <= self.temperature <= 2.0, "temperature", "lie in [0, 2]", self.temperature)
@@ -92,6 +110,9 @@ class SamplingParams:
         require(self.max_tokens >= 1, "max_tokens", "be at least 1", self.max_tokens)
         require(all(self.stop), "stop", "hold no empty string", self.stop)
         require(0 <= (self.logprobs or 0) <= 20, "logprobs", "lie in 0..20", self.logprobs)
+        needed = 0 if self.floor is None else self.floor.k
+        rule = f"be at least {needed}, the k of the floor"
+        require((self.logprobs or 0) >= needed, "logprobs", rule, self.logprobs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

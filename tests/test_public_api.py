@@ -43,13 +43,18 @@ orchestrator.BestOfN(*, n: int, select: Scorer, extract: Extractor = ..., equiva
 orchestrator.BetaStop(*, confidence: float = 0.95)
 orchestrator.Candidates(*, samples: tuple[Sample, ...], answers: tuple[str | None, ...], ask:
     Ask | None = None, rate: Rate | None = None, scores: Mapping[str, Scores] = ...)
+orchestrator.ConfidenceFloor(*, level: float, window: int = 2048, k: int = 20)
 orchestrator.Constraint(*, json: str | None = None, regex: str | None = None, choice: tuple[str,
     ...] | None = None, grammar: str | None = None)
+orchestrator.DeepConf(*, max_n: int, by: LowestConfidence, select: Scorer, warm_up: int = 16,
+    keep: float = 0.9, share: float = 0.95, ahead: int = 4, extract: Extractor = ...,
+    equivalence: Equivalence | None = None, params: SamplingParams = ...)
 orchestrator.EValueStop(*, alpha: float = 0.05)
 orchestrator.Equivalence { async __call__(query: Query, answers: Sequence[str]) -> Sequence[int]
     }
 orchestrator.Extractor { __call__(text: str) -> str | None }
 orchestrator.Message(*, role: Literal['system', 'user', 'assistant'], content: str)
+orchestrator.ModelCalls { ask: Ask; rate: Rate }
 orchestrator.Outcome: ANSWERED=answered, ABSTAINED=abstained, ERROR=error,
     QUARANTINED=quarantined
 orchestrator.Query(*, id: str, prompt: str | tuple[Message, ...], meta: Mapping[str, Any] = ...)
@@ -73,7 +78,8 @@ orchestrator.Sampler { async __call__(index: int, params: SamplingParams) -> Sam
     int) -> None }
 orchestrator.SamplingParams(*, temperature: float = 1.0, top_p: float = 1.0, top_k: int = 0,
     min_p: float = 0.0, max_tokens: int = 256, stop: tuple[str, ...] = (), logprobs: int | None
-    = None, constraint: Constraint | None = None, token_texts: bool = False)
+    = None, constraint: Constraint | None = None, token_texts: bool = False, floor:
+    ConfidenceFloor | None = None)
 orchestrator.ScoreRule { stops_on(scores: Scores, answers: Sequence[str | None], max_n: int) ->
     bool }
 orchestrator.Scorer { needs_logprobs: int | None; async __call__(query: Query, candidates:
@@ -294,7 +300,7 @@ def test_a_name_that_is_not_there_is_an_attribute_error(package: ModuleType) -> 
 def test_every_noun_is_frozen_slotted_and_keyword_only() -> None:
     types = import_module("orchestrator.types")
     nouns = [n for n in vars(types).values() if inspect.isclass(n) and dataclasses.is_dataclass(n)]
-    assert len(nouns) == 11
+    assert len(nouns) == 12
     for noun in nouns:
         kinds = {p.kind for p in inspect.signature(noun).parameters.values()}
         assert kinds == {inspect.Parameter.KEYWORD_ONLY}, noun

@@ -23,7 +23,15 @@ from orchestrator.errors import RequestRejected
 from orchestrator.pool import Pool
 from orchestrator.pooled_engine import PooledEngine
 from orchestrator.protocols import Backend
-from orchestrator.types import Constraint, Message, Request, Sample, SamplingParams, Status
+from orchestrator.types import (
+    ConfidenceFloor,
+    Constraint,
+    Message,
+    Request,
+    Sample,
+    SamplingParams,
+    Status,
+)
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -162,6 +170,22 @@ async def test_the_k_likeliest_tokens_come_likeliest_first(backend: Backend) -> 
     assert (np.exp(top).sum(axis=1) <= 1.001).all()
     assert len(sample.top_logprobs.texts) == top.size
     assert plain.top_logprobs.texts == ()
+
+
+async def test_a_sample_ends_where_it_falls_below_its_floor(backend: Backend) -> None:
+    whole = await backend.generate(ask("above", max_tokens=24, logprobs=5))
+    assert whole.top_logprobs is not None
+    confidence = -whole.top_logprobs.array().mean(axis=1, dtype=np.float64)
+    floor = ConfidenceFloor(level=float(confidence.min()) - 0.1, window=1, k=5)
+    same = await backend.generate(ask("same", max_tokens=24, logprobs=5, floor=floor))
+    assert (same.status, same.generated_tokens) == (whole.status, whole.generated_tokens)
+    floor = ConfidenceFloor(level=1e6, window=3, k=5)
+    fallen = await backend.generate(ask("fallen", max_tokens=200, logprobs=5, floor=floor))
+    assert fallen.status is Status.TRUNCATED
+    # An engine may have begun another few before it hears of it.
+    assert 3 <= fallen.generated_tokens < 100
+    assert fallen.logprobs is not None
+    assert len(fallen.logprobs) == fallen.generated_tokens
 
 
 async def test_truncated_at_max_tokens(backend: Backend) -> None:

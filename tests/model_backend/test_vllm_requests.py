@@ -36,7 +36,8 @@ CONSTRAINTS: dict[str, Constraint] = {
 }
 
 # Fields of a request that are no sampling parameters of vLLM's, and what they are instead.
-OUR_OWN = {"token_texts"}  # vLLM has the texts in any case
+# vLLM has the texts in any case; a floor is watched over by us.
+OUR_OWN = {"token_texts", "floor"}
 ELSEWHERE = {"id": "argument of generate", "prompt": "token ids", "affinity": "the pool's"}
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from orchestrator.errors import InputError
 from orchestrator.types import (
     Candidates,
+    ConfidenceFloor,
     Constraint,
     Outcome,
     Query,
@@ -47,6 +48,7 @@ REFUSED: list[tuple[str, float | tuple[str, ...], str]] = [
 # Both ends of what is allowed.
 ALLOWED: dict[str, tuple[object, ...]] = {
     "token_texts": (False, True),
+    "floor": (None,),  # with log-probabilities, below
     "temperature": (0.0, 2.0),
     "top_p": (1e-9, 1.0),
     "top_k": (0, 100_000),
@@ -80,11 +82,24 @@ def test_both_ends_of_every_range_are_allowed(key: str) -> None:
         assert getattr(SamplingParams(**{key: value}), key) == value  # type: ignore[arg-type]
 
 
+def test_a_floor_wants_the_log_probabilities_that_it_reads() -> None:
+    floor = ConfidenceFloor(level=1.5, window=16, k=5)
+    assert SamplingParams(floor=floor, logprobs=5).floor == floor
+    with pytest.raises(InputError, match="logprobs must be at least 5, the k of the floor, got 4"):
+        SamplingParams(floor=floor, logprobs=4)
+    with pytest.raises(InputError, match="window must be at least 1, got 0"):
+        ConfidenceFloor(level=1.5, window=0)
+    with pytest.raises(InputError, match="level must be a number, got nan"):
+        ConfidenceFloor(level=NAN)
+    with pytest.raises(InputError, match=r"k must lie in 1..20, got 21"):
+        ConfidenceFloor(level=1.5, k=21)
+
+
 def test_no_setting_is_without_a_test() -> None:
     """A new field with a rule, or without one, is to be added above."""
     names = {field.name for field in fields(SamplingParams)}
     assert names == set(ALLOWED)
-    assert names - {"constraint", "token_texts"} == {key for key, _, _ in REFUSED}
+    assert names - {"constraint", "token_texts", "floor"} == {key for key, _, _ in REFUSED}
 
 
 @pytest.mark.parametrize("key", CONSTRAINTS)

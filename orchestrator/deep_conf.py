@@ -1,0 +1,129 @@
+"""DeepConf online: samples that the model is unsure of are ended while it still writes them.
+
+Fu et al. 2025, "Deep Think with Confidence" (arXiv 2508.15260), section 3.2 and algorithm 2.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import numpy as np
+
+from orchestrator.fanout import draw, draw_in_order
+from orchestrator.protocols import Equivalence, Extractor, ModelCalls, Sampler, Scorer
+from orchestrator.score_rules import WeightedConsensus
+from orchestrator.selection import WholeText, merge_answers, read_answers, select
+from orchestrator.strategies import sampling_for
+from orchestrator.types import (
+    Candidates,
+    ConfidenceFloor,
+    Query,
+    Sample,
+    SamplingParams,
+    Scores,
+    Selection,
+    require,
+)
+
+
+class LowestConfidence(Scorer, Protocol):
+    """A scorer whose score is that of the least confident window of a sample."""
+
+    @property
+    def window(self) -> int: ...
+
+    @property
+    def k(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeepConf:
+    """Draw `warm_up` samples whole; end the others where they are less sure than those were.
+
+    The level is the quantile of the lowest confidence of the warm-up samples that `keep` of them
+    reach: 0.9 ends few, 0.1 ends most ("high" and "low" in the paper). A sample falls when the mean
+    over a whole window is below it; the engine ends it there, and it has no vote, as a warm-up
+    sample below the level has none. Sampling ends when the leader has `share` of the weight.
+
+    The vote is `select`; `by` gives the lowest confidence of a window, by `window` positions and
+    the `k` likeliest tokens.
+
+    Example: `DeepConf(max_n=64, by=Confidence(measure="lowest"),
+    select=WeightedVote(by=Confidence(measure="bottom")), extract=LastNumber())`
+    """
+
+    max_n: int
+    by: LowestConfidence
+    select: Scorer
+    warm_up: int = 16
+    keep: float = 0.9
+    share: float = 0.95
+    ahead: int = 4
+    extract: Extractor = field(default_factory=WholeText)
+    equivalence: Equivalence | None = None  # None: answers mean the same if they are the same text
+    params: SamplingParams = SamplingParams()
+
+    def __post_init__(self) -> None:
+        rule = f"lie in 1..{self.max_n}, the most samples of a question"
+        require(1 <= self.warm_up <= self.max_n, "warm_up", rule, self.warm_up)
+        require(0 < self.keep < 1, "keep", "lie in (0, 1)", self.keep)
+        require(0.5 < self.share <= 1, "share", "lie in (0.5, 1]", self.share)
+        require(self.ahead >= 1, "ahead", "be at least 1", self.ahead)
+
+    async def __call__(self, query: Query, sampler: Sampler) -> Selection:
+        warm = await draw(sampler, range(self.warm_up), self.sampling())
+        level = lowest_allowed(await self.by(query, read_answers(warm, self.extract)), self.keep)
+        left_over: list[Sample] = []
+        drawn = list(warm)
+
+        async def is_enough(more: Sequence[Sample]) -> bool:
+            return await self._agrees(query, [*warm, *more], level, sampler)
+
+        if not await is_enough(()):
+            params = self.sampling(level)
+            rest = range(self.warm_up, self.max_n)
+            more, left_over = await draw_in_order(sampler, rest, params, self.ahead, is_enough)
+            drawn += more
+        among = await self._voters(query, drawn, level, sampler)
+        chosen = await select(query, among, self.select)
+        unscored = np.full(len(left_over), np.nan)
+        return replace(
+            chosen,
+            samples=(*chosen.samples, *left_over),
+            scores=np.concatenate([chosen.scores, unscored]),
+        )
+
+    def sampling(self, level: float = -math.inf) -> SamplingParams:
+        """The parameters of a request; above the level they have a floor."""
+        params = sampling_for(self.by, sampling_for(self.select, self.params))
+        if math.isinf(level):
+            return params
+        floor = ConfidenceFloor(level=level, window=self.by.window, k=self.by.k)
+        return replace(params, floor=floor)
+
+    async def _agrees(
+        self, query: Query, samples: Sequence[Sample], level: float, calls: ModelCalls
+    ) -> bool:
+        among = await self._voters(query, samples, level, calls)
+        scores = await self.select(query, among)
+        rule = WeightedConsensus(share=self.share, warm_up=self.warm_up)
+        return rule.stops_on(scores, among.answers, self.max_n)
+
+    async def _voters(
+        self, query: Query, samples: Sequence[Sample], level: float, calls: ModelCalls
+    ) -> Candidates:
+        """The candidates, without the answers of those below the level."""
+        read = replace(read_answers(samples, self.extract), ask=calls.ask, rate=calls.rate)
+        among = await merge_answers(query, read, self.equivalence)
+        lowest = await self.by(query, among)
+        pairs = zip(among.answers, lowest.tolist(), strict=True)
+        return replace(among, answers=tuple(None if c < level else a for a, c in pairs))
+
+
+def lowest_allowed(lowest: Scores, keep: float) -> float:
+    """The level that a share `keep` of these reaches; minus infinity where none is known."""
+    known = lowest[np.isfinite(lowest)]
+    return float(np.quantile(known, 1 - keep)) if len(known) else -math.inf
