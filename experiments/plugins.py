@@ -21,7 +21,7 @@ from orchestrator.score_rules import ScoreRule
 from orchestrator.stop_rules import StopRule
 
 if TYPE_CHECKING:
-    from experiments.replay_command import Replayed
+    from experiments.replay_command import ReplayedStrategy
 
 
 SELECTORS = PluginKind(
@@ -157,8 +157,11 @@ STOP_RULES = PluginKind(
 STRATEGIES = PluginKind(
     noun="strategy",
     group="nbest.replayed_strategies",
-    methods=("stops_after",),
-    built_in={"adaptive": "experiments.replay_command:Replayed"},
+    methods=("select", "outcome"),
+    built_in={
+        "adaptive": "experiments.replay_command:Replayed",
+        "deep_conf": "experiments.replay_deep_conf:ReplayedDeepConf",
+    },
 )
 
 
@@ -198,9 +201,9 @@ def build_stop_rule(text: str) -> StopRule | ScoreRule:
     return cast("StopRule | ScoreRule", STOP_RULES.parse(text))
 
 
-def build_strategy(text: str) -> Replayed:
+def build_strategy(text: str) -> ReplayedStrategy:
     """`adaptive`, `adaptive(rule=beta(confidence=0.9))`."""
-    return cast("Replayed", STRATEGIES.parse(text))
+    return cast("ReplayedStrategy", STRATEGIES.parse(text))
 
 
 def build_backend(name: str, settings: Mapping[str, object]) -> BackendConfig:

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -27,6 +28,15 @@ from scorers import MajorityVote
 from scorers.estimators import clustered_interval
 
 
+class ReplayedStrategy(Protocol):
+    """What can be replayed: by what it chooses, and what comes of an order of the samples."""
+
+    @property
+    def select(self) -> Scorer: ...
+
+    async def outcome(self, drawn: Drawn) -> tuple[float, float, float]: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replayed:
     """A strategy that is replayed: when it stops, and by what it then chooses."""
@@ -37,6 +47,11 @@ class Replayed:
 
     def __post_init__(self) -> None:
         require(self.min_n >= 1, "min_n", "be at least 1", self.min_n)
+
+    async def outcome(self, drawn: Drawn) -> tuple[float, float, float]:
+        """Whether it is right, how many samples it draws, and their tokens."""
+        n = await self.stops_after(drawn)
+        return await drawn.value(self.select, n), float(n), drawn.tokens(n)
 
     async def stops_after(self, drawn: Drawn) -> int:
         """How many of these samples, in their order, it would have drawn."""
@@ -92,7 +107,7 @@ def replay(
 
 
 def replay_cases(
-    cases: Sequence[Case], strategy: Replayed, max_n: int, shuffles: int, seed: int = 0
+    cases: Sequence[Case], strategy: ReplayedStrategy, max_n: int, shuffles: int, seed: int = 0
 ) -> Replay:
     """The same on cases; the orders depend on the seed and the place of the question alone."""
     means = asyncio.run(_means(cases, strategy, max_n, shuffles, seed))
@@ -111,7 +126,7 @@ def replay_cases(
 
 
 async def _means(
-    cases: Sequence[Case], strategy: Replayed, max_n: int, shuffles: int, seed: int
+    cases: Sequence[Case], strategy: ReplayedStrategy, max_n: int, shuffles: int, seed: int
 ) -> Scores:
     """[Q, 5] the means over the shuffles of what `_once` finds."""
     found = []
@@ -119,7 +134,7 @@ async def _means(
         whole = await pointwise_scores(strategy.select, case)
         values = values_of(case)
         each = [
-            await _once(case, strategy, Drawn(case=case, order=order, values=values, whole=whole))
+            await _once(strategy, Drawn(case=case, order=order, values=values, whole=whole))
             for order in orders(case, max_n, shuffles, seed, q)
         ]
         found.append(np.mean(each, axis=0))
@@ -132,14 +147,8 @@ def orders(case: Case, max_n: int, shuffles: int, seed: int, place: int) -> list
     return [rng.permutation(len(case.candidates))[:max_n].tolist() for _ in range(shuffles)]
 
 
-async def _once(case: Case, strategy: Replayed, drawn: Drawn) -> tuple[float, ...]:
+async def _once(strategy: ReplayedStrategy, drawn: Drawn) -> tuple[float, ...]:
     """Right, samples and tokens of the strategy, then right and tokens of all in the order."""
-    spent = [case.candidates.samples[i].generated_tokens for i in drawn.order]
-    n = await strategy.stops_after(drawn)
-    return (
-        await drawn.value(strategy.select, n),
-        float(n),
-        float(sum(spent[:n])),
-        await drawn.value(strategy.select, len(drawn.order)),
-        float(sum(spent)),
-    )
+    most = len(drawn.order)
+    fixed = await drawn.value(strategy.select, most)
+    return (*await strategy.outcome(drawn), fixed, drawn.tokens(most))

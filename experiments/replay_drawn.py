@@ -30,6 +30,11 @@ class Drawn:
         """[n] in this order."""
         return [self.case.candidates.answers[i] for i in self.order]
 
+    def tokens(self, n: int) -> float:
+        """Generated for the first n."""
+        samples = self.case.candidates.samples
+        return float(sum(samples[i].generated_tokens for i in self.order[:n]))
+
     async def scores(self, scorer: Scorer, n: int) -> Scores:
         """[n] of the first n as if there were no others."""
         if self.whole is not None:

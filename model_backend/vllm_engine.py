@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from model_backend.confidence_floor import FloorWatch
 from model_backend.vllm_errors import backend_error
 from model_backend.vllm_orphans import kill_tree
-from model_backend.vllm_requests import sample_of, vllm_params, falls_now
+from model_backend.vllm_requests import falls_now, sample_of, vllm_params
 from orchestrator.aborts import EarlyAborts, cancelled
 from orchestrator.errors import BackendError, EngineDead, RequestRejected
 from orchestrator.types import Message, Request, Sample, Status

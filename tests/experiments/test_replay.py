@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
+from contextlib import aclosing
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,8 @@ import pytest
 
 from experiments.curves import graded_cases, values_of
 from experiments.evaluate import Case
+from experiments.gold import Gold
+from experiments.gold_file import write_gold
 from experiments.import_command import import_pool
 from experiments.plugins import build_strategy
 from experiments.replay_command import Replayed, orders, replay, replay_cases
@@ -22,7 +26,10 @@ from orchestrator.errors import InputError
 from orchestrator.protocols import Scorer
 from orchestrator.score_rules import ReservationStop, WeightedConsensus
 from orchestrator.stop_rules import BetaStop, EValueStop, UnanimousWindow, VoteStands
-from orchestrator.types import Message, Sample, SamplingParams
+from orchestrator.store_manifest import Json
+from orchestrator.store_run import open_run
+from orchestrator.store_writer import FileStore
+from orchestrator.types import Message, Query, Sample, SamplingParams, TopLogprobs
 from scorers import Longest, WeightedVote
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "pools"
@@ -170,3 +177,52 @@ def test_a_choice_by_scores_is_replayed_and_what_it_lacks_is_said(tmp_path: Path
     assert costly.saving > found.saving > 0
     with pytest.raises(InputError, match="needs log-probabilities"):
         replay(run, "adaptive(select=weighted_vote(by=confidence))", 20, 1)
+
+
+def traces(folder: Path) -> Path:
+    """Samples with their likeliest tokens: those that are wrong are unsure at the end."""
+    rng = np.random.default_rng(5)
+    queries = [Query(id=f"q{q}", prompt="?") for q in range(6)]
+    config: dict[str, Json] = {"name": "traces", "extract": "whole_text", "grade": "exact"}
+    with open_run(folder, fingerprint={}, config=config, queries=queries):
+        write_gold(folder, {query.id: Gold(answer="7") for query in queries})
+        asyncio.run(stored_traces(folder, [query.id for query in queries], rng))
+    return folder
+
+
+async def stored_traces(folder: Path, ids: Sequence[str], rng: np.random.Generator) -> None:
+    async with aclosing(await FileStore.open(folder)) as store:
+        for query_id, index in product(ids, range(24)):
+            is_right = rng.random() < 0.5
+            second = rng.normal([-6.0] * 30 + [-6.0 if is_right else -1.0] * 30, 0.2)
+            top = np.stack([np.full(60, -0.01), second], axis=1).astype(np.float32)
+            sample = Sample(
+                id=f"r/{query_id}/s{index}",
+                text="7" if is_right else str(rng.integers(0, 3)),
+                token_ids=tuple(range(60)),
+                logprobs=(-0.01,) * 60,
+                top_logprobs=TopLogprobs(k=2, packed=top.tobytes()),
+                generated_tokens=60,
+            )
+            store.add(query_id, index, sample)
+
+
+DEEP_CONF = "deep_conf(warm_up=6, keep=0.5, share=0.999, window=8, k=2)"
+
+
+def test_deep_conf_ends_what_is_unsure_and_stops(tmp_path: Path) -> None:
+    run = traces(tmp_path / "run")
+    found = replay(run, DEEP_CONF, max_n=24, shuffles=10)
+    assert found.accuracy > 0.9
+    assert found.tokens < 60 * found.samples  # some were ended
+    assert found.samples < 24
+    assert found.tokens_fixed == 60 * 24
+    never = replay(run, DEEP_CONF.replace("warm_up=6", "warm_up=24"), max_n=24, shuffles=2)
+    assert (never.samples, never.saving) == (24.0, 0.0)
+
+
+def test_deep_conf_wants_the_likeliest_tokens(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="needs log-probabilities"):
+        replay(made_pool(tmp_path), "deep_conf", max_n=20, shuffles=1)
+    with pytest.raises(InputError, match=r"warm_up must lie in 1..4, the most samples"):
+        replay(traces(tmp_path / "traces"), DEEP_CONF, max_n=4, shuffles=1)

@@ -1,0 +1,101 @@
+"""DeepConf replayed: the strategy itself, on a sampler that hands out stored samples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from experiments.evaluate import Case
+from experiments.replay_drawn import Drawn
+from experiments.stored_calls import StoredCalls
+from model_backend.confidence_floor import falls_after
+from orchestrator.deep_conf import DeepConf
+from orchestrator.protocols import Scorer
+from orchestrator.types import Identity, Message, Sample, SamplingParams, Status
+from scorers import Confidence, WeightedVote
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayedDeepConf:
+    """DeepConf online by the lowest confidence of a window, votes weighted by the worst tenth.
+
+    It needs samples whose likeliest tokens were kept: `sampling.logprobs: 20`.
+    """
+
+    warm_up: int = 16
+    keep: float = 0.9
+    share: float = 0.95
+    window: int = 2048
+    k: int = 20
+
+    def __post_init__(self) -> None:
+        self._strategy(self.warm_up)  # says what is wrong
+
+    @property
+    def select(self) -> Scorer:
+        """What it chooses by, and what it is compared with."""
+        return WeightedVote(by=Confidence(measure="bottom", window=self.window, k=self.k))
+
+    async def outcome(self, drawn: Drawn) -> tuple[float, float, float]:
+        """Whether it is right, how many samples it draws, and their tokens."""
+        case = drawn.case
+        sampler = StoredOrder(case, drawn.order)
+        chosen = await self._strategy(len(drawn.order))(case.query, sampler)
+        right = 0.0 if chosen.answer is None else case.verdicts[chosen.answer]
+        tokens = sum(sample.generated_tokens for sample in chosen.samples)
+        return right, float(len(chosen.samples)), float(tokens)
+
+    def _strategy(self, max_n: int) -> DeepConf:
+        return DeepConf(
+            max_n=max_n,
+            by=Confidence(measure="lowest", window=self.window, k=self.k),
+            select=self.select,
+            warm_up=self.warm_up,
+            keep=self.keep,
+            share=self.share,
+            ahead=1,
+        )
+
+
+class StoredOrder:
+    """A `Sampler` over the stored samples of a question, in an order.
+
+    The answers are those that were read already: they stand for the texts. Below a floor a sample
+    ends where a live engine would have ended it.
+    """
+
+    def __init__(self, case: Case, order: Sequence[int]) -> None:
+        self._case = case
+        self._order = order
+        self._calls = StoredCalls(query_id=case.query.id, find=lambda key: None)
+
+    async def __call__(self, index: int, params: SamplingParams) -> Sample:
+        place = self._order[index]
+        sample = _as_read(
+            self._case.candidates.samples[place], self._case.candidates.answers[place]
+        )
+        if params.floor is None or sample.top_logprobs is None:
+            return sample
+        length = falls_after(params.floor, sample.top_logprobs.array().tolist())
+        if length is None:
+            return sample
+        return replace(sample, status=Status.TRUNCATED, generated_tokens=length)
+
+    async def ask(
+        self, name: str, prompt: str | tuple[Message, ...], params: SamplingParams
+    ) -> Sample:
+        """Says that there is no model to ask."""
+        return await self._calls(name, prompt, params)
+
+    async def rate(self, identity: Identity, responses: Sequence[str]) -> tuple[Sample, ...]:
+        """Says that there is no model to rate anything."""
+        return await self._calls.rate(identity, responses)
+
+    async def abort(self, index: int) -> None:
+        """There is nothing under way."""
+
+
+def _as_read(sample: Sample, answer: str | None) -> Sample:
+    if answer is not None:
+        return replace(sample, text=answer)
+    return replace(sample, status=Status.UNPARSEABLE) if sample.status is Status.OK else sample
