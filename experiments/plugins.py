@@ -157,9 +157,10 @@ STOP_RULES = PluginKind(
 STRATEGIES = PluginKind(
     noun="strategy",
     group="nbest.replayed_strategies",
-    methods=("select", "outcome"),
+    methods=("select", "outcomes"),
     built_in={
         "adaptive": "experiments.replay_command:Replayed",
+        "budget": "experiments.replay_budget:ReplayedBudget",
         "deep_conf": "experiments.replay_deep_conf:ReplayedDeepConf",
     },
 )

@@ -17,7 +17,7 @@ import numpy as np
 from experiments.curves import graded_cases, values_of
 from experiments.evaluate import Case, require_logprobs
 from experiments.plugins import build_strategy
-from experiments.replay_drawn import Drawn, pointwise_scores
+from experiments.replay_drawn import Drawn, Spent, pointwise_scores
 from experiments.select_command import load_cases
 from orchestrator.errors import InputError
 from orchestrator.protocols import Scorer
@@ -29,12 +29,15 @@ from scorers.estimators import clustered_interval
 
 
 class ReplayedStrategy(Protocol):
-    """What can be replayed: by what it chooses, and what comes of an order of the samples."""
+    """What can be replayed: by what it chooses, and what comes of orders of the samples.
+
+    One order of each question comes in, for some strategies decide over a whole batch.
+    """
 
     @property
     def select(self) -> Scorer: ...
 
-    async def outcome(self, drawn: Drawn) -> tuple[float, float, float]: ...
+    async def outcomes(self, drawn: Sequence[Drawn]) -> list[Spent]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,10 +51,8 @@ class Replayed:
     def __post_init__(self) -> None:
         require(self.min_n >= 1, "min_n", "be at least 1", self.min_n)
 
-    async def outcome(self, drawn: Drawn) -> tuple[float, float, float]:
-        """Whether it is right, how many samples it draws, and their tokens."""
-        n = await self.stops_after(drawn)
-        return await drawn.value(self.select, n), float(n), drawn.tokens(n)
+    async def outcomes(self, drawn: Sequence[Drawn]) -> list[Spent]:
+        return [await each.spent(self.select, await self.stops_after(each)) for each in drawn]
 
     async def stops_after(self, drawn: Drawn) -> int:
         """How many of these samples, in their order, it would have drawn."""
@@ -128,27 +129,23 @@ def replay_cases(
 async def _means(
     cases: Sequence[Case], strategy: ReplayedStrategy, max_n: int, shuffles: int, seed: int
 ) -> Scores:
-    """[Q, 5] the means over the shuffles of what `_once` finds."""
-    found = []
-    for q, case in enumerate(cases):
-        whole = await pointwise_scores(strategy.select, case)
-        values = values_of(case)
-        each = [
-            await _once(strategy, Drawn(case=case, order=order, values=values, whole=whole))
-            for order in orders(case, max_n, shuffles, seed, q)
+    """[Q, 5] means over the shuffles: what the strategy spends, then right and tokens of all."""
+    known = [(await pointwise_scores(strategy.select, case), values_of(case)) for case in cases]
+    shuffled = [orders(case, max_n, shuffles, seed, q) for q, case in enumerate(cases)]
+    total = np.zeros((len(cases), 5))
+    for same in zip(*shuffled, strict=True):  # an order of each question
+        drawn = [
+            Drawn(case=case, order=order, values=values, whole=whole)
+            for case, order, (whole, values) in zip(cases, same, known, strict=True)
         ]
-        found.append(np.mean(each, axis=0))
-    return np.array(found)
+        spent = await strategy.outcomes(drawn)
+        fixed = [await each.spent(strategy.select, max_n) for each in drawn]
+        rows = zip(spent, fixed, strict=True)
+        total += np.array([(*one, every.right, every.tokens) for one, every in rows])
+    return total / shuffles
 
 
 def orders(case: Case, max_n: int, shuffles: int, seed: int, place: int) -> list[list[int]]:
     """Random orders of `max_n` of the samples of a question."""
     rng = np.random.default_rng([seed, place])
     return [rng.permutation(len(case.candidates))[:max_n].tolist() for _ in range(shuffles)]
-
-
-async def _once(strategy: ReplayedStrategy, drawn: Drawn) -> tuple[float, ...]:
-    """Right, samples and tokens of the strategy, then right and tokens of all in the order."""
-    most = len(drawn.order)
-    fixed = await drawn.value(strategy.select, most)
-    return (*await strategy.outcome(drawn), fixed, drawn.tokens(most))

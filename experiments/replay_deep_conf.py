@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from experiments.evaluate import Case
-from experiments.replay_drawn import Drawn
+from experiments.replay_drawn import Drawn, Spent
 from experiments.stored_calls import StoredCalls
 from model_backend.confidence_floor import falls_after
 from orchestrator.deep_conf import DeepConf
@@ -36,14 +36,17 @@ class ReplayedDeepConf:
         """What it chooses by, and what it is compared with."""
         return WeightedVote(by=Confidence(measure="bottom", window=self.window, k=self.k))
 
-    async def outcome(self, drawn: Drawn) -> tuple[float, float, float]:
-        """Whether it is right, how many samples it draws, and their tokens."""
+    async def outcomes(self, drawn: Sequence[Drawn]) -> list[Spent]:
+        """Of each question by itself."""
+        return [await self._outcome(each) for each in drawn]
+
+    async def _outcome(self, drawn: Drawn) -> Spent:
         case = drawn.case
         sampler = StoredOrder(case, drawn.order)
         chosen = await self._strategy(len(drawn.order))(case.query, sampler)
         right = 0.0 if chosen.answer is None else case.verdicts[chosen.answer]
         tokens = sum(sample.generated_tokens for sample in chosen.samples)
-        return right, float(len(chosen.samples)), float(tokens)
+        return Spent(right=right, samples=float(len(chosen.samples)), tokens=float(tokens))
 
     def _strategy(self, max_n: int) -> DeepConf:
         return DeepConf(

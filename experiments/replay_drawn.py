@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,6 +15,14 @@ from experiments.evaluate import Case
 from orchestrator.protocols import Scorer
 from orchestrator.types import Scores
 from scorers import MajorityVote
+
+
+class Spent(NamedTuple):
+    """What became of a question, and what it cost."""
+
+    right: float
+    samples: float
+    tokens: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +49,10 @@ class Drawn:
         if self.whole is not None:
             return self.whole[list(self.order[:n])]
         return await scorer(self.case.query, taken(self.case.candidates, self.order[:n]))
+
+    async def spent(self, scorer: Scorer, n: int) -> Spent:
+        """What it comes to if the first n are drawn and chosen from."""
+        return Spent(right=await self.value(scorer, n), samples=float(n), tokens=self.tokens(n))
 
     async def value(self, scorer: Scorer, n: int) -> float:
         """What the choice among the first n is worth; of equals the first, as selection has it."""

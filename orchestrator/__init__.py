@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from orchestrator.adaptive import Adaptive
+    from orchestrator.budget import BatchBudget
+    from orchestrator.budget_run import run_within
     from orchestrator.deep_conf import DeepConf
     from orchestrator.local import ask, run
     from orchestrator.protocols import (
@@ -53,6 +55,7 @@ __all__ = [
     "Adaptive",
     "Backend",
     "BackendConfig",
+    "BatchBudget",
     "BestOfN",
     "BetaStop",
     "Candidates",
@@ -89,6 +92,7 @@ __all__ = [
     "WholeText",
     "ask",
     "run",
+    "run_within",
 ]
 
 _HOMES = {
@@ -101,6 +105,8 @@ _HOMES = {
     "StopRule": "stop_rules",
     "UnanimousWindow": "stop_rules",
     "VoteStands": "stop_rules",
+    "BatchBudget": "budget",
+    "run_within": "budget_run",
     "DeepConf": "deep_conf",
     "ReservationStop": "score_rules",
     "ScoreRule": "score_rules",

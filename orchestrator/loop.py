@@ -82,16 +82,7 @@ class Loop:
 
     async def answer(self, query: Query, begun: Callable[[], None] = lambda: None) -> Answered:
         """Answer one query. Only the death of the engines is raised; all else is in the record."""
-        sampler = StoredSampler(
-            run=self.run,
-            seed=self.seed,
-            query=query,
-            backend=self.pool,
-            store=self.store,
-            tally=self.tally,
-            begun=begun,
-            models=self.models,
-        )
+        sampler = self.sampler(query, begun)
         started_s = time.monotonic()
         selection, outcome, error = await self._select(query, sampler)
         record = Record(
@@ -110,6 +101,19 @@ class Loop:
         self.tally.errors += record.outcome is Outcome.ERROR
         self.tally.quarantined += record.outcome is Outcome.QUARANTINED
         return Answered(record=record, selection=selection)
+
+    def sampler(self, query: Query, begun: Callable[[], None] = lambda: None) -> StoredSampler:
+        """What draws the samples of a query; `begun` is called when its requests are sent."""
+        return StoredSampler(
+            run=self.run,
+            seed=self.seed,
+            query=query,
+            backend=self.pool,
+            store=self.store,
+            tally=self.tally,
+            begun=begun,
+            models=self.models,
+        )
 
     async def close(self) -> None:
         """Wait no longer for engines that are down."""

@@ -38,6 +38,8 @@ orchestrator.Backend { async generate(request: Request) -> Sample; async abort(r
     -> None }
 orchestrator.BackendConfig { max_concurrency: int; gpus: int; identity: Mapping[str, str | int |
     None]; open(name: str = '') -> AbstractAsyncContextManager[Backend] }
+orchestrator.BatchBudget(*, average: float, max_n: int = 64, first_n: int = 3, round_size: int =
+    64)
 orchestrator.BestOfN(*, n: int, select: Scorer, extract: Extractor = ..., equivalence:
     Equivalence | None = None, min_confidence: float = 0.0, params: SamplingParams = ...)
 orchestrator.BetaStop(*, confidence: float = 0.95)
@@ -104,6 +106,8 @@ orchestrator.ask(question: str | tuple[Message, ...], strategy: Strategy, backen
     BackendConfig, *, seed: int = 0) -> Selection
 orchestrator.run(queries: Iterable[Query], strategy: Strategy, backend: BackendConfig, *, seed:
     int = 0) -> list[Record]
+orchestrator.run_within(budget: BatchBudget, queries: Sequence[Query], strategy: BestOfN,
+    backend: BackendConfig, *, seed: int = 0, directory: str | None = None) -> list[Record]
 scorers.AfterMarker(*, marker: str = '####')
 scorers.AllOf(*, rules: tuple[Validator, ...])
 scorers.AmongValid(*, rule: Validator, by: Scorer)

@@ -226,3 +226,15 @@ def test_deep_conf_wants_the_likeliest_tokens(tmp_path: Path) -> None:
         replay(made_pool(tmp_path), "deep_conf", max_n=20, shuffles=1)
     with pytest.raises(InputError, match=r"warm_up must lie in 1..4, the most samples"):
         replay(traces(tmp_path / "traces"), DEEP_CONF, max_n=4, shuffles=1)
+
+
+def test_a_budget_is_replayed_over_all_questions_together(tmp_path: Path) -> None:
+    run = made_pool(tmp_path)
+    found = replay(run, "budget(average=6)", max_n=20, shuffles=20)
+    assert found.samples == 6.0
+    assert 0.6 < found.saving < 0.75
+    alike = replay(run, "budget(average=6, first_n=6)", max_n=20, shuffles=20)
+    assert alike.samples == 6.0
+    assert found.accuracy >= alike.accuracy - 0.02
+    with pytest.raises(InputError, match=r"average must lie in 3..5, from first_n to max_n"):
+        replay(run, "budget(average=6)", max_n=5, shuffles=1)

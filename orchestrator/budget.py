@@ -1,0 +1,84 @@
+"""A budget for a whole batch: the next samples go to the questions that they may still change.
+
+A rule for each question alone stops where it is content, and what a batch costs is known only at
+the end. Here the cost is fixed, and easy questions leave what they do not need to hard ones. As in
+Blend-ASC (Feng, Alonso and Odonnat 2025, arXiv 2511.12309) questions compete for every sample; the
+measure is the chance that the leader is overtaken, for each sample that this takes.
+
+It is pure: `budget_run` draws.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence, Set
+from dataclasses import dataclass
+from functools import lru_cache
+
+from orchestrator.stop_rules import overtakes
+from orchestrator.types import require
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchBudget:
+    """How many samples a batch of questions gets, and how they are given out.
+
+    Every question gets `first_n`; then, in rounds, the `round_size` questions at which a sample is
+    worth most (an eighth of the batch where that is less) get one each, until there are `average`
+    for each question of the batch. None gets more than `max_n`. A round is settled before the next
+    begins: which questions get samples does not depend on which answers come first.
+    """
+
+    average: float
+    max_n: int = 64
+    first_n: int = 3
+    round_size: int = 64
+
+    def __post_init__(self) -> None:
+        rule = f"lie in 1..{self.max_n}, the most samples of a question"
+        require(1 <= self.first_n <= self.max_n, "first_n", rule, self.first_n)
+        rule = f"lie in {self.first_n}..{self.max_n}, from first_n to max_n"
+        require(self.first_n <= self.average <= self.max_n, "average", rule, self.average)
+        require(self.round_size >= 1, "round_size", "be at least 1", self.round_size)
+
+    def first(self, questions: int) -> list[int]:
+        """Which question each of the first samples is of."""
+        return [q for q in range(questions) for _ in range(self.first_n)]
+
+    def next(
+        self, answers: Sequence[Sequence[str | None]], closed: Set[int] = frozenset()
+    ) -> list[int]:
+        """Which questions get a sample in the next round; none when the budget is spent.
+
+        `answers` are those of each question so far, in the order of the indices; those that are
+        `closed` get no more.
+        """
+        left = int(self.average * len(answers)) - sum(map(len, answers))
+        able = [q for q, a in enumerate(answers) if len(a) < self.max_n and q not in closed]
+        able.sort(key=lambda q: (-self._worth(answers[q]), len(answers[q]), q))
+        size = min(self.round_size, max(1, len(answers) // 8), left)
+        return able[: max(0, size)]
+
+    def _worth(self, answers: Sequence[str | None]) -> float:
+        counts = Counter(answer for answer in answers if answer is not None)
+        votes = tuple(sorted(counts.values(), reverse=True))
+        return worth(votes, len(answers), self.max_n - len(answers))
+
+
+@lru_cache(maxsize=262_144)
+def worth(votes: tuple[int, ...], drawn: int, left: int) -> float:
+    """The chance a sample that up to `left` more samples give the question another answer.
+
+    `votes` [A] are those of the answers, most first, of `drawn` samples. For m more samples the
+    chances of the rivals, and of one that has not appeared, are summed up and divided by m; the m
+    that is best counts: one sample alone can hardly turn any vote. 1 where nothing has a vote yet.
+    """
+    if not votes:
+        return 1.0
+    best, m = 0.0, 1
+    while m <= left:
+        rivals = (*votes[1:], 0)
+        chance = sum(overtakes(votes[0], r, drawn - votes[0] - r, m, 1.0) for r in rivals)
+        best = max(best, min(1.0, chance) / m)
+        m *= 2
+    return best
