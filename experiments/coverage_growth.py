@@ -3,8 +3,8 @@
     python -m experiments.coverage_growth [--samples 10000] [--out runs/coverage_growth]
 
 A few sums, very many samples of each. The curve is exact over all subsets of the samples; beside it
-stand two laws that were fitted to the first 100 and the first 1,000 samples of each question only,
-to show what an extrapolation is worth. The same command goes on where it stopped.
+stand laws that were fitted to the first 100 samples of each question only, to the first 1,000, to
+show what an extrapolation is worth, and to all of them. The same command goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from experiments.runs import carry_out
 from experiments.select_command import load_cases
 from orchestrator.errors import InputError
 from orchestrator.types import Scores
-from scorers.coverage import extrapolate, fit_power_law
+from scorers.coverage import extrapolate, fit_beta_binomial, fit_power_law
 
 CONFIG = Path(__file__).parent / "configs" / "coverage.yaml"
-FITTED_TO = (100, 1000)  # samples of each question
+FITTED_TO = (100, 1000)  # samples of each question, and all of them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,12 +73,13 @@ def growth(cases: Sequence[Case]) -> Growth:
     values = [values_of(case)[:n] for case in cases]
     ks = decades(n)
     curve = any_curves(cases, n).mean(axis=0)
+    sizes = (*(m for m in FITTED_TO if m < n), n)
     return Growth(
         right={c.query.id: int(v.sum()) for c, v in zip(cases, values, strict=True)},
         samples=n,
         ks=ks,
         coverage=tuple(float(curve[k - 1]) for k in ks),
-        laws=tuple(law for m in FITTED_TO if m < n and (law := _law(values, m, ks)) is not None),
+        laws=tuple(law for m in sizes if (law := _law(values, m, ks)) is not None),
     )
 
 
@@ -99,15 +100,15 @@ def _law(values: Sequence[Scores], m: int, ks: Sequence[int]) -> Law | None:
     if np.count_nonzero((covered > 0) & (covered < 1)) < 2:
         return None
     power = fit_power_law(seen, covered)
-    told = [extrapolate(right, drawn, k) for k in ks]
+    fitted, last = fit_beta_binomial(right, drawn), extrapolate(right, drawn, ks[-1])
     return Law(
         m=m,
         power_a=power.a,
         power_b=power.b,
         power_law=tuple(power.coverage(k) for k in ks),
-        beta_binomial=tuple(each.coverage for each in told),
-        low=told[-1].low,
-        high=told[-1].high,
+        beta_binomial=tuple(fitted.coverage(k) for k in ks),
+        low=last.low,
+        high=last.high,
     )
 
 

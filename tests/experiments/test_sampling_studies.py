@@ -48,8 +48,8 @@ def test_coverage_is_exact_and_the_laws_know_only_the_first_samples(tmp_path: Pa
     assert list(found.right.values()) == right.tolist()
     by_hand = [1 - math.comb(400 - c, 30) / math.comb(400, 30) for c in right.tolist()]
     assert found.coverage[3] == pytest.approx(float(np.mean(by_hand)))
-    (law,) = found.laws  # 1,000 are not there
-    assert law.m == 100
+    law, whole = found.laws  # 1,000 are not there
+    assert (law.m, whole.m) == (100, 400)
     assert law.beta_binomial[-1] == pytest.approx(found.coverage[-1], abs=0.1)
     assert law.low <= law.beta_binomial[-1] <= law.high
     assert "power 100" in coverage_table(found)
