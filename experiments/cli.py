@@ -120,6 +120,7 @@ def select(
     """Choose again from stored samples; no engine starts."""
     from experiments.abstaining import RiskLimit, answered_sentence, guarantee_sentence
     from experiments.nearest import printable
+    from experiments.paired_rows import paired_sentences
     from experiments.select_command import compare
 
     if max_risk is not None and min_confidence > 0:
@@ -129,6 +130,8 @@ def select(
     _print_comparison(compared, as_json, limit)
     if as_json:
         return
+    for sentence in paired_sentences(compared.rows):
+        print(printable(sentence))
     for row in compared.rows:
         if min_confidence > 0:
             print(printable(answered_sentence(row)))

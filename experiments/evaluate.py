@@ -67,6 +67,7 @@ class Row:
     failure: str = ""  # the first of these, in one line
     n_graded: int = 0  # questions with a gold answer that the grader can compare with
     answered: tuple[tuple[float, bool], ...] = ()  # of these: confidence, and whether it is right
+    verdicts: tuple[tuple[str, float], ...] = ()  # of the graded ones: query id, 1 if it is right
     scorer_tokens: int = 0  # that judges and verifiers read and wrote
     scorer_s: float = 0.0  # that their calls took, summed up
 
@@ -135,21 +136,22 @@ async def selector_row(
     if not_asked and not chosen:
         raise not_asked
     graded = [
-        (found, 0.0 if found.answer is None else case.verdicts[found.answer])
+        (case, found, 0.0 if found.answer is None else case.verdicts[found.answer])
         for case, found in chosen
         if case.is_graded
     ]
     abstained = sum(found.answer is None for _, found in chosen)
-    estimate = _proportion([verdict for _, verdict in graded])
+    estimate = _proportion([verdict for *_, verdict in graded])
     row = _row(name, [case for case, _ in chosen], estimate, abstained=abstained)
-    told = [(f, verdict) for f, verdict in graded if not math.isnan(verdict)]
+    told = [(case, f, verdict) for case, f, verdict in graded if not math.isnan(verdict)]
     return replace(
         row,
         tokens=row.tokens + meter.tokens,
         failed=len(cases) - len(chosen),
         failure=failure,
         n_graded=len(told),
-        answered=tuple((f.confidence, v == 1.0) for f, v in told if f.answer is not None),
+        answered=tuple((f.confidence, v == 1.0) for _, f, v in told if f.answer is not None),
+        verdicts=tuple((case.query.id, verdict) for case, _, verdict in told),
         scorer_tokens=meter.all_tokens,
         scorer_s=meter.seconds,
     )

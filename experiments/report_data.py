@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.curve_command import powers_of_two, selector_curves
+from experiments.curve_command import powers_of_two, sampling_notes, selector_curves
 from experiments.curves import (
     Curve,
     any_curves,
@@ -20,6 +20,7 @@ from experiments.curves import (
     smallest_pool,
 )
 from experiments.evaluate import Case, Row, any_right_row, one_sample_row, selector_row
+from experiments.paired_rows import paired_sentences
 from experiments.replay_command import Replay, Replayed, replay_cases
 from experiments.select_command import load_cases, named_scorer
 from orchestrator.errors import InputError
@@ -79,7 +80,9 @@ class RunReport:
     prompt_tokens: int
     risk: tuple[RiskPoint, ...]  # of the first selector
     replay: Replay | None  # of the default adaptive strategy
-    warnings: tuple[str, ...]
+    warnings: tuple[str, ...]  # of the watch
+    paired: tuple[str, ...]  # what each selector wins over the first
+    estimated: tuple[str, ...]  # curves without a closed form, and their error
     verdicts: tuple[QuestionVerdicts, ...]  # questions where the selectors differ
     best: tuple[QuestionShown, ...]
     worst: tuple[QuestionShown, ...]
@@ -121,6 +124,8 @@ def run_report(
         replay=_replay(graded, largest),
         verdicts=asyncio.run(_verdicts([scorers[row.select] for row in rows], graded)),
         warnings=tuple(f"{name}: {told}" for name, (_, told) in found.items() if told),
+        paired=tuple(paired_sentences(rows)),
+        estimated=sampling_notes([curve for curve, _ in found.values()]),
         best=_shown(graded, shown, lambda case: (-_share(case), case.query.id)),
         worst=_shown(graded, shown, lambda case: (_share(case), case.query.id)),
         contested=_shown(cases, shown, lambda case: (_margin(case), case.query.id)),

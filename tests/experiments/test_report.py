@@ -74,6 +74,8 @@ def test_the_page_says_what_the_run_holds(tmp_path: Path) -> None:
     for heading in ("Over-optimisation", "What it cost", "Most contested", "Who wins"):
         assert heading in page
     assert "question 3?" in page
+    assert len(report.paired) == 2
+    assert "points over vote" in page
     assert report.replay is not None
     assert f"{report.replay.accuracy:.3f}" in page
 

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from experiments.evaluate import Row
 from experiments.gold import Gold
 from experiments.gold_file import write_gold
+from experiments.paired_rows import paired_sentences
 from experiments.select_command import compare, load_cases
 from model_backend import FakeBackend, SeededAnswers
 from orchestrator.errors import InputError
@@ -179,3 +181,28 @@ print(sorted({{"ray", "torch", "vllm", "transformers", "reasoning_gym"}} & set(s
         timeout=60,
     )
     assert done.stdout == "[]\n"
+
+
+def row(name: str, verdicts: dict[str, float]) -> Row:
+    return Row(
+        select=name,
+        accuracy=0.5,
+        low=0.0,
+        high=1.0,
+        abstained=0,
+        n_queries=len(verdicts),
+        n_samples=4,
+        tokens=0,
+        seconds=0.0,
+        verdicts=tuple(verdicts.items()),
+    )
+
+
+def test_selectors_are_compared_on_the_questions_that_both_have() -> None:
+    first = row("vote", {f"q{q}": float(q % 2) for q in range(40)})
+    better = row("reward", {f"q{q}": 1.0 for q in range(10, 50)})
+    (sentence,) = paired_sentences([first, better])
+    assert sentence.startswith("reward: +50.0 points over vote (+33.3 to +66.7, the same 30 ")
+    assert sentence.endswith("questions; McNemar p = 6.1e-05)")
+    assert paired_sentences([first, row("none", {})]) == []
+    assert paired_sentences([first]) == []
