@@ -41,6 +41,10 @@ async def is_valid(rule: Validator, text: str) -> bool:
     return bool(flags[0])
 
 
+def fourth_is_x(text: str) -> bool:
+    return text[3] == "x"
+
+
 RULES: tuple[Validator, ...] = (
     Matches(pattern=r"\d+"),
     JsonValid(schema=SCHEMA),
@@ -49,12 +53,12 @@ RULES: tuple[Validator, ...] = (
     SqlValid(schema=TABLES, check="explain"),
     SqlValid(schema=TABLES, check="execute"),
     SqlValid(schema=TABLES, check="execute", dialect="duckdb"),
-    Satisfies(lambda text: text[3] == "x"),
+    Satisfies(fourth_is_x),
     AllOf(rules=(Matches(pattern=r"\d+"), JsonValid())),
 )
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: repr(rule)[:60])
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: type(rule).__name__)
 async def test_hostile_texts_are_invalid_and_nothing_is_raised(rule: Validator) -> None:
     expected = [isinstance(rule, Matches) and text.isdigit() for text in HOSTILE]
     assert (await rule(QUERY, pool(*HOSTILE))).tolist() == expected
