@@ -16,6 +16,7 @@ from experiments.stored_run import Sampling
 from orchestrator.adaptive import Adaptive
 from orchestrator.cluster_settings import Cluster
 from orchestrator.protocols import BackendConfig, Scorer
+from orchestrator.race import RaceToValid
 from orchestrator.store_manifest import Json
 from orchestrator.strategies import BestOfN
 
@@ -36,10 +37,12 @@ class Plan:
 
     def fingerprint(self) -> dict[str, Json]:
         """The settings that decide what the samples are; a run with others is another run."""
+        sampling = asdict(self.strategy.sampling())
+        del sampling["floor"]  # no setting: strategies learn it, sample by sample
         return {
             "seed": self.config.seed,
             "model": {"backend": self.config.model.backend, **self.backend.identity},
-            "sampling": asdict(self.strategy.sampling()),
+            "sampling": sampling,
         }
 
     def cluster(self) -> Cluster:
@@ -63,8 +66,15 @@ def make_plan(config: Config, limit: int | None = None) -> Plan:
 
 
 def _strategy(config: Config, first: Scorer) -> Sampling:
-    """A fixed number of samples, or as many as the rule wants."""
-    rule = config.strategy.stop_rule()
+    """A fixed number of samples, as many as the rule wants, or a race among them."""
+    validator, rule = config.strategy.validator(), config.strategy.stop_rule()
+    if validator is not None:
+        return RaceToValid(
+            n=config.strategy.n,
+            rule=validator,
+            extract=config.extractor(),
+            params=config.sampling.build(),
+        )
     if rule is None:
         return BestOfN(
             n=config.strategy.n,

@@ -197,6 +197,11 @@ def build_grader(text: str) -> Grader:
     return cast("Grader", GRADERS.parse(text))
 
 
+def build_validator(text: str) -> Validator:
+    """`json`, `all_of(rules=[json, yaml])`."""
+    return cast("Validator", VALIDATORS.parse(text))
+
+
 def build_stop_rule(text: str) -> StopRule | ScoreRule:
     """`vote_stands`, `beta(confidence=0.9)`, `reservation(cost=0.01)`."""
     return cast("StopRule | ScoreRule", STOP_RULES.parse(text))

@@ -10,12 +10,13 @@ from dataclasses import replace
 
 from experiments.stored_calls import NotAsked, StoredCalls, asks_model, asks_sampling_model
 from orchestrator.adaptive import Adaptive
+from orchestrator.race import RaceToValid
 from orchestrator.selection import merge_answers, read_answers
 from orchestrator.store import RunStore
 from orchestrator.strategies import BestOfN
 from orchestrator.types import Query, Sample
 
-Sampling = BestOfN | Adaptive
+Sampling = BestOfN | Adaptive | RaceToValid
 """The strategies that a config can name."""
 
 
@@ -26,7 +27,7 @@ async def has_all_samples(store: RunStore, query: Query, strategy: Sampling) -> 
 
 def needs_engine(strategy: Sampling) -> bool:
     """Whether a scorer puts questions to the model that samples, which nobody knows yet."""
-    return asks_sampling_model(strategy.select)
+    return not isinstance(strategy, RaceToValid) and asks_sampling_model(strategy.select)
 
 
 async def is_complete(store: RunStore, query: Query, strategy: Sampling) -> bool:
@@ -34,12 +35,17 @@ async def is_complete(store: RunStore, query: Query, strategy: Sampling) -> bool
     samples = await stored_samples(store, query, strategy)
     if samples is None:
         return False
-    return not asks_model(strategy.select) or await _is_answered(store, query, strategy, samples)
+    if isinstance(strategy, RaceToValid) or not asks_model(strategy.select):
+        return True
+    return await _is_answered(store, query, strategy, samples)
 
 
 async def stored_samples(store: RunStore, query: Query, strategy: Sampling) -> list[Sample] | None:
-    """The samples that the strategy would choose from; None where one is missing."""
-    most = strategy.n if isinstance(strategy, BestOfN) else strategy.max_n
+    """The samples that the strategy would choose from; None where one is missing.
+
+    Of a race all are wanted: an engine that joins again finds at once what has won already.
+    """
+    most = strategy.max_n if isinstance(strategy, Adaptive) else strategy.n
     calls = StoredCalls(query_id=query.id, find=lambda key: store.get(key, 0))
     samples: list[Sample] = []
     for index in range(most):
@@ -56,7 +62,7 @@ async def stored_samples(store: RunStore, query: Query, strategy: Sampling) -> l
 
 
 async def _is_answered(
-    store: RunStore, query: Query, strategy: Sampling, samples: Sequence[Sample]
+    store: RunStore, query: Query, strategy: BestOfN | Adaptive, samples: Sequence[Sample]
 ) -> bool:
     """Whether every call of the scorer is stored: tried out, for only it knows its calls."""
     calls = StoredCalls(query_id=query.id, find=lambda key: store.get(key, 0))

@@ -54,6 +54,10 @@ class RaceToValid:
         samples = tuple(task.result() for task in running)
         return self._selection(samples, verdicts, winner)
 
+    def sampling(self) -> SamplingParams:
+        """The parameters of a request."""
+        return self.params
+
     async def _is_valid(self, query: Query, sample: Sample) -> bool:
         read = read_answers([sample], self.extract)
         verdict = await self.rule(query, replace(read))

@@ -15,7 +15,7 @@ from orchestrator.adaptive import Adaptive
 from orchestrator.errors import InputError
 from orchestrator.progress import Progress
 from orchestrator.stop_rules import BetaStop, VoteStands
-from orchestrator.store_read import read_samples
+from orchestrator.store_read import read_records, read_samples
 from orchestrator.types import Outcome
 
 
@@ -111,3 +111,32 @@ def test_rules_of_scores_can_ask_a_model(config: Path, tmp_path: Path) -> None:
     counts = [len(s) for key, s in read_samples(tmp_path / "run") if "#" not in key]
     assert min(counts) < 32
     assert carried_out(config, tmp_path / "run", *changes) == []
+
+
+def test_a_race_is_a_strategy_too(config: Path, tmp_path: Path) -> None:
+    """The first sample whose answer has two digits wins."""
+    changes = ("strategy.rule=null", 'strategy.race=regex(pattern="[0-9]{2}")', "strategy.n=8")
+    run = tmp_path / "run"
+    carried_out(config, run, *changes, 'select=["first"]')
+    records = read_records(run)
+    assert len(records) == 20
+    assert all(len(record.answer or "") == 2 for record in records)
+    assert carried_out(config, run, *changes, 'select=["first"]') == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (("strategy.race=json",), "race must be left out where there is a rule, got 'json'"),
+        (
+            ("strategy.rule=null", "strategy.race=json", "strategy.min_confidence=0.5"),
+            "race must be left out with min_confidence, got 'json'",
+        ),
+        (("strategy.rule=null", "strategy.race=jsn"), "did you mean 'json'"),
+    ],
+)
+def test_what_a_race_does_not_go_with_is_said(
+    config: Path, changes: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        load_config(config, changes)
