@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,14 +15,39 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
+MOST_ACROSS = 4  # curves that fit beside each other
+
+
 def curve_table(found: Curves) -> Table:
-    """k downwards, selectors across; the interval is 95%, over questions."""
+    """k downwards, curves across; the interval is 95%, over questions. Many curves stand below each
+    other, with an interval for the largest k alone."""
+    shown = (*found.baselines, *found.curves)
+    return _across(found, shown) if len(shown) <= MOST_ACROSS else _below(found, shown)
+
+
+def _below(found: Curves, shown: Sequence[Curve]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("k", no_wrap=True)
+    for k in found.ks:
+        table.add_column(str(k), justify="right", no_wrap=True)
+    table.add_column(f"95% at {found.ks[-1]}", justify="right", no_wrap=True)
+    for curve in shown:
+        means = (f"{curve.mean[k - 1]:.3f}" for k in found.ks)
+        last = found.ks[-1] - 1
+        interval = f"{curve.low[last]:.2f}-{curve.high[last]:.2f}"
+        table.add_row(Text(printable(curve.name)), *means, interval)
+    return table
+
+
+def _across(found: Curves, shown: Sequence[Curve]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("k", justify="right", no_wrap=True, min_width=4)
-    shown = (*found.baselines, *found.curves)
     for curve in shown:
         table.add_column(Text(printable(curve.name)), justify="right", no_wrap=True)
     for k in found.ks:

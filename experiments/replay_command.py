@@ -56,14 +56,11 @@ class Replayed:
 
     async def stops_after(self, drawn: Drawn) -> int:
         """How many of these samples, in their order, it would have drawn."""
-        limit = len(drawn.order)
+        answers, limit, rule = drawn.answers, len(drawn.order), self.rule
+        if not isinstance(rule, ScoreRule):
+            return next((n for n in range(self.min_n, limit) if rule(answers[:n], limit)), limit)
         for n in range(self.min_n, limit):
-            answers = drawn.answers[:n]
-            if isinstance(self.rule, ScoreRule):
-                is_enough = self.rule.stops_on(await drawn.scores(self.select, n), answers, limit)
-            else:
-                is_enough = self.rule(answers, limit)
-            if is_enough:
+            if rule.stops_on(await drawn.scores(self.select, n), answers[:n], limit):
                 return n
         return limit
 

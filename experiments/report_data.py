@@ -33,7 +33,8 @@ SHOWN_QUESTIONS = 8  # of each sort: best, worst, most contested
 SHOWN_VERDICTS = 40  # questions where selectors differ
 SHOWN_CHARACTERS = 1500  # of a text
 SHOWN_ANSWERS = 5  # of a question
-REPLAY_SHUFFLES = 20
+REPLAYED = 40_000  # orders of all questions together
+FEWEST_SHUFFLES, MOST_SHUFFLES = 4, 20  # of a question
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,7 +182,8 @@ def _risk(row: Row) -> tuple[RiskPoint, ...]:
 def _replay(cases: Sequence[Case], largest: int) -> Replay | None:
     if largest < 4:
         return None
-    return replay_cases(cases, Replayed(), min(largest, 64), REPLAY_SHUFFLES)
+    shuffles = min(MOST_SHUFFLES, max(FEWEST_SHUFFLES, REPLAYED // len(cases)))
+    return replay_cases(cases, Replayed(), min(largest, 64), shuffles)
 
 
 def _share(case: Case) -> float:

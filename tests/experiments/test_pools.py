@@ -331,6 +331,9 @@ def test_curves_are_shown_as_a_table_and_as_a_picture(run: Path, tmp_path: Path)
     titles = [str(column.header) for column in table.columns]
     assert titles == ["k", "one sample", "any right", "vote", 'score(name="rm")']
     assert table.row_count == 3
+    many = curve_table(curves_of(run, 'vote,first,random,score(name="rm")'))
+    assert [str(column.header) for column in many.columns] == ["k", "1", "2", "4", "95% at 4"]
+    assert many.row_count == 6
     plot_curves(found, tmp_path / "curves.svg")
     drawn = (tmp_path / "curves.svg").read_text()
     assert "<svg" in drawn
