@@ -8,17 +8,20 @@ them are looked at, and the curve is exact there too.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import combinations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from experiments.curves import taken, values_of
 from experiments.evaluate import Case
 from orchestrator.protocols import Scorer
 from orchestrator.types import Scores
+from scorers import WeightedVote
+from scorers.weighted_at_k import weighted_choices
 
 SUBSETS = 20_000  # of all questions together
 FEWEST = 4  # of a question
@@ -40,12 +43,17 @@ async def sampled_curves(
     variances = np.full((len(cases), largest), np.nan)
     draws = subsets_of_a_question(len(cases))
     for q, case in enumerate(cases):
-        size, values = len(case.candidates), values_of(case)
+        size = len(case.candidates)
         orders = _orders(case.query.id, size, draws)
+        weights = await _lasting_weights(scorer, case)
         for k in ks:
             is_all = math.comb(size, k) <= max(draws, size)
-            places = combinations(range(size), k) if is_all else (o[:k] for o in orders)
-            found = await _values(scorer, case, values, places)
+            subsets = np.array(list(combinations(range(size), k))) if is_all else orders[:, :k]
+            if weights is None:
+                found = await chosen_one_by_one(scorer, case, subsets)
+            else:
+                answers = case.candidates.answers
+                found = weighted_choices(answers, weights, values_of(case), subsets)
             means[q, k - 1] = found.mean()
             variances[q, k - 1] = 0.0 if is_all else found.var(ddof=1) / len(found)
     return SampledCurves(means=means, variances=variances)
@@ -56,20 +64,28 @@ def subsets_of_a_question(questions: int) -> int:
     return max(FEWEST, math.ceil(SUBSETS / questions))
 
 
-def _orders(query_id: str, size: int, draws: int) -> list[list[int]]:
-    """Random orders; the first k of each are a random subset, part of that of any larger k."""
+def _orders(query_id: str, size: int, draws: int) -> NDArray[np.int64]:
+    """[R, N] random orders; the first k of each are a random subset, part of that of any larger
+    k."""
     digest = blake2b(query_id.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     rng = np.random.default_rng(int.from_bytes(digest))
-    return [rng.permutation(size).tolist() for _ in range(draws)]
+    return np.array([rng.permutation(size) for _ in range(draws)])
 
 
-async def _values(
-    scorer: Scorer, case: Case, values: Scores, subsets: Iterable[Sequence[int]]
-) -> Scores:
-    """[R] what the choice in each subset is worth; of those that tie each wins as often."""
-    found = []
+async def _lasting_weights(scorer: Scorer, case: Case) -> Scores | None:
+    if not isinstance(scorer, WeightedVote):
+        return None
+    return await scorer.lasting_weights(case.query, case.candidates)
+
+
+async def chosen_one_by_one(scorer: Scorer, case: Case, subsets: NDArray[np.int64]) -> Scores:
+    """[R] what the choice in each subset [R, k] is worth; of those that tie each wins as often.
+
+    It asks the scorer about every subset: what `weighted_choices` does for votes in one go.
+    """
+    values, found = values_of(case), []
     for subset in subsets:
-        places = sorted(subset)
+        places = sorted(subset.tolist())
         among = taken(case.candidates, places)
         scores = await scorer(case.query, among)
         able = np.array([answer is not None for answer in among.answers]) & ~np.isnan(scores)

@@ -11,6 +11,8 @@ import numpy as np
 
 from orchestrator.types import Scores, require
 
+BLOCK = 1 << 18  # numbers at a time: ten thousand scores make a hundred million
+
 
 def best_of_k(scores: Scores, values: Scores) -> Scores:
     """[N] for k = 1..N: the mean value of the best scored of k, drawn without replacement.
@@ -27,10 +29,8 @@ def best_of_k(scores: Scores, values: Scores) -> Scores:
     means, upto = _groups(scores, values)
     if not len(means):
         return np.zeros(len(scores))
-    curve = np.empty(len(scores))
-    for k, share in enumerate(_shares_below(upto, len(scores))):
-        curve[k] = float(np.dot(means[1:], np.diff(share)))
-    return curve
+    curve = [np.diff(shares) @ means[1:] for shares in _shares_below(upto, len(scores))]
+    return np.concatenate(curve)
 
 
 def _groups(scores: Scores, values: Scores) -> tuple[Scores, Scores]:
@@ -51,12 +51,18 @@ def _groups(scores: Scores, values: Scores) -> tuple[Scores, Scores]:
 
 
 def _shares_below(upto: Scores, n: int) -> Iterator[Scores]:
-    """For k = 1..n, [G + 1] the share C(upto, k) / C(n, k) of the subsets that lie below.
+    """For k = 1..n, some k at a time, [k, G + 1] the share C(upto, k) / C(n, k) of the subsets
+    that lie below.
 
     Each is the last one times (upto - k + 1) / (n - k + 1): products of numbers up to 1 lose no
     digits, where factorials would overflow.
     """
+    rows = max(1, BLOCK // len(upto))
     share = np.ones(len(upto))
-    for k in range(1, n + 1):
-        share = share * np.maximum(upto - k + 1, 0.0) / (n - k + 1)
-        yield share
+    for first in range(0, n, rows):
+        drawn = np.arange(first, min(first + rows, n), dtype=np.float64)[:, None]
+        factors = np.maximum(upto - drawn, 0.0) / (n - drawn)
+        factors[0] *= share
+        shares: Scores = np.cumprod(factors, axis=0)
+        share = shares[-1]
+        yield shares

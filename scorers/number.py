@@ -61,7 +61,13 @@ def canonical_number(text: str) -> str | None:
 
 def last_number(text: str) -> str | None:
     """The canonical spelling of the last number in `text`."""
-    match = last_match(_ANYWHERE, text)
+    last = max(map(text.rfind, "0123456789"))
+    if last < 0:
+        return None
+    # No number goes over the end of a line, and every line with a digit holds one: the lines
+    # before, a chain of thought, say, need not be read.
+    line = text[text.rfind("\n", 0, last) + 1 :].partition("\n")[0]
+    match = last_match(_ANYWHERE, line)
     return _spelling(match) if match else None
 
 

@@ -62,6 +62,16 @@ class WeightedVote:
         weights = self._weights(np.where(voters, scores, np.nan))
         return answer_totals(candidates.answers, weights)
 
+    async def lasting_weights(self, query: Query, candidates: Candidates) -> Scores | None:
+        """[N] weights that decide a vote among any of the candidates, too; nan is no vote.
+
+        None where they depend on who else is there: by rank, or where `by` compares candidates.
+        Softmax divides all weights of a vote by the same sum, which decides nothing.
+        """
+        if self.transform == "rank" or not getattr(self.by, "is_pointwise", False):
+            return None
+        return self._weights(await self.by(query, candidates))
+
     def _weights(self, scores: Scores) -> Scores:
         if self.transform == "softmax":
             return softmax(scores / self.temperature)

@@ -6,6 +6,7 @@ import asyncio
 import json
 import math
 from collections import Counter
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import ClassVar
@@ -16,17 +17,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from experiments.curve_command import Curves, curves_of, powers_of_two, rows, sampling_notes
-from experiments.curve_sampling import sampled_curves
+from experiments.curve_sampling import chosen_one_by_one, sampled_curves
 from experiments.curve_view import curve_table, plot_curves
-from experiments.curves import curve_of, graded_cases, vote_curves
+from experiments.curves import curve_of, graded_cases, values_of, vote_curves
 from experiments.export_command import export_run
 from experiments.import_command import import_pool
+from experiments.plugins import build_scorer
 from experiments.pool_commands import numbers
 from experiments.select_command import compare, load_cases
 from orchestrator.errors import InputError, RunChanged
 from orchestrator.store_read import read_samples, read_scores
 from orchestrator.types import Candidates, Query, Scores, Status
+from scorers import WeightedVote
 from scorers.vote import vote_shares
+from scorers.weighted_at_k import weighted_choices
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "pools"
 
@@ -246,6 +250,43 @@ def test_the_error_of_drawing_is_what_it_is_said_to_be(tmp_path: Path) -> None:
     assert curve.drawing_error == pytest.approx(math.sqrt(drawn.variances[:, 7].sum()) / 60)
     (note,) = sampling_notes([curve])
     assert "estimated from 334 subsets of each question" in note
+
+
+WEIGHTED = (
+    "weighted_vote(by=score(name=rm))",
+    'weighted_vote(by=score(name=rm), transform="softmax", temperature=0.1)',
+    'weighted_vote(by=score(name=rm), transform="log_odds")',
+)
+
+
+@pytest.mark.parametrize("name", WEIGHTED)
+def test_weighted_votes_in_one_go_are_those_of_the_scorer(name: str, tmp_path: Path) -> None:
+    cases = graded_cases(load_cases(many(tmp_path, questions=6, samples=30)))
+    rng = np.random.default_rng(0)
+    scored = [
+        replace(
+            case, candidates=replace(case.candidates, scores={"rm": rng.uniform(0.05, 0.95, 30)})
+        )
+        for case in cases
+    ]
+    scorer = build_scorer(name)
+    assert isinstance(scorer, WeightedVote)
+    for case in scored:
+        subsets = np.array([rng.permutation(30)[:7] for _ in range(40)])
+        weights = asyncio.run(scorer.lasting_weights(case.query, case.candidates))
+        assert weights is not None
+        fast = weighted_choices(case.candidates.answers, weights, values_of(case), subsets)
+        slow = asyncio.run(chosen_one_by_one(scorer, case, subsets))
+        assert fast.tolist() == pytest.approx(slow.tolist(), abs=1e-12)
+
+
+@pytest.mark.parametrize("by", ["vote", "score(name=rm)"])
+def test_weights_that_depend_on_the_others_are_asked_for_anew(by: str, run: Path) -> None:
+    transform = "raw" if by == "vote" else "rank"  # a vote's shares change with the subset
+    scorer = build_scorer(f'weighted_vote(by={by}, transform="{transform}")')
+    assert isinstance(scorer, WeightedVote)
+    case = load_cases(run)[0]
+    assert asyncio.run(scorer.lasting_weights(case.query, case.candidates)) is None
 
 
 def test_subsets_do_not_depend_on_the_other_questions(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from orchestrator.errors import InputError
 from orchestrator.types import Scores
-from scorers.best_of_k import best_of_k
+from scorers.best_of_k import BLOCK, best_of_k
 from scorers.estimators import pass_at_k
 from scorers.majority_of_bests import best_of_m_chances
 
@@ -85,3 +85,16 @@ def test_nobody_with_a_score_is_worth_nothing() -> None:
 def test_values_must_fit() -> None:
     with pytest.raises(InputError, match=r"values must have shape \(2,\), got \(3,\)"):
         best_of_k(np.zeros(2), np.zeros(3))
+
+
+def test_a_large_pool_is_done_in_blocks_that_join() -> None:
+    # More scores than fit in one block: rank r, counted from 0, is the best of k with probability
+    # C(r, k - 1) / C(n, k), and only rank 700 of them is worth anything.
+    n, rank = 1200, 700
+    assert n * n > 4 * BLOCK
+    values = np.zeros(n)
+    values[rank] = 1.0
+    curve = best_of_k(np.arange(n, dtype=np.float64), values)
+    for k in (1, 2, 217, 218, 219, 437, 600, 701, 702, n):
+        exact = math.comb(rank, k - 1) / math.comb(n, k)
+        assert curve[k - 1] == pytest.approx(exact, rel=1e-9, abs=1e-15)

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scorers import LastNumber, canonical_number
-from scorers.number import MAX_CHARS
+from scorers.number import _ANYWHERE, MAX_CHARS, _spelling
+from scorers.pattern import last_match
 
 FRACTIONS = st.fractions(max_denominator=10_000)
 DECIMALS = st.decimals(-(10**9), 10**9, allow_nan=False, allow_infinity=False)
@@ -126,3 +127,9 @@ def test_every_way_to_write_a_decimal(value: st.SearchStrategy[object]) -> None:
 @given(st.integers(), st.sampled_from(["{} apples", "I get {}.", "${:,}!", "= **{}**", "({})"]))
 def test_a_number_is_found_in_its_sentence(number: int, sentence: str) -> None:
     assert LastNumber()("First 1, then 2.5; " + sentence.format(number)) == str(number)
+
+
+@given(st.text(alphabet="012.,-$/ \n\\{}()fracx*^e+a", max_size=40))
+def test_the_last_number_is_the_one_that_reading_the_whole_text_finds(text: str) -> None:
+    match = last_match(_ANYWHERE, text)
+    assert LastNumber()(text) == (None if match is None else _spelling(match))
