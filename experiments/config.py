@@ -23,7 +23,8 @@ from experiments.overrides import apply_overrides
 from experiments.plugins import build_equivalence, build_extractor, build_grader, build_scorer
 from experiments.prompts import PromptSection
 from experiments.section import Section
-from experiments.sections import ClusterSection, ModelSection, SamplingSection, StrategySection
+from experiments.sections import ClusterSection, ModelSection, SamplingSection
+from experiments.strategy_section import StrategySection
 from experiments.yaml_text import read_yaml
 from orchestrator.errors import InputError
 from orchestrator.protocols import Equivalence, Extractor, Scorer
@@ -116,6 +117,9 @@ class Config(Section):
         if len(set(self.select)) < len(self.select):
             twice = next(text for text in self.select if self.select.count(text) > 1)
             raise InputError(f"select must name every selector once, got {twice!r} twice")
+        if self.strategy.budget is not None and self.cluster.workers > 1:
+            rule = "be 1 with strategy.budget: one worker decides for all questions"
+            raise InputError(f"cluster.workers must {rule}, got {self.cluster.workers}")
         if parse_expression(self.grade).name == "reasoning_gym":
             self._check_task_grader()
         return self

@@ -12,13 +12,11 @@ from experiments.config import Config
 from experiments.gold import Gold
 from experiments.prompts import Prompts, render
 from experiments.stored_calls import require_first
-from experiments.stored_run import Sampling
-from orchestrator.adaptive import Adaptive
+from experiments.strategy_section import Sampling
 from orchestrator.cluster_settings import Cluster
-from orchestrator.protocols import BackendConfig, Scorer
-from orchestrator.race import RaceToValid
+from orchestrator.deep_conf import DeepConf
+from orchestrator.protocols import BackendConfig
 from orchestrator.store_manifest import Json
-from orchestrator.strategies import BestOfN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,10 +37,21 @@ class Plan:
         """The settings that decide what the samples are; a run with others is another run."""
         sampling = asdict(self.strategy.sampling())
         del sampling["floor"]  # no setting: strategies learn it, sample by sample
-        return {
+        settings: dict[str, Json] = {
             "seed": self.config.seed,
             "model": {"backend": self.config.model.backend, **self.backend.identity},
             "sampling": sampling,
+        }
+        if isinstance(self.strategy, DeepConf):  # it ends samples where another would not
+            settings["deep_conf"] = self._endings(self.strategy)
+        return settings
+
+    def _endings(self, strategy: DeepConf) -> dict[str, Json]:
+        return {
+            "warm_up": strategy.warm_up,
+            "keep": strategy.keep,
+            "window": strategy.by.window,
+            "k": strategy.by.k,
         }
 
     def cluster(self) -> Cluster:
@@ -60,37 +69,8 @@ def make_plan(config: Config, limit: int | None = None) -> Plan:
         config=config,
         prompts=render(config.prompt, questions),
         gold=questions.gold(),
-        strategy=_strategy(config, first),
+        strategy=config.strategy.build(
+            first, config.extractor(), config.same(), config.sampling.build()
+        ),
         backend=config.model.build(),
-    )
-
-
-def _strategy(config: Config, first: Scorer) -> Sampling:
-    """A fixed number of samples, as many as the rule wants, or a race among them."""
-    validator, rule = config.strategy.validator(), config.strategy.stop_rule()
-    if validator is not None:
-        return RaceToValid(
-            n=config.strategy.n,
-            rule=validator,
-            extract=config.extractor(),
-            params=config.sampling.build(),
-        )
-    if rule is None:
-        return BestOfN(
-            n=config.strategy.n,
-            select=first,
-            extract=config.extractor(),
-            equivalence=config.same(),
-            min_confidence=config.strategy.min_confidence,
-            params=config.sampling.build(),
-        )
-    return Adaptive(
-        max_n=config.strategy.n,
-        select=first,
-        rule=rule,
-        ahead=config.strategy.ahead,
-        extract=config.extractor(),
-        equivalence=config.same(),
-        min_confidence=config.strategy.min_confidence,
-        params=config.sampling.build(),
     )

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
@@ -43,6 +44,11 @@ class Drawn:
         """Generated for the first n."""
         samples = self.case.candidates.samples
         return float(sum(samples[i].generated_tokens for i in self.order[:n]))
+
+    def tokens_upto(self) -> list[int]:
+        """[n + 1] generated for the first 0, 1, ... n."""
+        samples = self.case.candidates.samples
+        return list(accumulate((samples[i].generated_tokens for i in self.order), initial=0))
 
     async def scores(self, scorer: Scorer, n: int) -> Scores:
         """[n] of the first n as if there were no others."""

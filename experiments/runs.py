@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Callable, Iterable, Set
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence, Set
 from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 
 from experiments.gold_file import write_gold
 from experiments.plan import Plan
-from experiments.stored_run import has_all_samples, is_complete, needs_engine
+from experiments.stored_run import batch_is_complete, has_all_samples, is_complete, needs_engine
+from experiments.strategy_section import Sampling
 from orchestrator.job import Job, Work
 from orchestrator.local import run_here, wait_for
 from orchestrator.loop import Loop
 from orchestrator.pool import Pool
 from orchestrator.progress import Report
-from orchestrator.store import open_store
+from orchestrator.protocols import BatchStrategy
+from orchestrator.store import RunStore, open_store
 from orchestrator.store_read import read_records
 from orchestrator.store_run import OpenRun, open_run
 from orchestrator.types import Outcome, Query, Record
@@ -109,6 +111,8 @@ async def _answer(plan: Plan, done: Set[str], out: Path, report: Report) -> list
     """Answer what is not done, with engines only if samples are missing; the records of that."""
     strategy = repr(plan.strategy)
     left = [query for query in plan.prompts.queries if query.id not in done]
+    if left and isinstance(plan.strategy, BatchStrategy):  # it decides for all of them together
+        left = list(plan.prompts.queries)
     refused = {r.query_id for r in read_records(out) if r.strategy == strategy}
     work = _work(plan, out)
     records: list[Record] = []
@@ -117,9 +121,9 @@ async def _answer(plan: Plan, done: Set[str], out: Path, report: Report) -> list
         for item in plan.prompts.bad:
             if item.id not in refused:
                 store.add_record(_refusal(item.id, item.error, strategy))
-        complete = [query for query in left if await is_complete(store, query, plan.strategy)]
+        complete = await _complete(store, left, plan.strategy)
         loop = Loop(strategy=plan.strategy, pool=Pool([]), store=store, run=work.run)
-        await loop.answer_all(_each(complete), lambda answered: records.append(answered.record))
+        await loop.answer_leases(_once(complete), lambda answered: records.append(answered.record))
     ids = {query.id for query in complete}
     missing = [query for query in left if query.id not in ids]
     sampled = [await has_all_samples(store, query, plan.strategy) for query in missing]
@@ -127,6 +131,13 @@ async def _answer(plan: Plan, done: Set[str], out: Path, report: Report) -> list
     backend = None if has_samples else plan.backend
     job = Job(work=work, backend=backend, queries=missing)
     return [*records, *await _generate(plan, job, report)]
+
+
+async def _complete(store: RunStore, left: list[Query], strategy: Sampling) -> list[Query]:
+    """Those for which no engine is needed."""
+    if isinstance(strategy, BatchStrategy):
+        return left if await batch_is_complete(store, left, strategy) else []
+    return [query for query in left if await is_complete(store, query, strategy)]
 
 
 async def _generate(plan: Plan, job: Job, report: Report) -> list[Record]:
@@ -144,6 +155,5 @@ def _refusal(query_id: str, error: str, strategy: str) -> Record:
     return Record(query_id=query_id, strategy=strategy, outcome=Outcome.ERROR, error=error)
 
 
-async def _each(queries: Iterable[Query]) -> AsyncIterator[Query]:
-    for query in queries:
-        yield query
+async def _once(queries: Sequence[Query]) -> AsyncIterator[Sequence[Query]]:
+    yield queries

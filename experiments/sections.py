@@ -1,4 +1,4 @@
-"""The sections of a config about the engine, the sampling, the strategy and the cluster.
+"""The sections of a config about the engine, the sampling and the cluster.
 
 They are inert: nothing here opens a file, imports an engine or starts a process.
 """
@@ -9,13 +9,11 @@ from typing import Self
 
 from pydantic import ConfigDict, Field, JsonValue, field_validator, model_validator
 
-from experiments.plugins import BACKENDS, build_backend, build_stop_rule, build_validator
+from experiments.plugins import BACKENDS, build_backend
 from experiments.section import Section, Texts
 from orchestrator.cluster_settings import Cluster
 from orchestrator.errors import InputError
-from orchestrator.protocols import BackendConfig, Validator
-from orchestrator.score_rules import ScoreRule
-from orchestrator.stop_rules import StopRule
+from orchestrator.protocols import BackendConfig
 from orchestrator.types import Constraint, SamplingParams
 
 
@@ -118,51 +116,6 @@ class SamplingSection(Section):
             token_texts=self.token_texts,
             constraint=None if self.constraint is None else self.constraint.build(),
         )
-
-
-class StrategySection(Section):
-    """How many samples are drawn, and when there is no answer."""
-
-    n: int = Field(
-        default=16, ge=1, le=1_000_000, description="Samples a question; with a rule, at most."
-    )
-    rule: str | None = Field(
-        default=None,
-        description="When a question has samples enough, as vote_stands or beta(confidence=0.9). "
-        "Default: every question gets n.",
-    )
-    race: str | None = Field(
-        default=None,
-        description="The n samples race: the first that this validator passes is the answer, and "
-        "the others are aborted. As json(schema=...) or regex(pattern=...).",
-    )
-    ahead: int = Field(
-        default=4, ge=1, description="With a rule: samples of a question under way at any time."
-    )
-    min_confidence: float = Field(
-        default=0.0,
-        ge=0,
-        le=1,
-        description="Abstain where a smaller share of the answers agrees with the chosen one.",
-    )
-
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        self.stop_rule()
-        self.validator()
-        if self.race is not None and self.rule is not None:
-            raise InputError(f"race must be left out where there is a rule, got {self.race!r}")
-        if self.race is not None and self.min_confidence > 0:
-            raise InputError(f"race must be left out with min_confidence, got {self.race!r}")
-        return self
-
-    def validator(self) -> Validator | None:
-        """What a race is about, if there is one."""
-        return None if self.race is None else build_validator(self.race)
-
-    def stop_rule(self) -> StopRule | ScoreRule | None:
-        """The rule, if there is one."""
-        return None if self.rule is None else build_stop_rule(self.rule)
 
 
 class ClusterSection(Section):

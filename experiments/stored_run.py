@@ -5,23 +5,30 @@ It starts nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import replace
 
 from experiments.stored_calls import NotAsked, StoredCalls, asks_model, asks_sampling_model
+from experiments.stored_sampler import NotStored, StoredSamples
+from experiments.strategy_section import Sampling
 from orchestrator.adaptive import Adaptive
+from orchestrator.deep_conf import DeepConf
+from orchestrator.protocols import BatchStrategy, Strategy
 from orchestrator.race import RaceToValid
 from orchestrator.selection import merge_answers, read_answers
 from orchestrator.store import RunStore
 from orchestrator.strategies import BestOfN
 from orchestrator.types import Query, Sample
+from orchestrator.within_budget import WithinBudget
 
-Sampling = BestOfN | Adaptive | RaceToValid
-"""The strategies that a config can name."""
+OneByOne = BestOfN | Adaptive | RaceToValid
+"""Of which what is missing can be told sample by sample."""
 
 
 async def has_all_samples(store: RunStore, query: Query, strategy: Sampling) -> bool:
     """Whether the model that samples has no more to draw."""
+    if isinstance(strategy, DeepConf | WithinBudget):
+        return await is_complete(store, query, strategy)
     return await stored_samples(store, query, strategy) is not None
 
 
@@ -31,7 +38,14 @@ def needs_engine(strategy: Sampling) -> bool:
 
 
 async def is_complete(store: RunStore, query: Query, strategy: Sampling) -> bool:
-    """Whether no engine is needed at all: samples are stored, and what scorers want of models."""
+    """Whether no engine is needed at all: samples are stored, and what scorers want of models.
+
+    Never for a budget: what a question gets is decided for all of them together.
+    """
+    if isinstance(strategy, BatchStrategy):
+        return False
+    if isinstance(strategy, DeepConf):
+        return await _can_be_answered(strategy, query, StoredSamples(store, query))
     samples = await stored_samples(store, query, strategy)
     if samples is None:
         return False
@@ -40,7 +54,20 @@ async def is_complete(store: RunStore, query: Query, strategy: Sampling) -> bool
     return await _is_answered(store, query, strategy, samples)
 
 
-async def stored_samples(store: RunStore, query: Query, strategy: Sampling) -> list[Sample] | None:
+async def batch_is_complete(
+    store: RunStore, queries: Sequence[Query], strategy: BatchStrategy
+) -> bool:
+    """Whether no engine is needed for any of these, which are decided together."""
+    samplers = [StoredSamples(store, query) for query in queries]
+    try:
+        strategies = await strategy.draw(queries, samplers)
+    except NotStored:
+        return False
+    triples = zip(strategies, queries, samplers, strict=True)
+    return all([await _can_be_answered(strategy, q, sampler) for strategy, q, sampler in triples])
+
+
+async def stored_samples(store: RunStore, query: Query, strategy: OneByOne) -> list[Sample] | None:
     """The samples that the strategy would choose from; None where one is missing.
 
     Of a race all are wanted: an engine that joins again finds at once what has won already.
@@ -68,9 +95,18 @@ async def _is_answered(
     calls = StoredCalls(query_id=query.id, find=lambda key: store.get(key, 0))
     read = replace(read_answers(samples, strategy.extract), ask=calls, rate=calls.rate)
     among = await merge_answers(query, read, strategy.equivalence)
+    return await _is_there(strategy.select(query, among))
+
+
+async def _can_be_answered(strategy: Strategy, query: Query, sampler: StoredSamples) -> bool:
+    return await _is_there(strategy(query, sampler))
+
+
+async def _is_there(trial: Awaitable[object]) -> bool:
+    """Whether what is tried out comes to an end with what is stored."""
     try:
-        await strategy.select(query, among)
-    except NotAsked:
+        await trial
+    except (NotAsked, NotStored):
         return False
     # A scorer may be a plugin, and it reads what a model wrote: the loop makes a record of it.
     except Exception:  # noqa: BLE001

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from orchestrator.adaptive import Adaptive
     from orchestrator.budget import BatchBudget
-    from orchestrator.budget_run import run_within
     from orchestrator.deep_conf import DeepConf
     from orchestrator.local import ask, run
     from orchestrator.protocols import (
         Backend,
         BackendConfig,
+        BatchStrategy,
         Equivalence,
         Extractor,
         ModelCalls,
@@ -50,12 +50,14 @@ if TYPE_CHECKING:
         TopLogprobs,
         Usage,
     )
+    from orchestrator.within_budget import WithinBudget
 
 __all__ = [
     "Adaptive",
     "Backend",
     "BackendConfig",
     "BatchBudget",
+    "BatchStrategy",
     "BestOfN",
     "BetaStop",
     "Candidates",
@@ -90,9 +92,9 @@ __all__ = [
     "VoteStands",
     "WeightedConsensus",
     "WholeText",
+    "WithinBudget",
     "ask",
     "run",
-    "run_within",
 ]
 
 _HOMES = {
@@ -106,7 +108,7 @@ _HOMES = {
     "UnanimousWindow": "stop_rules",
     "VoteStands": "stop_rules",
     "BatchBudget": "budget",
-    "run_within": "budget_run",
+    "WithinBudget": "within_budget",
     "DeepConf": "deep_conf",
     "ReservationStop": "score_rules",
     "ScoreRule": "score_rules",
@@ -115,6 +117,7 @@ _HOMES = {
     "WholeText": "selection",
     "Backend": "protocols",
     "BackendConfig": "protocols",
+    "BatchStrategy": "protocols",
     "Equivalence": "protocols",
     "ModelCalls": "protocols",
     "Extractor": "protocols",

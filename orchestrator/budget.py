@@ -5,7 +5,7 @@ the end. Here the cost is fixed, and easy questions leave what they do not need 
 Blend-ASC (Feng, Alonso and Odonnat 2025, arXiv 2511.12309) questions compete for every sample; the
 measure is the chance that the leader is overtaken, for each sample that this takes.
 
-It is pure: `budget_run` draws.
+It is pure: `within_budget` draws.
 """
 
 from __future__ import annotations
@@ -21,43 +21,72 @@ from orchestrator.types import require
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchBudget:
-    """How many samples a batch of questions gets, and how they are given out.
+    """How much a batch of questions gets, and how it is given out: in samples or in tokens.
 
-    Every question gets `first_n`; then, in rounds, the `round_size` questions at which a sample is
-    worth most (an eighth of the batch where that is less) get one each, until there are `average`
-    for each question of the batch. None gets more than `max_n`. A round is settled before the next
-    begins: which questions get samples does not depend on which answers come first.
+    `average` is how many samples a question gets in the mean; `tokens` how many may be generated
+    for the batch. Every question gets `first_n` samples; then, in rounds, the questions at which a
+    sample is worth most get one each, until the budget is spent: `round_size` of them, a 64th of
+    the batch where that is more, and an eighth where that is less. None gets more than `max_n`. A
+    round is settled before the next begins: which questions get samples does not depend on which
+    answers come first.
+
+    How long a sample becomes is known when it is there, so a round is as large as the tokens that
+    are left allow for samples of the mean length so far. First samples come in rounds, too: where
+    the tokens do not reach, the last questions of the batch get none, and end out of budget.
     """
 
-    average: float
+    average: float | None = None  # samples a question
+    tokens: int | None = None  # generated, of the whole batch
     max_n: int = 64
     first_n: int = 3
     round_size: int = 64
 
     def __post_init__(self) -> None:
+        given = [key for key in ("average", "tokens") if getattr(self, key) is not None]
+        require(len(given) == 1, "budget", "set exactly one of average, tokens", given)
         rule = f"lie in 1..{self.max_n}, the most samples of a question"
         require(1 <= self.first_n <= self.max_n, "first_n", rule, self.first_n)
-        rule = f"lie in {self.first_n}..{self.max_n}, from first_n to max_n"
-        require(self.first_n <= self.average <= self.max_n, "average", rule, self.average)
+        if self.average is not None:
+            rule = f"lie in {self.first_n}..{self.max_n}, from first_n to max_n"
+            require(self.first_n <= self.average <= self.max_n, "average", rule, self.average)
+        if self.tokens is not None:
+            require(self.tokens >= 1, "tokens", "be at least 1", self.tokens)
         require(self.round_size >= 1, "round_size", "be at least 1", self.round_size)
 
-    def first(self, questions: int) -> list[int]:
-        """Which question each of the first samples is of."""
-        return [q for q in range(questions) for _ in range(self.first_n)]
-
     def next(
-        self, answers: Sequence[Sequence[str | None]], closed: Set[int] = frozenset()
+        self,
+        answers: Sequence[Sequence[str | None]],
+        spent_tokens: int = 0,
+        closed: Set[int] = frozenset(),
     ) -> list[int]:
         """Which questions get a sample in the next round; none when the budget is spent.
 
         `answers` are those of each question so far, in the order of the indices; those that are
-        `closed` get no more.
+        `closed` get no more. A question that gets several of its first samples stands there as
+        often.
         """
-        left = int(self.average * len(answers)) - sum(map(len, answers))
         able = [q for q, a in enumerate(answers) if len(a) < self.max_n and q not in closed]
+        firsts = [q for i in range(self.first_n) for q in able if len(answers[q]) <= i]
+        left = self._left(sum(map(len, answers)), len(answers), spent_tokens)
+        if firsts:
+            size = left if self.tokens is None else min(self._round(len(answers)), left)
+            return firsts[: max(0, size)]
         able.sort(key=lambda q: (-self._worth(answers[q]), len(answers[q]), q))
-        size = min(self.round_size, max(1, len(answers) // 8), left)
+        size = min(self._round(len(answers)), max(1, len(answers) // 8), left)
         return able[: max(0, size)]
+
+    def _round(self, questions: int) -> int:
+        """How many samples in a round: of a large batch so many that there are some 500 rounds."""
+        return max(self.round_size, questions // 64)
+
+    def _left(self, drawn: int, questions: int, spent_tokens: int) -> int:
+        """How many samples the budget still has room for."""
+        if self.average is not None:
+            return int(self.average * questions) - drawn
+        assert self.tokens is not None  # one of the two is set
+        if not spent_tokens:
+            return self._round(questions)
+        return int((self.tokens - spent_tokens) * drawn / spent_tokens)
 
     def _worth(self, answers: Sequence[str | None]) -> float:
         counts = Counter(answer for answer in answers if answer is not None)

@@ -30,6 +30,7 @@ from orchestrator.errors import BackendError, EngineDead, InputError, NbestError
 from orchestrator.job import Job
 from orchestrator.leases import Lease, LeaseBook
 from orchestrator.progress import Report, Tally, snapshot
+from orchestrator.protocols import BatchStrategy
 from orchestrator.shared_folder import Mark
 from orchestrator.tasks import task_group
 from orchestrator.types import Record
@@ -101,7 +102,8 @@ class Driver:
         self._mark = mark
         self._hands = [Hand(actor=worker, has_joined=have_joined) for worker in workers]
         self._watches = [EngineWatch(seat.name, seat.actor, stall_s) for seat in engines]
-        self._book = LeaseBook(job.queries)
+        is_batch = isinstance(job.work.strategy, BatchStrategy)
+        self._book = LeaseBook(job.queries, is_batch=is_batch)
         self._num_queries = len(job.queries)
         self._records: dict[str, Record] = {}
         self._is_done = asyncio.Event()

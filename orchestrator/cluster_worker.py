@@ -22,6 +22,7 @@ from orchestrator.models import models_of
 from orchestrator.pool import Pool
 from orchestrator.pooled_engine import PooledEngine
 from orchestrator.progress import Tally
+from orchestrator.protocols import BatchStrategy
 from orchestrator.shared_folder import Mark, check_mark
 from orchestrator.store import RunStore, open_store
 from orchestrator.types import Outcome, Query, Record
@@ -59,7 +60,8 @@ class QueryWorker:
     def __init__(self, name: str, work: Work) -> None:
         self._name = name
         self._work = work
-        self._leased: asyncio.Queue[Query] = asyncio.Queue()
+        self._leased: asyncio.Queue[Sequence[Query]] = asyncio.Queue()
+        self._waiting = 0  # leased queries that the loop has not taken yet
         self._done: list[Record] = []
         self._in_hand = 0  # queries that were leased and have not ended
         self._out_of_work = asyncio.Event()  # since the last report: the driver wants to know
@@ -80,7 +82,7 @@ class QueryWorker:
         if mark is not None:
             assert self._work.directory is not None  # it has been marked
             await asyncio.to_thread(check_mark, self._work.directory, mark)
-        self._leased = asyncio.Queue()
+        self._leased, self._waiting = asyncio.Queue(), 0
         self._done, self._tally, self._told = [], Tally(), {}
         self._in_hand = 0
         store = await open_store(self._work.directory)
@@ -99,7 +101,7 @@ class QueryWorker:
             seed=self._work.seed,
             tally=self._tally,
         )
-        running = asyncio.create_task(loop.answer_all(self._queries(), self._note))
+        running = asyncio.create_task(loop.answer_leases(self._leases(), self._note))
         self._open = _Open(store=store, loop=loop, running=running)
         gc.freeze()  # what is imported stays: looking through it again and again takes time
 
@@ -129,8 +131,10 @@ class QueryWorker:
         if is_second_hand:
             await self._open.store.refresh()
         self._in_hand += len(queries)
-        for query in queries:
-            self._leased.put_nowait(query)
+        self._waiting += len(queries)
+        is_batch = isinstance(self._work.strategy, BatchStrategy)
+        for lease in [queries] if is_batch else [[query] for query in queries]:
+            self._leased.put_nowait(lease)
 
     async def report(self) -> WorkerReport:
         """Wait a little, make what is done durable, tell of it. Raises what stopped the loop."""
@@ -146,7 +150,7 @@ class QueryWorker:
         return WorkerReport(
             records=records,
             tally=replace(self._tally, regenerated_tokens=self._open.loop.pool.regenerated_tokens),
-            queued=self._leased.qsize(),
+            queued=self._waiting,
             lives=self._new_lives(),
         )
 
@@ -184,9 +188,11 @@ class QueryWorker:
         if not self._in_hand:
             self._out_of_work.set()
 
-    async def _queries(self) -> AsyncIterator[Query]:
+    async def _leases(self) -> AsyncIterator[Sequence[Query]]:
         while True:
-            yield await self._leased.get()
+            lease = await self._leased.get()
+            self._waiting -= len(lease)
+            yield lease
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

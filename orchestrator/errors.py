@@ -8,6 +8,7 @@
     |   |-- EngineDead        the engine is gone, and with it all that it was working on
     |   |   `-- NotBegun          ... and it had not yet begun with this request
     |   `-- Quarantined       this query has killed its engine, twice alone: it gets no other
+    |-- OutOfBudget       the budget of a batch was spent before this query's turn
     `-- StoreError        a run directory cannot be used as it is
         |-- RunChanged        it was made with other settings; the message lists them
         `-- RunLocked         another process is writing to it
@@ -48,6 +49,10 @@ class NotBegun(EngineDead):
 
 class Quarantined(BackendError):
     """The query has killed its engine, twice while it was alone there: it gets no other."""
+
+
+class OutOfBudget(NbestError):
+    """The budget of a batch was spent before this query had its first sample."""
 
 
 class StoreError(NbestError):

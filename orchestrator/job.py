@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestrator.models import models_of
-from orchestrator.protocols import BackendConfig, Strategy
+from orchestrator.protocols import BackendConfig, BatchStrategy, Strategy
 from orchestrator.types import Query
 
 
@@ -19,7 +19,7 @@ class Work:
 
     run: str  # first part of every request id
     seed: int
-    strategy: Strategy
+    strategy: Strategy | BatchStrategy
     directory: str | None  # the run's folder; None keeps samples in memory for the time of the run
 
 

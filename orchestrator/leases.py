@@ -1,7 +1,8 @@
 """Which worker has which query, and which query kills workers.
 
 A worker that dies gives back what it had in hand. A query that was in two such hands is then given
-to a worker alone; if that dies too, it is the query that kills them, and it gets no other.
+to a worker alone; if that dies too, it is the query that kills them, and it gets no other. A batch
+that is decided together is not taken apart: there the deaths of the worker in a row end the run.
 
 It knows no Ray: a lease is a worker only by what it was given.
 """
@@ -34,8 +35,9 @@ class Lease:
 class LeaseBook:
     """The queries that are left, and the workers that have died over them."""
 
-    def __init__(self, queries: Iterable[Query]) -> None:
+    def __init__(self, queries: Iterable[Query], *, is_batch: bool = False) -> None:
         self._left = deque(queries)
+        self._is_batch = is_batch  # all of them are decided together: they are one lease
         self._kills: Counter[str] = Counter()  # by query id
 
     def next_for(self, lease: Lease) -> list[Query]:
@@ -46,7 +48,10 @@ class LeaseBook:
         if lease.is_alone and lease.queries:  # first it ends what it has in hand
             lease.is_alone = False
             return []
-        room = 1 if lease.is_alone else lease.ahead - len(lease.queries)
+        if self._is_batch:
+            room = len(self._left)
+        else:
+            room = 1 if lease.is_alone else lease.ahead - len(lease.queries)
         batch: list[Query] = []
         while self._left and len(batch) < room:
             if not lease.is_alone and self._is_suspect(self._left[0]):
@@ -87,4 +92,4 @@ class LeaseBook:
         return self._kills[query.id] > SUSPECT_AT + 1
 
     def _is_suspect(self, query: Query) -> bool:
-        return self._kills.get(query.id, 0) >= SUSPECT_AT
+        return not self._is_batch and self._kills.get(query.id, 0) >= SUSPECT_AT

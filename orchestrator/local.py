@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ from orchestrator.models import models_of
 from orchestrator.pool import Pool
 from orchestrator.pooled_engine import PooledEngine, slots_for
 from orchestrator.progress import Progress, Report, Tally, snapshot
-from orchestrator.protocols import BackendConfig, Strategy
+from orchestrator.protocols import BackendConfig, BatchStrategy, Strategy
 from orchestrator.store import open_store
 from orchestrator.types import Message, Query, Record, Selection
 
@@ -38,7 +38,7 @@ async def run_here(job: Job, report: Report) -> list[Record]:
 
         watching = asyncio.create_task(_regularly(show))
         try:
-            await here.loop.answer_all(_each(job.queries), lambda done: records.append(done.record))
+            await here.loop.answer_leases(_once(job.queries), lambda a: records.append(a.record))
             here.loop.settle()
         finally:
             watching.cancel()
@@ -99,7 +99,7 @@ async def _running(engine: LocalEngine, settings: BackendConfig) -> AsyncIterato
 
 def run(
     queries: Iterable[Query],
-    strategy: Strategy,
+    strategy: Strategy | BatchStrategy,
     backend: BackendConfig,
     *,
     seed: int = 0,
@@ -149,9 +149,8 @@ def wait_for(coroutine: Coroutine[object, object, T]) -> T:
         return thread.submit(asyncio.run, coroutine).result()
 
 
-async def _each(queries: Iterable[Query]) -> AsyncIterator[Query]:
-    for query in queries:
-        yield query
+async def _once(queries: Sequence[Query]) -> AsyncIterator[Sequence[Query]]:
+    yield queries
 
 
 async def _regularly(show: Callable[[], None]) -> None:

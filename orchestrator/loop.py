@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterable, Callable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from orchestrator.errors import EngineDead, Quarantined, StoreError
+from orchestrator.errors import EngineDead, OutOfBudget, Quarantined, StoreError
 from orchestrator.pool import Pool
 from orchestrator.progress import Tally
-from orchestrator.protocols import Strategy
+from orchestrator.protocols import BatchStrategy, Strategy
 from orchestrator.sampler import StoredSampler
 from orchestrator.store import RunStore
 from orchestrator.tasks import task_group
@@ -36,7 +36,7 @@ class Answered:
 class Loop:
     """Everything that the loop works with."""
 
-    strategy: Strategy
+    strategy: Strategy | BatchStrategy
     pool: Pool  # of the model that samples
     store: RunStore
     run: str = "run"  # first part of every request id
@@ -48,6 +48,34 @@ class Loop:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "strategy_repr", repr(self.strategy))
+
+    async def answer_leases(
+        self, leases: AsyncIterable[Sequence[Query]], done: Callable[[Answered], None]
+    ) -> None:
+        """Answer what is handed out, as it comes: a lease is a batch where the strategy wants one.
+
+        `done` is called for all of a batch at once, so whoever has heard of one has heard of all.
+        """
+        if not isinstance(self.strategy, BatchStrategy):
+            return await self.answer_all(_each_of(leases), done)
+        async for lease in leases:
+            for answered in await self.answer_batch(lease):
+                done(answered)
+
+    async def answer_batch(self, queries: Sequence[Query]) -> list[Answered]:
+        """Answer queries that are decided together; by a strategy for one query, one by one."""
+        started_s = time.monotonic()
+        samplers = [self.sampler(query) for query in queries]
+        if isinstance(self.strategy, BatchStrategy):
+            strategies = await self.strategy.draw(queries, samplers)
+        else:
+            strategies = [self.strategy] * len(queries)
+        async with task_group() as group:
+            tasks = [
+                group.create_task(self._answer_by(strategy, query, sampler, started_s))
+                for strategy, query, sampler in zip(strategies, queries, samplers, strict=True)
+            ]
+        return [task.result() for task in tasks]
 
     async def answer_all(
         self, queries: AsyncIterable[Query], done: Callable[[Answered], None]
@@ -82,9 +110,15 @@ class Loop:
 
     async def answer(self, query: Query, begun: Callable[[], None] = lambda: None) -> Answered:
         """Answer one query. Only the death of the engines is raised; all else is in the record."""
+        if isinstance(self.strategy, BatchStrategy):  # a batch of one
+            return (await self.answer_batch([query]))[0]
         sampler = self.sampler(query, begun)
-        started_s = time.monotonic()
-        selection, outcome, error = await self._select(query, sampler)
+        return await self._answer_by(self.strategy, query, sampler, time.monotonic())
+
+    async def _answer_by(
+        self, strategy: Strategy, query: Query, sampler: StoredSampler, started_s: float
+    ) -> Answered:
+        selection, outcome, error = await self._select(strategy, query, sampler)
         record = Record(
             query_id=query.id,
             strategy=self.strategy_repr,
@@ -141,15 +175,17 @@ class Loop:
             self.settle()
 
     async def _select(
-        self, query: Query, sampler: StoredSampler
+        self, strategy: Strategy, query: Query, sampler: StoredSampler
     ) -> tuple[Selection | None, Outcome, str]:
         """The selection, or None; how the query ended; and why, if it has no selection."""
         try:
-            selection = await self.strategy(query, sampler)
+            selection = await strategy(query, sampler)
         except (EngineDead, StoreError):  # the run's trouble, not this query's
             raise
         except Quarantined as error:
             return None, Outcome.QUARANTINED, str(error)
+        except OutOfBudget as error:
+            return None, Outcome.OUT_OF_BUDGET, str(error)
         # Strategies and scorers are plugins, and they read what a model wrote: whatever they
         # raise is the end of this query, not of the run.
         except Exception as error:  # noqa: BLE001
@@ -158,3 +194,9 @@ class Loop:
             return None, Outcome.ERROR, sampler.errors[0]
         is_answered = selection.answer is not None
         return selection, Outcome.ANSWERED if is_answered else Outcome.ABSTAINED, ""
+
+
+async def _each_of(leases: AsyncIterable[Sequence[Query]]) -> AsyncIterator[Query]:
+    async for lease in leases:
+        for query in lease:
+            yield query

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -161,6 +161,21 @@ class Strategy(Protocol):
     """
 
     async def __call__(self, query: Query, sampler: Sampler) -> Selection: ...
+
+
+@runtime_checkable
+class BatchStrategy(Protocol):
+    """Decides for a whole batch of queries together how many samples each of them gets.
+
+    1. `draw` draws for all of them, `samplers` [Q] being theirs, and returns a strategy [Q] for
+       each: what is left to do, which draws no more.
+    2. What one query fails of, its own strategy raises; only what ends the run is raised by `draw`.
+    3. The order of the samples' arrival changes nothing.
+    """
+
+    async def draw(
+        self, queries: Sequence[Query], samplers: Sequence[Sampler]
+    ) -> Sequence[Strategy]: ...
 
 
 class SampleStore(Protocol):

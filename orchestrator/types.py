@@ -253,6 +253,7 @@ class Outcome(StrEnum):
     ABSTAINED = "abstained"
     ERROR = "error"
     QUARANTINED = "quarantined"  # it killed its engine or its worker again and again
+    OUT_OF_BUDGET = "out_of_budget"  # the batch had spent all before its first sample
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from scorers.borda import Borda
 from scorers.choice import ChoiceLetter
 from scorers.code_block import CodeBlock
 from scorers.confidence import Confidence
+from scorers.coverage import all_at_k, extrapolate, fit_beta_binomial, fit_power_law
 from scorers.equivalence import ChoiceEquivalence, JsonEquivalence, NumberEquivalence
 from scorers.equivalence_math import MathEquivalence
 from scorers.equivalence_sql import SqlResultEquivalence
@@ -47,6 +48,7 @@ from scorers.universal_vote import UniversalVote
 from scorers.valid import FirstValid
 from scorers.validators import AllOf, JsonValid, Matches, Satisfies
 from scorers.vote import MajorityVote, vote_shares
+from scorers.weighted_at_k import weighted_choices
 from scorers.weighted_vote import WeightedVote
 from scorers.yaml_valid import YamlValid
 
@@ -100,9 +102,13 @@ __all__ = [
     "Watch",
     "WeightedVote",
     "YamlValid",
+    "all_at_k",
     "best_of_k",
     "canonical_number",
     "clustered_interval",
+    "extrapolate",
+    "fit_beta_binomial",
+    "fit_power_law",
     "majority_at_k",
     "mcnemar",
     "mean_logprob",
@@ -112,5 +118,6 @@ __all__ = [
     "sum_logprob",
     "vote_shares",
     "watch",
+    "weighted_choices",
     "wilson_interval",
 ]

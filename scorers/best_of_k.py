@@ -63,6 +63,6 @@ def _shares_below(upto: Scores, n: int) -> Iterator[Scores]:
         drawn = np.arange(first, min(first + rows, n), dtype=np.float64)[:, None]
         factors = np.maximum(upto - drawn, 0.0) / (n - drawn)
         factors[0] *= share
-        shares: Scores = np.cumprod(factors, axis=0)
+        shares = np.asarray(np.cumprod(factors, axis=0), np.float64)
         share = shares[-1]
         yield shares

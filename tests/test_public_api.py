@@ -38,8 +38,10 @@ orchestrator.Backend { async generate(request: Request) -> Sample; async abort(r
     -> None }
 orchestrator.BackendConfig { max_concurrency: int; gpus: int; identity: Mapping[str, str | int |
     None]; open(name: str = '') -> AbstractAsyncContextManager[Backend] }
-orchestrator.BatchBudget(*, average: float, max_n: int = 64, first_n: int = 3, round_size: int =
-    64)
+orchestrator.BatchBudget(*, average: float | None = None, tokens: int | None = None, max_n: int
+    = 64, first_n: int = 3, round_size: int = 64)
+orchestrator.BatchStrategy { async draw(queries: Sequence[Query], samplers: Sequence[Sampler])
+    -> Sequence[Strategy] }
 orchestrator.BestOfN(*, n: int, select: Scorer, extract: Extractor = ..., equivalence:
     Equivalence | None = None, min_confidence: float = 0.0, params: SamplingParams = ...)
 orchestrator.BetaStop(*, confidence: float = 0.95)
@@ -58,7 +60,7 @@ orchestrator.Extractor { __call__(text: str) -> str | None }
 orchestrator.Message(*, role: Literal['system', 'user', 'assistant'], content: str)
 orchestrator.ModelCalls { ask: Ask; rate: Rate }
 orchestrator.Outcome: ANSWERED=answered, ABSTAINED=abstained, ERROR=error,
-    QUARANTINED=quarantined
+    QUARANTINED=quarantined, OUT_OF_BUDGET=out_of_budget
 orchestrator.Query(*, id: str, prompt: str | tuple[Message, ...], meta: Mapping[str, Any] = ...)
 orchestrator.RaceToValid(*, n: int, rule: Validator, extract: Extractor = ..., params:
     SamplingParams = ...)
@@ -102,12 +104,13 @@ orchestrator.Validator { async __call__(query: Query, candidates: Candidates) ->
 orchestrator.VoteStands(*, risk: float = 0.1, prior: float = 1.0)
 orchestrator.WeightedConsensus(*, share: float = 0.95, warm_up: int = 16)
 orchestrator.WholeText()
+orchestrator.WithinBudget(*, budget: BatchBudget, select: Scorer, extract: Extractor = ...,
+    equivalence: Equivalence | None = None, min_confidence: float = 0.0, params: SamplingParams
+    = ...)
 orchestrator.ask(question: str | tuple[Message, ...], strategy: Strategy, backend:
     BackendConfig, *, seed: int = 0) -> Selection
-orchestrator.run(queries: Iterable[Query], strategy: Strategy, backend: BackendConfig, *, seed:
-    int = 0) -> list[Record]
-orchestrator.run_within(budget: BatchBudget, queries: Sequence[Query], strategy: BestOfN,
-    backend: BackendConfig, *, seed: int = 0, directory: str | None = None) -> list[Record]
+orchestrator.run(queries: Iterable[Query], strategy: Strategy | BatchStrategy, backend:
+    BackendConfig, *, seed: int = 0) -> list[Record]
 scorers.AfterMarker(*, marker: str = '####')
 scorers.AllOf(*, rules: tuple[Validator, ...])
 scorers.AmongValid(*, rule: Validator, by: Scorer)
@@ -166,10 +169,15 @@ scorers.Watch(*, peak_k: int, low_k: int, high_k: int, at_peak: float, largest_k
     at_largest: float, loss: float, loss_low: float, fitted_k: float, is_worse: bool)
 scorers.WeightedVote(*, by: Scorer, transform: Transform = 'raw', temperature: float = 1.0)
 scorers.YamlValid(*, schema: str | None = None, of: Of = 'text')
+scorers.all_at_k(n: int, c: int, k: int) -> float
 scorers.best_of_k(scores: Scores, values: Scores) -> Scores
 scorers.canonical_number(text: str) -> str | None
 scorers.clustered_interval(means: Sequence[float] | Scores, confidence: float = 0.95) ->
     Interval
+scorers.extrapolate(right: Counts, drawn: Counts, k: int, seed: int = 0, replicates: int = 200)
+    -> Extrapolation
+scorers.fit_beta_binomial(right: Counts, drawn: Counts) -> BetaBinomial
+scorers.fit_power_law(ks: Counts, coverage: Scores) -> PowerLaw
 scorers.majority_at_k(counts: Sequence[int], values: Sequence[float], nulls: int = 0, max_k: int
     | None = None) -> Scores
 scorers.mcnemar(first: Scores, second: Scores) -> float
@@ -181,6 +189,8 @@ scorers.self_certainty(logprobs: NDArray[np.float32]) -> float
 scorers.sum_logprob(samples: Sequence[Sample]) -> Scores
 scorers.vote_shares(answers: Sequence[str | None]) -> Scores
 scorers.watch(curves: Scores, seed: int = 0) -> Watch
+scorers.weighted_choices(answers: Sequence[str | None], weights: Scores, values: Scores,
+    subsets: NDArray[np.int64]) -> Scores
 scorers.wilson_interval(successes: int, n: int, confidence: float = 0.95) -> Interval
 model_backend.VLLM(model: str, *, dtype: str = 'auto', max_model_len: int | None = None,
     max_num_seqs: int = 128, tensor_parallel_size: int = 1, distributed_executor_backend: str |
@@ -215,6 +225,7 @@ EngineDead(BackendError)
 InputError(NbestError, ValueError)
 NbestError(Exception)
 NotBegun(EngineDead)
+OutOfBudget(NbestError)
 Overloaded(BackendError)
 Quarantined(BackendError)
 RequestRejected(BackendError)

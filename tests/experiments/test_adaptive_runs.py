@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from experiments.config import load_config
 from experiments.plan import make_plan
-from experiments.runs import carry_out
+from experiments.runs import carry_out, failures
 from experiments.select_command import compare
 from orchestrator.adaptive import Adaptive
-from orchestrator.errors import InputError
+from orchestrator.errors import InputError, RunChanged
 from orchestrator.progress import Progress
 from orchestrator.stop_rules import BetaStop, VoteStands
+from orchestrator.store_files import RunFolder
+from orchestrator.store_parquet import PartWriter
 from orchestrator.store_read import read_records, read_samples
+from orchestrator.store_schema import records_table
 from orchestrator.types import Outcome
 
 
@@ -136,6 +141,111 @@ def test_a_race_is_a_strategy_too(config: Path, tmp_path: Path) -> None:
     ],
 )
 def test_what_a_race_does_not_go_with_is_said(
+    config: Path, changes: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        load_config(config, changes)
+
+
+def samples_of(folder: Path) -> list[int]:
+    return [len(samples) for _, samples in read_samples(folder)]
+
+
+BUDGET = ("strategy={n: 32, budget: {average: 6}}",)
+
+
+def test_a_budget_is_shared_by_all_questions_of_a_run(config: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    seen = carried_out(config, folder, *BUDGET, "model.weights=[5, 4, 1]")
+    assert sum(samples_of(folder)) == 20 * 6 == seen[-1].samples_drawn
+    assert len(set(samples_of(folder))) > 1
+    assert carried_out(config, folder, *BUDGET, "model.weights=[5, 4, 1]") == []
+
+
+def test_a_larger_budget_goes_on_with_what_was_drawn(config: Path, tmp_path: Path) -> None:
+    carried_out(config, tmp_path / "run", *BUDGET)
+    seen = carried_out(config, tmp_path / "run", "strategy={n: 32, budget: {average: 9}}")
+    assert seen[-1].samples_drawn == 20 * 3
+
+
+def test_a_budget_of_which_only_the_records_are_lost_wants_no_engine(
+    config: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    carried_out(config, folder, *BUDGET)
+    before = {r.query_id: (r.answer, r.usage.samples) for r in read_records(folder)}
+    shutil.rmtree(folder / "records")
+    assert carried_out(config, folder, *BUDGET) == []
+    assert {r.query_id: (r.answer, r.usage.samples) for r in read_records(folder)} == before
+
+
+def test_a_budget_that_lost_one_record_decides_for_all_again(config: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    carried_out(config, folder, *BUDGET)
+    plan = make_plan(load_config(config, BUDGET))
+    [part] = (folder / "records").glob("*.parquet")
+    records = [r for r in read_records(folder) if r.query_id != plan.prompts.queries[3].id]
+    part.unlink()
+    PartWriter(RunFolder(folder), ()).commit("records", records_table(records))
+    carried_out(config, folder, *BUDGET)
+    assert sum(samples_of(folder)) == 20 * 6  # no second budget for the one
+
+
+def test_tokens_that_do_not_reach_leave_questions_out_of_budget(
+    config: Path, tmp_path: Path
+) -> None:
+    changes = ("strategy={n: 32, budget: {tokens: 12, round_size: 4}}",)
+    plan = make_plan(load_config(config, changes))
+    records = carry_out(plan, tmp_path / "run", lambda progress: None)
+    ends = Counter(record.outcome for record in records)
+    assert ends.keys() == {Outcome.ANSWERED, Outcome.OUT_OF_BUDGET}
+    assert ends.total() == 20
+    assert failures(records) == []
+    again = carry_out(plan, tmp_path / "run", lambda progress: None)
+    assert Counter(record.outcome for record in again) == ends
+
+
+DEEP_CONF = (
+    "strategy={n: 32, deep_conf: {warm_up: 4, window: 2, k: 4, keep: 0.5}}",
+    'select=weighted_vote(by=confidence(measure="bottom", window=2, k=4))',
+)
+
+
+def test_deep_conf_in_a_config_stops_when_the_confident_agree(config: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    carried_out(config, folder, *DEEP_CONF)
+    assert {4, 32} <= set(samples_of(folder))  # some agree after the warm-up, some never
+    assert carried_out(config, folder, *DEEP_CONF) == []
+    shutil.rmtree(folder / "records")
+    assert carried_out(config, folder, *DEEP_CONF) == []
+
+
+def test_what_deep_conf_has_ended_is_no_pool_for_others(config: Path, tmp_path: Path) -> None:
+    carried_out(config, tmp_path / "run", *DEEP_CONF)
+    plan = make_plan(load_config(config, ["strategy={n: 8}", *DEEP_CONF[1:]]))
+    with pytest.raises(RunChanged, match="deep_conf"):
+        carry_out(plan, tmp_path / "run", lambda progress: None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (("strategy.budget={average: 8}",), "budget must be left out where there is a rule, got"),
+        (("strategy={budget: {average: 2}}",), r"average must lie in 3..16, from first_n to max_n"),
+        (("strategy={budget: {averge: 8}}",), "strategy.budget.averge: no such key"),
+        (("strategy={budget: {}}",), "budget must set exactly one of average, tokens"),
+        (
+            ("strategy={deep_conf: {}, min_confidence: 0.5}",),
+            r"deep_conf must be left out with min_confidence, got \{\}",
+        ),
+        (("strategy={n: 8, deep_conf: {}}",), r"warm_up must lie in 1..8"),
+        (
+            ("strategy={budget: {average: 8}}", "cluster={workers: 2}"),
+            "cluster.workers must be 1 with strategy.budget",
+        ),
+    ],
+)
+def test_strategies_that_make_no_sense_are_said(
     config: Path, changes: tuple[str, ...], message: str
 ) -> None:
     with pytest.raises(InputError, match=message):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,16 +12,14 @@ import pytest
 from model_backend import FakeBackend, Reply
 from model_backend.clocks import VirtualTime
 from orchestrator.budget import BatchBudget, worth
-from orchestrator.budget_run import run_within
 from orchestrator.errors import InputError, RequestRejected
-from orchestrator.strategies import BestOfN
+from orchestrator.job import Job, Work
+from orchestrator.local import run, run_here
 from orchestrator.types import Outcome, Query, Record, Request, SamplingParams
+from orchestrator.within_budget import WithinBudget
 from scorers import LastNumber, MajorityVote
 
 QUERIES = [Query(id=f"q{q}", prompt=f"{q}?") for q in range(16)]
-VOTE = BestOfN(
-    n=1, select=MajorityVote(), extract=LastNumber(), params=SamplingParams(max_tokens=9)
-)
 
 
 @dataclass(frozen=True)
@@ -40,9 +39,19 @@ class Crowd:
         return Reply(tokens=("7" if rng.random() < p else "8",), token_s=slow)
 
 
-def carried_out(budget: BatchBudget, script: Crowd) -> list[Record]:
+def within(budget: BatchBudget, **changes: object) -> WithinBudget:
+    params = SamplingParams(max_tokens=9)
+    settings = {"select": MajorityVote(), "extract": LastNumber(), "params": params, **changes}
+    return WithinBudget(budget=budget, **settings)  # type: ignore[arg-type]
+
+
+def carried_out(
+    budget: BatchBudget, script: Callable[[Request], Reply], **changes: object
+) -> list[Record]:
+    work = Work(run="run", seed=0, strategy=within(budget, **changes), directory=None)
+    job = Job(work=work, backend=FakeBackend(script=script), queries=QUERIES)
     with asyncio.Runner(loop_factory=VirtualTime) as runner:
-        return runner.run(run_within(budget, QUERIES, VOTE, FakeBackend(script=script)))
+        return runner.run(run_here(job, lambda progress: None))
 
 
 def test_the_budget_is_kept_and_close_questions_get_more() -> None:
@@ -79,12 +88,76 @@ def test_a_lead_is_worth_more_samples_the_closer_it_is() -> None:
 
 def test_ties_go_to_the_question_with_fewer_samples_and_then_to_the_first() -> None:
     budget = BatchBudget(average=4, max_n=8, first_n=1, round_size=9)
-    answers = [["a"] * 2, ["a"] * 2, [None], ["a"] * 2, [], ["a"], ["a"], ["a"]]
-    assert budget.next(answers) == [4]  # an eighth of eight questions
-    assert budget.next(answers * 2) == [4, 12]
+    answers = [["a"] * 2, ["a"] * 2, [None], ["a"] * 2, [None], ["a"], ["a"], ["a"]]
+    assert budget.next(answers) == [2]  # an eighth of eight questions
+    assert budget.next(answers * 2) == [2, 4]
     assert budget.next([["a"] * 4] * 8) == []  # it is spent
-    assert budget.next(answers, closed={4}) == [2]
-    assert budget.first(2) == [0, 1]
+    assert budget.next(answers, closed={2}) == [4]
+
+
+def test_first_samples_come_first_and_breadth_first() -> None:
+    budget = BatchBudget(average=4, max_n=8, first_n=2)
+    assert budget.next([[], [], []]) == [0, 1, 2, 0, 1, 2]
+    assert budget.next([["a"] * 5, ["a"], []]) == [2, 1, 2]
+    assert budget.next([["a"] * 5, ["a"], []], closed={2}) == [1]
+
+
+def test_large_batches_have_large_rounds() -> None:
+    budget = BatchBudget(average=8, max_n=16, first_n=1, round_size=8)
+    assert len(budget.next([["a", "b"]] * 64)) == 8
+    assert len(budget.next([["a", "b"]] * 6400)) == 100
+    assert len(budget.next([["a", "b"]] * 16)) == 2
+
+
+def wordy(request: Request) -> Reply:
+    """Three to nine tokens, of which the last is the answer; questions differ in how long."""
+    _, query, sample = request.id.split("/")
+    q, s = int(query[1:]), int(sample[1:])
+    return Reply(tokens=(*("so " for _ in range(2 + q % 6)), "7" if (q * s) % 3 else "8"))
+
+
+def test_a_budget_of_tokens_is_kept_to_about_one_sample() -> None:
+    records = carried_out(BatchBudget(tokens=600, max_n=40, round_size=4), wordy)
+    spent = sum(record.usage.generated_tokens for record in records)
+    assert 600 - 9 <= spent <= 600 + 4 * 9  # the last round is one of short or of long questions
+    assert {record.outcome for record in records} == {Outcome.ANSWERED}
+    assert min(record.usage.samples for record in records) >= 3
+
+
+def test_questions_that_the_tokens_do_not_reach_are_out_of_budget_and_not_wrong() -> None:
+    records = carried_out(BatchBudget(tokens=30, max_n=40, round_size=2), wordy)
+    ends = [record.outcome for record in records]
+    count = ends.count(Outcome.OUT_OF_BUDGET)
+    assert 0 < count < 16
+    assert ends == [Outcome.ANSWERED] * (16 - count) + [Outcome.OUT_OF_BUDGET] * count
+    assert all(record.usage.samples == 0 for record in records[16 - count :])
+    assert records[-1].error == "the budget of the batch was spent before its first sample"
+
+
+@dataclass(frozen=True)
+class Broken:
+    """An extractor that fails at what one question's samples say."""
+
+    def __call__(self, text: str) -> str:
+        if text.startswith("so so so so so so so "):
+            raise ValueError("cannot read this")
+        return text
+
+
+def test_what_fails_at_one_question_ends_that_one_alone() -> None:
+    records = carried_out(BatchBudget(average=5, max_n=9), wordy, extract=Broken())
+    broken = [q for q in range(16) if q % 6 == 5]
+    for q, record in enumerate(records):
+        expected = Outcome.ERROR if q in broken else Outcome.ANSWERED
+        assert record.outcome is expected
+    assert records[5].error == "ValueError: cannot read this"
+    assert records[5].usage.samples == 3  # and it takes no more of the budget
+
+
+def test_one_question_is_a_batch_of_one() -> None:
+    strategy = within(BatchBudget(average=4, max_n=8))
+    records = run(QUERIES[:1], strategy, FakeBackend(script=wordy))
+    assert [record.usage.samples for record in records] == [4]
 
 
 @pytest.mark.parametrize(
@@ -94,6 +167,9 @@ def test_ties_go_to_the_question_with_fewer_samples_and_then_to_the_first() -> N
         ({"average": 65.0}, r"average must lie in 3..64, from first_n to max_n, got 65.0"),
         ({"average": 9.0, "first_n": 0}, "first_n must lie in 1..64"),
         ({"average": 9.0, "round_size": 0}, "round_size must be at least 1, got 0"),
+        ({"tokens": 0}, "tokens must be at least 1, got 0"),
+        ({}, r"budget must set exactly one of average, tokens, got \[\]"),
+        ({"average": 9.0, "tokens": 9}, r"exactly one of average, tokens, got \['average', 'tok"),
     ],
 )
 def test_settings_are_checked(settings: dict[str, float], message: str) -> None:

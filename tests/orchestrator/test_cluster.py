@@ -12,7 +12,17 @@ from pathlib import Path
 import pytest
 
 from model_backend import FakeBackend, Reply, SeededAnswers
-from orchestrator import BestOfN, Query, Record, Request, SamplingParams
+from orchestrator import (
+    BatchBudget,
+    BatchStrategy,
+    BestOfN,
+    Query,
+    Record,
+    Request,
+    SamplingParams,
+    Strategy,
+    WithinBudget,
+)
 from orchestrator.cluster import Driver, run_on_ray
 from orchestrator.cluster_settings import Cluster
 from orchestrator.cluster_start import start_engines, start_workers
@@ -28,6 +38,11 @@ ray = pytest.importorskip("ray")
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(120)]
 
 N = 6
+BUDGET = WithinBudget(
+    budget=BatchBudget(average=6, max_n=20, round_size=4),
+    select=MajorityVote(),
+    params=SamplingParams(max_tokens=8),
+)
 VOTE = BestOfN(n=N, select=MajorityVote(), params=SamplingParams(max_tokens=8, logprobs=0))
 
 
@@ -44,8 +59,13 @@ def answers(token_s: float = 0.0) -> FakeBackend:
     return FakeBackend(script=script, max_concurrency=16)
 
 
-def job(out: Path | None, count: int, backend: FakeBackend) -> Job:
-    work = Work(run="t", seed=1, strategy=VOTE, directory=None if out is None else str(out))
+def job(
+    out: Path | None,
+    count: int,
+    backend: FakeBackend,
+    strategy: Strategy | BatchStrategy = VOTE,
+) -> Job:
+    work = Work(run="t", seed=1, strategy=strategy, directory=None if out is None else str(out))
     queries = [Query(id=f"q{i}", prompt=f"question {i}") for i in range(count)]
     return Job(work=work, backend=backend, queries=queries)
 
@@ -123,6 +143,32 @@ async def test_a_model_that_cannot_be_loaded_is_wrong_input_at_once() -> None:
 
 async def pid_of(actor: object) -> int:
     return int(await actor.__ray_call__.remote(lambda self: os.getpid()))  # type: ignore[attr-defined]
+
+
+async def test_a_budget_is_shared_over_the_cluster_and_survives_its_worker(tmp_path: Path) -> None:
+    """The one worker that decides is killed half way: the whole batch is decided again."""
+    count = 30
+    here = await run_here(job(None, count, answers(), BUDGET), silent)
+    todo = job(tmp_path / "run", count, answers(token_s=0.1), BUDGET)
+    cluster = Cluster(engines=2, workers=1)
+    half_way = asyncio.Event()
+
+    def watch(progress: Progress) -> None:
+        if progress.samples_drawn >= count * 4:
+            half_way.set()
+
+    with open_run(tmp_path / "run", fingerprint={}, config={}, queries=todo.queries):
+        workers = start_workers(todo, cluster)
+        driver = Driver(todo, start_engines(todo.backend, cluster), workers, watch)
+        running = asyncio.create_task(driver.run())
+        await half_way.wait()
+        assert not running.done()
+        os.kill(await pid_of(workers[0]), signal.SIGKILL)
+        records = await running
+        await driver.close()
+    assert plain(records) == plain(here)
+    assert sum(record.usage.samples for record in records) == count * 6
+    assert sum(len(samples) for _, samples in read_samples(tmp_path / "run")) == count * 6
 
 
 @pytest.mark.parametrize("victim", ["engine", "worker"])

@@ -116,3 +116,15 @@ def test_who_was_silent_alone_is_convicted_the_second_time() -> None:
         give(book, lease)
         found.append(ids(book.take_back(lease, has_died=False)))
     assert found == [[], [], [], ["q0"]]
+
+
+def test_a_batch_is_one_lease_and_comes_back_whole() -> None:
+    book, first, second = LeaseBook(queries(30), is_batch=True), Lease(), Lease()
+    whole = book.next_for(first)
+    assert len(whole) == 30
+    first.has_taken = True
+    assert book.next_for(second) == []
+    for _ in range(4):  # each death of the worker would make a suspect of every one of them
+        assert book.take_back(first) == []
+        assert book.next_for(first) == whole
+        first.has_taken = True

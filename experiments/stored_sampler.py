@@ -1,0 +1,52 @@
+"""A sampler that draws nothing: what is not in the run is said to be missing.
+
+With it a strategy itself tells whether a run already holds all that it would draw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from experiments.stored_calls import StoredCalls
+from orchestrator.errors import StoreError
+from orchestrator.store import RunStore
+from orchestrator.types import Identity, Message, Query, Sample, SamplingParams
+
+
+class NotStored(StoreError):
+    """The run does not hold a sample that a strategy wants."""
+
+
+class StoredSamples:
+    """A `Sampler` over what a run holds of one query; `NotStored` or `NotAsked` for the rest."""
+
+    def __init__(self, store: RunStore, query: Query) -> None:
+        self._store = store
+        self._query = query
+        self._calls = StoredCalls(query_id=query.id, find=lambda key: store.get(key, 0))
+
+    async def __call__(self, index: int, params: SamplingParams) -> Sample:
+        return self._stored(index)
+
+    async def draw_many(self, indices: Sequence[int], params: SamplingParams) -> tuple[Sample, ...]:
+        """As a `BatchedSampler`: the same as one call an index, without a task for each."""
+        return tuple(self._stored(index) for index in indices)
+
+    async def ask(
+        self, name: str, prompt: str | tuple[Message, ...], params: SamplingParams
+    ) -> Sample:
+        """As a `Sampler` has it."""
+        return await self._calls(name, prompt, params)
+
+    async def rate(self, identity: Identity, responses: Sequence[str]) -> tuple[Sample, ...]:
+        """As a `Sampler` has it."""
+        return await self._calls.rate(identity, responses)
+
+    async def abort(self, index: int) -> None:
+        """There is nothing under way."""
+
+    def _stored(self, index: int) -> Sample:
+        found = self._store.get(self._query.id, index)
+        if found is None:
+            raise NotStored(f"no sample {index} of {self._query.id!r} is stored")
+        return found

@@ -1,0 +1,120 @@
+"""A batch of questions within a budget: the strategy that draws as `budget` says.
+
+Questions share what there is, so all of them are decided together. The samples of the batch are in
+memory until it has been answered.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from orchestrator.budget import BatchBudget
+from orchestrator.errors import EngineDead, OutOfBudget, StoreError
+from orchestrator.fanout import draw
+from orchestrator.protocols import Equivalence, Extractor, Sampler, Scorer, Strategy
+from orchestrator.selection import WholeText, merge_answers, read_answers, select
+from orchestrator.strategies import sampling_for
+from orchestrator.tasks import task_group
+from orchestrator.types import Query, Sample, SamplingParams, Selection, Status, require
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WithinBudget:
+    """A `BatchStrategy`: draw where it may still change an answer until the budget is spent.
+
+    Which question gets the next sample is decided by votes; the answer is the choice of `select`
+    among what a question got.
+
+    Example: `run(queries, WithinBudget(budget=BatchBudget(average=8), select=MajorityVote()),
+    backend)`
+    """
+
+    budget: BatchBudget
+    select: Scorer
+    extract: Extractor = field(default_factory=WholeText)
+    equivalence: Equivalence | None = None  # None: answers mean the same if they are the same text
+    min_confidence: float = 0.0  # below it, it abstains
+    params: SamplingParams = SamplingParams()
+
+    def __post_init__(self) -> None:
+        in_range = 0.0 <= self.min_confidence <= 1.0
+        require(in_range, "min_confidence", "lie in [0, 1]", self.min_confidence)
+
+    async def draw(
+        self, queries: Sequence[Query], samplers: Sequence[Sampler]
+    ) -> Sequence[Strategy]:
+        """Spend the budget on them; for each, what is left to do: to choose."""
+        pairs = zip(queries, samplers, strict=True)
+        hands = [_Hand(strategy=self, query=query, sampler=sampler) for query, sampler in pairs]
+        while True:
+            answers = [hand.answers for hand in hands]
+            closed = {place for place, hand in enumerate(hands) if hand.is_closed}
+            spent = sum(hand.tokens for hand in hands)
+            wanted = Counter(self.budget.next(answers, spent, closed))
+            if not wanted:
+                return [hand.end() for hand in hands]
+            async with task_group() as group:
+                for place, count in wanted.items():
+                    group.create_task(hands[place].draw(count))
+
+    def sampling(self) -> SamplingParams:
+        """The parameters of a request; it asks for log-probabilities if the scorer needs them."""
+        return sampling_for(self.select, self.params)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Hand:
+    """What one question has got so far."""
+
+    strategy: WithinBudget
+    query: Query
+    sampler: Sampler
+    samples: tuple[Sample, ...] = ()
+    answers: tuple[str | None, ...] = ()
+    tokens: int = 0  # generated for the samples
+    failure: Exception | None = None  # the end of this question, not of the batch
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether more would be wasted: an engine refuses the question, or dies of it."""
+        return self.failure is not None or any(s.status is Status.ERROR for s in self.samples)
+
+    async def draw(self, count: int) -> None:
+        """The next so many samples, and what they answer."""
+        places = range(len(self.samples), len(self.samples) + count)
+        try:
+            more = await draw(self.sampler, places, self.strategy.sampling())
+            self.samples += more
+            self.tokens += sum(sample.generated_tokens for sample in more)
+            read = read_answers(self.samples, self.strategy.extract)
+            among = await merge_answers(self.query, read, self.strategy.equivalence)
+            self.answers = among.answers
+        except (EngineDead, StoreError):  # the run's trouble, not this question's
+            raise
+        # A quarantine, or whatever an extractor, which may be a plugin, makes of a model's text.
+        except Exception as failure:  # noqa: BLE001
+            self.failure = failure
+
+    def end(self) -> Choosing:
+        return Choosing(strategy=self.strategy, samples=self.samples, failure=self.failure)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choosing:
+    """A `Strategy` that has its samples and draws none."""
+
+    strategy: WithinBudget
+    samples: tuple[Sample, ...]
+    failure: Exception | None
+
+    async def __call__(self, query: Query, sampler: Sampler) -> Selection:
+        if self.failure is not None:
+            raise self.failure
+        if not self.samples:
+            raise OutOfBudget("the budget of the batch was spent before its first sample")
+        read = read_answers(self.samples, self.strategy.extract)
+        among = replace(read, ask=sampler.ask, rate=sampler.rate)
+        merged = await merge_answers(query, among, self.strategy.equivalence)
+        return await select(query, merged, self.strategy.select, self.strategy.min_confidence)
