@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 Runner = Literal["generate", "pooling"]
 
+# Of the KV cache on CPUs: the smallest that its attention kernels are made for.
+CPU_BLOCK_TOKENS = 32
+
 # How often to look for the core's process while it starts: for so long it might be orphaned.
 LOOK_S = 0.2
 
@@ -149,9 +152,17 @@ def engine_args(settings: VLLM, path: str) -> AsyncEngineArgs:
 
 
 def cpu_args(settings: VLLM, path: str) -> dict[str, Any]:
-    """Never chunk a prefill there: with a seed, a chunked one kills vLLM's CPU engine (0.32)."""
+    """What vLLM's CPU engine (0.32) needs, and what suits samples of one prompt.
+
+    A prefill is never chunked: with a seed, a chunked one kills it. Its own blocks of 128 tokens
+    are large: of a prompt only whole blocks are shared, and the rest is computed for each sample.
+    """
     from transformers import AutoConfig
 
     config = AutoConfig.from_pretrained(path, trust_remote_code=settings.trust_remote_code)
     longest = settings.max_model_len or config.max_position_embeddings
-    return {"enable_chunked_prefill": False, "max_num_batched_tokens": max(2048, longest)}
+    return {
+        "enable_chunked_prefill": False,
+        "max_num_batched_tokens": max(2048, longest),
+        "block_size": CPU_BLOCK_TOKENS,
+    }
