@@ -162,6 +162,7 @@ STRATEGIES = PluginKind(
         "adaptive": "experiments.replay_command:Replayed",
         "budget": "experiments.replay_budget:ReplayedBudget",
         "deep_conf": "experiments.replay_deep_conf:ReplayedDeepConf",
+        "race": "experiments.replay_race:ReplayedRace",
     },
 )
 

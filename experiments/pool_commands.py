@@ -30,7 +30,8 @@ def replay(
         str,
         typer.Option(
             help="adaptive, or with a rule: adaptive(rule=beta(confidence=0.9)), "
-            "adaptive(rule=reservation(cost=0.02), select=score(name=verifier))."
+            "adaptive(rule=reservation(cost=0.02), select=score(name=verifier)); "
+            "deep_conf(window=512); budget(average=8); race(rule=json)."
         ),
     ] = "adaptive",
     max_n: Annotated[int, typer.Option(help="Samples of a question at most.")] = 64,
@@ -55,6 +56,8 @@ def replay(
         f"{found.samples:.1f} samples and {found.tokens:,.0f} tokens a question instead of {max_n} "
         f"and {found.tokens_fixed:,.0f}: {100 * found.saving:.1f}% saved"
     )
+    if found.seconds is not None:
+        print(f"{found.seconds:.2f} s until the answer instead of {found.seconds_fixed:.2f} s")
 
 
 def report(

@@ -7,6 +7,7 @@ says after each sample whether it has seen enough.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -77,8 +78,10 @@ class Replay:
     tokens_fixed: float  # a question, for max_n samples
     saving: float  # share of tokens saved against drawing max_n for every question
     accuracy_fixed: float  # of the same choice from max_n in the same orders
+    seconds: float | None = None  # a question, where the strategy decides by who ends first
+    seconds_fixed: float | None = None  # until the last of max_n has ended
 
-    def as_json(self) -> dict[str, float]:
+    def as_json(self) -> dict[str, float | None]:
         return asdict(self)
 
 
@@ -109,7 +112,9 @@ def replay_cases(
 ) -> Replay:
     """The same on cases; the orders depend on the seed and the place of the question alone."""
     means = asyncio.run(_means(cases, strategy, max_n, shuffles, seed))
-    right, samples, tokens, right_fixed, tokens_fixed = means.mean(axis=0).tolist()
+    right, samples, tokens, seconds, *fixed = means.mean(axis=0).tolist()
+    right_fixed, tokens_fixed, seconds_fixed = fixed
+    is_timed = not math.isnan(seconds)
     interval = clustered_interval(means[:, 0])
     return Replay(
         accuracy=right,
@@ -120,16 +125,19 @@ def replay_cases(
         tokens_fixed=tokens_fixed,
         saving=1 - tokens / tokens_fixed if tokens_fixed else 0.0,
         accuracy_fixed=right_fixed,
+        seconds=seconds if is_timed else None,
+        seconds_fixed=seconds_fixed if is_timed else None,
     )
 
 
 async def _means(
     cases: Sequence[Case], strategy: ReplayedStrategy, max_n: int, shuffles: int, seed: int
 ) -> Scores:
-    """[Q, 5] means over the shuffles: what the strategy spends, then right and tokens of all."""
+    """[Q, 7] means over the shuffles: what the strategy spends, then right, tokens and seconds of
+    all."""
     known = [(await pointwise_scores(strategy.select, case), values_of(case)) for case in cases]
     shuffled = [orders(case, max_n, shuffles, seed, q) for q, case in enumerate(cases)]
-    total = np.zeros((len(cases), 5))
+    total = np.zeros((len(cases), 7))
     for same in zip(*shuffled, strict=True):  # an order of each question
         drawn = [
             Drawn(case=case, order=order, values=values, whole=whole)
@@ -137,8 +145,12 @@ async def _means(
         ]
         spent = await strategy.outcomes(drawn)
         fixed = [await each.spent(strategy.select, max_n) for each in drawn]
-        rows = zip(spent, fixed, strict=True)
-        total += np.array([(*one, every.right, every.tokens) for one, every in rows])
+        last_s = (each.last_s() for each in drawn)
+        rows = [
+            (*one, every.right, every.tokens, seconds)
+            for one, every, seconds in zip(spent, fixed, last_s, strict=True)
+        ]
+        total += np.array(rows)
     return total / shuffles
 
 

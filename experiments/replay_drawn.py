@@ -24,6 +24,7 @@ class Spent(NamedTuple):
     right: float
     samples: float
     tokens: float
+    seconds: float = math.nan  # from the first request to the answer, where that can be known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +50,11 @@ class Drawn:
         """[n + 1] generated for the first 0, 1, ... n."""
         samples = self.case.candidates.samples
         return list(accumulate((samples[i].generated_tokens for i in self.order), initial=0))
+
+    def last_s(self) -> float:
+        """Until the last of them had ended."""
+        samples = self.case.candidates.samples
+        return max(samples[i].total_s for i in self.order)
 
     async def scores(self, scorer: Scorer, n: int) -> Scores:
         """[n] of the first n as if there were no others."""

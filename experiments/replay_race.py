@@ -6,18 +6,15 @@ live race gives the engine room earlier, so it is no slower than its replay.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from experiments.curves import taken
-from experiments.evaluate import Case
 from experiments.replay_drawn import Drawn, Spent
 from orchestrator.errors import InputError
 from orchestrator.protocols import Scorer, Validator
-from orchestrator.types import Sample, Scores
+from orchestrator.types import Sample
 from scorers import FirstValid
 
 
@@ -29,7 +26,6 @@ class ReplayedRace:
     """
 
     rule: Validator
-    verdicts: dict[str, NDArray[np.bool_]] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def select(self) -> Scorer:
@@ -41,12 +37,18 @@ class ReplayedRace:
         return [await self._outcome(each) for each in drawn]
 
     async def _outcome(self, drawn: Drawn) -> Spent:
-        valid = (await self._valid(drawn.case))[list(drawn.order)]
+        valid = ~np.isnan(await drawn.scores(self.select, len(drawn.order)))
         samples = [drawn.case.candidates.samples[i] for i in drawn.order]
         seconds = np.array([sample.total_s for sample in samples])
+        if not (seconds > 0).all():
+            raise InputError(
+                f"race needs to know how long each sample took, and those of "
+                f"{drawn.case.query.id!r} do not say it: they were not drawn by `nbest run`"
+            )
         if not valid.any():
             tokens = drawn.tokens(len(samples))
-            return Spent(right=0.0, samples=len(samples), tokens=tokens, seconds=seconds.max())
+            last_s = float(seconds.max())
+            return Spent(right=0.0, samples=len(samples), tokens=tokens, seconds=last_s)
         winner = int(np.where(valid, seconds, np.inf).argmin())
         ended_s = float(seconds[winner])
         return Spent(
@@ -55,17 +57,6 @@ class ReplayedRace:
             tokens=sum(tokens_by(sample, ended_s) for sample in samples),
             seconds=ended_s,
         )
-
-    async def _valid(self, case: Case) -> NDArray[np.bool_]:
-        """[N] of the pool; each sample is looked at once, whatever the number of orders."""
-        if case.query.id not in self.verdicts:
-            if not all(sample.total_s > 0 for sample in case.candidates.samples):
-                raise InputError(
-                    f"race needs to know how long each sample took, and those of "
-                    f"{case.query.id!r} do not say it: they were not drawn by `nbest run`"
-                )
-            self.verdicts[case.query.id] = await self.rule(case.query, case.candidates)
-        return self.verdicts[case.query.id]
 
 
 def tokens_by(sample: Sample, ended_s: float) -> float:

@@ -25,6 +25,7 @@ class FirstValid:
     """
 
     needs_logprobs: ClassVar[int | None] = None
+    is_pointwise: ClassVar[bool] = True
 
     regex: str | None = None
     json_schema: str | None = None

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import zlib
 from collections.abc import Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
@@ -21,16 +23,30 @@ from experiments.plugins import build_strategy
 from experiments.replay_command import Replayed, orders, replay, replay_cases
 from experiments.replay_drawn import Drawn, pointwise_scores
 from experiments.select_command import load_cases
+from model_backend import FakeBackend, Reply
+from model_backend.clocks import VirtualTime
 from orchestrator.adaptive import Adaptive
 from orchestrator.errors import InputError
-from orchestrator.protocols import Scorer
+from orchestrator.job import Work
+from orchestrator.local import open_loop
+from orchestrator.protocols import Scorer, Strategy
+from orchestrator.race import RaceToValid
 from orchestrator.score_rules import ReservationStop, WeightedConsensus
 from orchestrator.stop_rules import BetaStop, EValueStop, UnanimousWindow, VoteStands
 from orchestrator.store_manifest import Json
 from orchestrator.store_run import open_run
 from orchestrator.store_writer import FileStore
-from orchestrator.types import Message, Query, Sample, SamplingParams, TopLogprobs
-from scorers import Longest, WeightedVote
+from orchestrator.strategies import BestOfN
+from orchestrator.types import (
+    Message,
+    Query,
+    Request,
+    Sample,
+    SamplingParams,
+    Selection,
+    TopLogprobs,
+)
+from scorers import First, Longest, Matches, WeightedVote
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "pools"
 MODELS = ("EXAONE-Deep-32B", "Phi-4-reasoning", "Qwen3-14B", "gpt-oss-20b")
@@ -238,3 +254,78 @@ def test_a_budget_is_replayed_over_all_questions_together(tmp_path: Path) -> Non
     assert found.accuracy >= alike.accuracy - 0.02
     with pytest.raises(InputError, match=r"average must lie in 3..5, from first_n to max_n"):
         replay(run, "budget(average=6)", max_n=5, shuffles=1)
+
+
+RACE = r'race(rule=regex(pattern="7"))'
+
+
+@dataclass(frozen=True)
+class Paced:
+    """Every sample has a pace of its own; the valid ones are right, some slow and some fast."""
+
+    def __call__(self, request: Request) -> Reply:
+        seed = zlib.crc32(request.id.encode())
+        rng = np.random.default_rng(seed)
+        says = "7" if rng.random() < 0.3 else "no"
+        count = int(rng.integers(2, 60))
+        first_s, token_s = float(rng.uniform(0.1, 2.0)), float(rng.uniform(0.01, 0.2))
+        return Reply(tokens=("",) * (count - 1) + (says,), first_token_s=first_s, token_s=token_s)
+
+
+def live(strategy: Strategy, query: Query) -> tuple[Selection, float]:
+    """On a fake engine in virtual time: what was chosen, and when."""
+
+    async def answered() -> tuple[Selection, float]:
+        work = Work(run="r", seed=3, strategy=strategy, directory=None)
+        async with open_loop(work, FakeBackend(script=Paced())) as here:
+            clock = asyncio.get_running_loop().time
+            began = clock()
+            found = await here.loop.answer(query)
+            elapsed = clock() - began
+        assert found.selection is not None, found.record.error
+        return found.selection, elapsed
+
+    with asyncio.Runner(loop_factory=VirtualTime) as runner:
+        return runner.run(answered())
+
+
+def paced_run(folder: Path, params: SamplingParams) -> Path:
+    """Of each question twelve samples, drawn to their end."""
+    queries = [Query(id=f"q{q}", prompt="?") for q in range(6)]
+    whole = BestOfN(n=12, select=First(), params=params)
+    config: dict[str, Json] = {"name": "r", "extract": "whole_text", "grade": "exact"}
+
+    async def store() -> None:
+        async with aclosing(await FileStore.open(folder)) as files:
+            for query in queries:
+                for index, sample in enumerate(drawn[query.id]):
+                    files.add(query.id, index, sample)
+
+    drawn = {query.id: live(whole, query)[0].samples for query in queries}
+    with open_run(folder, fingerprint={}, config=config, queries=queries):
+        write_gold(folder, {query.id: Gold(answer="7") for query in queries})
+        asyncio.run(store())
+    return folder
+
+
+def test_a_race_replayed_is_the_race_itself(tmp_path: Path) -> None:
+    params = SamplingParams(max_tokens=100)
+    run, race = paced_run(tmp_path / "run", params), build_strategy(RACE)
+    strategy = RaceToValid(n=12, rule=Matches(pattern="7"), params=params)
+    for case in graded_cases(load_cases(run)):
+        chosen, elapsed_s = live(strategy, case.query)
+        [spent] = asyncio.run(race.outcomes([drawn_of(case, range(12), race.select)]))
+        assert spent.right == float(chosen.answer == "7")
+        assert spent.seconds == pytest.approx(elapsed_s)
+        tokens = sum(sample.generated_tokens for sample in chosen.samples)
+        assert tokens <= spent.tokens + 1e-6 < tokens + 12  # an engine counts whole tokens
+    found = replay(run, RACE, max_n=12, shuffles=5)
+    assert found.seconds is not None
+    assert found.seconds_fixed is not None
+    assert found.seconds < 0.5 * found.seconds_fixed
+    assert 0.3 < found.saving < 1.0
+
+
+def test_a_race_wants_to_know_how_long_samples_took(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="race needs to know how long each sample took"):
+        replay(made_pool(tmp_path), RACE, max_n=8, shuffles=1)
