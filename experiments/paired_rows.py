@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,6 +16,22 @@ FEWEST = 2  # questions in common
 def paired_sentences(rows: Sequence[Row]) -> list[str]:
     """One for each selector after the first, against the first."""
     return [s for row in rows[1:] if (s := paired_sentence(rows[0], row)) is not None]
+
+
+def paired_runs(
+    first_name: str, first: Sequence[Row], other_name: str, other: Sequence[Row]
+) -> list[str]:
+    """What the other run wins over the first by each selector of both, on the questions of both."""
+    others = {row.select: row for row in other}
+    pairs = ((row, others[row.select]) for row in first if row.select in others)
+    named = (
+        paired_sentence(
+            replace(one, select=f"{first_name}, {one.select}"),
+            replace(two, select=f"{other_name}, {two.select}"),
+        )
+        for one, two in pairs
+    )
+    return [sentence for sentence in named if sentence is not None]
 
 
 def paired_sentence(first: Row, other: Row) -> str | None:

@@ -73,7 +73,8 @@ def report(
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
 ) -> None:
     """A page to look at: curves, costs, risk, the questions that are most contested."""
-    from experiments.report_command import Prices, write_report
+    from experiments.report_command import write_report
+    from experiments.report_costs import Prices
 
     prices = Prices(input_price=input_price, output_price=output_price, parameters=parameters)
     print(write_report(runs, out, selectors, prices, shown=questions, force=force))

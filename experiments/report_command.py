@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
 from experiments.config import split_selectors
 from experiments.extras import optional
 from experiments.nearest import printable
+from experiments.paired_rows import paired_runs
+from experiments.report_costs import Prices, costs_of
 from experiments.report_data import SHOWN_QUESTIONS, RunReport, run_report
 from experiments.report_pictures import (
     accuracy_against_k,
@@ -20,33 +21,6 @@ from experiments.report_pictures import (
 )
 from orchestrator.errors import InputError
 from orchestrator.types import require
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prices:
-    """What tokens are turned into; 0 leaves a column out."""
-
-    input_price: float = 0.0  # dollars for a million tokens that are read
-    output_price: float = 0.0  # dollars for a million tokens that are generated
-    parameters: float = 0.0  # of the model: two operations a token for each
-
-    def __post_init__(self) -> None:
-        for key in ("input_price", "output_price", "parameters"):
-            value = getattr(self, key)
-            require(value >= 0 and math.isfinite(value), key, "be 0 or more", value)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
-    """A line of the bill."""
-
-    name: str
-    generated: int
-    prompt: int
-    scorer: int  # tokens that verifiers and judges read and wrote
-    seconds: float
-    flops: float
-    dollars: float
 
 
 def write_report(
@@ -81,11 +55,17 @@ def report_page(reports: Sequence[RunReport], prices: Prices) -> str:
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     environment.filters["share"] = share
+    environment.filters["seconds"] = seconds
     template = environment.from_string(
         files("experiments").joinpath("report_page.html").read_text(encoding="utf-8")
     )
     return template.render(
-        title=printable(" and ".join(report.name for report in reports)),
+        title=printable(_listed([report.name for report in reports])),
+        compared=[
+            sentence
+            for other in reports[1:]
+            for sentence in paired_runs(reports[0].name, reports[0].rows, other.name, other.rows)
+        ],
         reports=reports,
         costs=[cost for report in reports for cost in costs_of(report, prices)],
         flops=prices.parameters > 0,
@@ -99,25 +79,15 @@ def report_page(reports: Sequence[RunReport], prices: Prices) -> str:
     )
 
 
-def costs_of(report: RunReport, prices: Prices) -> list[Cost]:
-    """The bill of each selector: the samples, and what it asked of models."""
-    return [
-        Cost(
-            name=f"{report.name}, {row.select}",
-            generated=row.tokens,
-            prompt=report.prompt_tokens,
-            scorer=row.scorer_tokens,
-            seconds=row.seconds,
-            flops=2 * prices.parameters * (row.tokens + report.prompt_tokens + row.scorer_tokens),
-            dollars=(
-                prices.output_price * row.tokens
-                + prices.input_price * (report.prompt_tokens + row.scorer_tokens)
-            )
-            / 1e6,
-        )
-        for row in report.rows
-    ]
+def _listed(names: Sequence[str]) -> str:
+    """`one, two and three`."""
+    return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
 
 
 def share(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:.3f}"
+
+
+def seconds(value: float) -> str:
+    """Imported samples do not say how long they took."""
+    return f"{value:.1f}" if value > 0 else "-"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -22,41 +23,19 @@ from experiments.curves import (
 from experiments.evaluate import Case, Row, any_right_row, one_sample_row, selector_row
 from experiments.paired_rows import paired_sentences
 from experiments.replay_command import Replay, Replayed, replay_cases
+from experiments.report_questions import QuestionShown, best, contested, worst
 from experiments.select_command import load_cases, named_scorer
 from orchestrator.errors import InputError
 from orchestrator.protocols import Scorer
 from orchestrator.selection import select
 from orchestrator.store_read import read_manifest
+from orchestrator.types import Status
 from scorers.abstention import RiskPoint, risk_coverage
 
 SHOWN_QUESTIONS = 8  # of each sort: best, worst, most contested
 SHOWN_VERDICTS = 40  # questions where selectors differ
-SHOWN_CHARACTERS = 1500  # of a text
-SHOWN_ANSWERS = 5  # of a question
 REPLAYED = 40_000  # orders of all questions together
 FEWEST_SHUFFLES, MOST_SHUFFLES = 4, 20  # of a question
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerShown:
-    """One answer to a question, with a sample that gives it."""
-
-    answer: str
-    votes: int
-    is_right: bool | None  # None: ungraded
-    text: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QuestionShown:
-    """A question and what was said to it."""
-
-    id: str
-    prompt: str
-    share_right: float  # of the samples; nan where nothing is graded
-    num_samples: int
-    num_silent: int  # without an answer
-    answers: tuple[AnswerShown, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +44,27 @@ class QuestionVerdicts:
 
     id: str
     right: tuple[bool | None, ...]  # a selector each, in the order of the rows; None: abstained
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Duel:
+    """Two selectors on the same questions."""
+
+    one: str
+    other: str
+    only_one: int  # questions that it alone gets right
+    only_other: int
+    both: int
+    neither: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spending:
+    """An accuracy, and what it costs."""
+
+    name: str
+    tokens: float  # a question: generated, and what verifiers and judges read and wrote
+    accuracy: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,14 +77,18 @@ class RunReport:
     baselines: tuple[Row, ...]
     curves: tuple[Curve, ...]  # baselines first
     ks: tuple[int, ...]
-    tokens_a_sample: float  # generated, mean
+    spendings: tuple[Spending, ...]  # of each selector with k samples, of the adaptive vote
+    num_samples: int
+    num_graded: int  # questions
     prompt_tokens: int
-    risk: tuple[RiskPoint, ...]  # of the first selector
+    cancelled_tokens: int  # of those generated, by samples that were aborted
+    risk: Mapping[str, tuple[RiskPoint, ...]]  # by selector
     replay: Replay | None  # of the default adaptive strategy
     warnings: tuple[str, ...]  # of the watch
     paired: tuple[str, ...]  # what each selector wins over the first
     estimated: tuple[str, ...]  # curves without a closed form, and their error
-    verdicts: tuple[QuestionVerdicts, ...]  # questions where the selectors differ
+    verdicts: tuple[QuestionVerdicts, ...]  # the first questions where the selectors differ
+    duels: tuple[Duel, ...]  # each pair of selectors
     best: tuple[QuestionShown, ...]
     worst: tuple[QuestionShown, ...]
     contested: tuple[QuestionShown, ...]
@@ -112,6 +116,7 @@ def run_report(
         if graded
         else ()
     )
+    replayed = _replay(graded, largest)
     return RunReport(
         name=run.name,
         model=str(_model(manifest.config)),
@@ -119,17 +124,26 @@ def run_report(
         baselines=(one_sample_row(cases), any_right_row(cases)),
         curves=(*baselines, *(curve for curve, _ in found.values())),
         ks=ks,
-        tokens_a_sample=_tokens_a_sample(cases),
+        spendings=_spendings(rows, [curve for curve, _ in found.values()], ks, cases, replayed),
+        num_samples=sum(len(case.candidates) for case in cases),
+        num_graded=len(graded),
         prompt_tokens=sum(s.prompt_tokens for c in cases for s in c.candidates.samples),
-        risk=_risk(rows[0]) if rows else (),
-        replay=_replay(graded, largest),
+        cancelled_tokens=sum(
+            s.generated_tokens
+            for c in cases
+            for s in c.candidates.samples
+            if s.status is Status.CANCELLED
+        ),
+        risk={row.select: points for row in rows if (points := _risk(row))},
+        replay=replayed,
         verdicts=asyncio.run(_verdicts([scorers[row.select] for row in rows], graded)),
+        duels=tuple(_duel(one, other) for one, other in combinations(rows, 2)),
         warnings=tuple(f"{name}: {told}" for name, (_, told) in found.items() if told),
         paired=tuple(paired_sentences(rows)),
         estimated=sampling_notes([curve for curve, _ in found.values()]),
-        best=_shown(graded, shown, lambda case: (-_share(case), case.query.id)),
-        worst=_shown(graded, shown, lambda case: (_share(case), case.query.id)),
-        contested=_shown(cases, shown, lambda case: (_margin(case), case.query.id)),
+        best=best(graded, shown),
+        worst=worst(graded, shown),
+        contested=contested(cases, shown),
     )
 
 
@@ -168,6 +182,52 @@ def _model(config: object) -> object:
     return model.get("model", model.get("backend", "")) if isinstance(model, dict) else "imported"
 
 
+def _duel(one: Row, other: Row) -> Duel:
+    verdicts = dict(other.verdicts)
+    counts = Counter((v == 1, verdicts[key] == 1) for key, v in one.verdicts if key in verdicts)
+    return Duel(
+        one=one.select,
+        other=other.select,
+        only_one=counts[True, False],
+        only_other=counts[False, True],
+        both=counts[True, True],
+        neither=counts[False, False],
+    )
+
+
+def _spendings(
+    rows: Sequence[Row],
+    curves: Sequence[Curve],
+    ks: Sequence[int],
+    cases: Sequence[Case],
+    replayed: Replay | None,
+) -> tuple[Spending, ...]:
+    each = _tokens_a_sample(cases)
+    extra = {row.select: row.scorer_tokens / max(1, row.n_samples) for row in rows}
+    points = [
+        Spending(
+            name=curve.name,
+            tokens=k * (each + extra.get(curve.name, 0.0)),
+            accuracy=curve.mean[k - 1],
+        )
+        for curve in curves
+        for k in ks
+    ]
+    if replayed is not None:
+        name = "adaptive vote"
+        points.append(Spending(name=name, tokens=replayed.tokens, accuracy=replayed.accuracy))
+    return tuple(points)
+
+
+def pareto_front(points: Sequence[Spending]) -> list[Spending]:
+    """Those that no other beats with fewer tokens, the cheapest first."""
+    front: list[Spending] = []
+    for point in sorted(points, key=lambda p: (p.tokens, -p.accuracy)):
+        if not front or point.accuracy > front[-1].accuracy:
+            front.append(point)
+    return front
+
+
 def _tokens_a_sample(cases: Sequence[Case]) -> float:
     tokens = [s.generated_tokens for case in cases for s in case.candidates.samples]
     return float(np.mean(tokens)) if tokens else 0.0
@@ -184,47 +244,3 @@ def _replay(cases: Sequence[Case], largest: int) -> Replay | None:
         return None
     shuffles = min(MOST_SHUFFLES, max(FEWEST_SHUFFLES, REPLAYED // len(cases)))
     return replay_cases(cases, Replayed(), min(largest, 64), shuffles)
-
-
-def _share(case: Case) -> float:
-    return float(np.mean(case.shares)) if case.shares else 0.0
-
-
-def _margin(case: Case) -> float:
-    """How far the leader is ahead, as a share of the votes; 1 where there are none."""
-    votes = sorted(Counter(a for a in case.candidates.answers if a is not None).values())
-    if not votes:
-        return 1.0
-    second = votes[-2] if len(votes) > 1 else 0
-    return (votes[-1] - second) / sum(votes)
-
-
-def _shown(
-    cases: Sequence[Case], count: int, key: Callable[[Case], tuple[float, str]]
-) -> tuple[QuestionShown, ...]:
-    ordered = sorted(cases, key=key)
-    return tuple(_question(case) for case in ordered[:count])
-
-
-def _question(case: Case) -> QuestionShown:
-    answers = case.candidates.answers
-    votes = Counter(answer for answer in answers if answer is not None)
-    texts = {a: s.text for a, s in zip(answers, case.candidates.samples, strict=True)}
-    prompt = case.query.prompt
-    said = prompt if isinstance(prompt, str) else "\n".join(m.content for m in prompt)
-    return QuestionShown(
-        id=case.query.id,
-        prompt=said[-SHOWN_CHARACTERS:],
-        share_right=_share(case) if case.is_graded else float("nan"),
-        num_samples=len(answers),
-        num_silent=answers.count(None),
-        answers=tuple(
-            AnswerShown(
-                answer=answer[:SHOWN_CHARACTERS],
-                votes=count,
-                is_right=None if np.isnan(v := case.verdicts[answer]) else v == 1.0,
-                text=texts[answer][:SHOWN_CHARACTERS],
-            )
-            for answer, count in votes.most_common(SHOWN_ANSWERS)
-        ),
-    )

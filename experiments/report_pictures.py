@@ -1,106 +1,167 @@
-"""The pictures of a report: SVG as text, drawn by matplotlib, without a script."""
+"""The pictures of a report: SVG as text, drawn by matplotlib, without a script.
+
+Every run has a panel of its own, on the same scale; a selector has the same colour in all of them.
+"""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from experiments.extras import optional
-from experiments.report_data import RunReport
+from experiments.report_data import RunReport, Spending, pareto_front
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+ACROSS = 2  # panels beside each other
+MOST_TICKS = 9
+BASELINE_STYLES = (":", "--")  # one sample, any right
+
 
 def accuracy_against_k(reports: Sequence[RunReport]) -> str:
-    """Every selector's curve, with its interval; of several runs their names stand before."""
-    figure, axes = _figure("k, samples to choose from", "accuracy")
-    ticks: set[int] = set()
-    for report in reports:
-        for curve in report.curves:
-            ks = list(report.ks)
-            (line,) = axes.plot(
-                ks,
-                [curve.mean[k - 1] for k in ks],
-                marker=".",
-                label=_label(report, curve.name, reports),
+    """Every selector's curve with its interval, between one sample and any sample right."""
+
+    def draw(axes: Axes, report: RunReport, colours: Colours) -> None:
+        ks = list(report.ks)
+        for style, curve in zip(BASELINE_STYLES, report.curves[:2], strict=False):
+            mean = [curve.mean[k - 1] for k in ks]
+            axes.plot(ks, mean, linestyle=style, color="0.45", label=_label(curve.name))
+        for curve in report.curves[2:]:
+            colour = colours(curve.name)
+            mean, low, high = (
+                [side[k - 1] for k in ks] for side in (curve.mean, curve.low, curve.high)
             )
-            low, high = ([side[k - 1] for k in ks] for side in (curve.low, curve.high))
-            axes.fill_between(ks, low, high, alpha=0.1, color=line.get_color())
-            ticks |= set(ks)
-    _logarithmic(axes, sorted(ticks))
-    return _svg(figure, axes)
+            axes.plot(ks, mean, marker=".", color=colour, label=_label(curve.name))
+            axes.fill_between(ks, low, high, alpha=0.1, color=colour)
+        _logarithmic(axes, ks)
+
+    return _panels(reports, "k, samples to choose from", "accuracy", draw)
 
 
 def accuracy_against_tokens(reports: Sequence[RunReport]) -> str:
-    """The same against what it costs: tokens a question, those of verifiers and judges included."""
-    figure, axes = _figure("tokens a question", "accuracy")
-    for report in reports:
-        extra = {row.select: row.scorer_tokens / max(1, row.n_samples) for row in report.rows}
-        for curve in report.curves[2:]:
-            each = report.tokens_a_sample + extra.get(curve.name, 0.0)
-            ks = list(report.ks)
+    """The same against what it costs, verifiers and judges included, and the front of the best."""
+
+    def draw(axes: Axes, report: RunReport, colours: Colours) -> None:
+        front = pareto_front(report.spendings)
+        if len(front) > 1:
             axes.plot(
-                [k * each for k in ks],
-                [curve.mean[k - 1] for k in ks],
-                marker=".",
-                label=_label(report, curve.name, reports),
+                [point.tokens for point in front],
+                [point.accuracy for point in front],
+                color="0.8",
+                linewidth=7,
+                solid_capstyle="round",
+                zorder=1,
+                label="best for its tokens",
             )
-        if report.replay is not None:
-            label = _label(report, "adaptive vote", reports)
-            axes.plot(report.replay.tokens, report.replay.accuracy, "*", markersize=12, label=label)
-    if any(report.tokens_a_sample > 0 for report in reports):  # else nobody counted them
-        axes.set_xscale("log")
-    return _svg(figure, axes)
+        for name, points in _by_name(report.spendings).items():
+            alone = len(points) == 1
+            axes.plot(
+                [point.tokens for point in points],
+                [point.accuracy for point in points],
+                marker="*" if alone else ".",
+                markersize=13 if alone else 6,
+                linestyle="none" if alone else "-",
+                color=colours(name),
+                label=_label(name),
+            )
+        if any(point.tokens > 0 for point in report.spendings):  # else nobody counted them
+            axes.set_xscale("log")
+
+    return _panels(reports, "tokens a question", "accuracy", draw)
 
 
 def risk_against_coverage(reports: Sequence[RunReport]) -> str:
     """What share of the answers is wrong if only the most confident are given."""
-    figure, axes = _figure("share of questions answered", "share of answers that are wrong")
-    for report in reports:
-        if report.risk:
-            name = report.rows[0].select
+
+    def draw(axes: Axes, report: RunReport, colours: Colours) -> None:
+        for name, points in report.risk.items():
             axes.step(
-                [point.coverage for point in report.risk],
-                [point.risk for point in report.risk],
+                [point.coverage for point in points],
+                [point.risk for point in points],
                 where="post",
-                label=_label(report, name, reports),
+                color=colours(name),
+                label=_label(name),
             )
-    axes.set_xlim(0, 1)
-    axes.set_ylim(bottom=0)
-    return _svg(figure, axes)
+        axes.set_xlim(0, 1)
+        axes.set_ylim(bottom=0)
+
+    return _panels(reports, "share of questions answered", "share of answers wrong", draw)
 
 
-def _label(report: RunReport, name: str, reports: Sequence[RunReport]) -> str:
-    shown = f"{report.name}: {name}" if len(reports) > 1 else name
-    # A $ begins mathematics there, and a name may be long.
-    return shown.replace("$", r"\$")[:60].lstrip("_")
+Colours = Callable[[str], str]
+"""The colour of a selector by its name."""
+
+Draw = Callable[["Axes", RunReport, Colours], None]
 
 
-def _figure(x: str, y: str) -> tuple[Figure, Axes]:
+def _panels(reports: Sequence[RunReport], x: str, y: str, draw: Draw) -> str:
+    """A panel a run, one legend below."""
     optional("matplotlib", "pictures", "report")
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7.5, 4.2), layout="constrained")
-    axes = figure.add_subplot()
-    axes.set(xlabel=x, ylabel=y)
-    axes.grid(alpha=0.3)
-    return figure, axes
+    across = min(ACROSS, len(reports))
+    down = -(-len(reports) // across)
+    figure = Figure(figsize=(7.6 if across == 1 else 9.0, 3.4 * down + 0.9), layout="constrained")
+    grid = figure.subplots(down, across, squeeze=False, sharey=True)
+    names = (row.select for report in reports for row in report.rows)
+    adaptive = (point.name for report in reports for point in report.spendings)
+    colours = _colours([*names, *adaptive])
+    for axes in grid.flat[len(reports) :]:
+        axes.set_visible(False)
+    for axes, report in zip(grid.flat, reports, strict=False):
+        axes.grid(alpha=0.3)
+        axes.set(xlabel=x, ylabel=y)
+        if len(reports) > 1:
+            axes.set_title(_label(report.name), fontsize="medium")
+        draw(axes, report, colours)
+    return _svg(figure, grid.flat)
+
+
+def _colours(names: Iterable[str]) -> Colours:
+    order = {name: f"C{place % 10}" for place, name in enumerate(dict.fromkeys(names))}
+    return order.__getitem__
+
+
+def _by_name(points: Iterable[Spending]) -> dict[str, list[Spending]]:
+    found: dict[str, list[Spending]] = {}
+    for point in points:
+        found.setdefault(point.name, []).append(point)
+    return found
+
+
+def _label(name: str) -> str:
+    # A $ begins mathematics there, and a name may be long.
+    return name.replace("$", r"\$")[:60].lstrip("_")
 
 
 def _logarithmic(axes: Axes, ticks: Sequence[int]) -> None:
     axes.set_xscale("log")
     if ticks:
-        axes.set_xticks(list(ticks))
+        # The last one stands for all samples; those that would run into each other are left out.
+        shown = [k for k in ticks if k == ticks[-1] or k <= ticks[-1] / 1.5]
+        axes.set_xticks(shown[-MOST_TICKS:])
         axes.xaxis.set_major_formatter("{x:.0f}")
         axes.xaxis.minorticks_off()
 
 
-def _svg(figure: Figure, axes: Axes) -> str:
-    if axes.lines:
-        axes.legend(fontsize="small")
+def _svg(figure: Figure, panels: Iterable[Axes]) -> str:
+    """One legend for all panels: what is drawn in several is named once."""
+    named = {
+        label: handle
+        for axes in panels
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    if named:
+        figure.legend(
+            handles=named.values(),
+            labels=named.keys(),
+            loc="outside lower center",
+            ncols=min(3, len(named)),
+            fontsize="small",
+        )
     out = io.StringIO()
     figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
     text = out.getvalue()

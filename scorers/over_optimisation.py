@@ -51,7 +51,7 @@ class Watch:
         if not self.is_worse:
             return f"no over-optimisation is seen up to k={self.largest_k}: {peak} ({interval})"
         return (
-            f"OVER-OPTIMISED: more samples make the choice worse. {peak} ({interval}); "
+            f"OVER-OPTIMISED: more samples make the choice worse; {peak} ({interval}); "
             f"at k={self.largest_k} it is {self.at_largest:.3f}. Use k={self.use_k}"
         )
 

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from experiments.import_command import import_pool
-from experiments.report_command import Prices, costs_of, write_report
-from experiments.report_data import run_report
+from experiments.report_command import write_report
+from experiments.report_costs import Prices, costs_of
+from experiments.report_data import Spending, pareto_front, run_report
 from orchestrator.errors import InputError
 from tests.experiments.attacks import attacks
 
@@ -103,18 +104,47 @@ def test_runs_are_compared_side_by_side(tmp_path: Path) -> None:
     runs = [pool(tmp_path, 6, 8, "one"), pool(tmp_path, 6, 4, "two")]
     page = write_report(runs, tmp_path / "report.html", "vote").read_text()
     assert "<title>one and two</title>" in page
-    assert "one: vote" in page
-    assert "two: vote" in page
+    assert "two, vote: " in page
+    assert "points over one, vote (" in page  # on the questions of both
+    assert page.count("<svg") == 3
+    panels = 2 * page.count('id="axes_1"')
+    assert panels == 2 * 3 == page.count('id="axes_1"') + page.count('id="axes_2"')
 
 
 def test_the_bill_has_dollars_and_operations(tmp_path: Path) -> None:
     report = run_report(pool(tmp_path, 5, 4), ["vote"])
-    (cost,) = costs_of(report, Prices(output_price=10.0, parameters=1e9))
+    cost, adaptive = costs_of(report, Prices(output_price=10.0, parameters=1e9))
     assert cost.generated == 5 * 4 * 20
     assert cost.dollars == pytest.approx(400 * 10 / 1e6)
     assert cost.flops == pytest.approx(2 * 1e9 * 400)
+    assert report.replay is not None
+    assert adaptive.generated == round(5 * report.replay.tokens) < cost.generated
     with pytest.raises(InputError, match="parameters must be 0 or more, got -1"):
         Prices(parameters=-1)
+
+
+def test_who_wins_is_counted_for_each_pair(tmp_path: Path) -> None:
+    report = run_report(pool(tmp_path, 30, 8), ["vote", "shortest", 'score(name="rm")'])
+    assert [(duel.one, duel.other) for duel in report.duels] == [
+        ("vote", "shortest"),
+        ("vote", 'score(name="rm")'),
+        ("shortest", 'score(name="rm")'),
+    ]
+    for duel in report.duels:
+        right = {row.select: round(row.accuracy * 30) for row in report.rows}
+        assert duel.only_one + duel.both == right[duel.one]
+        assert duel.only_other + duel.both == right[duel.other]
+        assert duel.only_one + duel.only_other + duel.both + duel.neither == 30
+
+
+def test_the_front_holds_what_nothing_cheaper_beats() -> None:
+    points = [
+        Spending(name=str(place), tokens=tokens, accuracy=accuracy)
+        for place, (tokens, accuracy) in enumerate(
+            [(1, 0.5), (2, 0.4), (2, 0.6), (4, 0.6), (4, 0.7), (9, 0.7), (9, 0.5)]
+        )
+    ]
+    assert [point.name for point in pareto_front(points[::-1])] == ["0", "2", "4"]
 
 
 def test_a_run_without_gold_is_reported_too(tmp_path: Path) -> None:
@@ -170,6 +200,10 @@ def test_nothing_that_a_model_wrote_acts_in_a_browser(tmp_path: Path) -> None:
         shown = page.eval_on_selector_all(places, "nodes => nodes.map(node => node.textContent)")
         assert page.eval_on_selector_all("pre *, details > div *", "nodes => nodes.length") == 0
         assert page.title() == "run"
+        candidates = page.locator("details pre").first
+        assert not candidates.is_visible()
+        page.emulate_media(media="print")  # on paper nobody can open what is closed
+        assert candidates.is_visible()
         browser.close()
     assert acted == []
     plain = "\n".join(shown)
