@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from experiments.config import split_selectors
 from experiments.curve_sampling import sampled_curves, subsets_of_a_question
 from experiments.curves import (
@@ -22,13 +24,16 @@ from experiments.curves import (
     graded_cases,
     one_curves,
     smallest_pool,
+    values_of,
     vote_curves,
 )
 from experiments.evaluate import Case, require_logprobs
 from experiments.select_command import load_cases, named_scorer
 from orchestrator.errors import InputError
 from orchestrator.protocols import Scorer
+from orchestrator.store_read import read_manifest
 from scorers import First, MajorityVote, Random
+from scorers.coverage import Extrapolation, extrapolate
 from scorers.over_optimisation import watch
 
 
@@ -40,6 +45,7 @@ class Curves:
     baselines: tuple[Curve, ...]  # one sample alone, any sample right
     ks: tuple[int, ...]  # the numbers of samples that were asked for
     notes: tuple[str, ...]  # what is estimated; where more samples make a choice worse
+    beyond: Mapping[int, Extrapolation]  # coverage by k, for more samples than were drawn
 
 
 def curves_of(
@@ -49,8 +55,12 @@ def curves_of(
     extract: str | None = None,
     grade: str | None = None,
     equivalence: str | None = None,
+    beyond: Sequence[int] = (),
 ) -> Curves:
-    """The curves of selectors on a run; by default at powers of two up to the smallest pool."""
+    """The curves of selectors on a run; by default at powers of two up to the smallest pool.
+
+    `beyond` asks for the coverage of more samples than there are, by extrapolation.
+    """
     scorers = {name: named_scorer(name, run) for name in split_selectors(selectors)}
     cases = graded_cases(load_cases(run, extract, grade, equivalence))
     if not cases:
@@ -61,6 +71,9 @@ def curves_of(
         rule = f"lie in 1..{largest}, the samples of the question that has fewest"
         if not 1 <= k <= largest:
             raise InputError(f"k must {rule}, got {k}")
+    for k in beyond:
+        if k <= largest:
+            raise InputError(f"beyond must be more than the {largest} samples drawn, got {k}")
     found = selector_curves(scorers, cases, wanted, largest)
     curves = tuple(curve for curve, _ in found.values())
     warnings = tuple(f"{name}: {told}" for name, (_, told) in found.items() if told)
@@ -71,8 +84,15 @@ def curves_of(
             curve_of("any right", any_curves(cases, largest)),
         ),
         ks=wanted,
-        notes=(*sampling_notes(curves), *warnings),
+        notes=(*sampling_notes(curves), *stopping_notes(run), *warnings),
+        beyond={k: _extrapolated(cases, k) for k in beyond},
     )
+
+
+def _extrapolated(cases: Sequence[Case], k: int) -> Extrapolation:
+    right = np.array([int(values_of(case).sum()) for case in cases])
+    drawn = np.array([len(case.candidates) for case in cases])
+    return extrapolate(right, drawn, k)
 
 
 def selector_curves(
@@ -117,9 +137,36 @@ def sampling_notes(curves: Sequence[Curve]) -> tuple[str, ...]:
     )
 
 
+def stopping_notes(run: Path) -> tuple[str, ...]:
+    """A warning where how many samples there are depends on what they say."""
+    strategy = read_manifest(run).config.get("strategy")
+    if not isinstance(strategy, dict):
+        return ()
+    return tuple(
+        f"this run stopped drawing by what it saw (strategy.{key}), so its curves are biased: "
+        "easy questions have the samples that agreed"
+        for key in ("rule", "race", "deep_conf", "budget")
+        if strategy.get(key) is not None
+    )
+
+
 def rows(found: Curves) -> list[dict[str, str | int | float]]:
-    """What `--json` prints; the name of the selector only where there are several."""
+    """What `--json` prints; the name of the selector only where there are several.
+
+    What is extrapolated comes last, under the name of what it is: coverage, which is any right.
+    """
     is_one = len(found.curves) == 1
+    extrapolated: list[dict[str, str | int | float]] = [
+        {
+            "select": "any right",
+            "k": k,
+            "accuracy": each.coverage,
+            "low": each.low,
+            "high": each.high,
+            "n_queries": found.curves[0].n_queries,
+        }
+        for k, each in found.beyond.items()
+    ]
     return [
         ({} if is_one else {"select": curve.name})
         | {
@@ -131,4 +178,4 @@ def rows(found: Curves) -> list[dict[str, str | int | float]]:
         }
         for curve in found.curves
         for k in found.ks
-    ]
+    ] + extrapolated

@@ -71,8 +71,16 @@ def plot_curves(found: Curves, file: Path) -> None:
         (line,) = axes.plot(found.ks, height, label=curve.name, marker=".")
         low, high = ([side[k - 1] for k in found.ks] for side in (curve.low, curve.high))
         axes.fill_between(found.ks, low, high, alpha=0.12, color=line.get_color())
+    if found.beyond:
+        each = list(found.beyond.values())
+        middle = [one.coverage for one in each]
+        below = [one.coverage - one.low for one in each]
+        above = [one.high - one.coverage for one in each]
+        axes.errorbar(
+            list(found.beyond), middle, [below, above], fmt="x", label="any right, extrapolated"
+        )
     axes.set(xscale="log", xlabel="k, samples to choose from", ylabel="accuracy")
-    axes.set_xticks(found.ks)
+    axes.set_xticks([*found.ks, *found.beyond])
     axes.xaxis.set_major_formatter("{x:.0f}")
     axes.xaxis.minorticks_off()
     axes.grid(alpha=0.3)

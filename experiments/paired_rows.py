@@ -11,6 +11,7 @@ from experiments.evaluate import Row
 from scorers.paired import mcnemar, paired_difference
 
 FEWEST = 2  # questions in common
+LEAST_P = 1e-6  # what is smaller is not told apart
 
 
 def paired_sentences(rows: Sequence[Row]) -> list[str]:
@@ -45,9 +46,10 @@ def paired_sentence(first: Row, other: Row) -> str | None:
     if len(common) < FEWEST:
         return None
     one, two = np.array(common, np.float64).T
-    gain = paired_difference(two, one)
+    gain, p = paired_difference(two, one), mcnemar(two, one)
+    chance = f"p = {p:.3g}" if p >= LEAST_P else f"p < {LEAST_P:g}"
     return (
         f"{other.select}: {100 * gain.mean:+.1f} points over {first.select} "
         f"({100 * gain.low:+.1f} to {100 * gain.high:+.1f}, the same {len(common):,} questions; "
-        f"McNemar p = {mcnemar(two, one):.3g})"
+        f"McNemar {chance})"
     )

@@ -113,6 +113,9 @@ def curve(
     extract: Annotated[str | None, typer.Option(help="How an answer is read.")] = None,
     grade: Annotated[str | None, typer.Option(help="How answers are graded.")] = None,
     equivalence: Annotated[str | None, typer.Option(help="Which answers are the same.")] = None,
+    beyond: Annotated[
+        str, typer.Option(help="Coverage of more samples than were drawn, e.g. 1000,10000.")
+    ] = "",
     plot: Annotated[Path | None, typer.Option(help="Draw them: a .svg, .png or .pdf.")] = None,
     as_json: Annotated[
         bool,
@@ -124,7 +127,8 @@ def curve(
     from experiments.curve_view import curve_table, plot_curves
     from experiments.nearest import printable
 
-    found = curves_of(run_dir, selectors, numbers(ks), extract, grade, equivalence)
+    more = numbers(beyond) or ()
+    found = curves_of(run_dir, selectors, numbers(ks), extract, grade, equivalence, more)
     if plot is not None:
         plot_curves(found, plot)
     if as_json:
@@ -133,6 +137,11 @@ def curve(
     from experiments.tables import console
 
     console().print(curve_table(found))
+    for k, each in found.beyond.items():
+        print(
+            f"any right of {k:,}: {each.coverage:.3f} ({each.low:.2f}-{each.high:.2f}), "
+            "by a beta-binomial law fitted to what was drawn"
+        )
     for note in found.notes:
         print(printable(note))
 

@@ -11,7 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.curve_command import powers_of_two, sampling_notes, selector_curves
+from experiments.curve_command import (
+    powers_of_two,
+    sampling_notes,
+    selector_curves,
+    stopping_notes,
+)
 from experiments.curves import (
     Curve,
     any_curves,
@@ -86,7 +91,7 @@ class RunReport:
     replay: Replay | None  # of the default adaptive strategy
     warnings: tuple[str, ...]  # of the watch
     paired: tuple[str, ...]  # what each selector wins over the first
-    estimated: tuple[str, ...]  # curves without a closed form, and their error
+    estimated: tuple[str, ...]  # curves without a closed form, their error, and what is biased
     verdicts: tuple[QuestionVerdicts, ...]  # the first questions where the selectors differ
     duels: tuple[Duel, ...]  # each pair of selectors
     best: tuple[QuestionShown, ...]
@@ -140,7 +145,7 @@ def run_report(
         duels=tuple(_duel(one, other) for one, other in combinations(rows, 2)),
         warnings=tuple(f"{name}: {told}" for name, (_, told) in found.items() if told),
         paired=tuple(paired_sentences(rows)),
-        estimated=sampling_notes([curve for curve, _ in found.values()]),
+        estimated=(*sampling_notes([c for c, _ in found.values()]), *stopping_notes(run)),
         best=best(graded, shown),
         worst=worst(graded, shown),
         contested=contested(cases, shown),

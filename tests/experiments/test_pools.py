@@ -461,3 +461,38 @@ def test_exports_are_refused_where_they_would_harm(run: Path, tmp_path: Path) ->
         export_run(run, "csv", None)
     with pytest.raises(InputError, match="out must be given for a table"):
         export_run(run, "parquet", None)
+
+
+def test_coverage_of_more_samples_than_were_drawn(tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    lines: list[object] = []
+    for q, p in enumerate(rng.beta(0.4, 8.0, 40)):
+        said = [{"answer": "7" if right else "8"} for right in rng.random(24) < p]
+        lines.append({"id": f"q{q}", "gold": "7", "samples": said})
+    run = tmp_path / "run"
+    import_pool([write(tmp_path / "hard.jsonl", lines)], run)
+    found = curves_of(run, "vote", [1, 24], beyond=[100, 1000])
+    any_right = found.baselines[1].mean[-1]
+    assert any_right < found.beyond[100].coverage < found.beyond[1000].coverage <= 1.0
+    for each in found.beyond.values():
+        assert each.low <= each.coverage <= each.high
+    assert [(row["k"], row.get("select")) for row in rows(found)] == [
+        (1, None),
+        (24, None),
+        (100, "any right"),
+        (1000, "any right"),
+    ]
+    plot_curves(found, tmp_path / "curves.svg")
+    assert "extrapolated" in (tmp_path / "curves.svg").read_text()
+    with pytest.raises(InputError, match="beyond must be more than the 24 samples drawn, got 24"):
+        curves_of(run, "vote", beyond=[24])
+
+
+def test_curves_of_a_run_that_stopped_by_what_it_saw_say_so(run: Path) -> None:
+    manifest = json.loads((run / "run.json").read_text())
+    assert curves_of(run, "vote").notes == ()
+    manifest["config"]["strategy"] = {"n": 4, "rule": "vote_stands", "race": None}
+    (run / "run.json").write_text(json.dumps(manifest))
+    [note] = curves_of(run, "vote").notes
+    assert "strategy.rule" in note
+    assert "biased" in note
