@@ -3,7 +3,8 @@
     python -m experiments.adaptive_rules POOL.jsonl... [--max-n 64] [--shuffles 100]
 
 Every rule sees the same random orders of the same samples. To show what choosing a rule on these
-very pools is worth, the best one on each half of them is applied to the other half.
+very pools is worth, the best one on each half of them is applied to the other half. A budget for
+the whole batch is given as many samples as a rule has drawn there.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ RULES = (
     *(f"unanimous_window(size={size})" for size in (3, 5, 8)),
     *(f"e_value(alpha={alpha})" for alpha in (0.05, 0.2)),
 )
+MATCHED = ("vote_stands(risk=0.05)", "vote_stands(risk=0.1)", "vote_stands(risk=0.2)")
+BUDGET = "budget, as many as "
+FIRST_N = 3  # of a budget: it cannot spend less
 TOLERANCE = 0.002  # of accuracy that a rule may cost to be chosen
 
 
@@ -55,6 +59,11 @@ def study(
             for rule in RULES:
                 strategy = build_strategy(f"adaptive(rule={rule})")
                 found[rule][file.stem] = replay_cases(cases, strategy, max_n, shuffles)
+            for rule in MATCHED:
+                average = max(FIRST_N, found[rule][file.stem].samples)
+                strategy = build_strategy(f"budget(average={average}, first_n={FIRST_N})")
+                replayed = replay_cases(cases, strategy, max_n, shuffles)
+                found.setdefault(BUDGET + rule, {})[file.stem] = replayed
     return found
 
 
@@ -76,9 +85,10 @@ def front(found: Mapping[str, Mapping[str, Replay]], pools: Sequence[str]) -> li
 
 
 def chosen(rows: Sequence[Front]) -> Front:
-    """The one that saves most among those that cost no more than the tolerance."""
-    allowed = [row for row in rows if row.lost <= TOLERANCE]
-    return allowed[0] if allowed else min(rows, key=lambda row: row.lost)
+    """The rule that saves most among those that cost no more than the tolerance."""
+    rules = [row for row in rows if not row.rule.startswith(BUDGET)]
+    allowed = [row for row in rules if row.lost <= TOLERANCE]
+    return allowed[0] if allowed else min(rules, key=lambda row: row.lost)
 
 
 def elsewhere(found: Mapping[str, Mapping[str, Replay]], pools: Sequence[str]) -> list[str]:
@@ -110,10 +120,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if given.json:
         print(json.dumps([asdict(row) for row in rows], indent=2))
         return
-    print(f"{'rule':36} points   saved  samples")
+    print(f"{'rule':41} points   saved  samples")
     for row in rows:
         print(
-            f"{row.rule:36} {-100 * row.lost:+6.2f}  {100 * row.saving:5.1f}%  {row.samples:7.1f}"
+            f"{row.rule:41} {-100 * row.lost:+6.2f}  {100 * row.saving:5.1f}%  {row.samples:7.1f}"
         )
     if len(pools) > 1:
         print("\n".join(elsewhere(found, pools)))

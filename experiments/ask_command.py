@@ -6,10 +6,14 @@ import math
 from collections import Counter
 from dataclasses import dataclass
 
+from pydantic import ValidationError
+
+from experiments.config_errors import describe
 from experiments.plugins import build_backend, build_extractor, build_scorer
+from experiments.strategy_section import Sampling, StrategySection
 from experiments.tables import safe_lines
+from orchestrator.errors import InputError
 from orchestrator.local import ask
-from orchestrator.strategies import BestOfN
 from orchestrator.types import SamplingParams, Selection, require
 
 
@@ -25,6 +29,8 @@ class Question:
     temperature: float
     max_tokens: int
     seed: int
+    rule: str | None  # when there are samples enough
+    race: str | None  # the validator that the first sample must pass
     min_confidence: float
     backend: str
 
@@ -32,16 +38,27 @@ class Question:
 def answer(question: Question) -> Selection:
     """Start the engine, draw, choose."""
     require(bool(question.text.strip()), "question", "hold a text", question.text)
-    strategy = BestOfN(
-        n=question.n,
-        select=build_scorer(question.select),
-        extract=build_extractor(question.extract),
-        min_confidence=question.min_confidence,
-        params=SamplingParams(temperature=question.temperature, max_tokens=question.max_tokens),
-    )
+    strategy = _strategy(question)
     settings = {"model": question.model} if question.backend == "vllm" else {}
     backend = build_backend(question.backend, settings)
     return ask(question.text, strategy, backend, seed=question.seed)
+
+
+def _strategy(question: Question) -> Sampling:
+    section = {
+        "n": question.n,
+        "rule": question.rule,
+        "race": question.race,
+        "min_confidence": question.min_confidence,
+    }
+    try:
+        strategy = StrategySection.model_validate(section)
+    except ValidationError as error:
+        _, what = describe(error.errors(include_url=False)[0], section)
+        raise InputError(what) from error
+    params = SamplingParams(temperature=question.temperature, max_tokens=question.max_tokens)
+    select, extract = build_scorer(question.select), build_extractor(question.extract)
+    return strategy.build(select, extract, None, params)
 
 
 def as_text(selection: Selection) -> str:

@@ -9,7 +9,6 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,10 +22,7 @@ from experiments.train_command import add_train_command
 from orchestrator.errors import InputError, NbestError, RunChanged
 
 if TYPE_CHECKING:
-    from experiments.abstaining import RiskLimit
-    from experiments.plan import Plan
-    from experiments.select_command import Comparison
-    from orchestrator.types import Record
+    pass
 
 TYPER_INTERRUPTED = 130  # what Typer makes of Ctrl-C
 
@@ -87,17 +83,18 @@ def run(
     from experiments.config import load_config
     from experiments.plan import make_plan
     from experiments.progress_view import shown_progress
+    from experiments.run_summary import conclude, print_plan
     from experiments.runs import carry_out
 
     allowed = ["cluster.allow_unauthenticated=true"] if allow_unauthenticated_ray else []
     plan = make_plan(load_config(config, [*(set_ or ()), *allowed]), limit)
     if dry_run:
-        return _print_plan(plan)
+        return print_plan(plan)
     folder = out or Path("runs") / plan.config.name
     tolerated = tolerated_errors(fail_on_error, plan.num_queries)
     with shown_progress(is_quiet=quiet) as report:
         records = carry_out(plan, folder, report, retry_quarantined=retry_quarantined)
-    _conclude(plan, folder, records, tolerated, as_json)
+    conclude(plan, folder, records, tolerated, as_json)
 
 
 @app.command(epilog="Example: nbest select runs/demo --select 'vote,mean_logprob,random(seed=3)'")
@@ -121,13 +118,14 @@ def select(
     from experiments.abstaining import RiskLimit, answered_sentence, guarantee_sentence
     from experiments.nearest import printable
     from experiments.paired_rows import paired_sentences
+    from experiments.run_summary import print_comparison
     from experiments.select_command import compare
 
     if max_risk is not None and min_confidence > 0:
         raise InputError("max_risk must be given without min_confidence: it fits one")
     compared = compare(run_dir, selectors, extract, grade, equivalence, min_confidence)
     limit = None if max_risk is None else RiskLimit(max_risk=max_risk, delta=delta)
-    _print_comparison(compared, as_json, limit)
+    print_comparison(compared, as_json, limit)
     if as_json:
         return
     for sentence in paired_sentences(compared.rows):
@@ -149,6 +147,12 @@ def ask(
     temperature: Annotated[float, typer.Option(help="0 is greedy.")] = 0.7,
     max_tokens: Annotated[int, typer.Option(help="Longest answer.")] = 256,
     seed: Annotated[int, typer.Option(help="Same seed, same samples.")] = 0,
+    rule: Annotated[
+        str | None, typer.Option(help="Stop when it is content, e.g. vote_stands.")
+    ] = None,
+    race: Annotated[
+        str | None, typer.Option(help="The first valid sample wins, e.g. json.")
+    ] = None,
     min_confidence: MinConfidence = 0.0,
     backend: Annotated[str, typer.Option(help="vllm, or fake for a rehearsal.")] = "vllm",
     as_json: Json = False,
@@ -165,6 +169,8 @@ def ask(
         temperature=temperature,
         max_tokens=max_tokens,
         seed=seed,
+        rule=rule,
+        race=race,
         min_confidence=min_confidence,
         backend=backend,
     )
@@ -184,71 +190,6 @@ def doctor(as_json: Json = False) -> None:
         print_findings(found)
     if any(finding.is_fault for finding in found):
         raise typer.Exit(Exit.FAILED)
-
-
-def _conclude(
-    plan: Plan, folder: Path, records: Sequence[Record], tolerated: int, as_json: bool
-) -> None:
-    """Print the table of a run and what failed in it; exit with 3 if too much did."""
-    from experiments.runs import failures
-    from experiments.select_command import compare
-
-    failed = failures(records)
-    if len(failed) < plan.num_queries:
-        _print_comparison(compare(folder, ",".join(plan.config.select)), as_json)
-    _tell_errors(failed, plan.num_queries)
-    if len(failed) > tolerated:
-        raise typer.Exit(Exit.SOME_ERRORS)
-
-
-def _print_plan(plan: Plan) -> None:
-    from experiments.prompts import prompt_text
-    from experiments.tables import safe_lines
-
-    queries = plan.prompts.queries
-    if queries:
-        print(safe_lines(prompt_text(queries[0])))
-    bad = f", {len(plan.prompts.bad)} that cannot be asked" if plan.prompts.bad else ""
-    summary = f"{len(queries)} questions{bad}, {plan.config.strategy.n} samples each"
-    print(f"-- the prompt of the first of {summary}", file=sys.stderr)
-
-
-def _print_comparison(
-    comparison: Comparison, as_json: bool, limit: RiskLimit | None = None
-) -> None:
-    from experiments.abstaining import abstention_json
-    from experiments.nearest import printable
-
-    for row in comparison.rows:
-        if row.failed:
-            text = f"{row.select} failed at {row.failed} questions, first {row.failure}"
-            print(f"nbest: {printable(text)}", file=sys.stderr)
-    if as_json:
-        documents = [row.as_json() | abstention_json(row, limit) for row in comparison.rows]
-        print(json.dumps(documents, indent=2))
-        return
-    from experiments.tables import console, selector_table
-
-    console().print(selector_table(comparison.rows, comparison.baselines))
-
-
-def _tell_errors(failed: Sequence[Record], num_queries: int) -> None:
-    from experiments.nearest import printable
-    from orchestrator.types import Outcome
-
-    if not failed:
-        return
-    for record in failed[:5]:
-        how = "failed" if record.outcome is Outcome.ERROR else str(record.outcome)
-        print(
-            f"nbest: {printable(record.query_id)} {how}: {printable(record.error)}", file=sys.stderr
-        )
-    quarantined = sum(record.outcome is Outcome.QUARANTINED for record in failed)
-    advice = f", {quarantined} of them quarantined (--retry-quarantined asks again)"
-    print(
-        f"nbest: {len(failed)} of {num_queries} questions failed{advice if quarantined else ''}",
-        file=sys.stderr,
-    )
 
 
 def main() -> None:

@@ -115,7 +115,7 @@ def run(
 
 def ask(
     question: str | tuple[Message, ...],
-    strategy: Strategy,
+    strategy: Strategy | BatchStrategy,
     backend: BackendConfig,
     *,
     seed: int = 0,
@@ -128,7 +128,10 @@ def ask(
 
 
 async def _ask(
-    question: str | tuple[Message, ...], strategy: Strategy, backend: BackendConfig, seed: int
+    question: str | tuple[Message, ...],
+    strategy: Strategy | BatchStrategy,
+    backend: BackendConfig,
+    seed: int,
 ) -> Selection:
     chat = (Message(role="user", content=question),) if isinstance(question, str) else question
     work = Work(run="ask", seed=seed, strategy=strategy, directory=None)

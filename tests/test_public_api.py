@@ -107,8 +107,8 @@ orchestrator.WholeText()
 orchestrator.WithinBudget(*, budget: BatchBudget, select: Scorer, extract: Extractor = ...,
     equivalence: Equivalence | None = None, min_confidence: float = 0.0, params: SamplingParams
     = ...)
-orchestrator.ask(question: str | tuple[Message, ...], strategy: Strategy, backend:
-    BackendConfig, *, seed: int = 0) -> Selection
+orchestrator.ask(question: str | tuple[Message, ...], strategy: Strategy | BatchStrategy,
+    backend: BackendConfig, *, seed: int = 0) -> Selection
 orchestrator.run(queries: Iterable[Query], strategy: Strategy | BatchStrategy, backend:
     BackendConfig, *, seed: int = 0) -> list[Record]
 scorers.AfterMarker(*, marker: str = '####')

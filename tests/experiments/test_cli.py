@@ -134,6 +134,22 @@ def test_ask_answers_in_words_and_in_json(folder: Path) -> None:
     assert (document["answer"], len(document["samples"])) == ("42", 100)
 
 
+def test_ask_stops_when_the_vote_stands_and_races_to_what_is_valid(folder: Path) -> None:
+    args = ["ask", "What is 6 x 7?", "-n", "100", "--backend", "fake", "--json"]
+    adaptive = json.loads(nbest(folder, *args, "--rule", "beta(confidence=0.9)").stdout)
+    assert adaptive["answer"] == "42"
+    assert len(adaptive["samples"]) < 100
+    race = json.loads(nbest(folder, *args, "--race", 'regex(pattern="4[01]")').stdout)
+    assert race["answer"] in ("40", "41")
+
+
+def test_questions_that_the_budget_does_not_reach_are_told_of(folder: Path) -> None:
+    budget = ["--set", "strategy={n: 8, budget: {tokens: 9, round_size: 2}}"]
+    done = nbest(folder, "run", "config.yaml", *budget)
+    assert done.returncode == 0, done.stderr
+    assert " of 12 questions got no sample, for the budget was spent" in done.stderr
+
+
 @pytest.mark.ray
 def test_the_control_benchmark_answers_every_query_in_both_places(folder: Path) -> None:
     done = nbest(folder, "bench", "control", "--queries", "30", "-n", "4", "--json")
@@ -165,6 +181,11 @@ BAD_INPUT = {
     ),
     "no such run": (["select", "runs/none", "--select", "vote"], "runs/none"),
     "unknown option": (["run", "config.yaml", "--outt", "x"], "No such option"),
+    "two ways to stop": (
+        ["ask", "hello", "--backend", "fake", "--rule", "beta", "--race", "json"],
+        "race must be left out where there is a rule, got 'json'",
+    ),
+    "no such rule": (["ask", "hello", "--backend", "fake", "--rule", "bta"], "did you mean 'beta'"),
     "no question": (["ask", " ", "--backend", "fake"], "question must hold a text"),
     "unknown model": (["ask", "hello", "--model", "no such model"], "model must be"),
 }

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.adaptive_rules import RULES, chosen, elsewhere, front, main
+from experiments.adaptive_rules import BUDGET, RULES, chosen, elsewhere, front, main
 from experiments.curves import Curve
 from experiments.plugins import build_strategy
 from experiments.replay_command import Replay
@@ -46,6 +46,8 @@ def test_a_rule_that_costs_accuracy_is_not_chosen() -> None:
     assert chosen(front(FOUND, ["a", "b"])).rule == "good"
     assert chosen(front(FOUND, ["b"])).rule == "greedy"
     assert chosen(front({"only": FOUND["greedy"]}, ["a"])).rule == "only"
+    with_budget = FOUND | {BUDGET + "good": {"a": replayed(0.80, 1), "b": replayed(0.80, 1)}}
+    assert chosen(front(with_budget, ["a", "b"])).rule == "good"  # a budget is no rule
 
 
 def test_what_was_chosen_on_one_half_is_tried_on_the_other() -> None:
