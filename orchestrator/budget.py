@@ -31,8 +31,9 @@ class BatchBudget:
     answers come first.
 
     How long a sample becomes is known when it is there, so a round is as large as the tokens that
-    are left allow for samples of the mean length so far. First samples come in rounds, too: where
-    the tokens do not reach, the last questions of the batch get none, and end out of budget.
+    are left allow for samples of the mean length so far, and the first round is one sample: what is
+    spent misses `tokens` by no more than one round misses its mean. First samples come in rounds,
+    too: where the tokens do not reach, the last questions get none, and end out of budget.
     """
 
     average: float | None = None  # samples a question
@@ -85,7 +86,7 @@ class BatchBudget:
             return int(self.average * questions) - drawn
         assert self.tokens is not None  # one of the two is set
         if not spent_tokens:
-            return self._round(questions)
+            return 1  # to learn how long they are
         return int((self.tokens - spent_tokens) * drawn / spent_tokens)
 
     def _worth(self, answers: Sequence[str | None]) -> float:
