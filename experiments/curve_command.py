@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from experiments.config import split_selectors
-from experiments.curve_sampling import sampled_curves, subsets_of_a_question
+from experiments.curve_sampling import sampled_curves
 from experiments.curves import (
     Curve,
     answered_curves,
@@ -120,7 +120,7 @@ async def _curve(
         return curve_of(name, answered_curves(cases, largest)), ""
     if not getattr(scorer, "is_pointwise", False):
         drawn = await sampled_curves(scorer, cases, ks, largest)
-        return curve_of(name, drawn.means, drawn.variances), ""
+        return curve_of(name, drawn.means, drawn.variances, drawn.subsets), ""
     scores = [await scorer(case.query, case.candidates) for case in cases]
     curves = best_curves(cases, scores, largest)
     verdict = watch(curves)
@@ -130,7 +130,7 @@ async def _curve(
 def sampling_notes(curves: Sequence[Curve]) -> tuple[str, ...]:
     """What is estimated from random subsets, and how well."""
     return tuple(
-        f"{curve.name}: estimated from {subsets_of_a_question(curve.n_queries):,} subsets of each "
+        f"{curve.name}: estimated from {curve.subsets:,} subsets of each "
         f"question, which adds a standard error of {curve.drawing_error:.4f}"
         for curve in curves
         if curve.drawing_error

@@ -25,6 +25,7 @@ from scorers.weighted_at_k import weighted_choices
 
 SUBSETS = 20_000  # of all questions together
 FEWEST = 4  # of a question
+IN_ONE_GO = 10  # times as many where they are looked at together; the first are the same
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,7 @@ class SampledCurves:
 
     means: Scores  # [Q, K]
     variances: Scores  # [Q, K] of the means, by the drawing; 0 where all subsets were looked at
+    subsets: int  # that were drawn of each question
 
 
 async def sampled_curves(
@@ -41,11 +43,12 @@ async def sampled_curves(
     """The mean of what the scorer chooses in random subsets of k, for each of `ks`."""
     means = np.full((len(cases), largest), np.nan)
     variances = np.full((len(cases), largest), np.nan)
-    draws = subsets_of_a_question(len(cases))
+    draws = most = max(FEWEST, math.ceil(SUBSETS / len(cases)))
     for q, case in enumerate(cases):
         size = len(case.candidates)
-        orders = _orders(case.query.id, size, draws)
         weights = await _lasting_weights(scorer, case)
+        draws = most if weights is None else IN_ONE_GO * most
+        orders = _orders(case.query.id, size, draws)
         for k in ks:
             is_all = math.comb(size, k) <= max(draws, size)
             subsets = np.array(list(combinations(range(size), k))) if is_all else orders[:, :k]
@@ -56,20 +59,14 @@ async def sampled_curves(
                 found = weighted_choices(answers, weights, values_of(case), subsets)
             means[q, k - 1] = found.mean()
             variances[q, k - 1] = 0.0 if is_all else found.var(ddof=1) / len(found)
-    return SampledCurves(means=means, variances=variances)
-
-
-def subsets_of_a_question(questions: int) -> int:
-    """How many are drawn: the spread over questions is the larger part of the error anyway."""
-    return max(FEWEST, math.ceil(SUBSETS / questions))
+    return SampledCurves(means=means, variances=variances, subsets=draws)
 
 
 def _orders(query_id: str, size: int, draws: int) -> NDArray[np.int64]:
-    """[R, N] random orders; the first k of each are a random subset, part of that of any larger
-    k."""
+    """[R, N] random orders; the first k of each are a random subset, part of that of a larger k."""
     digest = blake2b(query_id.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     rng = np.random.default_rng(int.from_bytes(digest))
-    return np.array([rng.permutation(size) for _ in range(draws)])
+    return rng.permuted(np.tile(np.arange(size), (draws, 1)), axis=1)
 
 
 async def _lasting_weights(scorer: Scorer, case: Case) -> Scores | None:

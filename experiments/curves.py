@@ -31,13 +31,16 @@ class Curve:
     high: tuple[float, ...]  # [K]
     n_queries: int
     drawing_error: float = 0.0  # the largest standard error that drawing subsets adds; 0: exact
+    subsets: int = 0  # that were drawn of each question; 0: none, it has a closed form
 
 
-def curve_of(name: str, by_question: Scores, variances: Scores | None = None) -> Curve:
+def curve_of(
+    name: str, by_question: Scores, variances: Scores | None = None, subsets: int = 0
+) -> Curve:
     """From the curves of the questions [Q, K]; nan where they say nothing of a k.
 
-    `variances` [Q, K] are those of means that come from random subsets. The spread over questions
-    holds them already: the interval needs nothing added.
+    `variances` [Q, K] are those of means that come from so many random `subsets`. The spread over
+    questions holds them already: the interval needs nothing added.
     """
     unknown = Interval(math.nan, math.nan)
     ends = [
@@ -51,6 +54,7 @@ def curve_of(name: str, by_question: Scores, variances: Scores | None = None) ->
         high=tuple(end.high for end in ends),
         n_queries=len(by_question),
         drawing_error=0.0 if variances is None else _drawing_error(variances),
+        subsets=subsets,
     )
 
 

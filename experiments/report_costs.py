@@ -48,8 +48,8 @@ def costs_of(report: RunReport, prices: Prices) -> list[Cost]:
             f"{report.name}, {row.select}",
             prices,
             generated=row.tokens,
-            cancelled=report.cancelled_tokens,
-            prompt=report.prompt_tokens,
+            cancelled=report.usage.cancelled_tokens,
+            prompt=report.usage.prompt_tokens,
             scorer=row.scorer_tokens,
             seconds=row.seconds,
         )
@@ -57,7 +57,7 @@ def costs_of(report: RunReport, prices: Prices) -> list[Cost]:
     ]
     if report.replay is not None:
         count, each = report.num_graded, report.replay
-        prompt = report.prompt_tokens * count * each.samples / max(1, report.num_samples)
+        prompt = report.usage.prompt_tokens * count * each.samples / max(1, report.usage.samples)
         bill.append(
             _cost(
                 f"{report.name}, adaptive vote (replayed)",

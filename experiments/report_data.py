@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
-import numpy as np
-
 from experiments.curve_command import (
     powers_of_two,
     sampling_notes,
@@ -32,9 +30,10 @@ from experiments.report_questions import QuestionShown, best, contested, worst
 from experiments.select_command import load_cases, named_scorer
 from orchestrator.errors import InputError
 from orchestrator.protocols import Scorer
+from orchestrator.sampler import usage_of
 from orchestrator.selection import select
-from orchestrator.store_read import read_manifest
-from orchestrator.types import Status
+from orchestrator.store_read import read_manifest, read_records
+from orchestrator.types import Usage
 from scorers.abstention import RiskPoint, risk_coverage
 
 SHOWN_QUESTIONS = 8  # of each sort: best, worst, most contested
@@ -78,15 +77,14 @@ class RunReport:
 
     name: str
     model: str
+    outcomes: Mapping[str, Mapping[str, int]]  # by strategy: how many questions ended how
     rows: tuple[Row, ...]  # a selector each
     baselines: tuple[Row, ...]
     curves: tuple[Curve, ...]  # baselines first
     ks: tuple[int, ...]
     spendings: tuple[Spending, ...]  # of each selector with k samples, of the adaptive vote
-    num_samples: int
     num_graded: int  # questions
-    prompt_tokens: int
-    cancelled_tokens: int  # of those generated, by samples that were aborted
+    usage: Usage  # of all samples
     risk: Mapping[str, tuple[RiskPoint, ...]]  # by selector
     replay: Replay | None  # of the default adaptive strategy
     warnings: tuple[str, ...]  # of the watch
@@ -113,42 +111,46 @@ def run_report(
     largest = smallest_pool(graded)
     ks = powers_of_two(largest) if graded else ()
     found = selector_curves(known, graded, ks, largest) if graded else {}
-    baselines = (
-        (
-            curve_of("one sample", one_curves(graded, largest)),
-            curve_of("any right", any_curves(graded, largest)),
-        )
-        if graded
-        else ()
-    )
+    curves = [curve for curve, _ in found.values()]
     replayed = _replay(graded, largest)
+    usage = usage_of([sample for case in cases for sample in case.candidates.samples])
     return RunReport(
         name=run.name,
         model=str(_model(manifest.config)),
+        outcomes=_outcomes(run),
         rows=tuple(rows),
         baselines=(one_sample_row(cases), any_right_row(cases)),
-        curves=(*baselines, *(curve for curve, _ in found.values())),
+        curves=(*_baselines(graded, largest), *curves),
         ks=ks,
-        spendings=_spendings(rows, [curve for curve, _ in found.values()], ks, cases, replayed),
-        num_samples=sum(len(case.candidates) for case in cases),
+        spendings=_spendings(rows, curves, ks, usage, replayed),
         num_graded=len(graded),
-        prompt_tokens=sum(s.prompt_tokens for c in cases for s in c.candidates.samples),
-        cancelled_tokens=sum(
-            s.generated_tokens
-            for c in cases
-            for s in c.candidates.samples
-            if s.status is Status.CANCELLED
-        ),
+        usage=usage,
         risk={row.select: points for row in rows if (points := _risk(row))},
         replay=replayed,
         verdicts=asyncio.run(_verdicts([scorers[row.select] for row in rows], graded)),
         duels=tuple(_duel(one, other) for one, other in combinations(rows, 2)),
         warnings=tuple(f"{name}: {told}" for name, (_, told) in found.items() if told),
         paired=tuple(paired_sentences(rows)),
-        estimated=(*sampling_notes([c for c, _ in found.values()]), *stopping_notes(run)),
+        estimated=(*sampling_notes(curves), *stopping_notes(run)),
         best=best(graded, shown),
         worst=worst(graded, shown),
         contested=contested(cases, shown),
+    )
+
+
+def _outcomes(run: Path) -> dict[str, dict[str, int]]:
+    counts: dict[str, Counter[str]] = {}
+    for record in read_records(run):
+        counts.setdefault(record.strategy, Counter())[record.outcome.value] += 1
+    return {strategy: dict(ends.most_common()) for strategy, ends in counts.items()}
+
+
+def _baselines(graded: Sequence[Case], largest: int) -> tuple[Curve, ...]:
+    if not graded:
+        return ()
+    return (
+        curve_of("one sample", one_curves(graded, largest)),
+        curve_of("any right", any_curves(graded, largest)),
     )
 
 
@@ -204,10 +206,10 @@ def _spendings(
     rows: Sequence[Row],
     curves: Sequence[Curve],
     ks: Sequence[int],
-    cases: Sequence[Case],
+    usage: Usage,
     replayed: Replay | None,
 ) -> tuple[Spending, ...]:
-    each = _tokens_a_sample(cases)
+    each = usage.generated_tokens / max(1, usage.samples)
     extra = {row.select: row.scorer_tokens / max(1, row.n_samples) for row in rows}
     points = [
         Spending(
@@ -231,11 +233,6 @@ def pareto_front(points: Sequence[Spending]) -> list[Spending]:
         if not front or point.accuracy > front[-1].accuracy:
             front.append(point)
     return front
-
-
-def _tokens_a_sample(cases: Sequence[Case]) -> float:
-    tokens = [s.generated_tokens for case in cases for s in case.candidates.samples]
-    return float(np.mean(tokens)) if tokens else 0.0
 
 
 def _risk(row: Row) -> tuple[RiskPoint, ...]:

@@ -246,7 +246,7 @@ def test_the_error_of_drawing_is_what_it_is_said_to_be(tmp_path: Path) -> None:
     drawn = asyncio.run(sampled_curves(Agreement(), cases, [8], 40))
     off = (drawn.means[:, 7] - exact[:, 7]) / np.sqrt(np.maximum(drawn.variances[:, 7], 1e-12))
     assert 0.7 < float(np.std(off)) < 1.3
-    curve = curve_of("agreement", drawn.means, drawn.variances)
+    curve = curve_of("agreement", drawn.means, drawn.variances, drawn.subsets)
     assert curve.drawing_error == pytest.approx(math.sqrt(drawn.variances[:, 7].sum()) / 60)
     (note,) = sampling_notes([curve])
     assert "estimated from 334 subsets of each question" in note

@@ -15,6 +15,10 @@ from experiments.report_command import write_report
 from experiments.report_costs import Prices, costs_of
 from experiments.report_data import Spending, pareto_front, run_report
 from orchestrator.errors import InputError
+from orchestrator.store_files import RunFolder
+from orchestrator.store_parquet import PartWriter
+from orchestrator.store_schema import records_table
+from orchestrator.types import Outcome, Record
 from tests.experiments.attacks import attacks
 
 CHROMIUM = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
@@ -135,6 +139,22 @@ def test_who_wins_is_counted_for_each_pair(tmp_path: Path) -> None:
         assert duel.only_one + duel.both == right[duel.one]
         assert duel.only_other + duel.both == right[duel.other]
         assert duel.only_one + duel.only_other + duel.both + duel.neither == 30
+
+
+def test_how_the_questions_ended_is_said(tmp_path: Path) -> None:
+    run = pool(tmp_path, 4, 4)
+    ends = [Outcome.ANSWERED, Outcome.OUT_OF_BUDGET, Outcome.ANSWERED, Outcome.ERROR]
+    records = [
+        Record(query_id=f"q{q}", strategy="Vote(<b>)", outcome=end) for q, end in enumerate(ends)
+    ]
+    PartWriter(RunFolder(run), ()).commit("records", records_table(records))
+    page = write_report([run], tmp_path / "one.html", "vote").read_text()
+    assert "<p>Questions: 2 answered, 1 out of budget, 1 error.</p>" in page
+    again = [Record(query_id="q0", strategy="Other()", outcome=Outcome.ABSTAINED)]
+    PartWriter(RunFolder(run), ()).commit("records", records_table(again))
+    page = write_report([run], tmp_path / "two.html", "vote").read_text()
+    assert "<p>Questions as Vote(&lt;b&gt;): 2 answered" in page
+    assert "<p>Questions as Other(): 1 abstained.</p>" in page
 
 
 def test_the_front_holds_what_nothing_cheaper_beats() -> None:
