@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from experiments.evaluate import Case
 from experiments.replay_drawn import Drawn, Spent
 from experiments.stored_calls import StoredCalls
+from experiments.stored_sampler import DrawsNothing
 from model_backend.confidence_floor import falls_after
 from orchestrator.deep_conf import DeepConf
 from orchestrator.protocols import Scorer
-from orchestrator.types import Identity, Message, Sample, SamplingParams, Status
+from orchestrator.types import Sample, SamplingParams, Status
 from scorers import Confidence, WeightedVote
 
 
@@ -60,7 +61,7 @@ class ReplayedDeepConf:
         )
 
 
-class StoredOrder:
+class StoredOrder(DrawsNothing):
     """A `Sampler` over the stored samples of a question, in an order.
 
     The answers are those that were read already: they stand for the texts. Below a floor a sample
@@ -68,9 +69,9 @@ class StoredOrder:
     """
 
     def __init__(self, case: Case, order: Sequence[int]) -> None:
+        super().__init__(StoredCalls(query_id=case.query.id, find=lambda key: None))
         self._case = case
         self._order = order
-        self._calls = StoredCalls(query_id=case.query.id, find=lambda key: None)
 
     async def __call__(self, index: int, params: SamplingParams) -> Sample:
         place = self._order[index]
@@ -83,19 +84,6 @@ class StoredOrder:
         if length is None:
             return sample
         return replace(sample, status=Status.TRUNCATED, generated_tokens=length)
-
-    async def ask(
-        self, name: str, prompt: str | tuple[Message, ...], params: SamplingParams
-    ) -> Sample:
-        """Says that there is no model to ask."""
-        return await self._calls(name, prompt, params)
-
-    async def rate(self, identity: Identity, responses: Sequence[str]) -> tuple[Sample, ...]:
-        """Says that there is no model to rate anything."""
-        return await self._calls.rate(identity, responses)
-
-    async def abort(self, index: int) -> None:
-        """There is nothing under way."""
 
 
 def _as_read(sample: Sample, answer: str | None) -> Sample:

@@ -28,7 +28,7 @@ def conclude(
     failed = failures(records)
     if len(failed) < plan.num_queries:
         print_comparison(compare(folder, ",".join(plan.config.select)), as_json)
-    _tell_errors(failed, plan.num_queries)
+    tell_errors(failed, plan.num_queries)
     _tell_out_of_budget(records)
     if len(failed) > tolerated:
         raise typer.Exit(Exit.SOME_ERRORS)
@@ -55,7 +55,8 @@ def print_comparison(comparison: Comparison, as_json: bool, limit: RiskLimit | N
     console().print(selector_table(comparison.rows, comparison.baselines))
 
 
-def _tell_errors(failed: Sequence[Record], num_queries: int) -> None:
+def tell_errors(failed: Sequence[Record], num_queries: int) -> None:
+    """Say which questions failed: the first few, and how many."""
     if not failed:
         return
     for record in failed[:5]:

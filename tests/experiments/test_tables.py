@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from experiments import cli
+from experiments import cli, run_summary
 from experiments.ask_command import as_document, as_text
 from experiments.evaluate import Row
 from experiments.exit_codes import Exit
@@ -146,7 +146,7 @@ def failed(query_id: str, error: str, outcome: Outcome = Outcome.ERROR) -> Recor
 @every_hostile_text
 def test_an_error_cannot_act(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Errors quote what a model or a data set says: of questions, and of the whole command."""
-    cli._tell_errors([failed(f"q{text}", f"cannot read {text}")], 3)
+    run_summary.tell_errors([failed(f"q{text}", f"cannot read {text}")], 3)
     with pytest.raises(SystemExit) as ended:
         cli._end(f"error: cannot read {text}", Exit.FAILED)
     assert ended.value.code == 1
@@ -167,20 +167,20 @@ def test_a_message_of_several_lines_keeps_them(capsys: pytest.CaptureFixture[str
 
 
 def test_only_the_first_errors_are_told_one_by_one(capsys: pytest.CaptureFixture[str]) -> None:
-    cli._tell_errors([failed(f"q{i}", "no") for i in range(9)], 10)
+    run_summary.tell_errors([failed(f"q{i}", "no") for i in range(9)], 10)
     lines = capsys.readouterr().err.splitlines()
     assert lines == [
         *(f"nbest: q{i} failed: no" for i in range(5)),
         "nbest: 9 of 10 questions failed",
     ]
-    cli._tell_errors([], 10)
+    run_summary.tell_errors([], 10)
     assert capsys.readouterr().err == ""
 
 
 def test_a_quarantined_question_is_told_with_the_way_out(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    cli._tell_errors([failed("q1", "it killed its engine", Outcome.QUARANTINED)], 10)
+    run_summary.tell_errors([failed("q1", "it killed its engine", Outcome.QUARANTINED)], 10)
     assert capsys.readouterr().err.splitlines() == [
         "nbest: q1 quarantined: it killed its engine",
         "nbest: 1 of 10 questions failed, 1 of them quarantined (--retry-quarantined asks again)",

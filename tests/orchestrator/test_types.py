@@ -162,7 +162,7 @@ def test_only_ok_is_ok() -> None:
     """What votes is one status; nothing else may ever compare equal to it."""
     assert [status for status in Status if status is Status.OK] == [Status("ok")]
     assert len({str(status) for status in Status}) == len(Status) == 5
-    outcomes = ["answered", "abstained", "error", "quarantined"]
+    outcomes = ["answered", "abstained", "error", "quarantined", "out_of_budget"]
     assert [str(outcome) for outcome in Outcome] == outcomes
 
 
