@@ -44,7 +44,7 @@ def replay(
     """What an adaptive strategy would have spent, and how right it would have been."""
     from experiments.replay_command import replay as replayed
 
-    found = replayed(run_dir, strategy, max_n, shuffles, seed, extract, grade)
+    found = replayed(run_dir, strategy, max_n, shuffles, seed, extract, grade, _tell)
     if as_json:
         print(json.dumps(found.as_json(), indent=2))
         return
@@ -77,7 +77,7 @@ def report(
     from experiments.report_costs import Prices
 
     prices = Prices(input_price=input_price, output_price=output_price, parameters=parameters)
-    print(write_report(runs, out, selectors, prices, shown=questions, force=force))
+    print(write_report(runs, out, selectors, prices, shown=questions, force=force, tell=_tell))
 
 
 def import_(
@@ -95,11 +95,7 @@ def import_(
     """
     from experiments.import_command import import_pool
 
-    def tell(line: str) -> None:
-        if sys.stderr.isatty():
-            print(line, file=sys.stderr)
-
-    done = import_pool(files, out, extract=extract, grade=grade, tell=tell)
+    done = import_pool(files, out, extract=extract, grade=grade, tell=_tell)
     scored = f", scores of {', '.join(done.scorers)}" if done.scorers else ""
     print(f"{done.queries} questions, {done.samples} samples{scored} in {out}")
 
@@ -144,6 +140,14 @@ def curve(
         )
     for note in found.notes:
         print(printable(note))
+
+
+def _tell(line: str) -> None:
+    """How far a command has come, for somebody who waits."""
+    if sys.stderr.isatty():
+        from experiments.nearest import printable
+
+        print(printable(line), file=sys.stderr)
 
 
 def numbers(text: str) -> tuple[int, ...] | None:

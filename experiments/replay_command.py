@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -27,6 +27,8 @@ from orchestrator.stop_rules import StopRule, VoteStands
 from orchestrator.types import Scores, require
 from scorers import MajorityVote
 from scorers.estimators import clustered_interval
+
+TELL_EVERY = 10  # orders
 
 
 class ReplayedStrategy(Protocol):
@@ -93,6 +95,7 @@ def replay(
     seed: int = 0,
     extract: str | None = None,
     grade: str | None = None,
+    tell: Callable[[str], None] = lambda line: None,
 ) -> Replay:
     """Replay a strategy on every graded question of a run that has `max_n` samples."""
     require(shuffles >= 1, "shuffles", "be at least 1", shuffles)
@@ -104,14 +107,19 @@ def replay(
     fewest = min(len(case.candidates) for case in cases)
     rule = f"lie in 1..{fewest}, the samples of the question that has fewest"
     require(1 <= max_n <= fewest, "max_n", rule, max_n)
-    return replay_cases(cases, made, max_n, shuffles, seed)
+    return replay_cases(cases, made, max_n, shuffles, seed, tell)
 
 
 def replay_cases(
-    cases: Sequence[Case], strategy: ReplayedStrategy, max_n: int, shuffles: int, seed: int = 0
+    cases: Sequence[Case],
+    strategy: ReplayedStrategy,
+    max_n: int,
+    shuffles: int,
+    seed: int = 0,
+    tell: Callable[[str], None] = lambda line: None,
 ) -> Replay:
     """The same on cases; the orders depend on the seed and the place of the question alone."""
-    means = asyncio.run(_means(cases, strategy, max_n, shuffles, seed))
+    means = asyncio.run(_means(cases, strategy, max_n, shuffles, seed, tell))
     right, samples, tokens, seconds, *fixed = means.mean(axis=0).tolist()
     right_fixed, tokens_fixed, seconds_fixed = fixed
     is_timed = not math.isnan(seconds)
@@ -131,27 +139,37 @@ def replay_cases(
 
 
 async def _means(
-    cases: Sequence[Case], strategy: ReplayedStrategy, max_n: int, shuffles: int, seed: int
+    cases: Sequence[Case],
+    strategy: ReplayedStrategy,
+    max_n: int,
+    shuffles: int,
+    seed: int,
+    tell: Callable[[str], None],
 ) -> Scores:
-    """[Q, 7] means over the shuffles: what the strategy spends, then right, tokens and seconds of
-    all."""
+    """[Q, 7] means over the shuffles of what `_outcomes` says."""
     known = [(await pointwise_scores(strategy.select, case), values_of(case)) for case in cases]
     shuffled = [orders(case, max_n, shuffles, seed, q) for q, case in enumerate(cases)]
     total = np.zeros((len(cases), 7))
-    for same in zip(*shuffled, strict=True):  # an order of each question
+    for number, same in enumerate(zip(*shuffled, strict=True), start=1):  # an order of each
         drawn = [
             Drawn(case=case, order=order, values=values, whole=whole)
             for case, order, (whole, values) in zip(cases, same, known, strict=True)
         ]
-        spent = await strategy.outcomes(drawn)
-        fixed = [await each.spent(strategy.select, max_n) for each in drawn]
-        last_s = (each.last_s() for each in drawn)
-        rows = [
-            (*one, every.right, every.tokens, seconds)
-            for one, every, seconds in zip(spent, fixed, last_s, strict=True)
-        ]
-        total += np.array(rows)
+        total += await _outcomes(drawn, strategy, max_n)
+        if number % TELL_EVERY == 0:
+            tell(f"{number} of {shuffles} orders of each question")
     return total / shuffles
+
+
+async def _outcomes(drawn: Sequence[Drawn], strategy: ReplayedStrategy, max_n: int) -> Scores:
+    """[Q, 7] what the strategy spends, then right, tokens and seconds of all `max_n`."""
+    spent = await strategy.outcomes(drawn)
+    fixed = [await each.spent(strategy.select, max_n) for each in drawn]
+    rows = [
+        (*one, every.right, every.tokens, each.last_s())
+        for one, every, each in zip(spent, fixed, drawn, strict=True)
+    ]
+    return np.array(rows, np.float64)
 
 
 def orders(case: Case, max_n: int, shuffles: int, seed: int, place: int) -> list[list[int]]:

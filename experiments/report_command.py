@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
 
@@ -31,13 +31,18 @@ def write_report(
     *,
     shown: int = SHOWN_QUESTIONS,
     force: bool = False,
+    tell: Callable[[str], None] = lambda line: None,
 ) -> Path:
     """Gather, draw and write the page: one file, no script, nothing that it loads."""
     if out.exists() and not force:
         raise InputError(f"out must be a new file (or give --force), got {str(out)!r}")
     names = None if selectors is None else split_selectors(selectors)
     require(shown >= 0, "questions", "be 0 or more", shown)
-    page = report_page([run_report(run, names, shown) for run in runs], prices or Prices())
+    reports = []
+    for run in runs:
+        tell(f"reading {run.name}, drawing its curves, replaying it")
+        reports.append(run_report(run, names, shown))
+    page = report_page(reports, prices or Prices())
     unfinished = out.with_name(f".{out.name}.tmp")
     try:
         unfinished.write_text(page, encoding="utf-8")

@@ -133,6 +133,12 @@ def test_what_never_stops_spends_what_a_fixed_number_does(tmp_path: Path) -> Non
     assert found.tokens == found.tokens_fixed
 
 
+def test_how_far_it_has_come_is_told(tmp_path: Path) -> None:
+    told: list[str] = []
+    replay(made_pool(tmp_path), max_n=8, shuffles=25, tell=told.append)
+    assert told == ["10 of 25 orders of each question", "20 of 25 orders of each question"]
+
+
 def test_it_repeats_to_the_digit_and_saves(tmp_path: Path) -> None:
     run = made_pool(tmp_path)
     one, two = (replay(run, max_n=20, shuffles=20) for _ in range(2))
