@@ -118,7 +118,7 @@ def select(
     from experiments.abstaining import RiskLimit, answered_sentence, guarantee_sentence
     from experiments.nearest import printable
     from experiments.paired_rows import paired_sentences
-    from experiments.run_summary import print_comparison
+    from experiments.run_summary import print_comparison, print_stopping
     from experiments.select_command import compare
 
     if max_risk is not None and min_confidence > 0:
@@ -128,6 +128,7 @@ def select(
     print_comparison(compared, as_json, limit)
     if as_json:
         return
+    print_stopping(run_dir)
     for sentence in paired_sentences(compared.rows):
         print(printable(sentence))
     for row in compared.rows:

@@ -16,7 +16,7 @@ from experiments.nearest import shown, suggestion
 from experiments.yaml_text import KeyPath
 
 # Messages of `types.require` and of `plugins` begin with the key that they are about.
-ABOUT_A_KEY = re.compile(r"(\w+)(?: must |: no such key)")
+ABOUT_A_KEY = re.compile(r"(\w+(?:\.\w+)*)(?: must |: no such key)")
 
 RULES: Mapping[str, str] = {
     "missing": "be given",
@@ -101,7 +101,7 @@ def _raised(path: KeyPath, message: str, is_section: bool) -> tuple[KeyPath, str
     if about is None or not is_section:
         return path, f"{dotted(path)}: {message}"
     prefix = f"{dotted(path)}." if path else ""
-    return (*path, about[1]), f"{prefix}{message}"
+    return (*path, *about[1].split(".")), f"{prefix}{message}"
 
 
 def key_path(loc: KeyPath, raw: object, *, is_absent: bool) -> KeyPath:

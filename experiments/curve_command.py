@@ -29,9 +29,9 @@ from experiments.curves import (
 )
 from experiments.evaluate import Case, require_logprobs
 from experiments.select_command import load_cases, named_scorer
+from experiments.stopping import stopping_notes
 from orchestrator.errors import InputError
 from orchestrator.protocols import Scorer
-from orchestrator.store_read import read_manifest
 from scorers import First, MajorityVote, Random
 from scorers.coverage import Extrapolation, extrapolate
 from scorers.over_optimisation import watch
@@ -134,19 +134,6 @@ def sampling_notes(curves: Sequence[Curve]) -> tuple[str, ...]:
         f"question, which adds a standard error of {curve.drawing_error:.4f}"
         for curve in curves
         if curve.drawing_error
-    )
-
-
-def stopping_notes(run: Path) -> tuple[str, ...]:
-    """A warning where how many samples there are depends on what they say."""
-    strategy = read_manifest(run).config.get("strategy")
-    if not isinstance(strategy, dict):
-        return ()
-    return tuple(
-        f"this run stopped drawing by what it saw (strategy.{key}), so its curves are biased: "
-        "easy questions have the samples that agreed"
-        for key in ("rule", "race", "deep_conf", "budget")
-        if strategy.get(key) is not None
     )
 
 

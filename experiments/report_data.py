@@ -13,7 +13,6 @@ from experiments.curve_command import (
     powers_of_two,
     sampling_notes,
     selector_curves,
-    stopping_notes,
 )
 from experiments.curves import (
     Curve,
@@ -28,6 +27,7 @@ from experiments.paired_rows import paired_sentences
 from experiments.replay_command import Replay, Replayed, replay_cases
 from experiments.report_questions import QuestionShown, best, contested, worst
 from experiments.select_command import load_cases, named_scorer
+from experiments.stopping import stopping_notes
 from orchestrator.errors import InputError
 from orchestrator.protocols import Scorer
 from orchestrator.sampler import usage_of

@@ -16,6 +16,7 @@ from experiments.plan import Plan
 from experiments.prompts import prompt_text
 from experiments.runs import failures
 from experiments.select_command import Comparison, compare
+from experiments.stopping import stopping_notes
 from experiments.strategy_section import StrategySection
 from experiments.tables import console, safe_lines, selector_table
 from orchestrator.types import Outcome, Record
@@ -28,10 +29,18 @@ def conclude(
     failed = failures(records)
     if len(failed) < plan.num_queries:
         print_comparison(compare(folder, ",".join(plan.config.select)), as_json)
+        if not as_json:
+            print_stopping(folder)
     tell_errors(failed, plan.num_queries)
     _tell_out_of_budget(records)
     if len(failed) > tolerated:
         raise typer.Exit(Exit.SOME_ERRORS)
+
+
+def print_stopping(folder: Path) -> None:
+    """Warn of a run whose samples are those that agreed."""
+    for note in stopping_notes(folder):
+        print(note)
 
 
 def print_plan(plan: Plan) -> None:

@@ -241,7 +241,7 @@ def test_what_deep_conf_has_ended_is_no_pool_for_others(config: Path, tmp_path: 
         (("strategy={n: 8, deep_conf: {}}",), r"warm_up must lie in 1..8"),
         (
             ("strategy={budget: {average: 8}}", "cluster={workers: 2}"),
-            "cluster.workers must be 1 with strategy.budget",
+            r"^--set cluster=.*: cluster.workers must be 1 with strategy.budget",
         ),
     ],
 )
