@@ -17,8 +17,8 @@ def stopping_notes(run: StrPath) -> tuple[str, ...]:
     if not isinstance(strategy, dict):
         return ()
     return tuple(
-        f"how many samples were drawn depended on what they said (strategy.{kind}): the mean of one "
-        "sample, and all curves, are biased"
+        f"how many samples were drawn depended on what they said (strategy.{kind}): the mean of "
+        "one sample, and all curves, are biased"
         for kind in KINDS
         if strategy.get(kind) is not None
     )
