@@ -16,7 +16,8 @@ demo: model ## set everything up, then show what sampling and selection win
 test: model ## set everything up, then run all the tests
 	@.venv/bin/pytest -m "not engine and not ray" -n logical --maxprocesses 8 --dist loadfile \
 	  --cov --cov-report=
-	@.venv/bin/pytest -m "engine or ray" --cov --cov-append --cov-report=
+	@.venv/bin/pytest -m "ray and not engine" -n 2 --dist loadfile --cov --cov-append --cov-report=
+	@.venv/bin/pytest -m engine --cov --cov-append --cov-report=
 	@.venv/bin/coverage report --include='orchestrator/*,scorers/*' --fail-under=90
 
 lint: setup ## ruff: the rules and the format
