@@ -59,21 +59,19 @@ class Loop:
         if not isinstance(self.strategy, BatchStrategy):
             return await self.answer_all(_each_of(leases), done)
         async for lease in leases:
-            for answered in await self.answer_batch(lease):
+            for answered in await self._answer_batch(self.strategy, lease):
                 done(answered)
 
-    async def answer_batch(self, queries: Sequence[Query]) -> list[Answered]:
-        """Answer queries that are decided together; by a strategy for one query, one by one."""
+    async def _answer_batch(
+        self, strategy: BatchStrategy, queries: Sequence[Query]
+    ) -> list[Answered]:
         started_s = time.monotonic()
         samplers = [self.sampler(query) for query in queries]
-        if isinstance(self.strategy, BatchStrategy):
-            strategies = await self.strategy.draw(queries, samplers)
-        else:
-            strategies = [self.strategy] * len(queries)
+        choices = await strategy.draw(queries, samplers)
         async with task_group() as group:
             tasks = [
-                group.create_task(self._answer_by(strategy, query, sampler, started_s))
-                for strategy, query, sampler in zip(strategies, queries, samplers, strict=True)
+                group.create_task(self._answer_by(choice, query, sampler, started_s))
+                for choice, query, sampler in zip(choices, queries, samplers, strict=True)
             ]
         return [task.result() for task in tasks]
 
@@ -111,7 +109,7 @@ class Loop:
     async def answer(self, query: Query, begun: Callable[[], None] = lambda: None) -> Answered:
         """Answer one query. Only the death of the engines is raised; all else is in the record."""
         if isinstance(self.strategy, BatchStrategy):  # a batch of one
-            return (await self.answer_batch([query]))[0]
+            return (await self._answer_batch(self.strategy, [query]))[0]
         sampler = self.sampler(query, begun)
         return await self._answer_by(self.strategy, query, sampler, time.monotonic())
 
