@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -20,9 +20,6 @@ from experiments.person_commands import add_person_commands
 from experiments.pool_commands import add_pool_commands
 from experiments.train_command import add_train_command
 from orchestrator.errors import InputError, NbestError, RunChanged
-
-if TYPE_CHECKING:
-    pass
 
 TYPER_INTERRUPTED = 130  # what Typer makes of Ctrl-C
 

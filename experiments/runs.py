@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence, Set
+from collections.abc import AsyncIterator, Callable, Iterable, Set
 from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from experiments.stored_run import batch_is_complete, has_all_samples, is_comple
 from experiments.strategy_section import Sampling
 from orchestrator.job import Job, Work
 from orchestrator.local import run_here, wait_for
-from orchestrator.loop import Loop
+from orchestrator.loop import Loop, one_lease
 from orchestrator.pool import Pool
 from orchestrator.progress import Report
 from orchestrator.protocols import BatchStrategy
@@ -123,7 +123,9 @@ async def _answer(plan: Plan, done: Set[str], out: Path, report: Report) -> list
                 store.add_record(_refusal(item.id, item.error, strategy))
         complete = await _complete(store, left, plan.strategy)
         loop = Loop(strategy=plan.strategy, pool=Pool([]), store=store, run=work.run)
-        await loop.answer_leases(_once(complete), lambda answered: records.append(answered.record))
+        await loop.answer_leases(
+            one_lease(complete), lambda answered: records.append(answered.record)
+        )
     ids = {query.id for query in complete}
     missing = [query for query in left if query.id not in ids]
     sampled = [await has_all_samples(store, query, plan.strategy) for query in missing]
@@ -153,7 +155,3 @@ async def _generate(plan: Plan, job: Job, report: Report) -> list[Record]:
 def _refusal(query_id: str, error: str, strategy: str) -> Record:
     """The record of a question that cannot be asked."""
     return Record(query_id=query_id, strategy=strategy, outcome=Outcome.ERROR, error=error)
-
-
-async def _once(queries: Sequence[Query]) -> AsyncIterator[Sequence[Query]]:
-    yield queries

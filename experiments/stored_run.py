@@ -28,7 +28,7 @@ OneByOne = BestOfN | Adaptive | RaceToValid
 async def has_all_samples(store: RunStore, query: Query, strategy: Sampling) -> bool:
     """Whether the model that samples has no more to draw."""
     if isinstance(strategy, DeepConf | WithinBudget):
-        return await is_complete(store, query, strategy)
+        return False  # of these it is not told apart from what scorers want
     return await stored_samples(store, query, strategy) is not None
 
 

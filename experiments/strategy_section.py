@@ -92,8 +92,9 @@ class StrategySection(Section):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         given = {kind: value for kind in KINDS if (value := self._value(kind)) is not None}
-        for second in list(given)[1:]:
-            rule = f"be left out where there is a {next(iter(given))}"
+        if len(given) > 1:
+            first, second, *_ = given
+            rule = f"be left out where there is a {first}"
             raise InputError(f"{second} must {rule}, got {given[second]!r}")
         for kind in given.keys() & {"race", "deep_conf"}:
             if self.min_confidence > 0:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from typing import TypeVar
 from orchestrator.errors import BackendError
 from orchestrator.job import Job, Work
 from orchestrator.local_engine import LocalEngine
-from orchestrator.loop import Loop
+from orchestrator.loop import Loop, one_lease
 from orchestrator.models import models_of
 from orchestrator.pool import Pool
 from orchestrator.pooled_engine import PooledEngine, slots_for
@@ -38,7 +38,9 @@ async def run_here(job: Job, report: Report) -> list[Record]:
 
         watching = asyncio.create_task(_regularly(show))
         try:
-            await here.loop.answer_leases(_once(job.queries), lambda a: records.append(a.record))
+            await here.loop.answer_leases(
+                one_lease(job.queries), lambda a: records.append(a.record)
+            )
             here.loop.settle()
         finally:
             watching.cancel()
@@ -150,10 +152,6 @@ def wait_for(coroutine: Coroutine[object, object, T]) -> T:
         return asyncio.run(coroutine)
     with ThreadPoolExecutor(max_workers=1) as thread:
         return thread.submit(asyncio.run, coroutine).result()
-
-
-async def _once(queries: Sequence[Query]) -> AsyncIterator[Sequence[Query]]:
-    yield queries
 
 
 async def _regularly(show: Callable[[], None]) -> None:

@@ -194,6 +194,11 @@ class Loop:
         return selection, Outcome.ANSWERED if is_answered else Outcome.ABSTAINED, ""
 
 
+async def one_lease(queries: Sequence[Query]) -> AsyncIterator[Sequence[Query]]:
+    """All of them, handed out at once."""
+    yield queries
+
+
 async def _each_of(leases: AsyncIterable[Sequence[Query]]) -> AsyncIterator[Query]:
     async for lease in leases:
         for query in lease:

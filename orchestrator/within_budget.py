@@ -17,7 +17,7 @@ from orchestrator.protocols import Equivalence, Extractor, Sampler, Scorer, Stra
 from orchestrator.selection import WholeText, merge_answers, read_answers, select
 from orchestrator.strategies import sampling_for
 from orchestrator.tasks import task_group
-from orchestrator.types import Query, Sample, SamplingParams, Selection, Status, require
+from orchestrator.types import Candidates, Query, SamplingParams, Selection, Status, require
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +49,7 @@ class WithinBudget:
         pairs = zip(queries, samplers, strict=True)
         hands = [_Hand(strategy=self, query=query, sampler=sampler) for query, sampler in pairs]
         while True:
-            answers = [hand.answers for hand in hands]
+            answers = [hand.among.answers for hand in hands]
             closed = {place for place, hand in enumerate(hands) if hand.is_closed}
             spent = sum(hand.tokens for hand in hands)
             wanted = Counter(self.budget.next(answers, spent, closed))
@@ -71,26 +71,24 @@ class _Hand:
     strategy: WithinBudget
     query: Query
     sampler: Sampler
-    samples: tuple[Sample, ...] = ()
-    answers: tuple[str | None, ...] = ()
-    tokens: int = 0  # generated for the samples
+    among: Candidates = field(default_factory=lambda: Candidates(samples=(), answers=()))
+    tokens: int = 0  # generated for them
     failure: Exception | None = None  # the end of this question, not of the batch
 
     @property
     def is_closed(self) -> bool:
         """Whether more would be wasted: an engine refuses the question, or dies of it."""
-        return self.failure is not None or any(s.status is Status.ERROR for s in self.samples)
+        samples = self.among.samples
+        return self.failure is not None or any(s.status is Status.ERROR for s in samples)
 
     async def draw(self, count: int) -> None:
         """The next so many samples, and what they answer."""
-        places = range(len(self.samples), len(self.samples) + count)
+        places = range(len(self.among), len(self.among) + count)
         try:
             more = await draw(self.sampler, places, self.strategy.sampling())
-            self.samples += more
             self.tokens += sum(sample.generated_tokens for sample in more)
-            read = read_answers(self.samples, self.strategy.extract)
-            among = await merge_answers(self.query, read, self.strategy.equivalence)
-            self.answers = among.answers
+            read = read_answers((*self.among.samples, *more), self.strategy.extract)
+            self.among = await merge_answers(self.query, read, self.strategy.equivalence)
         except (EngineDead, StoreError):  # the run's trouble, not this question's
             raise
         # A quarantine, or whatever an extractor, which may be a plugin, makes of a model's text.
@@ -98,7 +96,7 @@ class _Hand:
             self.failure = failure
 
     def end(self) -> Choosing:
-        return Choosing(strategy=self.strategy, samples=self.samples, failure=self.failure)
+        return Choosing(strategy=self.strategy, among=self.among, failure=self.failure)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,15 +104,13 @@ class Choosing:
     """A `Strategy` that has its samples and draws none."""
 
     strategy: WithinBudget
-    samples: tuple[Sample, ...]
+    among: Candidates
     failure: Exception | None
 
     async def __call__(self, query: Query, sampler: Sampler) -> Selection:
         if self.failure is not None:
             raise self.failure
-        if not self.samples:
+        if not self.among.samples:
             raise OutOfBudget("the budget of the batch was spent before its first sample")
-        read = read_answers(self.samples, self.strategy.extract)
-        among = replace(read, ask=sampler.ask, rate=sampler.rate)
-        merged = await merge_answers(query, among, self.strategy.equivalence)
-        return await select(query, merged, self.strategy.select, self.strategy.min_confidence)
+        among = replace(self.among, ask=sampler.ask, rate=sampler.rate)
+        return await select(query, among, self.strategy.select, self.strategy.min_confidence)
