@@ -1,7 +1,8 @@
 """Reads YAML that a stranger may have written: plain data only, and the line of every key.
 
 Refused: tags (they name code), anchors and aliases (nine lines of them grow to gigabytes), keys
-given twice (the first would be lost in silence), deep nesting, a second document, more than 1 MB.
+given twice (the first would be lost in silence), deep nesting, a second document, more than 1 MB
+or 50,000 keys and values (so the time that a text can take is bounded).
 
 It knows no config.
 """
@@ -20,6 +21,7 @@ from orchestrator.errors import InputError
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 32
+MAX_NODES = 50_000  # keys, values and the collections that hold them
 
 KeyPath = tuple[str | int, ...]
 
@@ -86,7 +88,7 @@ def parse_yaml(data: bytes, source: str) -> Document:
 
 def _check_events(text: str, source: str) -> None:
     """Refuse what must not be built, before anything is built."""
-    depth = documents = 0
+    depth = documents = nodes = 0
     for event in yaml.parse(text, Loader=PlainLoader):
         where = f"{source}:{event.start_mark.line + 1 if event.start_mark else 1}"
         if getattr(event, "anchor", None):  # of an alias, too
@@ -95,12 +97,16 @@ def _check_events(text: str, source: str) -> None:
             raise InputError(f"{where}: YAML tags are not allowed, got {shown(tag)}")
         if isinstance(event, yaml.DocumentStartEvent):
             documents += 1
+        if isinstance(event, yaml.NodeEvent):
+            nodes += 1
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
         if isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
         if depth > MAX_DEPTH:
             raise InputError(f"{where}: YAML must nest at most {MAX_DEPTH} deep, got more")
+        if nodes > MAX_NODES:
+            raise InputError(f"{where}: YAML must hold at most {MAX_NODES} keys and values")
         if documents > 1:
             raise InputError(f"{where}: must hold one YAML document, got a second")
 

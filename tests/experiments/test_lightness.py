@@ -10,23 +10,19 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 HEAVY = ("vllm", "torch", "ray", "transformers", "pyarrow", "datasets", "reasoning_gym", "pandas")
 PROGRAM = f"""
-import sys, json, time
+import sys, json
 from pathlib import Path
-started_s = time.perf_counter()
 from experiments.config import load_config
-imported_s = time.perf_counter() - started_s
 for name in ("demo", "gsm8k"):
     load_config(Path("experiments/configs") / (name + ".yaml"))
-print(json.dumps([imported_s, [name for name in {HEAVY!r} if name in sys.modules]]))
+print(json.dumps([name for name in {HEAVY!r} if name in sys.modules]))
 """
 
 
 def test_checking_a_config_imports_nothing_heavy() -> None:
     command = [sys.executable, "-W", "error", "-c", PROGRAM]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    imported_s, heavy = json.loads(done.stdout)
-    assert heavy == []
-    assert imported_s < 2.0  # 0.25 s on an idle machine
+    assert json.loads(done.stdout) == []
 
 
 def test_a_missing_extra_says_how_to_install_it() -> None:
