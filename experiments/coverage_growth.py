@@ -100,7 +100,7 @@ def _law(values: Sequence[Scores], m: int, ks: Sequence[int]) -> Law | None:
     if np.count_nonzero((covered > 0) & (covered < 1)) < 2:
         return None
     power = fit_power_law(seen, covered)
-    fitted, last = fit_beta_binomial(right, drawn), extrapolate(right, drawn, ks[-1])
+    fitted, (last,) = fit_beta_binomial(right, drawn), extrapolate(right, drawn, ks[-1:])
     return Law(
         m=m,
         power_a=power.a,

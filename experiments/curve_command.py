@@ -85,14 +85,14 @@ def curves_of(
         ),
         ks=wanted,
         notes=(*sampling_notes(curves), *stopping_notes(run), *warnings),
-        beyond={k: _extrapolated(cases, k) for k in beyond},
+        beyond=_extrapolated(cases, beyond),
     )
 
 
-def _extrapolated(cases: Sequence[Case], k: int) -> Extrapolation:
+def _extrapolated(cases: Sequence[Case], ks: Sequence[int]) -> dict[int, Extrapolation]:
     right = np.array([int(values_of(case).sum()) for case in cases])
     drawn = np.array([len(case.candidates) for case in cases])
-    return extrapolate(right, drawn, k)
+    return dict(zip(ks, extrapolate(right, drawn, ks), strict=True)) if ks else {}
 
 
 def selector_curves(

@@ -1,12 +1,14 @@
 """The pictures of a report: SVG as text, drawn by matplotlib, without a script.
 
 Every run has a panel of its own, on the same scale; a selector has the same colour in all of them.
+The same report gives the same bytes; who cannot see a picture is told what it shows.
 """
 
 from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable, Sequence
+from html import escape
 from typing import TYPE_CHECKING
 
 from experiments.extras import optional
@@ -117,7 +119,7 @@ def _panels(reports: Sequence[RunReport], x: str, y: str, draw: Draw) -> str:
         if len(reports) > 1:
             axes.set_title(_label(report.name), fontsize="medium")
         draw(axes, report, colours)
-    return _svg(figure, grid.flat)
+    return _svg(figure, grid.flat, f"{y} against {x}")
 
 
 def _colours(names: Iterable[str]) -> Colours:
@@ -147,8 +149,10 @@ def _logarithmic(axes: Axes, ticks: Sequence[int]) -> None:
         axes.xaxis.minorticks_off()
 
 
-def _svg(figure: Figure, panels: Iterable[Axes]) -> str:
+def _svg(figure: Figure, panels: Iterable[Axes], told: str) -> str:
     """One legend for all panels: what is drawn in several is named once."""
+    from matplotlib import rc_context
+
     named = {
         label: handle
         for axes in panels
@@ -163,6 +167,8 @@ def _svg(figure: Figure, panels: Iterable[Axes]) -> str:
             fontsize="small",
         )
     out = io.StringIO()
-    figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
-    text = out.getvalue()
-    return text[text.index("<svg") :]  # the rest is for a file of its own
+    with rc_context({"svg.hashsalt": "nbest"}):  # else the names of its parts are random
+        figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
+    _, _, inner = out.getvalue().partition("<svg")  # what is before it is for a file of its own
+    lines = ", ".join(label.replace(r"\$", "$") for label in named)
+    return f'<svg role="img" aria-label="{escape(f"{told}: {lines}")}"{inner}'

@@ -6,7 +6,6 @@ It starts nothing.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
-from dataclasses import replace
 
 from experiments.stored_calls import NotAsked, StoredCalls, asks_model, asks_sampling_model
 from experiments.stored_sampler import NotStored, StoredSamples
@@ -15,7 +14,7 @@ from orchestrator.adaptive import Adaptive
 from orchestrator.deep_conf import DeepConf
 from orchestrator.protocols import BatchStrategy, Strategy
 from orchestrator.race import RaceToValid
-from orchestrator.selection import merge_answers, read_answers
+from orchestrator.selection import read_candidates
 from orchestrator.store import RunStore
 from orchestrator.strategies import BestOfN
 from orchestrator.types import Query, Sample
@@ -93,8 +92,7 @@ async def _is_answered(
 ) -> bool:
     """Whether every call of the scorer is stored: tried out, for only it knows its calls."""
     calls = StoredCalls(query_id=query.id, find=lambda key: store.get(key, 0))
-    read = replace(read_answers(samples, strategy.extract), ask=calls, rate=calls.rate)
-    among = await merge_answers(query, read, strategy.equivalence)
+    among = await read_candidates(query, samples, strategy.extract, strategy.equivalence, calls)
     return await _is_there(strategy.select(query, among))
 
 

@@ -9,14 +9,12 @@ aborted in its engine.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-
-import numpy as np
+from dataclasses import dataclass, field
 
 from orchestrator.fanout import draw_in_order
 from orchestrator.protocols import Equivalence, Extractor, ModelCalls, Sampler, Scorer
 from orchestrator.score_rules import ScoreRule
-from orchestrator.selection import WholeText, merge_answers, read_answers, select
+from orchestrator.selection import WholeText, read_candidates, select, with_left_over
 from orchestrator.stop_rules import StopRule, VoteStands
 from orchestrator.strategies import sampling_for
 from orchestrator.types import Query, Sample, SamplingParams, Selection, require
@@ -58,15 +56,9 @@ class Adaptive:
         indices = range(self.max_n)
         params = self.sampling()
         drawn, left_over = await draw_in_order(sampler, indices, params, self.ahead, is_enough)
-        read = replace(read_answers(drawn, self.extract), ask=sampler.ask, rate=sampler.rate)
-        among = await merge_answers(query, read, self.equivalence)
+        among = await read_candidates(query, drawn, self.extract, self.equivalence, sampler)
         chosen = await select(query, among, self.select, self.min_confidence)
-        unscored = np.full(len(left_over), np.nan)
-        return replace(
-            chosen,
-            samples=(*chosen.samples, *left_over),
-            scores=np.concatenate([chosen.scores, unscored]),
-        )
+        return with_left_over(chosen, left_over)
 
     def sampling(self) -> SamplingParams:
         """The parameters of a request; it asks for log-probabilities if the scorer needs them."""
@@ -79,8 +71,7 @@ class Adaptive:
         """
         if len(samples) < self.min_n:
             return False
-        read = replace(read_answers(samples, self.extract), ask=calls.ask, rate=calls.rate)
-        among = await merge_answers(query, read, self.equivalence)
+        among = await read_candidates(query, samples, self.extract, self.equivalence, calls)
         if isinstance(self.rule, ScoreRule):
             scores = await self.select(query, among)
             return self.rule.stops_on(scores, among.answers, self.max_n)

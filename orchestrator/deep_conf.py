@@ -15,7 +15,13 @@ import numpy as np
 from orchestrator.fanout import draw, draw_in_order
 from orchestrator.protocols import Equivalence, Extractor, ModelCalls, Sampler, Scorer
 from orchestrator.score_rules import WeightedConsensus
-from orchestrator.selection import WholeText, merge_answers, read_answers, select
+from orchestrator.selection import (
+    WholeText,
+    read_answers,
+    read_candidates,
+    select,
+    with_left_over,
+)
 from orchestrator.strategies import sampling_for
 from orchestrator.types import (
     Candidates,
@@ -88,13 +94,7 @@ class DeepConf:
             more, left_over = await draw_in_order(sampler, rest, params, self.ahead, is_enough)
             drawn += more
         among = await self._voters(query, drawn, level, sampler)
-        chosen = await select(query, among, self.select)
-        unscored = np.full(len(left_over), np.nan)
-        return replace(
-            chosen,
-            samples=(*chosen.samples, *left_over),
-            scores=np.concatenate([chosen.scores, unscored]),
-        )
+        return with_left_over(await select(query, among, self.select), left_over)
 
     def sampling(self, level: float = -math.inf) -> SamplingParams:
         """The parameters of a request; above the level they have a floor."""
@@ -116,8 +116,7 @@ class DeepConf:
         self, query: Query, samples: Sequence[Sample], level: float, calls: ModelCalls
     ) -> Candidates:
         """The candidates, without the answers of those below the level."""
-        read = replace(read_answers(samples, self.extract), ask=calls.ask, rate=calls.rate)
-        among = await merge_answers(query, read, self.equivalence)
+        among = await read_candidates(query, samples, self.extract, self.equivalence, calls)
         lowest = await self.by(query, among)
         pairs = zip(among.answers, lowest.tolist(), strict=True)
         return replace(among, answers=tuple(None if c < level else a for a, c in pairs))

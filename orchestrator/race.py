@@ -7,7 +7,7 @@ With a share v of valid samples and n of them under way, the chance that one has
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -60,7 +60,7 @@ class RaceToValid:
 
     async def _is_valid(self, query: Query, sample: Sample) -> bool:
         read = read_answers([sample], self.extract)
-        verdict = await self.rule(query, replace(read))
+        verdict = await self.rule(query, read)
         return bool(verdict[0])
 
     def _selection(

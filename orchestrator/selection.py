@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from orchestrator.errors import InputError
-from orchestrator.protocols import Equivalence, Extractor, Scorer
+from orchestrator.protocols import Equivalence, Extractor, ModelCalls, Scorer
 from orchestrator.types import Candidates, Query, Sample, Scores, Selection, Status
 
 
@@ -51,6 +51,18 @@ async def merge_answers(
     return replace(among, answers=tuple(name_of.get(answer) for answer in among.answers))
 
 
+async def read_candidates(
+    query: Query,
+    samples: Sequence[Sample],
+    extract: Extractor,
+    equivalence: Equivalence | None,
+    calls: ModelCalls,
+) -> Candidates:
+    """The samples as a scorer sees them: answers read and merged, and the calls it may make."""
+    read = replace(read_answers(samples, extract), ask=calls.ask, rate=calls.rate)
+    return await merge_answers(query, read, equivalence)
+
+
 async def select(
     query: Query, among: Candidates, scorer: Scorer, min_confidence: float = 0.0
 ) -> Selection:
@@ -76,6 +88,15 @@ def choose(among: Candidates, scores: Scores) -> Selection:
     best = np.fmax.reduce(eligible) if len(eligible) else math.nan  # nan: there is none
     index = None if math.isnan(best) else int((eligible == best).argmax())
     return _selection(among, eligible, index)
+
+
+def with_left_over(chosen: Selection, left_over: Sequence[Sample]) -> Selection:
+    """The selection with samples that were paid for and never looked at; their scores are nan."""
+    return replace(
+        chosen,
+        samples=(*chosen.samples, *left_over),
+        scores=np.concatenate([chosen.scores, np.full(len(left_over), math.nan)]),
+    )
 
 
 def _eligible(among: Candidates, scores: Scores) -> Scores:

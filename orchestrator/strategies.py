@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from orchestrator.fanout import draw
 from orchestrator.protocols import Equivalence, Extractor, Sampler, Scorer
-from orchestrator.selection import WholeText, merge_answers, read_answers, select
+from orchestrator.selection import WholeText, read_candidates, select
 from orchestrator.types import Query, SamplingParams, Selection, require
 
 
@@ -36,8 +36,7 @@ class BestOfN:
 
     async def __call__(self, query: Query, sampler: Sampler) -> Selection:
         samples = await draw(sampler, range(self.n), self.sampling())
-        read = replace(read_answers(samples, self.extract), ask=sampler.ask, rate=sampler.rate)
-        among = await merge_answers(query, read, self.equivalence)
+        among = await read_candidates(query, samples, self.extract, self.equivalence, sampler)
         return await select(query, among, self.select, self.min_confidence)
 
     def sampling(self) -> SamplingParams:

@@ -42,6 +42,9 @@ class BetaBinomial:
         return float(-np.expm1(log))
 
 
+NEVER_RIGHT = BetaBinomial(alpha=0.0, beta=1.0)
+
+
 class Extrapolation(NamedTuple):
     """Coverage at a k that was not drawn, with its 95% interval over questions."""
 
@@ -67,7 +70,7 @@ def fit_beta_binomial(right: Counts, drawn: Counts) -> BetaBinomial:
     """
     _check(right, drawn)
     if not right.any():
-        return BetaBinomial(alpha=0.0, beta=1.0)
+        return NEVER_RIGHT
     share = float(np.sum(right) / np.sum(drawn))
     starts = [(math.log(size * max(share, 1e-3)), math.log(size)) for size in (0.3, 3.0)]
     return _fitted(right, drawn, starts)
@@ -95,23 +98,36 @@ def _fitted(right: Counts, drawn: Counts, starts: Sequence[tuple[float, float]])
 
 
 def extrapolate(
-    right: Counts, drawn: Counts, k: int, seed: int = 0, replicates: int = REPLICATES
-) -> Extrapolation:
-    """Coverage of k samples by a fitted beta-binomial, the interval by bootstrap over questions."""
+    right: Counts, drawn: Counts, ks: Sequence[int], seed: int = 0, replicates: int = REPLICATES
+) -> list[Extrapolation]:
+    """Coverage of each k of `ks` samples, from right samples of those drawn [Q] each.
+
+    By a fitted beta-binomial; the interval is a bootstrap over questions, the same for all k.
+    """
     whole = fit_beta_binomial(right, drawn)
-    fit = whole.coverage(k)
     if whole.alpha == 0:
-        return Extrapolation(0.0, 0.0, 1.0)  # nothing was ever right: anything may come
+        return [Extrapolation(0.0, 0.0, 1.0) for _ in ks]  # nothing was right: anything may come
+    laws = _refitted(whole, right, drawn, seed, replicates)
+    found = []
+    for k in ks:
+        fit = whole.coverage(k)
+        low, high = np.quantile([law.coverage(k) for law in laws], [0.025, 0.975])
+        found.append(Extrapolation(fit, min(float(low), fit), max(float(high), fit)))
+    return found
+
+
+def _refitted(
+    whole: BetaBinomial, right: Counts, drawn: Counts, seed: int, replicates: int
+) -> list[BetaBinomial]:
+    """The laws of questions drawn again with replacement."""
     start = (math.log(whole.alpha), math.log(whole.beta))
     rng = np.random.default_rng(seed)
-    found = []
+    laws = []
     for _ in range(replicates):
         places = rng.integers(0, len(right), len(right))
         is_any = bool(right[places].any())
-        again = _fitted(right[places], drawn[places], [start]) if is_any else None
-        found.append(0.0 if again is None else again.coverage(k))
-    low, high = np.quantile(found, [0.025, 0.975])
-    return Extrapolation(fit, min(float(low), fit), max(float(high), fit))
+        laws.append(_fitted(right[places], drawn[places], [start]) if is_any else NEVER_RIGHT)
+    return laws
 
 
 class PowerLaw(NamedTuple):

@@ -174,8 +174,8 @@ scorers.best_of_k(scores: Scores, values: Scores) -> Scores
 scorers.canonical_number(text: str) -> str | None
 scorers.clustered_interval(means: Sequence[float] | Scores, confidence: float = 0.95) ->
     Interval
-scorers.extrapolate(right: Counts, drawn: Counts, k: int, seed: int = 0, replicates: int = 200)
-    -> Extrapolation
+scorers.extrapolate(right: Counts, drawn: Counts, ks: Sequence[int], seed: int = 0, replicates:
+    int = 200) -> list[Extrapolation]
 scorers.fit_beta_binomial(right: Counts, drawn: Counts) -> BetaBinomial
 scorers.fit_power_law(ks: Counts, coverage: Scores) -> PowerLaw
 scorers.majority_at_k(counts: Sequence[int], values: Sequence[float], nulls: int = 0, max_k: int

@@ -83,6 +83,24 @@ def test_the_page_says_what_the_run_holds(tmp_path: Path) -> None:
     assert "points over vote" in page
     assert report.replay is not None
     assert f"{report.replay.accuracy:.3f}" in page
+    for curve in report.curves:
+        for k in report.ks:
+            numbers = (curve.mean[k - 1], curve.low[k - 1], curve.high[k - 1])
+            assert "<td>{:.3f} ({:.3f} to {:.3f})</td>".format(*numbers) in page
+
+
+def test_pictures_are_told_to_those_who_cannot_see_them(tmp_path: Path) -> None:
+    run = pool(tmp_path, 6, 8)
+    page = write_report([run], tmp_path / "report.html", SELECT).read_text()
+    lines = "best for its tokens, vote, score(name=&quot;rm&quot;), shortest, adaptive vote"
+    assert page.count('<svg role="img" aria-label="') == 3
+    assert f'aria-label="accuracy against tokens a question: {lines}"' in page
+
+
+def test_the_same_runs_give_the_same_page(tmp_path: Path) -> None:
+    run = pool(tmp_path, 6, 8)
+    pages = [write_report([run], tmp_path / f"{i}.html", SELECT).read_bytes() for i in range(2)]
+    assert pages[0] == pages[1]
 
 
 def test_it_is_one_file_without_a_script_that_loads_nothing(tmp_path: Path) -> None:

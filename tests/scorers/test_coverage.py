@@ -64,9 +64,11 @@ def test_the_interval_holds_the_truth_mostly() -> None:
     held = 0
     for seed in range(3):
         right, drawn = simulated(0.5, 2.0, 60, 50, seed)
-        found = extrapolate(right, drawn, 2000, seed=seed, replicates=30)  # type: ignore[arg-type]
+        inside, found = extrapolate(right, drawn, [50, 2000], seed=seed, replicates=30)  # type: ignore[arg-type]
         held += found.low <= truth <= found.high
         assert found.low <= found.coverage <= found.high
+        assert inside.coverage < found.coverage
+        assert [found] == extrapolate(right, drawn, [2000], seed=seed, replicates=30)  # type: ignore[arg-type]
     assert held >= 2
 
 
