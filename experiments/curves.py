@@ -70,13 +70,14 @@ def graded_cases(cases: Sequence[Case]) -> list[Case]:
     Truncated and unparseable ones are; they are drawn like others, and never win.
     """
     return [
-        _ended(case)
+        ended(case)
         for case in cases
         if case.is_graded and not any(math.isnan(v) for v in case.verdicts.values())
     ]
 
 
-def _ended(case: Case) -> Case:
+def ended(case: Case) -> Case:
+    """Without the samples that never came to an end."""
     samples = case.candidates.samples
     places = [i for i, sample in enumerate(samples) if sample.status in FINAL]
     if len(places) == len(samples):

@@ -68,6 +68,7 @@ class Row:
     n_graded: int = 0  # questions with a gold answer that the grader can compare with
     answered: tuple[tuple[float, bool], ...] = ()  # of these: confidence, and whether it is right
     verdicts: tuple[tuple[str, float], ...] = ()  # of the graded ones: query id, 1 if it is right
+    choices: tuple[tuple[str, str | None], ...] = ()  # query id, the answer
     scorer_tokens: int = 0  # that judges and verifiers read and wrote
     scorer_s: float = 0.0  # that their calls took, summed up
 
@@ -152,6 +153,7 @@ async def selector_row(
         n_graded=len(told),
         answered=tuple((f.confidence, v == 1.0) for _, f, v in told if f.answer is not None),
         verdicts=tuple((case.query.id, verdict) for case, _, verdict in told),
+        choices=tuple((case.query.id, found.answer) for case, found in chosen),
         scorer_tokens=meter.all_tokens,
         scorer_s=meter.seconds,
     )

@@ -39,25 +39,21 @@ def replay(
     seed: Annotated[int, typer.Option(help="Of the orders.")] = 0,
     extract: Annotated[str | None, typer.Option(help="How an answer is read.")] = None,
     grade: Annotated[str | None, typer.Option(help="How answers are graded.")] = None,
+    equivalence: Annotated[str | None, typer.Option(help="Which answers are the same.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """What an adaptive strategy would have spent, and how right it would have been."""
-    from experiments.replay_command import replay as replayed
+    """What a strategy would have spent on stored samples, and how right it would have been.
 
-    found = replayed(run_dir, strategy, max_n, shuffles, seed, extract, grade, _tell)
+    Without gold answers: what it would have spent, and how often it answers as all samples do.
+    """
+    from experiments.replay_command import replay as replayed
+    from experiments.replay_view import sentences
+
+    found = replayed(run_dir, strategy, max_n, shuffles, seed, extract, grade, _tell, equivalence)
     if as_json:
         print(json.dumps(found.as_json(), indent=2))
         return
-    print(
-        f"accuracy {found.accuracy:.4f} ({found.low:.3f} to {found.high:.3f}); "
-        f"of all {max_n} in the same orders {found.accuracy_fixed:.4f}"
-    )
-    print(
-        f"{found.samples:.1f} samples and {found.tokens:,.0f} tokens a question instead of {max_n} "
-        f"and {found.tokens_fixed:,.0f}: {100 * found.saving:.1f}% saved"
-    )
-    if found.seconds is not None:
-        print(f"{found.seconds:.2f} s until the answer instead of {found.seconds_fixed:.2f} s")
+    print("\n".join(sentences(found, max_n)))
 
 
 def report(

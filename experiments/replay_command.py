@@ -11,22 +11,21 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from experiments.curves import graded_cases, values_of
+from experiments.curves import ended, graded_cases
 from experiments.evaluate import Case, require_logprobs
 from experiments.plugins import build_strategy
 from experiments.replay_drawn import Drawn, Spent, pointwise_scores
 from experiments.select_command import load_cases
-from orchestrator.errors import InputError
 from orchestrator.protocols import Scorer
 from orchestrator.score_rules import ScoreRule
 from orchestrator.stop_rules import StopRule, VoteStands
 from orchestrator.types import Scores, require
 from scorers import MajorityVote
-from scorers.estimators import clustered_interval
+from scorers.estimators import Interval, clustered_interval
 
 TELL_EVERY = 10  # orders
 
@@ -70,9 +69,9 @@ class Replayed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replay:
-    """Means over the shuffles, then over the questions."""
+    """Means over the shuffles, then over the questions; nan for what nobody knows."""
 
-    accuracy: float
+    accuracy: float  # nan where there is no gold answer
     low: float  # 95%, clustered by question
     high: float
     samples: float  # a question
@@ -80,11 +79,28 @@ class Replay:
     tokens_fixed: float  # a question, for max_n samples
     saving: float  # share of tokens saved against drawing max_n for every question
     accuracy_fixed: float  # of the same choice from max_n in the same orders
-    seconds: float | None = None  # a question, where the strategy decides by who ends first
-    seconds_fixed: float | None = None  # until the last of max_n has ended
+    answered: float  # share of questions; of the others it abstains
+    agreement: float  # share of questions with the answer of that choice from max_n
+    seconds: float = math.nan  # a question, where the strategy decides by who ends first
+    seconds_fixed: float = math.nan  # until the last of max_n has ended
 
     def as_json(self) -> dict[str, float | None]:
-        return asdict(self)
+        """What `--json` prints; nan becomes null, for JSON has none."""
+        return {k: None if math.isnan(v) else v for k, v in asdict(self).items()}
+
+
+class Measured(NamedTuple):
+    """What is measured of a question in one order of its samples."""
+
+    right: float
+    answered: float
+    agrees: float
+    samples: float
+    tokens: float
+    seconds: float
+    right_fixed: float
+    tokens_fixed: float
+    seconds_fixed: float
 
 
 def replay(
@@ -96,13 +112,16 @@ def replay(
     extract: str | None = None,
     grade: str | None = None,
     tell: Callable[[str], None] = lambda line: None,
+    equivalence: str | None = None,
 ) -> Replay:
-    """Replay a strategy on every graded question of a run that has `max_n` samples."""
+    """Replay a strategy on the questions of a run, which have `max_n` samples or more.
+
+    On those with a gold answer; where there is none, on all, and nothing is said of accuracy.
+    """
     require(shuffles >= 1, "shuffles", "be at least 1", shuffles)
     made = build_strategy(strategy)
-    cases = graded_cases(load_cases(run, extract, grade))
-    if not cases:
-        raise InputError(f"run must hold graded questions, {str(run)!r} has none")
+    loaded = load_cases(run, extract, grade, equivalence)
+    cases = graded_cases(loaded) or [ended(case) for case in loaded]
     require_logprobs(strategy, made.select, cases)
     fewest = min(len(case.candidates) for case in cases)
     rule = f"lie in 1..{fewest}, the samples of the question that has fewest"
@@ -120,21 +139,22 @@ def replay_cases(
 ) -> Replay:
     """The same on cases; the orders depend on the seed and the place of the question alone."""
     means = asyncio.run(_means(cases, strategy, max_n, shuffles, seed, tell))
-    right, samples, tokens, seconds, *fixed = means.mean(axis=0).tolist()
-    right_fixed, tokens_fixed, seconds_fixed = fixed
-    is_timed = not math.isnan(seconds)
-    interval = clustered_interval(means[:, 0])
+    mean = Measured(*means.mean(axis=0).tolist())
+    is_graded = not math.isnan(mean.right)
+    interval = clustered_interval(means[:, 0]) if is_graded else Interval(math.nan, math.nan)
     return Replay(
-        accuracy=right,
+        accuracy=mean.right,
         low=interval.low,
         high=interval.high,
-        samples=samples,
-        tokens=tokens,
-        tokens_fixed=tokens_fixed,
-        saving=1 - tokens / tokens_fixed if tokens_fixed else 0.0,
-        accuracy_fixed=right_fixed,
-        seconds=seconds if is_timed else None,
-        seconds_fixed=seconds_fixed if is_timed else None,
+        samples=mean.samples,
+        tokens=mean.tokens,
+        tokens_fixed=mean.tokens_fixed,
+        saving=1 - mean.tokens / mean.tokens_fixed if mean.tokens_fixed else 0.0,
+        accuracy_fixed=mean.right_fixed,
+        answered=mean.answered,
+        agreement=mean.agrees,
+        seconds=mean.seconds,
+        seconds_fixed=math.nan if math.isnan(mean.seconds) else mean.seconds_fixed,
     )
 
 
@@ -146,30 +166,41 @@ async def _means(
     seed: int,
     tell: Callable[[str], None],
 ) -> Scores:
-    """[Q, 7] means over the shuffles of what `_outcomes` says."""
-    known = [(await pointwise_scores(strategy.select, case), values_of(case)) for case in cases]
+    """[Q, 9] means over the shuffles of what is `Measured`."""
+    scores = [await pointwise_scores(strategy.select, case) for case in cases]
     shuffled = [orders(case, max_n, shuffles, seed, q) for q, case in enumerate(cases)]
-    total = np.zeros((len(cases), 7))
+    total = np.zeros((len(cases), len(Measured._fields)))
     for number, same in enumerate(zip(*shuffled, strict=True), start=1):  # an order of each
         drawn = [
-            Drawn(case=case, order=order, values=values, whole=whole)
-            for case, order, (whole, values) in zip(cases, same, known, strict=True)
+            Drawn(case=case, order=order, whole=whole)
+            for case, order, whole in zip(cases, same, scores, strict=True)
         ]
-        total += await _outcomes(drawn, strategy, max_n)
+        total += np.array(await _measured(drawn, strategy, max_n), np.float64)
         if number % TELL_EVERY == 0:
             tell(f"{number} of {shuffles} orders of each question")
     return total / shuffles
 
 
-async def _outcomes(drawn: Sequence[Drawn], strategy: ReplayedStrategy, max_n: int) -> Scores:
-    """[Q, 7] what the strategy spends, then right, tokens and seconds of all `max_n`."""
+async def _measured(
+    drawn: Sequence[Drawn], strategy: ReplayedStrategy, max_n: int
+) -> list[Measured]:
+    """[Q] what the strategy does, beside the same choice from all `max_n`."""
     spent = await strategy.outcomes(drawn)
     fixed = [await each.spent(strategy.select, max_n) for each in drawn]
-    rows = [
-        (*one, every.right, every.tokens, each.last_s())
+    return [
+        Measured(
+            right=each.right(one.answer),
+            answered=float(one.answer is not None),
+            agrees=float(one.answer == every.answer),
+            samples=one.samples,
+            tokens=one.tokens,
+            seconds=one.seconds,
+            right_fixed=each.right(every.answer),
+            tokens_fixed=every.tokens,
+            seconds_fixed=each.last_s(),
+        )
         for one, every, each in zip(spent, fixed, drawn, strict=True)
     ]
-    return np.array(rows, np.float64)
 
 
 def orders(case: Case, max_n: int, shuffles: int, seed: int, place: int) -> list[list[int]]:

@@ -45,9 +45,8 @@ class ReplayedDeepConf:
         case = drawn.case
         sampler = StoredOrder(case, drawn.order)
         chosen = await self._strategy(len(drawn.order))(case.query, sampler)
-        right = 0.0 if chosen.answer is None else case.verdicts[chosen.answer]
         tokens = sum(sample.generated_tokens for sample in chosen.samples)
-        return Spent(right=right, samples=float(len(chosen.samples)), tokens=float(tokens))
+        return Spent(answer=chosen.answer, samples=float(len(chosen.samples)), tokens=float(tokens))
 
     def _strategy(self, max_n: int) -> DeepConf:
         return DeepConf(

@@ -21,7 +21,7 @@ from scorers import MajorityVote
 class Spent(NamedTuple):
     """What became of a question, and what it cost."""
 
-    right: float
+    answer: str | None  # None: it abstains
     samples: float
     tokens: float
     seconds: float = math.nan  # from the first request to the answer, where that can be known
@@ -33,7 +33,6 @@ class Drawn:
 
     case: Case
     order: Sequence[int]  # [n] places in the pool
-    values: Scores  # [N] of the pool: 1 right, 0 wrong
     whole: Scores | None  # [N] the scores of all, where each depends on its candidate alone
 
     @property
@@ -64,17 +63,22 @@ class Drawn:
 
     async def spent(self, scorer: Scorer, n: int) -> Spent:
         """What it comes to if the first n are drawn and chosen from."""
-        return Spent(right=await self.value(scorer, n), samples=float(n), tokens=self.tokens(n))
+        return Spent(answer=await self.answer(scorer, n), samples=float(n), tokens=self.tokens(n))
 
-    async def value(self, scorer: Scorer, n: int) -> float:
-        """What the choice among the first n is worth; of equals the first, as selection has it."""
+    async def answer(self, scorer: Scorer, n: int) -> str | None:
+        """The choice among the first n; of equals the first, as selection has it."""
         answers = self.answers[:n]
-        values = self.values[list(self.order[:n])]
         if isinstance(scorer, MajorityVote):
-            return _vote_value(answers, values.tolist())
+            return _leader(answers)
         has_answer = np.array([answer is not None for answer in answers], np.bool_)
         scores = np.where(has_answer, await self.scores(scorer, n), math.nan)
-        return 0.0 if np.isnan(scores).all() else float(values[int(np.nanargmax(scores))])
+        return None if np.isnan(scores).all() else answers[int(np.nanargmax(scores))]
+
+    def right(self, answer: str | None) -> float:
+        """1 for a right answer, 0 for a wrong one and for none; nan if nobody knows."""
+        if not self.case.is_graded:
+            return math.nan
+        return 0.0 if answer is None else self.case.verdicts[answer]
 
 
 async def pointwise_scores(scorer: Scorer, case: Case) -> Scores | None:
@@ -84,9 +88,7 @@ async def pointwise_scores(scorer: Scorer, case: Case) -> Scores | None:
     return await scorer(case.query, case.candidates)
 
 
-def _vote_value(answers: Sequence[str | None], values: Sequence[float]) -> float:
+def _leader(answers: Sequence[str | None]) -> str | None:
+    """Of a vote; a counter keeps the order in which answers came, and max takes the first."""
     counts = Counter(answer for answer in answers if answer is not None)
-    if not counts:
-        return 0.0
-    winner = max(counts, key=counts.__getitem__)
-    return float(values[list(answers).index(winner)])
+    return max(counts, key=counts.__getitem__, default=None)

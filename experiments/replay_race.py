@@ -48,11 +48,11 @@ class ReplayedRace:
         if not valid.any():
             tokens = drawn.tokens(len(samples))
             last_s = float(seconds.max())
-            return Spent(right=0.0, samples=len(samples), tokens=tokens, seconds=last_s)
+            return Spent(answer=None, samples=len(samples), tokens=tokens, seconds=last_s)
         winner = int(np.where(valid, seconds, np.inf).argmin())
         ended_s = float(seconds[winner])
         return Spent(
-            right=float(drawn.values[drawn.order[winner]]),
+            answer=drawn.answers[winner],
             samples=len(samples),
             tokens=sum(tokens_by(sample, ended_s) for sample in samples),
             seconds=ended_s,

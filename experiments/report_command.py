@@ -22,6 +22,12 @@ from experiments.report_pictures import (
 from orchestrator.errors import InputError
 from orchestrator.types import require
 
+PICTURES = {
+    "k": accuracy_against_k,
+    "tokens": accuracy_against_tokens,
+    "risk": risk_against_coverage,
+}
+
 
 def write_report(
     runs: Sequence[Path],
@@ -64,6 +70,7 @@ def report_page(reports: Sequence[RunReport], prices: Prices) -> str:
     template = environment.from_string(
         files("experiments").joinpath("report_page.html").read_text(encoding="utf-8")
     )
+    graded = [report for report in reports if report.num_graded]
     return template.render(
         title=printable(_listed([report.name for report in reports])),
         compared=[
@@ -72,15 +79,12 @@ def report_page(reports: Sequence[RunReport], prices: Prices) -> str:
             for sentence in paired_runs(reports[0].name, reports[0].rows, other.name, other.rows)
         ],
         reports=reports,
+        graded=graded,
         costs=[cost for report in reports for cost in costs_of(report, prices)],
         flops=prices.parameters > 0,
         price=prices.input_price + prices.output_price > 0,
-        pictures={
-            # Drawn by matplotlib, which escapes the names that it is given.
-            "k": Markup(accuracy_against_k(reports)),
-            "tokens": Markup(accuracy_against_tokens(reports)),
-            "risk": Markup(risk_against_coverage(reports)),
-        },
+        # Drawn by matplotlib, which escapes the names that it is given.
+        pictures={name: Markup(draw(graded)) for name, draw in PICTURES.items() if graded},
     )
 
 

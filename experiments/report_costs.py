@@ -56,7 +56,7 @@ def costs_of(report: RunReport, prices: Prices) -> list[Cost]:
         for row in report.rows
     ]
     if report.replay is not None:
-        count, each = report.num_graded, report.replay
+        count, each = report.num_replayed, report.replay
         prompt = report.usage.prompt_tokens * count * each.samples / max(1, report.usage.samples)
         bill.append(
             _cost(

@@ -18,6 +18,7 @@ from experiments.curves import (
     Curve,
     any_curves,
     curve_of,
+    ended,
     graded_cases,
     one_curves,
     smallest_pool,
@@ -28,10 +29,10 @@ from experiments.replay_command import Replay, Replayed, replay_cases
 from experiments.report_questions import QuestionShown, best, contested, worst
 from experiments.select_command import load_cases, named_scorer
 from experiments.stopping import stopping_notes
+from experiments.unlabelled import Agreement, agreements, share_warnings
 from orchestrator.errors import InputError
 from orchestrator.protocols import Scorer
 from orchestrator.sampler import usage_of
-from orchestrator.selection import select
 from orchestrator.store_read import read_manifest, read_records
 from orchestrator.types import Usage
 from scorers.abstention import RiskPoint, risk_coverage
@@ -40,6 +41,7 @@ SHOWN_QUESTIONS = 8  # of each sort: best, worst, most contested
 SHOWN_VERDICTS = 40  # questions where selectors differ
 REPLAYED = 40_000  # orders of all questions together
 FEWEST_SHUFFLES, MOST_SHUFFLES = 4, 20  # of a question
+FEWEST_SAMPLES = 4  # of a question: with fewer there is nothing to stop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,14 +86,16 @@ class RunReport:
     ks: tuple[int, ...]
     spendings: tuple[Spending, ...]  # of each selector with k samples, of the adaptive vote
     num_graded: int  # questions
+    num_replayed: int  # the graded ones; where there are none, all
     usage: Usage  # of all samples
     risk: Mapping[str, tuple[RiskPoint, ...]]  # by selector
     replay: Replay | None  # of the default adaptive strategy
-    warnings: tuple[str, ...]  # of the watch
+    warnings: tuple[str, ...]  # of the watch: on accuracies, without gold answers on vote shares
     paired: tuple[str, ...]  # what each selector wins over the first
-    estimated: tuple[str, ...]  # curves without a closed form, their error, and what is biased
+    notes: tuple[str, ...]  # what is estimated and how well, what is biased, which selectors fail
     verdicts: tuple[QuestionVerdicts, ...]  # the first questions where the selectors differ
     duels: tuple[Duel, ...]  # each pair of selectors
+    agreements: tuple[Agreement, ...]  # the same, without gold answers
     best: tuple[QuestionShown, ...]
     worst: tuple[QuestionShown, ...]
     contested: tuple[QuestionShown, ...]
@@ -107,12 +111,16 @@ def run_report(
     cases = load_cases(run)
     graded = graded_cases(cases)
     rows = asyncio.run(_rows(scorers, cases))
-    known = {row.select: scorers[row.select] for row in rows if row.failed < len(cases)}
+    known = {row.select: scorers[row.select] for row in rows if row.failed == 0}
     largest = smallest_pool(graded)
     ks = powers_of_two(largest) if graded else ()
     found = selector_curves(known, graded, ks, largest) if graded else {}
     curves = [curve for curve, _ in found.values()]
-    replayed = _replay(graded, largest)
+    pools = graded or [ended(case) for case in cases]
+    replayed = _replay(pools)
+    warnings = [f"{name}: {told}" for name, (_, told) in found.items() if told]
+    if not graded:
+        warnings += asyncio.run(share_warnings(known, pools))
     usage = usage_of([sample for case in cases for sample in case.candidates.samples])
     return RunReport(
         name=run.name,
@@ -124,17 +132,28 @@ def run_report(
         ks=ks,
         spendings=_spendings(rows, curves, ks, usage, replayed),
         num_graded=len(graded),
+        num_replayed=len(pools),
         usage=usage,
         risk={row.select: points for row in rows if (points := _risk(row))},
         replay=replayed,
-        verdicts=asyncio.run(_verdicts([scorers[row.select] for row in rows], graded)),
-        duels=tuple(_duel(one, other) for one, other in combinations(rows, 2)),
-        warnings=tuple(f"{name}: {told}" for name, (_, told) in found.items() if told),
+        verdicts=_verdicts(rows, graded),
+        duels=tuple(_duel(one, other) for one, other in combinations(rows, 2)) if graded else (),
+        agreements=() if graded else agreements(rows),
+        warnings=tuple(warnings),
         paired=tuple(paired_sentences(rows)),
-        estimated=(*sampling_notes(curves), *stopping_notes(run)),
+        notes=(*sampling_notes(curves), *stopping_notes(run), *_failures(rows)),
         best=best(graded, shown),
         worst=worst(graded, shown),
         contested=contested(cases, shown),
+    )
+
+
+def _failures(rows: Sequence[Row]) -> tuple[str, ...]:
+    return tuple(
+        f"{row.select} fails at {row.failed:,} of {row.failed + row.n_queries:,} questions "
+        f"and has no curve: {row.failure}"
+        for row in rows
+        if row.failed
     )
 
 
@@ -165,19 +184,16 @@ async def _rows(scorers: dict[str, Scorer], cases: Sequence[Case]) -> list[Row]:
     return rows
 
 
-async def _verdicts(
-    scorers: Sequence[Scorer], cases: Sequence[Case]
-) -> tuple[QuestionVerdicts, ...]:
+def _verdicts(rows: Sequence[Row], graded: Sequence[Case]) -> tuple[QuestionVerdicts, ...]:
     """The first questions about which selectors differ."""
-    found: list[QuestionVerdicts] = []
-    for case in cases:
-        if len(found) == SHOWN_VERDICTS or len(scorers) < 2:
-            break
-        answers = [(await select(case.query, case.candidates, s)).answer for s in scorers]
+    choices = [dict(row.choices) for row in rows]
+    differ: list[QuestionVerdicts] = []
+    for case in graded:
+        answers = [chosen.get(case.query.id) for chosen in choices]
         right = tuple(None if a is None else case.verdicts[a] == 1.0 for a in answers)
         if len(set(right)) > 1:
-            found.append(QuestionVerdicts(id=case.query.id, right=right))
-    return tuple(found)
+            differ.append(QuestionVerdicts(id=case.query.id, right=right))
+    return tuple(differ[:SHOWN_VERDICTS])
 
 
 def _selectors(select: object) -> tuple[str, ...]:
@@ -241,8 +257,9 @@ def _risk(row: Row) -> tuple[RiskPoint, ...]:
     return tuple(risk_coverage(confidence, right, row.n_graded)) if right else ()
 
 
-def _replay(cases: Sequence[Case], largest: int) -> Replay | None:
-    if largest < 4:
+def _replay(cases: Sequence[Case]) -> Replay | None:
+    largest = smallest_pool(cases)
+    if largest < FEWEST_SAMPLES:
         return None
     shuffles = min(MOST_SHUFFLES, max(FEWEST_SHUFFLES, REPLAYED // len(cases)))
     return replay_cases(cases, Replayed(), min(largest, 64), shuffles)

@@ -31,6 +31,7 @@ class QuestionShown:
     id: str
     prompt: str
     share_right: float  # of the samples; nan where nothing is graded
+    is_graded: bool
     num_samples: int
     num_silent: int  # without an answer
     answers: tuple[AnswerShown, ...]
@@ -81,6 +82,7 @@ def _question(case: Case) -> QuestionShown:
         id=case.query.id,
         prompt=said[-SHOWN_CHARACTERS:],
         share_right=_share(case) if case.is_graded else float("nan"),
+        is_graded=case.is_graded,
         num_samples=len(answers),
         num_silent=answers.count(None),
         answers=tuple(

@@ -14,7 +14,7 @@ from orchestrator.adaptive import Adaptive
 from orchestrator.deep_conf import DeepConf
 from orchestrator.protocols import BatchStrategy, Strategy
 from orchestrator.race import RaceToValid
-from orchestrator.selection import read_candidates
+from orchestrator.selection import candidates_from
 from orchestrator.store import RunStore
 from orchestrator.strategies import BestOfN
 from orchestrator.types import Query, Sample
@@ -92,7 +92,7 @@ async def _is_answered(
 ) -> bool:
     """Whether every call of the scorer is stored: tried out, for only it knows its calls."""
     calls = StoredCalls(query_id=query.id, find=lambda key: store.get(key, 0))
-    among = await read_candidates(query, samples, strategy.extract, strategy.equivalence, calls)
+    among = await candidates_from(query, samples, strategy.extract, strategy.equivalence, calls)
     return await _is_there(strategy.select(query, among))
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from orchestrator.fanout import draw_in_order
 from orchestrator.protocols import Equivalence, Extractor, ModelCalls, Sampler, Scorer
 from orchestrator.score_rules import ScoreRule
-from orchestrator.selection import WholeText, read_candidates, select, with_left_over
+from orchestrator.selection import WholeText, candidates_from, select, with_left_over
 from orchestrator.stop_rules import StopRule, VoteStands
 from orchestrator.strategies import sampling_for
 from orchestrator.types import Query, Sample, SamplingParams, Selection, require
@@ -56,7 +56,7 @@ class Adaptive:
         indices = range(self.max_n)
         params = self.sampling()
         drawn, left_over = await draw_in_order(sampler, indices, params, self.ahead, is_enough)
-        among = await read_candidates(query, drawn, self.extract, self.equivalence, sampler)
+        among = await candidates_from(query, drawn, self.extract, self.equivalence, sampler)
         chosen = await select(query, among, self.select, self.min_confidence)
         return with_left_over(chosen, left_over)
 
@@ -71,7 +71,7 @@ class Adaptive:
         """
         if len(samples) < self.min_n:
             return False
-        among = await read_candidates(query, samples, self.extract, self.equivalence, calls)
+        among = await candidates_from(query, samples, self.extract, self.equivalence, calls)
         if isinstance(self.rule, ScoreRule):
             scores = await self.select(query, among)
             return self.rule.stops_on(scores, among.answers, self.max_n)

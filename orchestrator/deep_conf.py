@@ -17,8 +17,8 @@ from orchestrator.protocols import Equivalence, Extractor, ModelCalls, Sampler, 
 from orchestrator.score_rules import WeightedConsensus
 from orchestrator.selection import (
     WholeText,
+    candidates_from,
     read_answers,
-    read_candidates,
     select,
     with_left_over,
 )
@@ -116,7 +116,7 @@ class DeepConf:
         self, query: Query, samples: Sequence[Sample], level: float, calls: ModelCalls
     ) -> Candidates:
         """The candidates, without the answers of those below the level."""
-        among = await read_candidates(query, samples, self.extract, self.equivalence, calls)
+        among = await candidates_from(query, samples, self.extract, self.equivalence, calls)
         lowest = await self.by(query, among)
         pairs = zip(among.answers, lowest.tolist(), strict=True)
         return replace(among, answers=tuple(None if c < level else a for a, c in pairs))

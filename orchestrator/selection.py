@@ -51,7 +51,7 @@ async def merge_answers(
     return replace(among, answers=tuple(name_of.get(answer) for answer in among.answers))
 
 
-async def read_candidates(
+async def candidates_from(
     query: Query,
     samples: Sequence[Sample],
     extract: Extractor,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from orchestrator.fanout import draw
 from orchestrator.protocols import Equivalence, Extractor, Sampler, Scorer
-from orchestrator.selection import WholeText, read_candidates, select
+from orchestrator.selection import WholeText, candidates_from, select
 from orchestrator.types import Query, SamplingParams, Selection, require
 
 
@@ -36,7 +36,7 @@ class BestOfN:
 
     async def __call__(self, query: Query, sampler: Sampler) -> Selection:
         samples = await draw(sampler, range(self.n), self.sampling())
-        among = await read_candidates(query, samples, self.extract, self.equivalence, sampler)
+        among = await candidates_from(query, samples, self.extract, self.equivalence, sampler)
         return await select(query, among, self.select, self.min_confidence)
 
     def sampling(self) -> SamplingParams:

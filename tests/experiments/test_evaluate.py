@@ -91,6 +91,7 @@ async def test_the_row_of_a_selector_by_hand() -> None:
         n_graded=4,
         answered=row.answered,
         verdicts=(("q1", 1.0), ("q2", 0.0), ("q3", 0.0), ("q4", 1.0)),
+        choices=(("q1", "7"), ("q2", "1"), ("q3", None), ("q4", "3")),
     )
     assert [is_right for _, is_right in row.answered] == [True, False, True]
 
@@ -243,6 +244,7 @@ def test_json_has_the_promised_keys_in_order_and_null_for_nan() -> None:
         "failure",
         "verdicts",
         "n_graded",
+        "choices",
         "scorer_s",
         "scorer_tokens",
         "answered",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import zlib
 from collections.abc import Sequence
 from contextlib import aclosing
@@ -14,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.curves import graded_cases, values_of
+from experiments.curves import graded_cases
 from experiments.evaluate import Case
 from experiments.gold import Gold
 from experiments.gold_file import write_gold
@@ -22,6 +23,7 @@ from experiments.import_command import import_pool
 from experiments.plugins import build_strategy
 from experiments.replay_command import Replayed, orders, replay, replay_cases
 from experiments.replay_drawn import Drawn, pointwise_scores
+from experiments.replay_view import sentences
 from experiments.select_command import load_cases
 from model_backend import FakeBackend, Reply
 from model_backend.clocks import VirtualTime
@@ -46,15 +48,15 @@ from orchestrator.types import (
     Selection,
     TopLogprobs,
 )
-from scorers import First, Longest, Matches, WeightedVote
+from scorers import First, Longest, MajorityVote, Matches, WeightedVote
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "pools"
 MODELS = ("EXAONE-Deep-32B", "Phi-4-reasoning", "Qwen3-14B", "gpt-oss-20b")
 
 
-def made_pool(folder: Path, seed: int = 0) -> Path:
+def made_pool(folder: Path, gold: str | None = "1") -> Path:
     """Questions of all difficulties, 24 samples each."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     lines = []
     for q in range(8):
         p = (q + 1) / 9
@@ -63,7 +65,7 @@ def made_pool(folder: Path, seed: int = 0) -> Path:
             coin = rng.random()
             said = "1" if coin < p else None if coin > 0.95 else str(rng.integers(2, 5))
             samples.append({"answer": said, "tokens": int(rng.integers(10, 90))})
-        lines.append({"id": f"q{q}", "gold": "1", "samples": samples})
+        lines.append({"id": f"q{q}", "gold": gold, "samples": samples})
     file = folder / "pool.jsonl"
     file.write_text("".join(json.dumps(line) + "\n" for line in lines))
     import_pool([file], folder / "run")
@@ -94,7 +96,7 @@ class Stored:
 
 def drawn_of(case: Case, order: Sequence[int], scorer: Scorer) -> Drawn:
     whole = asyncio.run(pointwise_scores(scorer, case))
-    return Drawn(case=case, order=order, values=values_of(case), whole=whole)
+    return Drawn(case=case, order=order, whole=whole)
 
 
 STRATEGIES = (
@@ -119,8 +121,7 @@ def test_a_replay_does_what_the_strategy_does(replayed: Replayed, tmp_path: Path
             drawn = drawn_of(case, order, replayed.select)
             n = asyncio.run(replayed.stops_after(drawn))
             assert sampler.drawn == len(chosen.samples) == n
-            right = 0.0 if chosen.answer is None else case.verdicts[chosen.answer]
-            assert asyncio.run(drawn.value(replayed.select, n)) == right
+            assert asyncio.run(drawn.answer(replayed.select, n)) == chosen.answer
             lengths.add(n)
     assert len(lengths) > 2  # neither at once nor never
 
@@ -128,7 +129,7 @@ def test_a_replay_does_what_the_strategy_does(replayed: Replayed, tmp_path: Path
 def test_what_never_stops_spends_what_a_fixed_number_does(tmp_path: Path) -> None:
     run = made_pool(tmp_path)
     found = replay(run, "adaptive(min_n=20)", max_n=20, shuffles=10)
-    assert (found.samples, found.saving) == (20.0, 0.0)
+    assert (found.samples, found.saving, found.agreement) == (20.0, 0.0, 1.0)
     assert found.accuracy == found.accuracy_fixed
     assert found.tokens == found.tokens_fixed
 
@@ -142,8 +143,8 @@ def test_how_far_it_has_come_is_told(tmp_path: Path) -> None:
 def test_it_repeats_to_the_digit_and_saves(tmp_path: Path) -> None:
     run = made_pool(tmp_path)
     one, two = (replay(run, max_n=20, shuffles=20) for _ in range(2))
-    assert one == two
-    assert one != replay(run, max_n=20, shuffles=20, seed=1)
+    assert one.as_json() == two.as_json()
+    assert one.as_json() != replay(run, max_n=20, shuffles=20, seed=1).as_json()
     assert 0.2 < one.saving < 0.9
     assert one.low <= one.accuracy <= one.high
     assert list(one.as_json())[:7] == [
@@ -155,6 +156,34 @@ def test_it_repeats_to_the_digit_and_saves(tmp_path: Path) -> None:
         "tokens_fixed",
         "saving",
     ]
+
+
+def test_without_gold_answers_all_is_known_but_who_is_right(tmp_path: Path) -> None:
+    (tmp_path / "graded").mkdir()
+    (tmp_path / "ungraded").mkdir()
+    graded, ungraded = made_pool(tmp_path / "graded"), made_pool(tmp_path / "ungraded", gold=None)
+    one = replay(graded, max_n=20, shuffles=5).as_json()
+    other = replay(ungraded, max_n=20, shuffles=5).as_json()
+    unknown = {"accuracy", "low", "high", "accuracy_fixed"}
+    assert {key for key, value in other.items() if value != one[key]} == unknown
+    assert {other[key] for key in unknown} == {None}
+    assert "accuracy is not known" in sentences(replay(ungraded, max_n=8, shuffles=1), 8)[0]
+
+
+def test_agreement_is_with_the_vote_of_all(tmp_path: Path) -> None:
+    run = made_pool(tmp_path)
+    strategy = Adaptive(max_n=20, select=MajorityVote(), ahead=1)
+    whole = BestOfN(n=20, select=MajorityVote())
+    agrees, answered = [], []
+    for place, case in enumerate(graded_cases(load_cases(run))):
+        for order in orders(case, 20, 5, 0, place):
+            stopped = asyncio.run(strategy(case.query, Stored(case, order))).answer
+            agrees.append(stopped == asyncio.run(whole(case.query, Stored(case, order))).answer)
+            answered.append(stopped is not None)
+    found = replay(run, max_n=20, shuffles=5)
+    assert found.agreement == pytest.approx(np.mean(agrees))
+    assert found.answered == pytest.approx(np.mean(answered))
+    assert 0.5 < found.agreement < 1.0
 
 
 def test_strategies_are_named_with_their_rules() -> None:
@@ -321,15 +350,18 @@ def test_a_race_replayed_is_the_race_itself(tmp_path: Path) -> None:
     for case in graded_cases(load_cases(run)):
         chosen, elapsed_s = live(strategy, case.query)
         [spent] = asyncio.run(race.outcomes([drawn_of(case, range(12), race.select)]))
-        assert spent.right == float(chosen.answer == "7")
+        assert spent.answer == chosen.answer
         assert spent.seconds == pytest.approx(elapsed_s)
         tokens = sum(sample.generated_tokens for sample in chosen.samples)
         assert tokens <= spent.tokens + 1e-6 < tokens + 12  # an engine counts whole tokens
     found = replay(run, RACE, max_n=12, shuffles=5)
-    assert found.seconds is not None
-    assert found.seconds_fixed is not None
     assert found.seconds < 0.5 * found.seconds_fixed
     assert 0.3 < found.saving < 1.0
+    (run / "gold.parquet").unlink()
+    ungraded = replay(run, RACE, max_n=12, shuffles=5)
+    assert math.isnan(ungraded.accuracy)
+    assert (ungraded.seconds, ungraded.answered) == (found.seconds, found.answered)
+    assert sentences(ungraded, 12)[-1].startswith(f"{found.seconds:.2f} s until the answer")
 
 
 def test_a_race_wants_to_know_how_long_samples_took(tmp_path: Path) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -18,13 +20,14 @@ from orchestrator.errors import InputError
 from orchestrator.store_files import RunFolder
 from orchestrator.store_parquet import PartWriter
 from orchestrator.store_schema import records_table
-from orchestrator.types import Outcome, Record
+from orchestrator.types import Candidates, Outcome, Query, Record, Scores
+from scorers import MajorityVote
 from tests.experiments.attacks import attacks
 
 CHROMIUM = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 
 
-def pool(folder: Path, questions: int, n: int, name: str = "run") -> Path:
+def pool(folder: Path, questions: int, n: int, name: str = "run", gold: str | None = "7") -> Path:
     """A run of questions of all difficulties, with scores of a verifier."""
     rng = np.random.default_rng(5)
     folder.mkdir(parents=True, exist_ok=True)
@@ -37,7 +40,7 @@ def pool(folder: Path, questions: int, n: int, name: str = "run") -> Path:
                 {"answer": a, "text": f"it is {a}", "tokens": 20, "scores": {"rm": float(s)}}
                 for a, s in zip(said, scores, strict=True)
             ]
-            line = {"id": f"q{q}", "gold": "7", "prompt": f"question {q}?", "samples": samples}
+            line = {"id": f"q{q}", "gold": gold, "prompt": f"question {q}?", "samples": samples}
             file.write(json.dumps(line) + "\n")
     import_pool([folder / f"{name}.jsonl"], folder / name, extract="last_number", grade="number")
     return folder / name
@@ -185,13 +188,71 @@ def test_the_front_holds_what_nothing_cheaper_beats() -> None:
     assert [point.name for point in pareto_front(points[::-1])] == ["0", "2", "4"]
 
 
-def test_a_run_without_gold_is_reported_too(tmp_path: Path) -> None:
+def test_a_run_without_gold_says_nothing_of_accuracy(tmp_path: Path) -> None:
+    run = pool(tmp_path, 30, 8, gold=None)
+    report = run_report(run, ["vote", "shortest", 'score(name="rm")'])
+    page = write_report([run], tmp_path / "report.html", SELECT).read_text()
+    assert "<svg" not in page
+    for claim in (
+        "Accuracy against",
+        "Risk against",
+        "Who wins",
+        "get worse",
+        "is right in",
+        "nan",
+    ):
+        assert claim not in page
+    assert report.replay is not None
+    assert f"answer in {100 * report.replay.agreement:.1f}% of the questions" in page
+    one, other = run_report(pool(tmp_path, 30, 8, "graded"), ["vote", "shortest"]).rows
+    same = sum(a == b for a, b in zip(one.choices, other.choices, strict=True))
+    assert (report.agreements[0].same, report.agreements[0].different) == (same, 30 - same)
+    assert report.contested
+    assert not report.best
+
+
+def test_an_over_optimised_selector_is_seen_without_gold(tmp_path: Path) -> None:
+    """Its score is highest for what nobody else answers."""
     file = tmp_path / "pool.jsonl"
-    file.write_text(json.dumps({"id": "q", "samples": [{"answer": "1"}, {"answer": "2"}]}) + "\n")
+    with file.open("w") as lines:
+        for q in range(60):
+            said = ["7"] * 14 + ["8", "9"]
+            samples = [
+                {"answer": a, "scores": {"rm": place + q % 3}} for place, a in enumerate(said)
+            ]
+            lines.write(json.dumps({"id": f"q{q}", "samples": samples}) + "\n")
     import_pool([file], tmp_path / "run")
-    page = write_report([tmp_path / "run"], tmp_path / "report.html").read_text()
-    assert "vote" in page
-    assert page.count("<svg") == 3
+    report = run_report(tmp_path / "run", ["vote", 'score(name="rm")'])
+    assert len(report.warnings) == 1
+    assert 'score(name="rm"): ' in report.warnings[0]
+    assert "vote share" in report.warnings[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FailsOnce:
+    """A selector of somebody else, with a mistake in it."""
+
+    needs_logprobs: ClassVar[int | None] = None
+    is_pointwise: ClassVar[bool] = True
+
+    async def __call__(self, query: Query, candidates: Candidates) -> Scores:
+        if query.id == "q3":
+            raise ZeroDivisionError("nothing to divide by")
+        return np.zeros(len(candidates))
+
+
+def test_a_selector_that_fails_at_a_question_has_no_curve(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = {"vote": MajorityVote(), "mine": FailsOnce()}
+    monkeypatch.setattr("experiments.report_data.named_scorer", lambda name, run: made[name])
+    run = pool(tmp_path, 6, 8)
+    report = run_report(run, ["vote", "mine"])
+    assert [curve.name for curve in report.curves] == ["one sample", "any right", "vote"]
+    assert [row.select for row in report.rows] == ["vote", "mine"]
+    told = "mine fails at 1 of 6 questions and has no curve: q3: ZeroDivisionError: nothing to div"
+    assert report.notes[0].startswith(told)
+    assert told in write_report([run], tmp_path / "report.html", "vote,mine").read_text()
 
 
 def test_files_are_not_overwritten_unasked(tmp_path: Path) -> None:

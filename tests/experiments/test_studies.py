@@ -20,6 +20,8 @@ def replayed(accuracy: float, tokens: float) -> Replay:
         accuracy=accuracy,
         low=0.0,
         high=1.0,
+        answered=1.0,
+        agreement=0.9,
         samples=8.0,
         tokens=tokens,
         tokens_fixed=100.0,
