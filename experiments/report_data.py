@@ -6,7 +6,6 @@ import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from pathlib import Path
 
 from experiments.curve_command import (
@@ -26,6 +25,7 @@ from experiments.curves import (
 from experiments.evaluate import Case, Row, any_right_row, one_sample_row, selector_row
 from experiments.paired_rows import paired_sentences
 from experiments.replay_command import Replay, Replayed, replay_cases
+from experiments.report_duels import Duel, QuestionVerdicts, duels, verdicts
 from experiments.report_questions import QuestionShown, best, contested, worst
 from experiments.select_command import load_cases, named_scorer
 from experiments.stopping import stopping_notes
@@ -38,30 +38,9 @@ from orchestrator.types import Usage
 from scorers.abstention import RiskPoint, risk_coverage
 
 SHOWN_QUESTIONS = 8  # of each sort: best, worst, most contested
-SHOWN_VERDICTS = 40  # questions where selectors differ
 REPLAYED = 40_000  # orders of all questions together
 FEWEST_SHUFFLES, MOST_SHUFFLES = 4, 20  # of a question
 FEWEST_SAMPLES = 4  # of a question: with fewer there is nothing to stop
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QuestionVerdicts:
-    """Who is right about one question."""
-
-    id: str
-    right: tuple[bool | None, ...]  # a selector each, in the order of the rows; None: abstained
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Duel:
-    """Two selectors on the same questions."""
-
-    one: str
-    other: str
-    only_one: int  # questions that it alone gets right
-    only_other: int
-    both: int
-    neither: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,9 +97,7 @@ def run_report(
     curves = [curve for curve, _ in found.values()]
     pools = graded or [ended(case) for case in cases]
     replayed = _replay(pools)
-    warnings = [f"{name}: {told}" for name, (_, told) in found.items() if told]
-    if not graded:
-        warnings += asyncio.run(share_warnings(known, pools))
+    warnings = tuple(f"{name}: {told}" for name, (_, told) in found.items() if told)
     usage = usage_of([sample for case in cases for sample in case.candidates.samples])
     return RunReport(
         name=run.name,
@@ -136,10 +113,10 @@ def run_report(
         usage=usage,
         risk={row.select: points for row in rows if (points := _risk(row))},
         replay=replayed,
-        verdicts=_verdicts(rows, graded),
-        duels=tuple(_duel(one, other) for one, other in combinations(rows, 2)) if graded else (),
+        verdicts=verdicts(rows, graded),
+        duels=duels(rows) if graded else (),
         agreements=() if graded else agreements(rows),
-        warnings=tuple(warnings),
+        warnings=warnings if graded else asyncio.run(share_warnings(known, pools)),
         paired=tuple(paired_sentences(rows)),
         notes=(*sampling_notes(curves), *stopping_notes(run), *_failures(rows)),
         best=best(graded, shown),
@@ -184,18 +161,6 @@ async def _rows(scorers: dict[str, Scorer], cases: Sequence[Case]) -> list[Row]:
     return rows
 
 
-def _verdicts(rows: Sequence[Row], graded: Sequence[Case]) -> tuple[QuestionVerdicts, ...]:
-    """The first questions about which selectors differ."""
-    choices = [dict(row.choices) for row in rows]
-    differ: list[QuestionVerdicts] = []
-    for case in graded:
-        answers = [chosen.get(case.query.id) for chosen in choices]
-        right = tuple(None if a is None else case.verdicts[a] == 1.0 for a in answers)
-        if len(set(right)) > 1:
-            differ.append(QuestionVerdicts(id=case.query.id, right=right))
-    return tuple(differ[:SHOWN_VERDICTS])
-
-
 def _selectors(select: object) -> tuple[str, ...]:
     return tuple(map(str, select)) if isinstance(select, list) else ("vote",)
 
@@ -203,19 +168,6 @@ def _selectors(select: object) -> tuple[str, ...]:
 def _model(config: object) -> object:
     model = config.get("model") if isinstance(config, dict) else None
     return model.get("model", model.get("backend", "")) if isinstance(model, dict) else "imported"
-
-
-def _duel(one: Row, other: Row) -> Duel:
-    verdicts = dict(other.verdicts)
-    counts = Counter((v == 1, verdicts[key] == 1) for key, v in one.verdicts if key in verdicts)
-    return Duel(
-        one=one.select,
-        other=other.select,
-        only_one=counts[True, False],
-        only_other=counts[False, True],
-        both=counts[True, True],
-        neither=counts[False, False],
-    )
 
 
 def _spendings(
