@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
 
+from experiments.as_command import as_command
 from experiments.curves import graded_cases
 from experiments.import_command import import_pool
 from experiments.plugins import build_strategy
@@ -132,4 +133,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 _AsItIs = argparse.RawDescriptionHelpFormatter
 
 if __name__ == "__main__":
-    main()
+    as_command(main)

@@ -9,9 +9,16 @@ from typing import Annotated
 
 import typer
 
-bench = typer.Typer(help="Measure side by side, on this machine.", rich_markup_mode=None)
+bench = typer.Typer(rich_markup_mode=None)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+
+
+@bench.callback(invoke_without_command=True)
+def listed(context: typer.Context) -> None:
+    """Measure side by side, on this machine."""
+    if context.invoked_subcommand is None:
+        print(context.get_help())
 
 
 @bench.command(epilog="Example: nbest bench control --growth --ray")
@@ -65,6 +72,26 @@ def selectors(
         print(json.dumps(asdict(speeds), indent=2))
     else:
         console().print(speeds_table(speeds))
+
+
+@bench.command(epilog="Example: nbest bench estimates --json")
+def estimates(
+    rounds: Annotated[int, typer.Option(help="Rounds of what is short; the median counts.")] = 5,
+    queries: Annotated[int, typer.Option(help="Of the report, 16 samples each.")] = 10_000,
+    as_json: Json = False,
+) -> None:
+    """How long curves and a report of stored samples take, from the shell."""
+    from experiments.bench_estimates import CURVE, Pool, measure_estimates, times_table
+    from experiments.tables import console
+
+    def tell(line: str) -> None:
+        print(line, file=sys.stderr)
+
+    times = measure_estimates(CURVE, Pool(queries=queries, n=16), rounds, tell)
+    if as_json:
+        print(json.dumps(asdict(times), indent=2))
+    else:
+        console().print(times_table(times))
 
 
 @bench.command(epilog="Example: nbest bench engine --rounds 5 -n 64")
@@ -129,6 +156,23 @@ def reward(
         f"vLLM and torch on {compared.texts_compared} texts: rank correlation "
         f"{compared.rank_correlation:.4f}, largest difference {compared.largest_difference:.4f}"
     )
+
+
+@bench.command(epilog="Example: nbest bench race --valid 0.2 --races 200")
+def race(
+    valid: Annotated[float, typer.Option(help="Share of the samples that are valid.")] = 0.2,
+    races: Annotated[int, typer.Option(help="Of each number of samples.")] = 200,
+    as_json: Json = False,
+) -> None:
+    """The first valid of 1 to 32 samples, in virtual time: how soon, and at what cost."""
+    from experiments.bench_race import measure_races, races_table
+    from experiments.tables import console
+
+    found = measure_races((1, 2, 4, 8, 16, 32), valid, races)
+    if as_json:
+        print(json.dumps([row.as_json() for row in found], indent=2))
+    else:
+        console().print(races_table(found))
 
 
 @bench.command(epilog="Example: nbest bench faults --only driver,cluster --rounds 50")

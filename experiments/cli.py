@@ -6,22 +6,19 @@ What a command needs is imported inside it, so that `--help` takes no time.
 from __future__ import annotations
 
 import json
-import os
-import signal
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from experiments.as_command import as_command
 from experiments.bench_commands import bench
 from experiments.exit_codes import Exit, tolerated_errors
 from experiments.person_commands import add_person_commands
 from experiments.pool_commands import add_pool_commands
 from experiments.train_command import add_train_command
-from orchestrator.errors import InputError, NbestError, RunChanged
-
-TYPER_INTERRUPTED = 130  # what Typer makes of Ctrl-C
+from orchestrator.errors import InputError
 
 app = typer.Typer(
     help="Spend more compute at answer time: draw N samples a question, and pick the best.",
@@ -191,34 +188,8 @@ def doctor(as_json: Json = False) -> None:
 
 
 def main() -> None:
-    """Entry point: every error that nbest knows is one line and an exit status."""
-    # A shell starts what it puts in the background with SIGINT ignored.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    # A scheduler's SIGTERM ends a run as Ctrl-C does: what has been sampled is written first.
-    signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
-    try:
-        status = app(args=sys.argv[1:] or ["--help"], standalone_mode=False)
-    except (InputError, RunChanged) as error:
-        _end(f"error: {error}", Exit.WRONG_INPUT)
-    except NbestError as error:
-        _end(f"error: {error}", Exit.FAILED)
-    except typer.TyperException as error:
-        _end(f"error: {error.format_message()}", Exit.WRONG_INPUT)
-    except BrokenPipeError:  # whoever read our output has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(Exit.FAILED)
-    else:
-        if status == TYPER_INTERRUPTED:
-            _end("interrupted; the same command goes on from here", Exit.INTERRUPTED)
-        sys.exit(status or Exit.OK)
-
-
-def _end(message: str, status: Exit) -> None:
-    from experiments.nearest import printable
-
-    lines = map(printable, message.split("\n"))  # it may quote what a model wrote
-    print("nbest: " + "\n".join(lines), file=sys.stderr)
-    sys.exit(status)
+    """Entry point."""
+    as_command(lambda: app(args=sys.argv[1:] or ["--help"], standalone_mode=False))
 
 
 if __name__ == "__main__":  # Ray and vLLM start processes that import this file

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from experiments.as_command import as_command
 from experiments.config import load_config
 from experiments.curves import any_curves, graded_cases, smallest_pool, values_of
 from experiments.evaluate import Case
@@ -166,4 +167,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 _AsItIs = argparse.RawDescriptionHelpFormatter
 
 if __name__ == "__main__":  # engines start processes that import this file
-    main()
+    as_command(main)

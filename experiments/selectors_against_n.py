@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from experiments.as_command import as_command
 from experiments.config import load_config
 from experiments.curve_command import Curves, curves_of
 from experiments.curve_view import curve_table, plot_curves
@@ -85,4 +86,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 _AsItIs = argparse.RawDescriptionHelpFormatter
 
 if __name__ == "__main__":  # engines start processes that import this file
-    main()
+    as_command(main)

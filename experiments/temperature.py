@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from experiments.as_command import as_command
 from experiments.config import load_config
 from experiments.curves import graded_cases, one_curves, values_of, vote_curves
 from experiments.evaluate import Case
@@ -206,4 +207,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 _AsItIs = argparse.RawDescriptionHelpFormatter
 
 if __name__ == "__main__":  # engines start processes that import this file
-    main()
+    as_command(main)

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from experiments.as_command import as_command
 from experiments.config import load_config
 from experiments.plan import make_plan
 from experiments.progress_view import shown_progress
@@ -115,4 +116,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 _AsItIs = argparse.RawDescriptionHelpFormatter
 
 if __name__ == "__main__":  # engines start processes that import this file
-    main()
+    as_command(main)

@@ -22,37 +22,6 @@ from orchestrator.stop_rules import (
 )
 
 
-def wrong_stops(rule: StopRule, p: float, limit: int) -> float:
-    """The chance that the rule stops before the limit on the less likely of two answers.
-
-    Exact: the probabilities of all counts are carried along, and what stops is taken out.
-    """
-    alive = {(0, 0): 1.0}
-    wrong = 0.0
-    for _ in range(limit - 1):
-        after: dict[tuple[int, int], float] = {}
-        for (a, b), chance in alive.items():
-            for state, share in (((a + 1, b), p), ((a, b + 1), 1 - p)):
-                after[state] = after.get(state, 0.0) + chance * share
-        alive = {}
-        for (a, b), chance in after.items():
-            if rule(["a"] * a + ["b"] * b, limit):
-                wrong += chance if b > a else 0.0
-            else:
-                alive[a, b] = chance
-    return wrong
-
-
-def test_the_e_value_keeps_its_promise_however_often_one_looks() -> None:
-    assert wrong_stops(EValueStop(alpha=0.05), 0.501, 100) <= 0.05
-
-
-@pytest.mark.timeout(300)
-def test_near_ties_end_on_the_wrong_answer_seldom_by_e_value_and_often_by_beta() -> None:
-    assert wrong_stops(EValueStop(alpha=0.05), 0.501, 400) <= 0.05
-    assert wrong_stops(BetaStop(confidence=0.95), 0.501, 100) == pytest.approx(0.26, abs=0.01)
-
-
 def test_the_beta_rule_wants_so_many_that_agree() -> None:
     rule = BetaStop(confidence=0.95)
     stops = [rule(["a"] * n, 40) for n in range(1, 7)]
