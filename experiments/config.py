@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, mo
 from experiments.config_errors import Origins, explain
 from experiments.dataset_tasks import TaskData
 from experiments.datasets import Dataset
-from experiments.expressions import parse_expression, parse_expressions
+from experiments.expressions import parse_expression, split_expressions
 from experiments.grader_tasks import EVALUATING_TASKS
 from experiments.graders import Grader
 from experiments.nearest import shown
@@ -51,12 +51,7 @@ def _is_grader(text: str) -> str:
 
 
 def _listed(value: object) -> object:
-    return split_selectors(value) if isinstance(value, str) else value
-
-
-def split_selectors(text: str) -> tuple[str, ...]:
-    """`vote,random(seed=3)` as two expressions."""
-    return tuple(expression.text for expression in parse_expressions(text))
+    return split_expressions(value) if isinstance(value, str) else value
 
 
 Selectors = Annotated[

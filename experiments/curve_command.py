@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.config import split_selectors
 from experiments.curve_sampling import sampled_curves
 from experiments.curves import (
     Curve,
@@ -28,10 +27,12 @@ from experiments.curves import (
     vote_curves,
 )
 from experiments.evaluate import Case, require_logprobs
+from experiments.expressions import split_expressions
 from experiments.select_command import load_cases, named_scorer
 from experiments.stopping import stopping_notes
 from orchestrator.errors import InputError
 from orchestrator.protocols import Scorer
+from orchestrator.store_read import read_manifest
 from scorers import First, MajorityVote, Random
 from scorers.coverage import Extrapolation, extrapolate
 from scorers.over_optimisation import watch
@@ -61,7 +62,7 @@ def curves_of(
 
     `beyond` asks for the coverage of more samples than there are, by extrapolation.
     """
-    scorers = {name: named_scorer(name, run) for name in split_selectors(selectors)}
+    scorers = {name: named_scorer(name, run) for name in split_expressions(selectors)}
     cases = graded_cases(load_cases(run, extract, grade, equivalence))
     if not cases:
         raise InputError(f"run must hold graded questions, {str(run)!r} has none")
@@ -84,7 +85,7 @@ def curves_of(
             curve_of("any right", any_curves(cases, largest)),
         ),
         ks=wanted,
-        notes=(*sampling_notes(curves), *stopping_notes(run), *warnings),
+        notes=(*sampling_notes(curves), *stopping_notes(read_manifest(run).config), *warnings),
         beyond=_extrapolated(cases, beyond),
     )
 

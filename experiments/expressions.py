@@ -31,6 +31,11 @@ class Expression:
     arguments: Mapping[str, object]
 
 
+def split_expressions(text: str) -> tuple[str, ...]:
+    """`vote,random(seed=3)` as the texts of two expressions."""
+    return tuple(expression.text for expression in parse_expressions(text))
+
+
 def parse_expression(text: str) -> Expression:
     """One expression."""
     found = parse_expressions(text)

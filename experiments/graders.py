@@ -63,7 +63,7 @@ class Number:
         if answer is None or right is None:
             return math.nan
         said = canonical_number(answer)
-        if said is None or said == right:
+        if said is None or said == right or self.tolerance == 0:  # equal numbers are spelled alike
             return float(said == right)
         return float(abs(Fraction(said) - Fraction(right)) <= Fraction(self.tolerance))
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from experiments.as_command import as_command
-from experiments.config import split_selectors
+from experiments.expressions import split_expressions
 from experiments.plugins import build_stop_rule
 from orchestrator.errors import InputError
 from orchestrator.stop_rules import BetaStop, EValueStop, StopRule, VoteStands
@@ -83,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rules", default=RULES, help="with commas between")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args(arguments)
-    names = split_selectors(given.rules)
+    names = split_expressions(given.rules)
     found = {name: near_tie(counting(name), given.share, given.limit) for name in names}
     if given.json:
         print(json.dumps([{"rule": name} | asdict(each) for name, each in found.items()], indent=2))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
 
-from experiments.config import split_selectors
+from experiments.expressions import split_expressions
 from experiments.extras import optional
 from experiments.nearest import printable
 from experiments.paired_rows import paired_runs
@@ -42,7 +42,7 @@ def write_report(
     """Gather, draw and write the page: one file, no script, nothing that it loads."""
     if out.exists() and not force:
         raise InputError(f"out must be a new file (or give --force), got {str(out)!r}")
-    names = None if selectors is None else split_selectors(selectors)
+    names = None if selectors is None else split_expressions(selectors)
     require(shown >= 0, "questions", "be 0 or more", shown)
     reports = []
     for run in runs:

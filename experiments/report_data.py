@@ -118,7 +118,7 @@ def run_report(
         agreements=() if graded else agreements(rows),
         warnings=warnings if graded else asyncio.run(share_warnings(known, pools)),
         paired=tuple(paired_sentences(rows)),
-        notes=(*sampling_notes(curves), *stopping_notes(run), *_failures(rows)),
+        notes=(*sampling_notes(curves), *stopping_notes(manifest.config), *_failures(rows)),
         best=best(graded, shown),
         worst=worst(graded, shown),
         contested=contested(cases, shown),

@@ -19,6 +19,7 @@ from experiments.select_command import Comparison, compare
 from experiments.stopping import stopping_notes
 from experiments.strategy_section import StrategySection
 from experiments.tables import console, safe_lines, selector_table
+from orchestrator.store_read import read_manifest
 from orchestrator.types import Outcome, Record
 
 
@@ -39,7 +40,7 @@ def conclude(
 
 def print_stopping(folder: Path) -> None:
     """Warn of a run whose samples are those that agreed."""
-    for note in stopping_notes(folder):
+    for note in stopping_notes(read_manifest(folder).config):
         print(note)
 
 

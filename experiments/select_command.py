@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.config import split_selectors
 from experiments.evaluate import (
     Case,
     Row,
@@ -20,6 +19,7 @@ from experiments.evaluate import (
     read_candidates,
     selector_row,
 )
+from experiments.expressions import split_expressions
 from experiments.gold_file import read_gold
 from experiments.plugins import build_equivalence, build_extractor, build_grader, build_scorer
 from experiments.recorded_answers import read_recorded
@@ -56,7 +56,7 @@ def compare(
     min_confidence: float = 0.0,
 ) -> Comparison:
     """Apply selectors to the samples of a run; what is not given is as the run's config has it."""
-    names = split_selectors(selectors)
+    names = split_expressions(selectors)
     scorers = {name: named_scorer(name, run) for name in names}
     graded = load_cases(run, extract, grade, equivalence)
     in_range = 0.0 <= min_confidence <= 1.0

@@ -6,14 +6,17 @@ mean over them is no longer that of a sample.
 
 from __future__ import annotations
 
-from experiments.strategy_section import KINDS
-from orchestrator.store_files import StrPath
-from orchestrator.store_read import read_manifest
+from collections.abc import Mapping
+
+from orchestrator.store_manifest import Json
+
+KINDS = ("rule", "race", "deep_conf", "budget")
+"""What a config's strategy may name, one at most, that decides by samples when to stop."""
 
 
-def stopping_notes(run: StrPath) -> tuple[str, ...]:
-    """A warning where how many samples there are depends on what they say."""
-    strategy = read_manifest(run).config.get("strategy")
+def stopping_notes(config: Mapping[str, Json]) -> tuple[str, ...]:
+    """Of the config of a run: a warning where how many samples there are depends on their words."""
+    strategy = config.get("strategy")
     if not isinstance(strategy, dict):
         return ()
     return tuple(

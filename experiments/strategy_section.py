@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from experiments.plugins import build_stop_rule, build_validator
 from experiments.section import Section
+from experiments.stopping import KINDS
 from orchestrator.adaptive import Adaptive
 from orchestrator.budget import BatchBudget
 from orchestrator.deep_conf import DeepConf
@@ -25,8 +26,6 @@ from scorers import Confidence, MajorityVote
 
 Sampling = BestOfN | Adaptive | RaceToValid | DeepConf | WithinBudget
 """The strategies that a config can name."""
-
-KINDS = ("rule", "race", "deep_conf", "budget")
 
 
 class DeepConfSection(Section):

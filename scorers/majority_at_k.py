@@ -72,8 +72,11 @@ def _wins(count: int, others: Sequence[int], nulls: int, largest: int, share: fl
     the formula overflow. The share itself cancels.
     """
     own = _chances(count, share)
-    total = np.zeros(largest + 1)
-    for votes in range(1, min(count, largest) + 1):
+    most = max(others, default=0)  # votes of a rival: with more it wins, whatever the others are
+    alone = np.where(np.arange(count + 1) > most, own, 0.0)[: largest + 1]
+    rest = _chances(sum(others) + nulls, share)[: largest + 1]
+    total = np.convolve(alone, rest)[: largest + 1]
+    for votes in range(1, min(count, most, largest) + 1):
         rivals = [c for c in others if c >= votes]
         free = nulls + sum(c for c in others if c < votes)
         rest = _shared(rivals, votes, free, largest - votes, share)

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from experiments import cli, run_summary
+from experiments import as_command, run_summary
 from experiments.ask_command import as_document, as_text
 from experiments.evaluate import Row
 from experiments.exit_codes import Exit
@@ -148,7 +148,7 @@ def test_an_error_cannot_act(text: str, capsys: pytest.CaptureFixture[str]) -> N
     """Errors quote what a model or a data set says: of questions, and of the whole command."""
     run_summary.tell_errors([failed(f"q{text}", f"cannot read {text}")], 3)
     with pytest.raises(SystemExit) as ended:
-        cli._end(f"error: cannot read {text}", Exit.FAILED)
+        as_command._end(f"error: cannot read {text}", Exit.FAILED)
     assert ended.value.code == 1
     said = capsys.readouterr()
     assert said.out == ""
@@ -159,7 +159,7 @@ def test_an_error_cannot_act(text: str, capsys: pytest.CaptureFixture[str]) -> N
 def test_a_message_of_several_lines_keeps_them(capsys: pytest.CaptureFixture[str]) -> None:
     """As the diff of a run that was changed."""
     with pytest.raises(SystemExit):
-        cli._end("error: the run has changed\n  seed: 1 in the run, 2 now", Exit.WRONG_INPUT)
+        as_command._end("error: the run has changed\n  seed: 1 in the run, 2 now", Exit.WRONG_INPUT)
     assert capsys.readouterr().err.splitlines() == [
         "nbest: error: the run has changed",
         "  seed: 1 in the run, 2 now",
