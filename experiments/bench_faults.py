@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 SCENARIOS = {
     "driver": "faults_driver:driver",
     "cluster": "faults_cluster:cluster",
+    "strategies": "faults_strategies:strategies",
     "poison": "faults_poison:poisoned_engine",
     "poison_worker": "faults_poison:poisoned_worker",
     "hang": "faults_hang:hanging_query",
@@ -37,7 +38,7 @@ SCENARIOS = {
     "two_drivers": "faults_lock:two_drivers",
 }
 
-REPEATED = {"driver", "cluster"}
+REPEATED = {"driver", "cluster", "strategies"}
 """Those whose kills come at random moments; the others do the same in every round."""
 
 

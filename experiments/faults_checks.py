@@ -39,6 +39,12 @@ def same_results(run_dir: Path, without: Collection[str] = ()) -> str:
     return digest.hexdigest()
 
 
+def same_answers(run_dir: Path) -> str:
+    """A digest of what every question was answered, and of how sure that is."""
+    rows = [(r.query_id, r.outcome, r.answer, r.confidence) for r in read_records(run_dir)]
+    return hashlib.sha256(repr(sorted(rows)).encode()).hexdigest()
+
+
 def stored_samples(run_dir: Path) -> dict[Key, Sample]:
     """Every sample that a run has committed; nothing where there is no run yet."""
     if not RunFolder(run_dir).exists("run.json"):

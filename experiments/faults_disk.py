@@ -86,7 +86,7 @@ def full_disk(
     setting: Setting, load: Load | None = None, wheres: Sequence[Where] = BOTH
 ) -> FaultRow:
     """In each place: fill the disk, try again while it is full, make room, go on."""
-    account = Account(scenario="full_disk")
+    account = Account(scenario="full_disk", patience=setting.patience)
     if not can_mount():
         account.require(False, "this machine allows no mount namespace")
         return account.row()
@@ -113,7 +113,7 @@ def _fill_up(
         full_s = time.monotonic()
         ended = process.wait()
     took_s = time.monotonic() - full_s
-    account.require(took_s <= STOP_S, f"{where.name}: it stopped after {took_s:.1f} s")
+    account.require_in_time(took_s, STOP_S, f"{where.name}: it stopped")
     account.seen.append(f"{where.name}: stopped after {took_s:.1f} s")
     _require_one_line(account, f"{where.name}, filled", ended)
     disk.copy_out(where.name, place.path(copy))

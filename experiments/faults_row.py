@@ -38,6 +38,7 @@ class Setting:
     rounds: int
     seed: int  # of the moments of the kills
     tell: Callable[[str], None]  # progress, one line
+    patience: float = 1.0  # what is asked to end in time may take so many times as long
 
 
 Scenario = Callable[[Setting], FaultRow]
@@ -56,12 +57,17 @@ class Account:
     unequal: int = 0
     complaints: list[str] = field(default_factory=list)
     seen: list[str] = field(default_factory=list)  # worth telling, and no fault
+    patience: float = 1.0
     started_s: float = field(default_factory=time.monotonic)
 
     def require(self, holds: bool, complaint: str) -> None:
         """Keep the complaint unless it holds."""
         if not holds:
             self.complaints.append(complaint)
+
+    def require_in_time(self, took_s: float, limit_s: float, what: str) -> None:
+        """Keep a complaint where it took longer than the limit, stretched by the patience."""
+        self.require(took_s <= self.patience * limit_s, f"{what} after {took_s:.1f} s")
 
     @property
     def told(self) -> str:

@@ -37,7 +37,7 @@ def signals(
     setting: Setting, load: Load | None = None, cases: Sequence[tuple[Where, str]] = CASES
 ) -> FaultRow:
     """Each signal, to the driver alone and to its process group, in one process and on Ray."""
-    account = Account(scenario="signals")
+    account = Account(scenario="signals", patience=setting.patience)
     place = Workplace(setting.folder, load or Load(queries=100))
     ended = place.run("whole", LOCAL)
     account.require(ended.status == 0, f"unbroken run: {ended.last_words}")
@@ -61,8 +61,8 @@ def _interrupt(account: Account, place: Workplace, where: Where, name: str, refe
     account.kills += 1
     told = f"{name}, {where.name}"
     account.require(ended.status == INTERRUPTED, f"{told}: {ended.status}, {ended.last_words}")
-    account.require(flush_s <= FLUSH_S, f"{told}: flushed after {flush_s:.1f} s")
-    account.require(took_s <= GRACE_S, f"{told}: ended after {took_s:.1f} s")
+    account.require_in_time(flush_s, FLUSH_S, f"{told}: flushed")
+    account.require_in_time(took_s, GRACE_S, f"{told}: ended")
     account.seen.append(f"{told}: {took_s:.1f} s")
     is_short = ended.stderr.count("Traceback") == 0
     account.require(is_short, f"{told}: a traceback")
@@ -78,7 +78,7 @@ def _last_commit_s(place: Workplace, run: str) -> float:
 
 def second_signal(setting: Setting, load: Load | None = None) -> FaultRow:
     """While the first Ctrl-C waits for a worker that does not answer, the second one does not."""
-    account = Account(scenario="second_signal", rounds=1)
+    account = Account(scenario="second_signal", rounds=1, patience=setting.patience)
     place = Workplace(setting.folder, load or Load(queries=100, token_s=0.05))
     with place.started("run", on_ray()) as process:
         wait_until(lambda: place.num_parts("run") > 0, process)
@@ -92,7 +92,7 @@ def second_signal(setting: Setting, load: Load | None = None) -> FaultRow:
         ended = process.wait()
     took_s = time.monotonic() - sent_s
     account.kills += 2
-    account.require(took_s <= AT_ONCE_S, f"the second signal took {took_s:.1f} s")
+    account.require_in_time(took_s, AT_ONCE_S, "the second signal: ended")
     account.require(ended.status not in (0, None), f"exit status {ended.status}")
     account.seen.append(f"exit status {ended.status} after {took_s:.1f} s")
     seen = witness(place.path("run"), place.journal("run"))
