@@ -36,7 +36,7 @@ from orchestrator.store_read import (
     read_scores,
     scorers_of,
 )
-from orchestrator.types import Sample, Scores, require
+from orchestrator.types import Sample, Scores, require_share
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +59,7 @@ def compare(
     names = split_expressions(selectors)
     scorers = {name: named_scorer(name, run) for name in names}
     graded = load_cases(run, extract, grade, equivalence)
-    in_range = 0.0 <= min_confidence <= 1.0
-    require(in_range, "min_confidence", "lie in [0, 1]", min_confidence)
+    require_share("min_confidence", min_confidence)
     rows = asyncio.run(_rows_of(graded, scorers, min_confidence))
     return Comparison(rows=rows, baselines=(one_sample_row(graded), any_right_row(graded)))
 

@@ -95,10 +95,8 @@ class StrategySection(Section):
             first, second, *_ = given
             rule = f"be left out where there is a {first}"
             raise InputError(f"{second} must {rule}, got {given[second]!r}")
-        for kind in given.keys() & {"race", "deep_conf"}:
-            if self.min_confidence > 0:
-                rule = "be left out with min_confidence"
-                raise InputError(f"{kind} must {rule}, got {given[kind]!r}")
+        if self.race is not None and self.min_confidence > 0:
+            raise InputError(f"race must be left out with min_confidence, got {self.race!r}")
         self.build(MajorityVote(), WholeText(), None, SamplingParams())
         return self
 
@@ -168,5 +166,6 @@ class StrategySection(Section):
             ahead=self.ahead,
             extract=extract,
             equivalence=equivalence,
+            min_confidence=self.min_confidence,
             params=params,
         )

@@ -17,7 +17,7 @@ from orchestrator.score_rules import ScoreRule
 from orchestrator.selection import WholeText, candidates_from, select, with_left_over
 from orchestrator.stop_rules import StopRule, VoteStands
 from orchestrator.strategies import sampling_for
-from orchestrator.types import Query, Sample, SamplingParams, Selection, require
+from orchestrator.types import Query, Sample, SamplingParams, Selection, require, require_share
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +46,7 @@ class Adaptive:
         require(self.max_n >= 1, "max_n", "be at least 1", self.max_n)
         require(self.min_n >= 1, "min_n", "be at least 1", self.min_n)
         require(self.ahead >= 1, "ahead", "be at least 1", self.ahead)
-        in_range = 0.0 <= self.min_confidence <= 1.0
-        require(in_range, "min_confidence", "lie in [0, 1]", self.min_confidence)
+        require_share("min_confidence", self.min_confidence)
 
     async def __call__(self, query: Query, sampler: Sampler) -> Selection:
         async def is_enough(samples: Sequence[Sample]) -> bool:

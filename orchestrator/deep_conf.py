@@ -32,6 +32,7 @@ from orchestrator.types import (
     Scores,
     Selection,
     require,
+    require_share,
 )
 
 
@@ -70,6 +71,7 @@ class DeepConf:
     ahead: int = 4
     extract: Extractor = field(default_factory=WholeText)
     equivalence: Equivalence | None = None  # None: answers mean the same if they are the same text
+    min_confidence: float = 0.0  # below it, it abstains
     params: SamplingParams = SamplingParams()
 
     def __post_init__(self) -> None:
@@ -78,6 +80,7 @@ class DeepConf:
         require(0 < self.keep < 1, "keep", "lie in (0, 1)", self.keep)
         require(0.5 < self.share <= 1, "share", "lie in (0.5, 1]", self.share)
         require(self.ahead >= 1, "ahead", "be at least 1", self.ahead)
+        require_share("min_confidence", self.min_confidence)
 
     async def __call__(self, query: Query, sampler: Sampler) -> Selection:
         warm = await draw(sampler, range(self.warm_up), self.sampling())
@@ -94,7 +97,8 @@ class DeepConf:
             more, left_over = await draw_in_order(sampler, rest, params, self.ahead, is_enough)
             drawn += more
         among = await self._voters(query, drawn, level, sampler)
-        return with_left_over(await select(query, among, self.select), left_over)
+        chosen = await select(query, among, self.select, self.min_confidence)
+        return with_left_over(chosen, left_over)
 
     def sampling(self, level: float = -math.inf) -> SamplingParams:
         """The parameters of a request; above the level they have a floor."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from orchestrator.fanout import draw
 from orchestrator.protocols import Equivalence, Extractor, Sampler, Scorer
 from orchestrator.selection import WholeText, candidates_from, select
-from orchestrator.types import Query, SamplingParams, Selection, require
+from orchestrator.types import Query, SamplingParams, Selection, require, require_share
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,8 +31,7 @@ class BestOfN:
 
     def __post_init__(self) -> None:
         require(self.n >= 1, "n", "be at least 1", self.n)
-        in_range = 0.0 <= self.min_confidence <= 1.0
-        require(in_range, "min_confidence", "lie in [0, 1]", self.min_confidence)
+        require_share("min_confidence", self.min_confidence)
 
     async def __call__(self, query: Query, sampler: Sampler) -> Selection:
         samples = await draw(sampler, range(self.n), self.sampling())

@@ -29,6 +29,11 @@ def require(holds: bool, key: str, rule: str, value: object) -> None:
         raise InputError(f"{key} must {rule}, got {value!r}")
 
 
+def require_share(key: str, value: float) -> None:
+    """Raise InputError unless it lies between 0 and 1."""
+    require(0.0 <= value <= 1.0, key, "lie in [0, 1]", value)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """One turn of a chat."""
@@ -106,7 +111,7 @@ class SamplingParams:
         require(0.0 <= self.temperature <= 2.0, "temperature", "lie in [0, 2]", self.temperature)
         require(0.0 < self.top_p <= 1.0, "top_p", "lie in (0, 1]", self.top_p)
         require(self.top_k >= 0, "top_k", "be at least 0 (0 keeps every token)", self.top_k)
-        require(0.0 <= self.min_p <= 1.0, "min_p", "lie in [0, 1]", self.min_p)
+        require_share("min_p", self.min_p)
         require(self.max_tokens >= 1, "max_tokens", "be at least 1", self.max_tokens)
         require(all(self.stop), "stop", "hold no empty string", self.stop)
         require(0 <= (self.logprobs or 0) <= 20, "logprobs", "lie in 0..20", self.logprobs)

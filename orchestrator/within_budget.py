@@ -17,7 +17,7 @@ from orchestrator.protocols import Equivalence, Extractor, Sampler, Scorer, Stra
 from orchestrator.selection import WholeText, merge_answers, read_answers, select
 from orchestrator.strategies import sampling_for
 from orchestrator.tasks import task_group
-from orchestrator.types import Candidates, Query, SamplingParams, Selection, Status, require
+from orchestrator.types import Candidates, Query, SamplingParams, Selection, Status, require_share
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +39,7 @@ class WithinBudget:
     params: SamplingParams = SamplingParams()
 
     def __post_init__(self) -> None:
-        in_range = 0.0 <= self.min_confidence <= 1.0
-        require(in_range, "min_confidence", "lie in [0, 1]", self.min_confidence)
+        require_share("min_confidence", self.min_confidence)
 
     async def draw(
         self, queries: Sequence[Query], samplers: Sequence[Sampler]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from orchestrator.protocols import Scorer
-from orchestrator.types import Candidates, Query, Scores, require
+from orchestrator.types import Candidates, Query, Scores, require_share
 from scorers.vote import vote_shares
 
 
@@ -25,7 +25,7 @@ class BestOfMajority:
     min_share: float = 0.1
 
     def __post_init__(self) -> None:
-        require(0 <= self.min_share <= 1, "min_share", "lie in [0, 1]", self.min_share)
+        require_share("min_share", self.min_share)
 
     @property
     def needs_logprobs(self) -> int | None:

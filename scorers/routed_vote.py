@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from orchestrator.protocols import Scorer
-from orchestrator.types import Candidates, Query, Scores, require
+from orchestrator.types import Candidates, Query, Scores, require_share
 from scorers.position import First
 from scorers.vote import vote_shares
 
@@ -27,7 +27,7 @@ class RoutedVote:
     otherwise: Scorer = field(default_factory=First)
 
     def __post_init__(self) -> None:
-        require(0.0 <= self.threshold <= 1.0, "threshold", "lie in [0, 1]", self.threshold)
+        require_share("threshold", self.threshold)
 
     @property
     def needs_logprobs(self) -> int | None:

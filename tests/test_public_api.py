@@ -52,7 +52,8 @@ orchestrator.Constraint(*, json: str | None = None, regex: str | None = None, ch
     ...] | None = None, grammar: str | None = None)
 orchestrator.DeepConf(*, max_n: int, by: LowestConfidence, select: Scorer, warm_up: int = 16,
     keep: float = 0.9, share: float = 0.95, ahead: int = 4, extract: Extractor = ...,
-    equivalence: Equivalence | None = None, params: SamplingParams = ...)
+    equivalence: Equivalence | None = None, min_confidence: float = 0.0, params: SamplingParams
+    = ...)
 orchestrator.EValueStop(*, alpha: float = 0.05)
 orchestrator.Equivalence { async __call__(query: Query, answers: Sequence[str]) -> Sequence[int]
     }

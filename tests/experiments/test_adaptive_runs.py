@@ -234,10 +234,6 @@ def test_what_deep_conf_has_ended_is_no_pool_for_others(config: Path, tmp_path: 
         (("strategy={budget: {average: 2}}",), r"average must lie in 3..16, from first_n to max_n"),
         (("strategy={budget: {averge: 8}}",), "strategy.budget.averge: no such key"),
         (("strategy={budget: {}}",), "budget must set exactly one of average, tokens"),
-        (
-            ("strategy={deep_conf: {}, min_confidence: 0.5}",),
-            r"deep_conf must be left out with min_confidence, got \{\}",
-        ),
         (("strategy={n: 8, deep_conf: {}}",), r"warm_up must lie in 1..8"),
         (
             ("strategy={budget: {average: 8}}", "cluster={workers: 2}"),

@@ -102,6 +102,13 @@ def test_what_fell_has_no_vote_and_the_bill_is_that_of_the_tokens() -> None:
     assert usage.generated_tokens < 32 * LENGTH * 0.85
 
 
+def test_few_voters_that_agree_are_an_abstention_where_that_is_wanted() -> None:
+    answers = ("7", "9", "8", "9") * 8
+    chosen, _ = live(deep_conf(), Traces(answers))
+    assert chosen.confidence < 0.7
+    assert live(deep_conf(min_confidence=0.7), Traces(answers))[0].answer is None
+
+
 def test_without_log_probabilities_nothing_is_ended() -> None:
     """Where no confidence is known there is no level, and every sample has its vote."""
     assert lowest_allowed(np.array([np.nan, np.nan]), 0.5) == -np.inf
@@ -128,6 +135,7 @@ def test_it_asks_for_as_many_log_probabilities_as_both_scorers_read() -> None:
     ("changes", "message"),
     [
         ({"warm_up": 33}, "warm_up must lie in 1..32"),
+        ({"min_confidence": 2}, r"min_confidence must lie in \[0, 1\], got 2"),
         ({"keep": 1.0}, r"keep must lie in \(0, 1\), got 1.0"),
         ({"share": 0.5}, r"share must lie in \(0.5, 1\], got 0.5"),
         ({"ahead": 0}, "ahead must be at least 1, got 0"),
