@@ -45,6 +45,8 @@ def accuracy_against_k(reports: Sequence[RunReport]) -> str:
 
 def accuracy_against_tokens(reports: Sequence[RunReport]) -> str:
     """The same against what it costs, verifiers and judges included, and the front of the best."""
+    optional("matplotlib", "pictures", "report")
+    from matplotlib.ticker import LogLocator
 
     def draw(axes: Axes, report: RunReport, colours: Colours) -> None:
         front = pareto_front(report.spendings)
@@ -71,6 +73,9 @@ def accuracy_against_tokens(reports: Sequence[RunReport]) -> str:
             )
         if any(point.tokens > 0 for point in report.spendings):  # else nobody counted them
             axes.set_xscale("log")
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.xaxis.set_major_formatter("{x:,.0f}")
+            axes.xaxis.minorticks_off()
 
     return _panels(reports, "tokens a question", "accuracy", draw)
 

@@ -89,7 +89,7 @@ def test_the_page_says_what_the_run_holds(tmp_path: Path) -> None:
     for curve in report.curves:
         for k in report.ks:
             numbers = (curve.mean[k - 1], curve.low[k - 1], curve.high[k - 1])
-            assert "<td>{:.3f} ({:.3f} to {:.3f})</td>".format(*numbers) in page
+            assert "<td>{:.3f} ({:.2f}&ndash;{:.2f})</td>".format(*numbers) in page
 
 
 def test_pictures_are_told_to_those_who_cannot_see_them(tmp_path: Path) -> None:
