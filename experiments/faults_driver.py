@@ -60,13 +60,9 @@ def _places(folder: Path, rounds: int) -> Iterator[Sequence[Where]]:
 
 def _unbroken(account: Account, place: Workplace, where: Where) -> float:
     """How long a run takes there from its first request to its end."""
-    run = f"whole-{where.name}"
-    with place.started(run, where) as process:
-        wait_until(lambda: place.has_drawn(run), process)
-        began_s = time.monotonic()
-        ended = process.wait()
+    ended, span_s = place.timed(f"whole-{where.name}", where)
     account.require(ended.status == 0, f"unbroken run, {where.name}: {ended.last_words}")
-    return time.monotonic() - began_s
+    return span_s
 
 
 def _round(

@@ -63,13 +63,9 @@ def _named(where: Where, strategy: str) -> str:
 
 def _unbroken(account: Account, place: Workplace, where: Where, strategy: str) -> Unbroken:
     run = f"whole-{_named(where, strategy)}"
-    with place.started(run, where, strategy) as process:
-        wait_until(lambda: place.has_drawn(run), process)
-        began_s = time.monotonic()
-        ended = process.wait()
+    ended, span_s = place.timed(run, where, strategy)
     account.require(ended.status == 0, f"unbroken run, {run}: {ended.last_words}")
     path = place.path(run)
-    span_s = time.monotonic() - began_s
     return Unbroken(span_s=span_s, answers=same_answers(path), results=same_results(path))
 
 

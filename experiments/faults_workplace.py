@@ -6,12 +6,13 @@ It knows how to ask for a run; what happens to the run is the business of a scen
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from experiments.faults_processes import ROOT, Ended, Process, python
+from experiments.faults_processes import ROOT, Ended, Process, python, wait_until
 from experiments.faults_where import Where
 
 PLUGINS = {
@@ -84,6 +85,13 @@ class Workplace:
         """The same, to its end."""
         with self.started(run, where, *settings, options=options) as process:
             return process.wait()
+
+    def timed(self, run: str, where: Where, *settings: str) -> tuple[Ended, float]:
+        """The same, and the seconds from its first request to its end."""
+        with self.started(run, where, *settings) as process:
+            wait_until(lambda: self.has_drawn(run), process)
+            began_s = time.monotonic()
+            return process.wait(), time.monotonic() - began_s
 
     def has_drawn(self, run: str) -> bool:
         """Whether an engine has been given a request."""
