@@ -16,9 +16,10 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.curves import taken, values_of
+from experiments.curves import values_of
 from experiments.evaluate import Case
 from orchestrator.protocols import Scorer
+from orchestrator.selection import taken
 from orchestrator.types import Scores
 from scorers import WeightedVote
 from scorers.weighted_at_k import weighted_choices

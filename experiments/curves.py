@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from experiments.evaluate import Case
+from orchestrator.selection import taken
 from orchestrator.store_schema import FINAL
-from orchestrator.types import Candidates, Scores
+from orchestrator.types import Scores
 from scorers.best_of_k import best_of_k
 from scorers.estimators import Interval, clustered_interval
 from scorers.majority_at_k import majority_at_k
@@ -83,16 +84,6 @@ def ended(case: Case) -> Case:
     if len(places) == len(samples):
         return case
     return replace(case, candidates=taken(case.candidates, places))
-
-
-def taken(candidates: Candidates, places: Sequence[int]) -> Candidates:
-    """Those at these places, as if there were no others."""
-    return replace(
-        candidates,
-        samples=tuple(candidates.samples[i] for i in places),
-        answers=tuple(candidates.answers[i] for i in places),
-        scores={name: scores[list(places)] for name, scores in candidates.scores.items()},
-    )
 
 
 def smallest_pool(cases: Sequence[Case]) -> int:

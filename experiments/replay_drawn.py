@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiments.curves import taken
 from experiments.evaluate import Case
 from orchestrator.protocols import Scorer
+from orchestrator.selection import taken
 from orchestrator.types import Scores
 from scorers import MajorityVote
 

@@ -73,6 +73,7 @@ async def stored_samples(store: RunStore, query: Query, strategy: OneByOne) -> l
     """
     most = strategy.max_n if isinstance(strategy, Adaptive) else strategy.n
     calls = StoredCalls(query_id=query.id, find=lambda key: store.get(key, 0))
+    looking = strategy.looking_once() if isinstance(strategy, Adaptive) else None
     samples: list[Sample] = []
     for index in range(most):
         found = store.get(query.id, index)
@@ -80,7 +81,7 @@ async def stored_samples(store: RunStore, query: Query, strategy: OneByOne) -> l
             return None
         samples.append(found)
         try:
-            if isinstance(strategy, Adaptive) and await strategy.is_enough(query, samples, calls):
+            if looking is not None and await looking.is_enough(query, samples, calls):
                 break
         except NotAsked:  # nobody knows yet whether more are wanted
             return None

@@ -9,10 +9,12 @@ aborted in its engine.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 
 from orchestrator.fanout import draw_in_order
 from orchestrator.protocols import Equivalence, Extractor, ModelCalls, Sampler, Scorer
+from orchestrator.remembered import remembered
 from orchestrator.score_rules import ScoreRule
 from orchestrator.selection import WholeText, candidates_from, select, with_left_over
 from orchestrator.stop_rules import StopRule, VoteStands
@@ -49,19 +51,25 @@ class Adaptive:
         require_share("min_confidence", self.min_confidence)
 
     async def __call__(self, query: Query, sampler: Sampler) -> Selection:
+        looking = self.looking_once()
+
         async def is_enough(samples: Sequence[Sample]) -> bool:
-            return await self.is_enough(query, samples, sampler)
+            return await looking.is_enough(query, samples, sampler)
 
         indices = range(self.max_n)
         params = self.sampling()
         drawn, left_over = await draw_in_order(sampler, indices, params, self.ahead, is_enough)
-        among = await candidates_from(query, drawn, self.extract, self.equivalence, sampler)
-        chosen = await select(query, among, self.select, self.min_confidence)
+        among = await candidates_from(query, drawn, looking.extract, self.equivalence, sampler)
+        chosen = await select(query, among, looking.select, self.min_confidence)
         return with_left_over(chosen, left_over)
 
     def sampling(self) -> SamplingParams:
         """The parameters of a request; it asks for log-probabilities if the scorer needs them."""
         return sampling_for(self.select, self.params)
+
+    def looking_once(self) -> Adaptive:
+        """The same strategy for one question: texts are read, and samples scored, only once."""
+        return replace(self, extract=cache(self.extract), select=remembered(self.select))
 
     async def is_enough(self, query: Query, samples: Sequence[Sample], calls: ModelCalls) -> bool:
         """Whether the rule is content with these samples, in the order of their indices.

@@ -131,15 +131,17 @@ class RemoteEngine:
             self._collecting = loop.create_task(self._collect())
 
     async def _send(self) -> None:
+        """Aborts travel first: of a request that is still here they must find nothing begun."""
         while self._outbox or self._to_abort:
-            requests, self._outbox = self._outbox, []
-            aborts, self._to_abort = self._to_abort, []
+            requests: list[Request] = []
             try:
-                if requests:
+                if self._to_abort:
+                    aborts, self._to_abort = self._to_abort, []
+                    await self._actor.abort.remote(aborts)
+                if self._outbox:
+                    requests, self._outbox = self._outbox, []
                     packed = pack_requests(requests)
                     await self._actor.submit.remote(self.life, self._client, packed)
-                if aborts:
-                    await self._actor.abort.remote(aborts)
             except RayError as error:
                 if isinstance(error, RayTaskError) and isinstance(error.cause, NotBegun):
                     self._fail(error.cause, [request.id for request in requests])

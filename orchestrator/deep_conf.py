@@ -8,17 +8,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Protocol
 
 import numpy as np
 
 from orchestrator.fanout import draw, draw_in_order
 from orchestrator.protocols import Equivalence, Extractor, ModelCalls, Sampler, Scorer
+from orchestrator.remembered import remembered
 from orchestrator.score_rules import WeightedConsensus
 from orchestrator.selection import (
     WholeText,
     candidates_from,
-    read_answers,
     select,
     with_left_over,
 )
@@ -83,21 +84,29 @@ class DeepConf:
         require_share("min_confidence", self.min_confidence)
 
     async def __call__(self, query: Query, sampler: Sampler) -> Selection:
+        asked = _Asked(
+            strategy=self,
+            query=query,
+            calls=sampler,
+            extract=cache(self.extract),
+            select=remembered(self.select),
+            lowest=remembered(self.by),
+        )
         warm = await draw(sampler, range(self.warm_up), self.sampling())
-        level = lowest_allowed(await self.by(query, read_answers(warm, self.extract)), self.keep)
+        level = await asked.level(warm)
         left_over: list[Sample] = []
         drawn = list(warm)
 
         async def is_enough(more: Sequence[Sample]) -> bool:
-            return await self._agrees(query, [*warm, *more], level, sampler)
+            return await asked.agrees([*warm, *more], level)
 
         if not await is_enough(()):
             params = self.sampling(level)
             rest = range(self.warm_up, self.max_n)
             more, left_over = await draw_in_order(sampler, rest, params, self.ahead, is_enough)
             drawn += more
-        among = await self._voters(query, drawn, level, sampler)
-        chosen = await select(query, among, self.select, self.min_confidence)
+        among = await asked.voters(drawn, level)
+        chosen = await select(query, among, asked.select, self.min_confidence)
         return with_left_over(chosen, left_over)
 
     def sampling(self, level: float = -math.inf) -> SamplingParams:
@@ -108,22 +117,40 @@ class DeepConf:
         floor = ConfidenceFloor(level=level, window=self.by.window, k=self.by.k)
         return replace(params, floor=floor)
 
-    async def _agrees(
-        self, query: Query, samples: Sequence[Sample], level: float, calls: ModelCalls
-    ) -> bool:
-        among = await self._voters(query, samples, level, calls)
-        scores = await self.select(query, among)
-        rule = WeightedConsensus(share=self.share, warm_up=self.warm_up)
-        return rule.stops_on(scores, among.answers, self.max_n)
 
-    async def _voters(
-        self, query: Query, samples: Sequence[Sample], level: float, calls: ModelCalls
-    ) -> Candidates:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """One question: what looks at its samples again and again reads and scores each only once."""
+
+    strategy: DeepConf
+    query: Query
+    calls: ModelCalls
+    extract: Extractor
+    select: Scorer
+    lowest: Scorer
+
+    async def level(self, warm: Sequence[Sample]) -> float:
+        """What the samples after these must keep to."""
+        among = await self._candidates(warm)
+        return lowest_allowed(await self.lowest(self.query, among), self.strategy.keep)
+
+    async def agrees(self, samples: Sequence[Sample], level: float) -> bool:
+        """Whether the leading answer has its share of the weight."""
+        among = await self.voters(samples, level)
+        scores = await self.select(self.query, among)
+        rule = WeightedConsensus(share=self.strategy.share, warm_up=self.strategy.warm_up)
+        return rule.stops_on(scores, among.answers, self.strategy.max_n)
+
+    async def voters(self, samples: Sequence[Sample], level: float) -> Candidates:
         """The candidates, without the answers of those below the level."""
-        among = await candidates_from(query, samples, self.extract, self.equivalence, calls)
-        lowest = await self.by(query, among)
+        among = await self._candidates(samples)
+        lowest = await self.lowest(self.query, among)
         pairs = zip(among.answers, lowest.tolist(), strict=True)
         return replace(among, answers=tuple(None if c < level else a for a, c in pairs))
+
+    async def _candidates(self, samples: Sequence[Sample]) -> Candidates:
+        equivalence = self.strategy.equivalence
+        return await candidates_from(self.query, samples, self.extract, equivalence, self.calls)
 
 
 def lowest_allowed(lowest: Scores, keep: float) -> float:

@@ -63,16 +63,31 @@ async def candidates_from(
     return await merge_answers(query, read, equivalence)
 
 
-async def select(
-    query: Query, among: Candidates, scorer: Scorer, min_confidence: float = 0.0
-) -> Selection:
-    """Score the candidates and choose the best; abstain if its confidence is below the least."""
+def taken(candidates: Candidates, places: Sequence[int]) -> Candidates:
+    """Those at these places, as if there were no others."""
+    return replace(
+        candidates,
+        samples=tuple(candidates.samples[i] for i in places),
+        answers=tuple(candidates.answers[i] for i in places),
+        scores={name: scores[list(places)] for name, scores in candidates.scores.items()},
+    )
+
+
+async def scored(query: Query, among: Candidates, scorer: Scorer) -> Scores:
+    """[N] the scores; InputError where there is not one for each candidate."""
     scores = await scorer(query, among)
     if scores.shape != (len(among),):
         raise InputError(
             f"the scores of {scorer!r} must have shape ({len(among)},), got {scores.shape}"
         )
-    selection = choose(among, scores)
+    return scores
+
+
+async def select(
+    query: Query, among: Candidates, scorer: Scorer, min_confidence: float = 0.0
+) -> Selection:
+    """Score the candidates and choose the best; abstain if its confidence is below the least."""
+    selection = choose(among, await scored(query, among, scorer))
     if selection.confidence < min_confidence:
         return replace(selection, index=None, answer=None)
     return selection

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 from orchestrator.budget import BatchBudget
 from orchestrator.errors import EngineDead, OutOfBudget, StoreError
@@ -46,7 +47,10 @@ class WithinBudget:
     ) -> Sequence[Strategy]:
         """Spend the budget on them; for each, what is left to do: to choose."""
         pairs = zip(queries, samplers, strict=True)
-        hands = [_Hand(strategy=self, query=query, sampler=sampler) for query, sampler in pairs]
+        hands = [
+            _Hand(strategy=self, query=query, sampler=sampler, extract=cache(self.extract))
+            for query, sampler in pairs
+        ]
         while True:
             answers = [hand.among.answers for hand in hands]
             closed = {place for place, hand in enumerate(hands) if hand.is_closed}
@@ -70,6 +74,7 @@ class _Hand:
     strategy: WithinBudget
     query: Query
     sampler: Sampler
+    extract: Extractor  # which reads a text only once
     among: Candidates = field(default_factory=lambda: Candidates(samples=(), answers=()))
     tokens: int = 0  # generated for them
     failure: Exception | None = None  # the end of this question, not of the batch
@@ -86,7 +91,7 @@ class _Hand:
         try:
             more = await draw(self.sampler, places, self.strategy.sampling())
             self.tokens += sum(sample.generated_tokens for sample in more)
-            read = read_answers((*self.among.samples, *more), self.strategy.extract)
+            read = read_answers((*self.among.samples, *more), self.extract)
             self.among = await merge_answers(self.query, read, self.strategy.equivalence)
         except (EngineDead, StoreError):  # the run's trouble, not this question's
             raise

@@ -16,7 +16,7 @@ import pytest
 
 from model_backend import FakeBackend, ManualClock, Reply
 from model_backend.fake import FakeEngine
-from orchestrator.errors import EngineDead, InputError, RequestRejected
+from orchestrator.errors import EngineDead, InputError, NotBegun, RequestRejected
 from orchestrator.pool import Pool
 from orchestrator.pooled_engine import PooledEngine
 from orchestrator.types import Request, Sample, SamplingParams, Status
@@ -159,18 +159,30 @@ async def test_an_abort_returns_the_partial_sample() -> None:
     assert (await kept).status is Status.OK
 
 
-async def test_an_abort_in_the_same_moment_is_sent_after_its_request() -> None:
+@pytest.mark.parametrize("is_before", [True, False], ids=["before", "in the same moment"])
+async def test_an_abort_overtakes_a_request_that_has_not_left(is_before: bool) -> None:
+    """So the engine never begins it, however fast it is."""
     both = await pair()
+    if is_before:
+        await both.remote.abort("r")
+    (sending,) = both.send("r")
+    if not is_before:
+        await asyncio.sleep(0)
+        await both.remote.abort("r")
+    sample = await sending
+    assert (sample.status, sample.generated_tokens) == (Status.CANCELLED, 0)
+    calls = [name for name, _ in both.seat.calls if name != "collect"]
+    assert calls == ["life", "ready", "abort", "submit"]
+
+
+async def test_what_waits_behind_an_abort_that_dies_has_not_begun() -> None:
+    """It cannot have killed the engine, so nobody suspects it."""
+    both = await pair(fails={"abort": [ActorUnavailableError("gone", None)]})
     (sending,) = both.send("r")
     await asyncio.sleep(0)
-    await both.remote.abort("r")
-    assert (await sending).status is Status.CANCELLED
-    assert [name for name, _ in both.seat.calls if name != "collect"] == [
-        "life",
-        "ready",
-        "submit",
-        "abort",
-    ]
+    await both.remote.abort("other")
+    with pytest.raises(NotBegun):
+        await sending
 
 
 async def test_cancelling_reaches_the_engine() -> None:
