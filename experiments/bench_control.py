@@ -25,6 +25,7 @@ from orchestrator.local import run_here
 from orchestrator.store_run import open_run
 from orchestrator.strategies import BestOfN
 from orchestrator.types import Query, Record
+from orchestrator.waiting import wait_for
 from scorers import LastNumber, MajorityVote
 
 
@@ -126,7 +127,7 @@ def make_job(load: Load, directory: Path) -> Job:
 
 def run_local(job: Job) -> float:
     started_s = time.monotonic()
-    records = asyncio.run(run_here(job, lambda progress: None))
+    records = wait_for(run_here(job, lambda progress: None))
     _require_all(records, job)
     return time.monotonic() - started_s
 
@@ -150,7 +151,7 @@ def run_ray(job: Job, cluster: Cluster) -> float:
         finally:
             await driver.close()
 
-    return asyncio.run(timed())
+    return wait_for(timed())
 
 
 def _require_all(records: Sequence[Record], job: Job) -> None:

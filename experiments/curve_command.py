@@ -6,7 +6,6 @@ candidate alone. Other selectors are applied to random subsets, the same ones fo
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +32,7 @@ from experiments.stopping import stopping_notes
 from orchestrator.errors import InputError
 from orchestrator.protocols import Scorer
 from orchestrator.store_read import read_manifest
+from orchestrator.waiting import wait_for
 from scorers import First, MajorityVote, Random
 from scorers.coverage import Extrapolation, extrapolate
 from scorers.over_optimisation import watch
@@ -102,7 +102,7 @@ def selector_curves(
     """By name, a curve, and the warning of the watch if there is one."""
     for name, scorer in scorers.items():
         require_logprobs(name, scorer, cases)
-    return {n: asyncio.run(_curve(n, s, cases, ks, largest)) for n, s in scorers.items()}
+    return {n: wait_for(_curve(n, s, cases, ks, largest)) for n, s in scorers.items()}
 
 
 def powers_of_two(largest: int) -> tuple[int, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import aclosing
@@ -22,6 +21,7 @@ from orchestrator.store_read import read_scores
 from orchestrator.store_run import OpenRun, open_run
 from orchestrator.store_writer import FileStore
 from orchestrator.types import Query
+from orchestrator.waiting import wait_for
 
 TELL_EVERY = 1000  # questions
 
@@ -59,7 +59,7 @@ def import_pool(
     }
     with open_run(out, fingerprint=fingerprint, config=config, queries=queries) as run:
         write_gold(out, gold)
-        imported = asyncio.run(_store(files, run, build_extractor(extract), tell))
+        imported = wait_for(_store(files, run, build_extractor(extract), tell))
         run.compact()
     return imported
 

@@ -6,7 +6,6 @@ says after each sample whether it has seen enough.
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -24,6 +23,7 @@ from orchestrator.protocols import Scorer
 from orchestrator.score_rules import ScoreRule
 from orchestrator.stop_rules import StopRule, VoteStands
 from orchestrator.types import Scores, require
+from orchestrator.waiting import wait_for
 from scorers import MajorityVote
 from scorers.estimators import Interval, clustered_interval
 
@@ -138,7 +138,7 @@ def replay_cases(
     tell: Callable[[str], None] = lambda line: None,
 ) -> Replay:
     """The same on cases; the orders depend on the seed and the place of the question alone."""
-    means = asyncio.run(_means(cases, strategy, max_n, shuffles, seed, tell))
+    means = wait_for(_means(cases, strategy, max_n, shuffles, seed, tell))
     mean = Measured(*means.mean(axis=0).tolist())
     is_graded = not math.isnan(mean.right)
     interval = clustered_interval(means[:, 0]) if is_graded else Interval(math.nan, math.nan)

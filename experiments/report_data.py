@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -35,6 +34,7 @@ from orchestrator.protocols import Scorer
 from orchestrator.sampler import usage_of
 from orchestrator.store_read import read_manifest, read_records
 from orchestrator.types import Usage
+from orchestrator.waiting import wait_for
 from scorers.abstention import RiskPoint, risk_coverage
 
 SHOWN_QUESTIONS = 8  # of each sort: best, worst, most contested
@@ -89,7 +89,7 @@ def run_report(
     scorers = {name: named_scorer(name, run) for name in names}
     cases = load_cases(run)
     graded = graded_cases(cases)
-    rows = asyncio.run(_rows(scorers, cases))
+    rows = wait_for(_rows(scorers, cases))
     known = {row.select: scorers[row.select] for row in rows if row.failed == 0}
     largest = smallest_pool(graded)
     ks = powers_of_two(largest) if graded else ()
@@ -116,7 +116,7 @@ def run_report(
         verdicts=verdicts(rows, graded),
         duels=duels(rows) if graded else (),
         agreements=() if graded else agreements(rows),
-        warnings=warnings if graded else asyncio.run(share_warnings(known, pools)),
+        warnings=warnings if graded else wait_for(share_warnings(known, pools)),
         paired=tuple(paired_sentences(rows)),
         notes=(*sampling_notes(curves), *stopping_notes(manifest.config), *_failures(rows)),
         best=best(graded, shown),

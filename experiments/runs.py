@@ -16,7 +16,7 @@ from experiments.plan import Plan
 from experiments.stored_run import batch_is_complete, has_all_samples, is_complete, needs_engine
 from experiments.strategy_section import Sampling
 from orchestrator.job import Job, Work
-from orchestrator.local import run_here, wait_for
+from orchestrator.local import run_here
 from orchestrator.loop import Loop, one_lease
 from orchestrator.pool import Pool
 from orchestrator.progress import Report
@@ -25,6 +25,7 @@ from orchestrator.store import RunStore, open_store
 from orchestrator.store_read import read_records
 from orchestrator.store_run import OpenRun, open_run
 from orchestrator.types import Outcome, Query, Record
+from orchestrator.waiting import wait_for
 
 # Often enough that small files never become many thousands, seldom enough that nobody notices.
 TIDY_S = 300.0

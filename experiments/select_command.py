@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -37,6 +36,7 @@ from orchestrator.store_read import (
     scorers_of,
 )
 from orchestrator.types import Sample, Scores, require_share
+from orchestrator.waiting import wait_for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +60,7 @@ def compare(
     scorers = {name: named_scorer(name, run) for name in names}
     graded = load_cases(run, extract, grade, equivalence)
     require_share("min_confidence", min_confidence)
-    rows = asyncio.run(_rows_of(graded, scorers, min_confidence))
+    rows = wait_for(_rows_of(graded, scorers, min_confidence))
     return Comparison(rows=rows, baselines=(one_sample_row(graded), any_right_row(graded)))
 
 
@@ -80,7 +80,7 @@ def load_cases(
     queries, samples = read_queries(run), dict(read_samples(run))
     # Whoever names an extractor wants the texts read by it.
     recorded = {} if extract else read_recorded(run)
-    read = asyncio.run(read_candidates(queries, samples, extractor, same, recorded))
+    read = wait_for(read_candidates(queries, samples, extractor, same, recorded))
     calls = {key: found[0] for key, found in samples.items() if key not in read}
     scored = {name: read_scores(run, name) for name in scorers_of(run)}
     candidates = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from experiments.select_command import load_cases
 from orchestrator.protocols import Scorer
 from orchestrator.selection import select
 from orchestrator.types import Scores
+from orchestrator.waiting import wait_for
 from scorers.abstention import auroc
 from scorers.estimators import wilson_interval
 from scorers.over_optimisation import watch
@@ -68,7 +68,7 @@ def findings(run: Path, verifier: Path) -> Findings:
     model = json.dumps(str(verifier))
     raw, probability = f"reward(model={model})", f'reward(model={model}, scale="sigmoid")'
     k = smallest_pool(cases)
-    scores = asyncio.run(_scores(build_scorer(raw), cases))
+    scores = wait_for(_scores(build_scorer(raw), cases))
     best = best_curves(cases, scores, k)
     names = {
         "first": "first",
@@ -109,7 +109,7 @@ def _auroc(cases: Sequence[Case], scores: Sequence[Scores]) -> float:
 
 
 def _compared(names: dict[str, str], cases: Sequence[Case]) -> list[Chosen]:
-    verdicts = {name: asyncio.run(_verdicts(build_scorer(s), cases)) for name, s in names.items()}
+    verdicts = {name: wait_for(_verdicts(build_scorer(s), cases)) for name, s in names.items()}
     rows = []
     for name, right in verdicts.items():
         interval = wilson_interval(int(right.sum()), len(right))

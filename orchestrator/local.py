@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 from orchestrator.errors import BackendError
 from orchestrator.job import Job, Work
@@ -21,8 +19,7 @@ from orchestrator.progress import Progress, Report, Tally, snapshot
 from orchestrator.protocols import BackendConfig, BatchStrategy, Strategy
 from orchestrator.store import open_store
 from orchestrator.types import Message, Query, Record, Selection
-
-T = TypeVar("T")
+from orchestrator.waiting import wait_for
 
 REPORT_S = 0.25
 
@@ -142,16 +139,6 @@ async def _ask(
     if answered.selection is None:
         raise BackendError(answered.record.error)
     return answered.selection
-
-
-def wait_for(coroutine: Coroutine[object, object, T]) -> T:
-    """Run a coroutine to its end, also where an event loop is running already, as in a notebook."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(coroutine)
-    with ThreadPoolExecutor(max_workers=1) as thread:
-        return thread.submit(asyncio.run, coroutine).result()
 
 
 async def _regularly(show: Callable[[], None]) -> None:

@@ -20,7 +20,7 @@ from model_backend import FakeBackend, Reply
 from orchestrator import ask, run
 from orchestrator.errors import InputError, RequestRejected
 from orchestrator.job import Job, Work
-from orchestrator.local import run_here, wait_for
+from orchestrator.local import run_here
 from orchestrator.progress import Progress
 from orchestrator.protocols import Scorer
 from orchestrator.store_compact import compact
@@ -29,6 +29,7 @@ from orchestrator.store_read import read_records, read_samples
 from orchestrator.store_run import open_run
 from orchestrator.strategies import BestOfN
 from orchestrator.types import Outcome, Query, Record, Request, SamplingParams
+from orchestrator.waiting import wait_for
 from scorers.judge import Judge
 from scorers.tournament import Tournament
 from scorers.universal_vote import UniversalVote

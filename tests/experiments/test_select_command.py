@@ -17,13 +17,14 @@ from experiments.select_command import compare, load_cases
 from model_backend import FakeBackend, SeededAnswers
 from orchestrator.errors import InputError
 from orchestrator.job import Job, Work
-from orchestrator.local import run_here, wait_for
+from orchestrator.local import run_here
 from orchestrator.progress import Progress
 from orchestrator.store_manifest import Json
 from orchestrator.store_read import read_records
 from orchestrator.store_run import open_run
 from orchestrator.strategies import BestOfN
 from orchestrator.types import Outcome, Query, SamplingParams
+from orchestrator.waiting import wait_for
 from scorers import LastNumber, MajorityVote
 
 CONFIG: Mapping[str, Json] = {"extract": "last_number", "grade": "number", "select": ["vote"]}
