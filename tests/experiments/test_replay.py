@@ -261,6 +261,16 @@ async def stored_traces(folder: Path, ids: Sequence[str], rng: np.random.Generat
 DEEP_CONF = "deep_conf(warm_up=6, keep=0.5, share=0.999, window=8, k=2)"
 
 
+def test_what_is_known_of_traces_changes_no_order(tmp_path: Path) -> None:
+    cases = graded_cases(load_cases(traces(tmp_path / "run")))
+    remembering = build_strategy(DEEP_CONF)
+    for shuffled in zip(*(orders(case, 24, 6, 0, q) for q, case in enumerate(cases)), strict=True):
+        pairs = zip(cases, shuffled, strict=True)
+        drawn = [drawn_of(case, order, remembering.select) for case, order in pairs]
+        fresh = asyncio.run(build_strategy(DEEP_CONF).outcomes(drawn))
+        assert asyncio.run(remembering.outcomes(drawn)) == fresh
+
+
 def test_deep_conf_ends_what_is_unsure_and_stops(tmp_path: Path) -> None:
     run = traces(tmp_path / "run")
     found = replay(run, DEEP_CONF, max_n=24, shuffles=10)
