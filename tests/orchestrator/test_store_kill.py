@@ -52,9 +52,8 @@ import os, sys, threading
 from orchestrator.store_run import open_run
 
 with open_run(sys.argv[1], fingerprint={}, config={}, queries=[]):
-    child = os.fork()
-    if child:
-        print(os.getpid(), child, flush=True)
+    if os.fork() == 0:  # the child speaks: by then it has run what it does after a fork
+        print(os.getppid(), os.getpid(), flush=True)
     threading.Event().wait()
 """
 
