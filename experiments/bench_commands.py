@@ -14,6 +14,11 @@ bench = typer.Typer(rich_markup_mode=None)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 
+def tell(line: str) -> None:
+    """How far a measurement has come; standard output is for its figures."""
+    print(line, file=sys.stderr)
+
+
 @bench.callback(invoke_without_command=True)
 def listed(context: typer.Context) -> None:
     """Measure side by side, on this machine."""
@@ -39,9 +44,6 @@ def control(
     from experiments.bench_growth import growing_loads, growth_table, line_of, measure_growth
     from experiments.tables import console
     from orchestrator.cluster_settings import Cluster
-
-    def tell(line: str) -> None:
-        print(line, file=sys.stderr)
 
     load, cluster = Load(queries=queries, n=n), Cluster(engines=engines, workers=workers)
     runs = [measure(place, load, cluster, rounds) for place in ("local", "ray")]
@@ -83,9 +85,6 @@ def estimates(
     """How long curves and a report of stored samples take, from the shell."""
     from experiments.bench_estimates import CURVE, Pool, measure_estimates, times_table
     from experiments.tables import console
-
-    def tell(line: str) -> None:
-        print(line, file=sys.stderr)
 
     times = measure_estimates(CURVE, Pool(queries=queries, n=16), rounds, tell)
     if as_json:
@@ -188,7 +187,7 @@ def faults(
     from experiments.tables import console
 
     names = [name.strip() for name in only.split(",") if name.strip()]
-    rows = measure_faults(names, rounds, seed, lambda line: print(line, file=sys.stderr))
+    rows = measure_faults(names, rounds, seed, tell)
     if as_json:
         print(json.dumps([row.as_json() for row in rows], indent=2))
     else:

@@ -7,8 +7,6 @@ cluster that stays, whose workers may outlive their driver for a while and write
 from __future__ import annotations
 
 import random
-import signal
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +17,6 @@ from experiments.faults_checks import (
     same_results,
     witness,
 )
-from experiments.faults_processes import wait_until
 from experiments.faults_row import Account, FaultRow, Setting
 from experiments.faults_standing import standing_cluster
 from experiments.faults_where import LOCAL, Where, on_ray
@@ -70,11 +67,7 @@ def _round(
 ) -> int:
     """One kill and what follows; returns how many samples were drawn more than once."""
     with place.started(run, where) as process:
-        wait_until(lambda: place.has_drawn(run), process)
-        time.sleep(moment_s)
-        account.kills += process.is_running
-        process.send(signal.SIGKILL)
-        process.wait()
+        account.kills += place.kill_after(moment_s, run, process)
         seen = witness(place.path(run), place.journal(run))
         _finish(account, place, run, where)
     account.rounds += 1

@@ -8,8 +8,6 @@ must be the same, too, and no more than it may spend.
 from __future__ import annotations
 
 import random
-import signal
-import time
 from dataclasses import dataclass
 
 from experiments.faults_checks import (
@@ -19,7 +17,6 @@ from experiments.faults_checks import (
     stored_samples,
     witness,
 )
-from experiments.faults_processes import wait_until
 from experiments.faults_row import Account, FaultRow, Setting
 from experiments.faults_where import LOCAL, Where, on_ray
 from experiments.faults_workplace import Load, Workplace
@@ -79,11 +76,7 @@ def _round(
     whole: Unbroken,
 ) -> None:
     with place.started(run, where, strategy) as process:
-        wait_until(lambda: place.has_drawn(run), process)
-        time.sleep(moment_s)
-        account.kills += process.is_running
-        process.send(signal.SIGKILL)
-        process.wait()
+        account.kills += place.kill_after(moment_s, run, process)
     seen = witness(place.path(run), place.journal(run))
     ended = place.run(run, where, strategy)
     account.rounds += 1

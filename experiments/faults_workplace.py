@@ -6,6 +6,7 @@ It knows how to ask for a run; what happens to the run is the business of a scen
 from __future__ import annotations
 
 import json
+import signal
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -92,6 +93,15 @@ class Workplace:
             wait_until(lambda: self.has_drawn(run), process)
             began_s = time.monotonic()
             return process.wait(), time.monotonic() - began_s
+
+    def kill_after(self, moment_s: float, run: str, process: Process) -> bool:
+        """SIGKILL so long after its first request; whether it was still running."""
+        wait_until(lambda: self.has_drawn(run), process)
+        time.sleep(moment_s)
+        was_running = process.is_running
+        process.send(signal.SIGKILL)
+        process.wait()
+        return was_running
 
     def has_drawn(self, run: str) -> bool:
         """Whether an engine has been given a request."""
