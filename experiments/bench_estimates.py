@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.table import Table
 
+from experiments.bench_table import holds_table
 from experiments.import_command import import_pool
 from scorers import majority_at_k
 
@@ -80,13 +81,7 @@ def measure_estimates(
 
 def times_table(times: EstimateTimes) -> Table:
     """For a person; the figures are those of `--json`."""
-    table = Table(box=None, pad_edge=False)
-    table.add_column("measure")
-    table.add_column("measured", justify="right")
-    table.add_column("hold")
-    for name, hold in HOLDS.items():
-        table.add_row(name, f"{float(asdict(times)[name]):.3g}", hold)
-    return table
+    return holds_table(asdict(times), HOLDS)
 
 
 def _command_s(*arguments: str) -> float:

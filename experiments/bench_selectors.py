@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from rich.table import Table
 
+from experiments.bench_table import holds_table
 from orchestrator.selection import merge_answers, read_answers, select
 from orchestrator.types import Candidates, Query, Sample
 from scorers import MajorityVote, MathEquivalence, Regex
@@ -64,14 +65,7 @@ def measure_selectors(candidates: int, rounds: int) -> SelectorSpeeds:
 
 def speeds_table(speeds: SelectorSpeeds) -> Table:
     """For a person; the figures are those of `--json`."""
-    table = Table(box=None, pad_edge=False)
-    table.add_column("measure")
-    table.add_column("measured", justify="right")
-    table.add_column("hold")
-    for name, hold in HOLDS.items():
-        value = float(asdict(speeds)[name])
-        table.add_row(name, f"{value:,.0f}" if value > 1000 else f"{value:.3g}", hold)
-    return table
+    return holds_table(asdict(speeds), HOLDS)
 
 
 async def _numbers_per_s(candidates: int, rounds: int) -> tuple[float, float]:
