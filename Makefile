@@ -18,7 +18,7 @@ test: model ## set everything up, then run all the tests
 	  --cov --cov-report=
 	@.venv/bin/pytest -m "ray and not engine" -n 2 --dist loadfile --cov --cov-append --cov-report=
 	@.venv/bin/pytest -m engine --cov --cov-append --cov-report=
-	@.venv/bin/coverage report --include='orchestrator/*,scorers/*' --fail-under=90
+	@.venv/bin/coverage report --include='*/orchestrator/*,*/scorers/*' --fail-under=90
 
 lint: setup ## ruff: the rules and the format
 	@.venv/bin/ruff check .
@@ -44,4 +44,4 @@ setup:
 
 # Checks every byte of the model, half a second, or fetches and converts it.
 model: setup
-	@.venv/bin/python -m model_backend.small_model >/dev/null
+	@.venv/bin/python -m nbest.model_backend.small_model >/dev/null

@@ -1,0 +1,1 @@
+"""The command line, configs, data sets, gold answers, metrics, plots and reports."""

@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from experiments.evaluate import Row
-from scorers.abstention import (
+from nbest.experiments.evaluate import Row
+from nbest.scorers.abstention import (
     Guarantee,
     RiskPoint,
     answers_needed,

@@ -5,8 +5,8 @@ It says nothing of what is nothing, and knows no terminal.
 
 from __future__ import annotations
 
-from experiments.progress_words import counted, duration, rate
-from orchestrator.progress import Progress
+from nbest.experiments.progress_words import counted, duration, rate
+from nbest.orchestrator.progress import Progress
 
 
 def account(progress: Progress) -> list[str]:

@@ -1,6 +1,6 @@
 """Study: which rule saves most tokens, and what that costs in accuracy, on pools of samples.
 
-    python -m experiments.adaptive_rules POOL.jsonl... [--max-n 64] [--shuffles 100]
+    python -m nbest.experiments.adaptive_rules POOL.jsonl... [--max-n 64] [--shuffles 100]
 
 Every rule sees the same random orders of the same samples. To show what choosing a rule on these
 very pools is worth, the best one on each half of them is applied to the other half. A budget for
@@ -17,12 +17,12 @@ from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
 
-from experiments.as_command import as_command
-from experiments.curves import graded_cases
-from experiments.import_command import import_pool
-from experiments.plugins import build_strategy
-from experiments.replay_command import Replay, replay_cases
-from experiments.select_command import load_cases
+from nbest.experiments.as_command import as_command
+from nbest.experiments.curves import graded_cases
+from nbest.experiments.import_command import import_pool
+from nbest.experiments.plugins import build_strategy
+from nbest.experiments.replay_command import Replay, replay_cases
+from nbest.experiments.select_command import load_cases
 
 RULES = (
     *(f"vote_stands(risk={risk})" for risk in (0.02, 0.05, 0.1, 0.15, 0.2)),

@@ -10,9 +10,9 @@ from typing import NoReturn
 
 import typer
 
-from experiments.exit_codes import Exit
-from experiments.nearest import printable
-from orchestrator.errors import InputError, NbestError, RunChanged
+from nbest.experiments.exit_codes import Exit
+from nbest.experiments.nearest import printable
+from nbest.orchestrator.errors import InputError, NbestError, RunChanged
 
 TYPER_INTERRUPTED = 130  # what Typer makes of Ctrl-C
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from experiments.config_errors import describe
-from experiments.plugins import build_backend, build_extractor, build_scorer
-from experiments.strategy_section import Sampling, StrategySection
-from experiments.tables import safe_lines
-from orchestrator.errors import InputError
-from orchestrator.local import ask
-from orchestrator.types import SamplingParams, Selection, require
+from nbest.experiments.config_errors import describe
+from nbest.experiments.plugins import build_backend, build_extractor, build_scorer
+from nbest.experiments.strategy_section import Sampling, StrategySection
+from nbest.experiments.tables import safe_lines
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.local import ask
+from nbest.orchestrator.types import SamplingParams, Selection, require
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

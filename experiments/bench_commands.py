@@ -40,10 +40,10 @@ def control(
     as_json: Json = False,
 ) -> None:
     """Samples a second through everything but an engine, committed to disk."""
-    from experiments.bench_control import Load, measure
-    from experiments.bench_growth import growing_loads, growth_table, line_of, measure_growth
-    from experiments.tables import console
-    from orchestrator.cluster_settings import Cluster
+    from nbest.experiments.bench_control import Load, measure
+    from nbest.experiments.bench_growth import growing_loads, growth_table, line_of, measure_growth
+    from nbest.experiments.tables import console
+    from nbest.orchestrator.cluster_settings import Cluster
 
     load, cluster = Load(queries=queries, n=n), Cluster(engines=engines, workers=workers)
     runs = [measure(place, load, cluster, rounds) for place in ("local", "ray")]
@@ -66,8 +66,8 @@ def selectors(
     as_json: Json = False,
 ) -> None:
     """How fast candidates are voted on, and how fast a long trace is looked through."""
-    from experiments.bench_selectors import measure_selectors, speeds_table
-    from experiments.tables import console
+    from nbest.experiments.bench_selectors import measure_selectors, speeds_table
+    from nbest.experiments.tables import console
 
     speeds = measure_selectors(candidates, rounds)
     if as_json:
@@ -83,8 +83,8 @@ def estimates(
     as_json: Json = False,
 ) -> None:
     """How long curves and a report of stored samples take, from the shell."""
-    from experiments.bench_estimates import CURVE, Pool, measure_estimates, times_table
-    from experiments.tables import console
+    from nbest.experiments.bench_estimates import CURVE, Pool, measure_estimates, times_table
+    from nbest.experiments.tables import console
 
     times = measure_estimates(CURVE, Pool(queries=queries, n=16), rounds, tell)
     if as_json:
@@ -104,8 +104,8 @@ def engine(
     as_json: Json = False,
 ) -> None:
     """The same prompts through plain vLLM and through nbest on Ray, in turns."""
-    from experiments.bench_engine import EngineLoad, Round, compare_engines
-    from model_backend import VLLM
+    from nbest.experiments.bench_engine import EngineLoad, Round, compare_engines
+    from nbest.model_backend.vllm import VLLM
 
     def tell(result: Round) -> None:
         print(
@@ -134,8 +134,8 @@ def reward(
     as_json: Json = False,
 ) -> None:
     """The same texts through plain vLLM pooling, nbest on Ray, and torch alone."""
-    from experiments.bench_reward import RewardLoad, RewardRound, compare_rewards
-    from model_backend import VLLMReward
+    from nbest.experiments.bench_reward import RewardLoad, RewardRound, compare_rewards
+    from nbest.model_backend.vllm_reward import VLLMReward
 
     def tell(result: RewardRound) -> None:
         print(
@@ -164,8 +164,8 @@ def race(
     as_json: Json = False,
 ) -> None:
     """The first valid of 1 to 32 samples, in virtual time: how soon, and at what cost."""
-    from experiments.bench_race import measure_races, races_table
-    from experiments.tables import console
+    from nbest.experiments.bench_race import measure_races, races_table
+    from nbest.experiments.tables import console
 
     found = measure_races((1, 2, 4, 8, 16, 32), valid, races)
     if as_json:
@@ -182,9 +182,9 @@ def faults(
     as_json: Json = False,
 ) -> None:
     """Kill, stop, fill up and interrupt real runs, and count what is lost."""
-    from experiments.bench_faults import faults_table, measure_faults
-    from experiments.exit_codes import Exit
-    from experiments.tables import console
+    from nbest.experiments.bench_faults import faults_table, measure_faults
+    from nbest.experiments.exit_codes import Exit
+    from nbest.experiments.tables import console
 
     names = [name.strip() for name in only.split(",") if name.strip()]
     rows = measure_faults(names, rounds, seed, tell)
@@ -199,7 +199,7 @@ def faults(
 @bench.command(epilog="Example: nbest bench schedule --json")
 def schedule(as_json: Json = False) -> None:
     """How well engines are kept busy: one large query, and samples of uneven length."""
-    from experiments.bench_schedule import ONE_QUERY, STRAGGLERS, simulate
+    from nbest.experiments.bench_schedule import ONE_QUERY, STRAGGLERS, simulate
 
     schedules = [simulate(work) for work in (ONE_QUERY, STRAGGLERS)]
     if as_json:

@@ -18,15 +18,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
-from model_backend import FakeBackend, SeededAnswers
-from orchestrator.cluster_settings import Cluster
-from orchestrator.job import Job, Work
-from orchestrator.local import run_here
-from orchestrator.store_run import open_run
-from orchestrator.strategies import BestOfN
-from orchestrator.types import Query, Record
-from orchestrator.waiting import wait_for
-from scorers import LastNumber, MajorityVote
+from nbest.model_backend.fake import FakeBackend, SeededAnswers
+from nbest.orchestrator.cluster_settings import Cluster
+from nbest.orchestrator.job import Job, Work
+from nbest.orchestrator.local import run_here
+from nbest.orchestrator.store_run import open_run
+from nbest.orchestrator.strategies import BestOfN
+from nbest.orchestrator.types import Query, Record
+from nbest.orchestrator.waiting import wait_for
+from nbest.scorers.extract import LastNumber
+from nbest.scorers.vote import MajorityVote
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +110,7 @@ def _session(place: str, cluster: Cluster) -> AbstractContextManager[None]:
     """Ray, for the time of all rounds."""
     if place == "local":
         return nullcontext()
-    from orchestrator.cluster_start import ray_session
+    from nbest.orchestrator.cluster_start import ray_session
 
     return ray_session(cluster)
 
@@ -134,8 +135,8 @@ def run_local(job: Job) -> float:
 
 def run_ray(job: Job, cluster: Cluster) -> float:
     """In a session of Ray. Processes are started before the clock is."""
-    from orchestrator.cluster import Driver
-    from orchestrator.cluster_start import start_engines, start_workers
+    from nbest.orchestrator.cluster import Driver
+    from nbest.orchestrator.cluster_start import start_engines, start_workers
 
     async def timed() -> float:
         assert job.backend is not None

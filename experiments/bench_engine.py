@@ -14,17 +14,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from model_backend import VLLM
-from model_backend.plain_vllm import Batch, PlainVLLM, plain_vllm
-from orchestrator.cluster import Driver
-from orchestrator.cluster_settings import Cluster
-from orchestrator.cluster_start import ray_session, start_engines, start_workers
-from orchestrator.cluster_worker import EngineSeat
-from orchestrator.job import Job, Work
-from orchestrator.store_run import open_run
-from orchestrator.strategies import BestOfN
-from orchestrator.types import Query, SamplingParams
-from scorers import MeanLogprob
+from nbest.model_backend.plain_vllm import Batch, PlainVLLM, plain_vllm
+from nbest.model_backend.vllm import VLLM
+from nbest.orchestrator.cluster import Driver
+from nbest.orchestrator.cluster_settings import Cluster
+from nbest.orchestrator.cluster_start import ray_session, start_engines, start_workers
+from nbest.orchestrator.cluster_worker import EngineSeat
+from nbest.orchestrator.job import Job, Work
+from nbest.orchestrator.store_run import open_run
+from nbest.orchestrator.strategies import BestOfN
+from nbest.orchestrator.types import Query, SamplingParams
+from nbest.scorers.logprob import MeanLogprob
 
 SUBJECTS = ("a lighthouse", "two brothers", "a lost dog", "the last train", "an old clock")
 

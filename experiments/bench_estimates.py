@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.table import Table
 
-from experiments.bench_table import holds_table
-from experiments.import_command import import_pool
-from scorers import majority_at_k
+from nbest.experiments.bench_table import holds_table
+from nbest.experiments.import_command import import_pool
+from nbest.scorers.majority_at_k import majority_at_k
 
 MAJORITY_QUERIES, MAJORITY_N, MAJORITY_K = 500, 80, 64
 SELECT = 'vote,score(name="verifier"),shortest,weighted_vote(by=score(name="verifier"))'
@@ -85,7 +85,7 @@ def times_table(times: EstimateTimes) -> Table:
 
 
 def _command_s(*arguments: str) -> float:
-    command = [sys.executable, "-m", "experiments.cli", *arguments]
+    command = [sys.executable, "-m", "nbest.experiments.cli", *arguments]
     started_s = time.perf_counter()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - started_s

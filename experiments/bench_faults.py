@@ -12,10 +12,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from experiments.faults_row import FaultRow, Scenario, Setting
-from experiments.nearest import suggestion
-from orchestrator.errors import InputError
-from orchestrator.types import require
+from nbest.experiments.faults_row import FaultRow, Scenario, Setting
+from nbest.experiments.nearest import suggestion
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.types import require
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -63,7 +63,7 @@ def _scenario(name: str) -> Scenario:
     if name not in SCENARIOS:
         raise InputError(f"no scenario named {name!r}{suggestion(name, SCENARIOS)}")
     module, _, function = SCENARIOS[name].partition(":")
-    return cast("Scenario", getattr(import_module(f"experiments.{module}"), function))
+    return cast("Scenario", getattr(import_module(f"nbest.experiments.{module}"), function))
 
 
 def faults_table(rows: Sequence[FaultRow]) -> Table:
@@ -71,7 +71,7 @@ def faults_table(rows: Sequence[FaultRow]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    from experiments.nearest import printable
+    from nbest.experiments.nearest import printable
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("scenario", no_wrap=True)

@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.table import Table
 
-from model_backend import FakeBackend, Reply
-from model_backend.clocks import VirtualTime
-from orchestrator.job import Work
-from orchestrator.local import open_loop
-from orchestrator.race import RaceToValid
-from orchestrator.types import Query, Request, SamplingParams, require
-from scorers.validators import Matches
+from nbest.model_backend.clocks import VirtualTime
+from nbest.model_backend.fake import FakeBackend, Reply
+from nbest.orchestrator.job import Work
+from nbest.orchestrator.local import open_loop
+from nbest.orchestrator.race import RaceToValid
+from nbest.orchestrator.types import Query, Request, SamplingParams, require
+from nbest.scorers.validators import Matches
 
 TOKEN_S = 0.01
 SIGMA = 0.6  # of the logarithm of the lengths: the longest of 32 takes some ten times the shortest

@@ -17,22 +17,22 @@ from contextlib import aclosing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from model_backend.models import resolve_model
-from model_backend.plain_vllm import PlainVLLM, Texts, plain_vllm
-from model_backend.reward_text import reward_ids
-from model_backend.torch_reward import TorchReward
-from model_backend.vllm_reward import VLLMReward
-from orchestrator.cluster import Driver
-from orchestrator.cluster_settings import Cluster
-from orchestrator.cluster_start import ray_session, start_reward_engines, start_workers
-from orchestrator.cluster_worker import EngineSeat
-from orchestrator.job import Job, Work
-from orchestrator.models import models_of
-from orchestrator.store import open_store
-from orchestrator.store_run import open_run
-from orchestrator.strategies import BestOfN
-from orchestrator.types import Query, Request, Sample, SamplingParams
-from scorers import RewardModel
+from nbest.model_backend.models import resolve_model
+from nbest.model_backend.plain_vllm import PlainVLLM, Texts, plain_vllm
+from nbest.model_backend.reward_text import reward_ids
+from nbest.model_backend.torch_reward import TorchReward
+from nbest.model_backend.vllm_reward import VLLMReward
+from nbest.orchestrator.cluster import Driver
+from nbest.orchestrator.cluster_settings import Cluster
+from nbest.orchestrator.cluster_start import ray_session, start_reward_engines, start_workers
+from nbest.orchestrator.cluster_worker import EngineSeat
+from nbest.orchestrator.job import Job, Work
+from nbest.orchestrator.models import models_of
+from nbest.orchestrator.store import open_store
+from nbest.orchestrator.store_run import open_run
+from nbest.orchestrator.strategies import BestOfN
+from nbest.orchestrator.types import Query, Request, Sample, SamplingParams
+from nbest.scorers.reward import RewardModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,15 +11,15 @@ from collections import defaultdict
 from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
 
-from model_backend.clocks import VirtualTime
-from model_backend.fake import FakeBackend, FakeEngine, Reply
-from orchestrator.loop import Answered, Loop
-from orchestrator.pool import Pool
-from orchestrator.pooled_engine import PooledEngine, slots_for
-from orchestrator.store import MemoryStore
-from orchestrator.strategies import BestOfN
-from orchestrator.types import Query, Request
-from scorers import First
+from nbest.model_backend.clocks import VirtualTime
+from nbest.model_backend.fake import FakeBackend, FakeEngine, Reply
+from nbest.orchestrator.loop import Answered, Loop
+from nbest.orchestrator.pool import Pool
+from nbest.orchestrator.pooled_engine import PooledEngine, slots_for
+from nbest.orchestrator.store import MemoryStore
+from nbest.orchestrator.strategies import BestOfN
+from nbest.orchestrator.types import Query, Request
+from nbest.scorers.position import First
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,11 +14,13 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from rich.table import Table
 
-from experiments.bench_table import holds_table
-from orchestrator.selection import merge_answers, read_answers, select
-from orchestrator.types import Candidates, Query, Sample
-from scorers import MajorityVote, MathEquivalence, Regex
-from scorers.confidence import window_means
+from nbest.experiments.bench_table import holds_table
+from nbest.orchestrator.selection import merge_answers, read_answers, select
+from nbest.orchestrator.types import Candidates, Query, Sample
+from nbest.scorers.confidence import window_means
+from nbest.scorers.equivalence_math import MathEquivalence
+from nbest.scorers.extract import Regex
+from nbest.scorers.vote import MajorityVote
 
 DISTINCT = 64
 QUERIES = 100

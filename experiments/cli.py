@@ -12,13 +12,13 @@ from typing import Annotated
 
 import typer
 
-from experiments.as_command import as_command
-from experiments.bench_commands import bench
-from experiments.exit_codes import Exit, tolerated_errors
-from experiments.person_commands import add_person_commands
-from experiments.pool_commands import add_pool_commands
-from experiments.train_command import add_train_command
-from orchestrator.errors import InputError
+from nbest.experiments.as_command import as_command
+from nbest.experiments.bench_commands import bench
+from nbest.experiments.exit_codes import Exit, tolerated_errors
+from nbest.experiments.person_commands import add_person_commands
+from nbest.experiments.pool_commands import add_pool_commands
+from nbest.experiments.train_command import add_train_command
+from nbest.orchestrator.errors import InputError
 
 app = typer.Typer(
     help="Spend more compute at answer time: draw N samples a question, and pick the best.",
@@ -74,11 +74,11 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Run a batch; the same command again goes on where it stopped."""
-    from experiments.config import load_config
-    from experiments.plan import make_plan
-    from experiments.progress_view import shown_progress
-    from experiments.run_summary import conclude, print_plan
-    from experiments.runs import carry_out
+    from nbest.experiments.config import load_config
+    from nbest.experiments.plan import make_plan
+    from nbest.experiments.progress_view import shown_progress
+    from nbest.experiments.run_summary import conclude, print_plan
+    from nbest.experiments.runs import carry_out
 
     allowed = ["cluster.allow_unauthenticated=true"] if allow_unauthenticated_ray else []
     plan = make_plan(load_config(config, [*(set_ or ()), *allowed]), limit)
@@ -109,11 +109,11 @@ def select(
     as_json: Json = False,
 ) -> None:
     """Choose again from stored samples; no engine starts."""
-    from experiments.abstaining import RiskLimit, answered_sentence, guarantee_sentence
-    from experiments.nearest import printable
-    from experiments.paired_rows import paired_sentences
-    from experiments.run_summary import print_comparison, print_stopping
-    from experiments.select_command import compare
+    from nbest.experiments.abstaining import RiskLimit, answered_sentence, guarantee_sentence
+    from nbest.experiments.nearest import printable
+    from nbest.experiments.paired_rows import paired_sentences
+    from nbest.experiments.run_summary import print_comparison, print_stopping
+    from nbest.experiments.select_command import compare
 
     if max_risk is not None and min_confidence > 0:
         raise InputError("max_risk must be given without min_confidence: it fits one")
@@ -153,7 +153,7 @@ def ask(
     as_json: Json = False,
 ) -> None:
     """Ask one question, in this process."""
-    from experiments.ask_command import Question, answer, as_document, as_text
+    from nbest.experiments.ask_command import Question, answer, as_document, as_text
 
     asked = Question(
         text=question,
@@ -176,7 +176,7 @@ def ask(
 @app.command()
 def doctor(as_json: Json = False) -> None:
     """Say what is installed, what works, and what to do about the rest."""
-    from experiments.doctor import findings, print_findings
+    from nbest.experiments.doctor import findings, print_findings
 
     found = findings()
     if as_json:

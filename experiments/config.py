@@ -12,22 +12,22 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
-from experiments.config_errors import Origins, explain
-from experiments.dataset_tasks import TaskData
-from experiments.datasets import Dataset
-from experiments.expressions import parse_expression, split_expressions
-from experiments.grader_tasks import EVALUATING_TASKS
-from experiments.graders import Grader
-from experiments.nearest import shown
-from experiments.overrides import apply_overrides
-from experiments.plugins import build_equivalence, build_extractor, build_grader, build_scorer
-from experiments.prompts import PromptSection
-from experiments.section import Section
-from experiments.sections import ClusterSection, ModelSection, SamplingSection
-from experiments.strategy_section import StrategySection
-from experiments.yaml_text import read_yaml
-from orchestrator.errors import InputError
-from orchestrator.protocols import Equivalence, Extractor, Scorer
+from nbest.experiments.config_errors import Origins, explain
+from nbest.experiments.dataset_tasks import TaskData
+from nbest.experiments.datasets import Dataset
+from nbest.experiments.expressions import parse_expression, split_expressions
+from nbest.experiments.grader_tasks import EVALUATING_TASKS
+from nbest.experiments.graders import Grader
+from nbest.experiments.nearest import shown
+from nbest.experiments.overrides import apply_overrides
+from nbest.experiments.plugins import build_equivalence, build_extractor, build_grader, build_scorer
+from nbest.experiments.prompts import PromptSection
+from nbest.experiments.section import Section
+from nbest.experiments.sections import ClusterSection, ModelSection, SamplingSection
+from nbest.experiments.strategy_section import StrategySection
+from nbest.experiments.yaml_text import read_yaml
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.protocols import Equivalence, Extractor, Scorer
 
 
 def _is_selector(text: str) -> str:

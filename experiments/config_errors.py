@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from experiments.nearest import shown, suggestion
-from experiments.yaml_text import KeyPath
+from nbest.experiments.nearest import shown, suggestion
+from nbest.experiments.yaml_text import KeyPath
 
 # Messages of `types.require` and of `plugins` begin with the key that they are about.
 ABOUT_A_KEY = re.compile(r"(\w+(?:\.\w+)*)(?: must |: no such key)")

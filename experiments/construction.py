@@ -14,9 +14,9 @@ from typing import Any, get_type_hints
 
 from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapter, ValidationError
 
-from experiments.config_errors import RULES
-from experiments.nearest import one_line, shown, suggestion
-from orchestrator.errors import InputError
+from nbest.experiments.config_errors import RULES
+from nbest.experiments.nearest import one_line, shown, suggestion
+from nbest.orchestrator.errors import InputError
 
 Factory = Callable[..., object]  # a class, or a function that makes an object
 

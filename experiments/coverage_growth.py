@@ -1,6 +1,6 @@
 """Study: how coverage, whether any sample is right, grows with the number of samples to 10,000.
 
-    python -m experiments.coverage_growth [--samples 10000] [--out runs/coverage_growth]
+    python -m nbest.experiments.coverage_growth [--samples 10000] [--out runs/coverage_growth]
 
 A few sums, very many samples of each. The curve is exact over all subsets of the samples; beside it
 stand laws that were fitted to the first 100 samples of each question only, to the first 1,000, to
@@ -17,18 +17,18 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.as_command import as_command
-from experiments.config import load_config
-from experiments.curves import any_curves, graded_cases, smallest_pool, values_of
-from experiments.evaluate import Case
-from experiments.extras import optional
-from experiments.plan import make_plan
-from experiments.progress_view import shown_progress
-from experiments.runs import carry_out
-from experiments.select_command import load_cases
-from orchestrator.errors import InputError
-from orchestrator.types import Scores
-from scorers.coverage import extrapolate, fit_beta_binomial, fit_power_law
+from nbest.experiments.as_command import as_command
+from nbest.experiments.config import load_config
+from nbest.experiments.curves import any_curves, graded_cases, smallest_pool, values_of
+from nbest.experiments.evaluate import Case
+from nbest.experiments.extras import optional
+from nbest.experiments.plan import make_plan
+from nbest.experiments.progress_view import shown_progress
+from nbest.experiments.runs import carry_out
+from nbest.experiments.select_command import load_cases
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.types import Scores
+from nbest.scorers.coverage import extrapolate, fit_beta_binomial, fit_power_law
 
 CONFIG = Path(__file__).parent / "configs" / "coverage.yaml"
 FITTED_TO = (100, 1000)  # samples of each question, and all of them

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.curve_sampling import sampled_curves
-from experiments.curves import (
+from nbest.experiments.curve_sampling import sampled_curves
+from nbest.experiments.curves import (
     Curve,
     answered_curves,
     any_curves,
@@ -25,17 +25,18 @@ from experiments.curves import (
     values_of,
     vote_curves,
 )
-from experiments.evaluate import Case, require_logprobs
-from experiments.expressions import split_expressions
-from experiments.select_command import load_cases, named_scorer
-from experiments.stopping import stopping_notes
-from orchestrator.errors import InputError
-from orchestrator.protocols import Scorer
-from orchestrator.store_read import read_manifest
-from orchestrator.waiting import wait_for
-from scorers import First, MajorityVote, Random
-from scorers.coverage import Extrapolation, extrapolate
-from scorers.over_optimisation import watch
+from nbest.experiments.evaluate import Case, require_logprobs
+from nbest.experiments.expressions import split_expressions
+from nbest.experiments.select_command import load_cases, named_scorer
+from nbest.experiments.stopping import stopping_notes
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.protocols import Scorer
+from nbest.orchestrator.store_read import read_manifest
+from nbest.orchestrator.waiting import wait_for
+from nbest.scorers.coverage import Extrapolation, extrapolate
+from nbest.scorers.over_optimisation import watch
+from nbest.scorers.position import First, Random
+from nbest.scorers.vote import MajorityVote
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

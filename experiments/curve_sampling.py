@@ -16,13 +16,13 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.curves import values_of
-from experiments.evaluate import Case
-from orchestrator.protocols import Scorer
-from orchestrator.selection import taken
-from orchestrator.types import Scores
-from scorers import WeightedVote
-from scorers.weighted_at_k import weighted_choices
+from nbest.experiments.curves import values_of
+from nbest.experiments.evaluate import Case
+from nbest.orchestrator.protocols import Scorer
+from nbest.orchestrator.selection import taken
+from nbest.orchestrator.types import Scores
+from nbest.scorers.weighted_at_k import weighted_choices
+from nbest.scorers.weighted_vote import WeightedVote
 
 SUBSETS = 20_000  # of all questions together
 FEWEST = 4  # of a question

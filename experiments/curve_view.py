@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from experiments.curve_command import Curves
-from experiments.curves import Curve
-from experiments.extras import optional
-from experiments.nearest import printable
+from nbest.experiments.curve_command import Curves
+from nbest.experiments.curves import Curve
+from nbest.experiments.extras import optional
+from nbest.experiments.nearest import printable
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -12,14 +12,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from experiments.evaluate import Case
-from orchestrator.selection import taken
-from orchestrator.store_schema import FINAL
-from orchestrator.types import Scores
-from scorers.best_of_k import best_of_k
-from scorers.estimators import Interval, clustered_interval
-from scorers.majority_at_k import majority_at_k
-from scorers.vote import vote_shares
+from nbest.experiments.evaluate import Case
+from nbest.orchestrator.selection import taken
+from nbest.orchestrator.store_schema import FINAL
+from nbest.orchestrator.types import Scores
+from nbest.scorers.best_of_k import best_of_k
+from nbest.scorers.estimators import Interval, clustered_interval
+from nbest.scorers.majority_at_k import majority_at_k
+from nbest.scorers.vote import vote_shares
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,10 +16,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from experiments.dataset_rows import Columns, Row
-from experiments.items import Item, Questions, checked, with_shots
-from experiments.nearest import one_line, shown
-from orchestrator.errors import InputError
+from nbest.experiments.dataset_rows import Columns, Row
+from nbest.experiments.items import Item, Questions, checked, with_shots
+from nbest.experiments.nearest import one_line, shown
+from nbest.orchestrator.errors import InputError
 
 
 class TableFile(Columns):

@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import Field
 
-from experiments.gold import Gold
-from experiments.items import Item, as_text
-from experiments.nearest import shown, suggestion
-from experiments.section import Section
-from orchestrator.errors import InputError
+from nbest.experiments.gold import Gold
+from nbest.experiments.items import Item, as_text
+from nbest.experiments.nearest import shown, suggestion
+from nbest.experiments.section import Section
+from nbest.orchestrator.errors import InputError
 
 Row = Mapping[str, object]
 RESERVED = ("question", "answer", "full_answer")  # what a prompt calls them, whatever the column

@@ -16,12 +16,12 @@ from typing import Any, Literal, Protocol
 
 from pydantic import Field, JsonValue
 
-from experiments.extras import reasoning_gym
-from experiments.gold import Gold
-from experiments.items import Item, Questions, checked, with_shots
-from experiments.nearest import one_line, shown, suggestion
-from experiments.section import Section
-from orchestrator.errors import InputError
+from nbest.experiments.extras import reasoning_gym
+from nbest.experiments.gold import Gold
+from nbest.experiments.items import Item, Questions, checked, with_shots
+from nbest.experiments.nearest import one_line, shown, suggestion
+from nbest.experiments.section import Section
+from nbest.orchestrator.errors import InputError
 
 # How many candidates for worked examples are drawn before giving up on a task with few questions.
 MAX_DRAWS = 1000

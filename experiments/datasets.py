@@ -10,9 +10,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from experiments.dataset_files import CsvFile, JsonlFile, ParquetFile
-from experiments.dataset_hub import HubData
-from experiments.dataset_tasks import TaskData
+from nbest.experiments.dataset_files import CsvFile, JsonlFile, ParquetFile
+from nbest.experiments.dataset_hub import HubData
+from nbest.experiments.dataset_tasks import TaskData
 
 Dataset = Annotated[
     JsonlFile | CsvFile | ParquetFile | HubData | TaskData, Field(discriminator="kind")

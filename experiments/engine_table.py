@@ -9,9 +9,9 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from experiments.nearest import printable
-from experiments.progress_words import counted
-from orchestrator.engine_log import EngineView, State
+from nbest.experiments.nearest import printable
+from nbest.experiments.progress_words import counted
+from nbest.orchestrator.engine_log import EngineView, State
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -12,15 +12,15 @@ from types import MappingProxyType
 
 import numpy as np
 
-from experiments.gold import Gold
-from experiments.graders import Grader
-from experiments.recorded_answers import Recorded, with_recorded
-from experiments.stored_calls import Meter, NotAsked
-from orchestrator.errors import InputError
-from orchestrator.protocols import Equivalence, Extractor, Scorer
-from orchestrator.selection import merge_answers, read_answers, select
-from orchestrator.types import Candidates, Query, Sample, Selection
-from scorers import Interval, clustered_interval, wilson_interval
+from nbest.experiments.gold import Gold
+from nbest.experiments.graders import Grader
+from nbest.experiments.recorded_answers import Recorded, with_recorded
+from nbest.experiments.stored_calls import Meter, NotAsked
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.protocols import Equivalence, Extractor, Scorer
+from nbest.orchestrator.selection import merge_answers, read_answers, select
+from nbest.orchestrator.types import Candidates, Query, Sample, Selection
+from nbest.scorers.estimators import Interval, clustered_interval, wilson_interval
 
 JSON_KEYS = (
     "select",

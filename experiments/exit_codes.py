@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from enum import IntEnum
 
-from orchestrator.errors import InputError
+from nbest.orchestrator.errors import InputError
 
 
 class Exit(IntEnum):

@@ -6,10 +6,10 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from experiments.export_samples import pool_lines, samples_table
-from experiments.preferences import preference_lines
-from orchestrator.errors import InputError
-from orchestrator.store_read import read_manifest
+from nbest.experiments.export_samples import pool_lines, samples_table
+from nbest.experiments.preferences import preference_lines
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.store_read import read_manifest
 
 
 def _joined(lines: Callable[[Path], Iterator[str]]) -> Callable[[Path], bytes]:

@@ -10,10 +10,10 @@ import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from experiments.evaluate import Case
-from experiments.pool_lines import STATUS_OF_FINISH
-from experiments.select_command import load_cases
-from orchestrator.types import Sample, Status
+from nbest.experiments.evaluate import Case
+from nbest.experiments.pool_lines import STATUS_OF_FINISH
+from nbest.experiments.select_command import load_cases
+from nbest.orchestrator.types import Sample, Status
 
 FINISH_OF_STATUS: Mapping[Status, str] = {
     Status.TRUNCATED: "length",
@@ -25,7 +25,7 @@ assert all(STATUS_OF_FINISH[name] is status for status, name in FINISH_OF_STATUS
 
 def pool_lines(run: Path) -> Iterator[str]:
     """One JSON object a question, in the order of the run."""
-    from experiments.gold_file import read_gold
+    from nbest.experiments.gold_file import read_gold
 
     gold = read_gold(run)
     for case in load_cases(run):

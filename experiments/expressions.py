@@ -14,8 +14,8 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from experiments.nearest import shown
-from orchestrator.errors import InputError
+from nbest.experiments.nearest import shown
+from nbest.orchestrator.errors import InputError
 
 MAX_CHARACTERS = 10_000
 WORDS: Mapping[str, bool | None] = {"true": True, "false": False, "null": None, "none": None}

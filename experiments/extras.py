@@ -9,7 +9,7 @@ import warnings
 from importlib import import_module
 from types import ModuleType
 
-from orchestrator.errors import InputError
+from nbest.orchestrator.errors import InputError
 
 
 def reasoning_gym() -> ModuleType:

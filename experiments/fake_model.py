@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 
-from model_backend.fake import FakeBackend, Script, SeededAnswers
-from model_backend.fake_faults import (
+from nbest.model_backend.fake import FakeBackend, Script, SeededAnswers
+from nbest.model_backend.fake_faults import (
     Fails,
     Hangs,
     Harm,

@@ -11,14 +11,14 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from experiments.faults_row import Account
-from experiments.faults_workplace import Workplace
-from orchestrator.store_files import RunFolder
-from orchestrator.store_names import SAMPLES
-from orchestrator.store_parquet import read_parts
-from orchestrator.store_read import read_records, read_samples
-from orchestrator.store_schema import FINAL
-from orchestrator.types import Record, Sample
+from nbest.experiments.faults_row import Account
+from nbest.experiments.faults_workplace import Workplace
+from nbest.orchestrator.store_files import RunFolder
+from nbest.orchestrator.store_names import SAMPLES
+from nbest.orchestrator.store_parquet import read_parts
+from nbest.orchestrator.store_read import read_records, read_samples
+from nbest.orchestrator.store_schema import FINAL
+from nbest.orchestrator.types import Record, Sample
 
 Key = tuple[str, str]
 """query id, sample id: the sample's id ends with its index, and is the same in every run"""

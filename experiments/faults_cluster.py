@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from experiments.faults_checks import Witness, conclude, same_results, witness
-from experiments.faults_processes import Process, wait_until
-from experiments.faults_row import Account, FaultRow, Setting
-from experiments.faults_standing import ENGINE, WORKER, Standing, standing_cluster
-from experiments.faults_where import LOCAL
-from experiments.faults_workplace import Load, Workplace
+from nbest.experiments.faults_checks import Witness, conclude, same_results, witness
+from nbest.experiments.faults_processes import Process, wait_until
+from nbest.experiments.faults_row import Account, FaultRow, Setting
+from nbest.experiments.faults_standing import ENGINE, WORKER, Standing, standing_cluster
+from nbest.experiments.faults_where import LOCAL
+from nbest.experiments.faults_workplace import Load, Workplace
 
 NODES = 3
 KILLS = 2  # a round

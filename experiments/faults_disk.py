@@ -14,11 +14,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments.faults_checks import conclude, same_results, witness
-from experiments.faults_processes import Ended, Process, wait_until
-from experiments.faults_row import Account, FaultRow, Setting
-from experiments.faults_where import BOTH, LOCAL, Where
-from experiments.faults_workplace import Load, Workplace
+from nbest.experiments.faults_checks import conclude, same_results, witness
+from nbest.experiments.faults_processes import Ended, Process, wait_until
+from nbest.experiments.faults_row import Account, FaultRow, Setting
+from nbest.experiments.faults_where import BOTH, LOCAL, Where
+from nbest.experiments.faults_workplace import Load, Workplace
 
 SIZE = "16m"
 STOP_S = 5.0

@@ -11,16 +11,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from experiments.faults_checks import (
+from nbest.experiments.faults_checks import (
     conclude,
     drawn_ids,
     same_results,
     witness,
 )
-from experiments.faults_row import Account, FaultRow, Setting
-from experiments.faults_standing import standing_cluster
-from experiments.faults_where import LOCAL, Where, on_ray
-from experiments.faults_workplace import Load, Workplace
+from nbest.experiments.faults_row import Account, FaultRow, Setting
+from nbest.experiments.faults_standing import standing_cluster
+from nbest.experiments.faults_where import LOCAL, Where, on_ray
+from nbest.experiments.faults_workplace import Load, Workplace
 
 ATTEMPTS = 3  # of the same command after a kill, until it says that all is done
 

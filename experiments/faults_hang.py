@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import signal
 
-from experiments.faults_checks import conclude, same_results, witness
-from experiments.faults_poison import require_quarantine, run_without_poison
-from experiments.faults_processes import marked, wait_until
-from experiments.faults_row import Account, FaultRow, Setting
-from experiments.faults_standing import ENGINE
-from experiments.faults_where import LOCAL, on_ray
-from experiments.faults_workplace import Load, Workplace
+from nbest.experiments.faults_checks import conclude, same_results, witness
+from nbest.experiments.faults_poison import require_quarantine, run_without_poison
+from nbest.experiments.faults_processes import marked, wait_until
+from nbest.experiments.faults_row import Account, FaultRow, Setting
+from nbest.experiments.faults_standing import ENGINE
+from nbest.experiments.faults_where import LOCAL, on_ray
+from nbest.experiments.faults_workplace import Load, Workplace
 
 STALL_S = 2  # no token for so long, with requests in flight, and an engine counts as hung
 STALL = f"cluster.stall_timeout_s={STALL_S}"

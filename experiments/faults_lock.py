@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import signal
 
-from experiments.faults_checks import conclude, same_results, witness
-from experiments.faults_processes import wait_until
-from experiments.faults_row import Account, FaultRow, Setting
-from experiments.faults_where import LOCAL
-from experiments.faults_workplace import Load, Workplace
+from nbest.experiments.faults_checks import conclude, same_results, witness
+from nbest.experiments.faults_processes import wait_until
+from nbest.experiments.faults_row import Account, FaultRow, Setting
+from nbest.experiments.faults_where import LOCAL
+from nbest.experiments.faults_workplace import Load, Workplace
 
 
 def two_drivers(setting: Setting, load: Load | None = None) -> FaultRow:

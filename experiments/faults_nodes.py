@@ -1,6 +1,6 @@
 """A Ray cluster of several nodes on this machine, in one process that lives through all rounds.
 
-    python -m experiments.faults_nodes NODES CPUS
+    python -m nbest.experiments.faults_nodes NODES CPUS
 
 It prints the address when all nodes are up. Then each line of input is an order, and gets a line of
 output when it is carried out: `lose I` kills all processes of the node that is I-th in age, at

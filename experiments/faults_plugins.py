@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from model_backend.fake_faults import Harm, harm_process, write_journal
-from orchestrator.types import Candidates, Query, Scores
-from scorers import MajorityVote
+from nbest.model_backend.fake_faults import Harm, harm_process, write_journal
+from nbest.orchestrator.types import Candidates, Query, Scores
+from nbest.scorers.vote import MajorityVote
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from experiments.faults_checks import drawn_ids, engine_processes, same_results
-from experiments.faults_processes import Ended
-from experiments.faults_row import Account, FaultRow, Setting
-from experiments.faults_where import on_ray
-from experiments.faults_workplace import Load, Workplace
-from orchestrator.store_read import read_records
-from orchestrator.types import Outcome
+from nbest.experiments.faults_checks import drawn_ids, engine_processes, same_results
+from nbest.experiments.faults_processes import Ended
+from nbest.experiments.faults_row import Account, FaultRow, Setting
+from nbest.experiments.faults_where import on_ray
+from nbest.experiments.faults_workplace import Load, Workplace
+from nbest.orchestrator.store_read import read_records
+from nbest.orchestrator.types import Outcome
 
 POISON = "the poison"
 HARMS = {"sigkill": 1, "exit": 2}  # and the engines that there are

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from experiments.faults_checks import same_results, stored_samples
-from experiments.faults_row import Account, FaultRow, Setting
-from experiments.faults_where import BOTH, LOCAL, Where
-from experiments.faults_workplace import Load, Workplace
-from orchestrator.store_read import read_records
-from orchestrator.types import Outcome
+from nbest.experiments.faults_checks import same_results, stored_samples
+from nbest.experiments.faults_row import Account, FaultRow, Setting
+from nbest.experiments.faults_where import BOTH, LOCAL, Where
+from nbest.experiments.faults_workplace import Load, Workplace
+from nbest.orchestrator.store_read import read_records
+from nbest.orchestrator.types import Outcome
 
 REASONS = {  # query id: what its error must say
     "too_long": "more tokens than the model takes",

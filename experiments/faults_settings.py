@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from experiments.faults_checks import (
+from nbest.experiments.faults_checks import (
     conclude,
     drawn_ids,
     same_results,
     stored_samples,
     witness,
 )
-from experiments.faults_row import Account, FaultRow, Setting
-from experiments.faults_where import LOCAL, Where, on_ray
-from experiments.faults_workplace import Load, Workplace
+from nbest.experiments.faults_row import Account, FaultRow, Setting
+from nbest.experiments.faults_where import LOCAL, Where, on_ray
+from nbest.experiments.faults_workplace import Load, Workplace
 
 GROWN = 2  # times as many samples
 

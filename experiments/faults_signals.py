@@ -10,12 +10,12 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 
-from experiments.faults_checks import conclude, same_results, witness
-from experiments.faults_processes import Process, marked, wait_until
-from experiments.faults_row import Account, FaultRow, Setting
-from experiments.faults_standing import WORKER
-from experiments.faults_where import BOTH, LOCAL, Where, on_ray
-from experiments.faults_workplace import Load, Workplace
+from nbest.experiments.faults_checks import conclude, same_results, witness
+from nbest.experiments.faults_processes import Process, marked, wait_until
+from nbest.experiments.faults_row import Account, FaultRow, Setting
+from nbest.experiments.faults_standing import WORKER
+from nbest.experiments.faults_where import BOTH, LOCAL, Where, on_ray
+from nbest.experiments.faults_workplace import Load, Workplace
 
 FLUSH_S = 5.0
 GRACE_S = 30.0  # what schedulers grant before they kill

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments.faults_processes import Process, marked, python, wait_until
-from experiments.faults_where import Where, on_ray
+from nbest.experiments.faults_processes import Process, marked, python, wait_until
+from nbest.experiments.faults_where import Where, on_ray
 
 ENGINE = "ray::EngineServer"
 WORKER = "ray::QueryWorker"
@@ -51,7 +51,9 @@ def standing_cluster(folder: Path, *, num_nodes: int, cpus: int) -> Iterator[Sta
     """Nodes of so many CPUs each, until the context ends."""
     token = secrets.token_hex(32)
     args = (str(num_nodes), str(cpus))
-    with python("experiments.faults_nodes", *args, folder=folder, env=_secured(token)) as process:
+    with python(
+        "nbest.experiments.faults_nodes", *args, folder=folder, env=_secured(token)
+    ) as process:
         is_up = wait_until(lambda: bool(process.heard()), process)
         assert is_up, f"no cluster: {process.wait(1).stderr}"
         yield Standing(process=process, num_nodes=num_nodes, token=token)

@@ -10,16 +10,16 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from experiments.faults_checks import (
+from nbest.experiments.faults_checks import (
     repeated_keys,
     same_answers,
     same_results,
     stored_samples,
     witness,
 )
-from experiments.faults_row import Account, FaultRow, Setting
-from experiments.faults_where import LOCAL, Where, on_ray
-from experiments.faults_workplace import Load, Workplace
+from nbest.experiments.faults_row import Account, FaultRow, Setting
+from nbest.experiments.faults_where import LOCAL, Where, on_ray
+from nbest.experiments.faults_workplace import Load, Workplace
 
 AVERAGE = 6  # samples a question that the budget gives
 RULE = "strategy={n: 16, rule: vote_stands}"

@@ -13,12 +13,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from experiments.faults_processes import ROOT, Ended, Process, python, wait_until
-from experiments.faults_where import Where
+from nbest.experiments.faults_processes import ROOT, Ended, Process, python, wait_until
+from nbest.experiments.faults_where import Where
 
 PLUGINS = {
-    "kills_worker": "experiments.faults_plugins:KillsWorker",
-    "raises": "experiments.faults_plugins:Raises",
+    "kills_worker": "nbest.experiments.faults_plugins:KillsWorker",
+    "raises": "nbest.experiments.faults_plugins:Raises",
 }
 
 
@@ -78,7 +78,7 @@ class Workplace:
         # Ray's processes change their titles, and must not do so over their environment.
         env = {"SPT_NOENV": "1", "COLUMNS": "200", "PYTHONPATH": self._import_path(), **where.env}
         with python(
-            "experiments.cli", *args, folder=self.folder, env=env, before=before
+            "nbest.experiments.cli", *args, folder=self.folder, env=env, before=before
         ) as process:
             yield process
 

@@ -15,10 +15,10 @@ from collections.abc import Iterable, Mapping
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from experiments.gold import Gold
-from experiments.nearest import one_line, shown
-from orchestrator.errors import RunChanged, StoreError
-from orchestrator.store_files import RunFolder, StrPath
+from nbest.experiments.gold import Gold
+from nbest.experiments.nearest import one_line, shown
+from nbest.orchestrator.errors import RunChanged, StoreError
+from nbest.orchestrator.store_files import RunFolder, StrPath
 
 GOLD_FILE = "gold.parquet"
 TUPLE = "__tuple__"  # JSON has no tuples, and some task graders tell them from lists

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from experiments.gold import Gold
-from orchestrator.types import require
-from scorers import MathEquivalence
+from nbest.experiments.gold import Gold
+from nbest.orchestrator.types import require
+from nbest.scorers.equivalence_math import MathEquivalence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

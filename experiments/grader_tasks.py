@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from functools import cache
 from io import StringIO
 
-from experiments.extras import reasoning_gym
-from experiments.gold import Gold
-from orchestrator.errors import InputError
+from nbest.experiments.extras import reasoning_gym
+from nbest.experiments.gold import Gold
+from nbest.orchestrator.errors import InputError
 
 # Graders give partial marks, as 0.5 for an answer among other words; those are not right answers.
 RIGHT = 0.99

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol
 
-from experiments.gold import Gold
-from orchestrator.types import require
-from scorers.number import canonical_number
+from nbest.experiments.gold import Gold
+from nbest.orchestrator.types import require
+from nbest.scorers.number import canonical_number
 
 
 class Grader(Protocol):

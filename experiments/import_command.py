@@ -9,19 +9,19 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from experiments.gold import Gold
-from experiments.gold_file import write_gold
-from experiments.plugins import build_extractor, build_grader
-from experiments.pool_lines import PoolLine, read_pool
-from experiments.recorded_answers import Row, read_recorded, write_recorded
-from orchestrator.errors import InputError
-from orchestrator.protocols import Extractor
-from orchestrator.store_manifest import Json
-from orchestrator.store_read import read_scores
-from orchestrator.store_run import OpenRun, open_run
-from orchestrator.store_writer import FileStore
-from orchestrator.types import Query
-from orchestrator.waiting import wait_for
+from nbest.experiments.gold import Gold
+from nbest.experiments.gold_file import write_gold
+from nbest.experiments.plugins import build_extractor, build_grader
+from nbest.experiments.pool_lines import PoolLine, read_pool
+from nbest.experiments.recorded_answers import Row, read_recorded, write_recorded
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.protocols import Extractor
+from nbest.orchestrator.store_manifest import Json
+from nbest.orchestrator.store_read import read_scores
+from nbest.orchestrator.store_run import OpenRun, open_run
+from nbest.orchestrator.store_writer import FileStore
+from nbest.orchestrator.types import Query
+from nbest.orchestrator.waiting import wait_for
 
 TELL_EVERY = 1000  # questions
 

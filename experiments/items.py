@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from experiments.gold import Gold
-from experiments.nearest import shown
-from orchestrator.errors import InputError
+from nbest.experiments.gold import Gold
+from nbest.experiments.nearest import shown
+from nbest.orchestrator.errors import InputError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

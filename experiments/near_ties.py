@@ -1,6 +1,6 @@
 """Study: how often a rule stops on the wrong one of two answers that are nearly equally likely.
 
-    python -m experiments.near_ties [--share 0.501] [--limit 400] [--rules beta,e_value]
+    python -m nbest.experiments.near_ties [--share 0.501] [--limit 400] [--rules beta,e_value]
 
 Exact: the chances of all pairs of counts are carried along from draw to draw, and what stops is
 taken out. It holds for rules that look at counts, however often they look.
@@ -13,12 +13,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from experiments.as_command import as_command
-from experiments.expressions import split_expressions
-from experiments.plugins import build_stop_rule
-from orchestrator.errors import InputError
-from orchestrator.stop_rules import BetaStop, EValueStop, StopRule, VoteStands
-from orchestrator.types import require
+from nbest.experiments.as_command import as_command
+from nbest.experiments.expressions import split_expressions
+from nbest.experiments.plugins import build_stop_rule
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.stop_rules import BetaStop, EValueStop, StopRule, VoteStands
+from nbest.orchestrator.types import require
 
 RULES = "beta(confidence=0.9),beta(confidence=0.95),e_value(alpha=0.05),vote_stands(risk=0.1)"
 

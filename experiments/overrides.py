@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar, cast
 
-from experiments.config_errors import Origins, dotted
-from experiments.nearest import SHOWN_CHARACTERS, printable, shown
-from experiments.yaml_text import KeyPath, parse_yaml
-from orchestrator.errors import InputError
+from nbest.experiments.config_errors import Origins, dotted
+from nbest.experiments.nearest import SHOWN_CHARACTERS, printable, shown
+from nbest.experiments.yaml_text import KeyPath, parse_yaml
+from nbest.orchestrator.errors import InputError
 
 T = TypeVar("T")
 

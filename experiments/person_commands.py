@@ -24,8 +24,8 @@ def pick(
     port: Annotated[int, typer.Option(help="Of the page; 0 takes a free one.")] = 0,
 ) -> None:
     """Choose the best sample of each question yourself; the choices are kept in the run."""
-    from experiments.pick_command import pick_in_browser, pick_on_screen
-    from experiments.pick_session import PickSession
+    from nbest.experiments.pick_command import pick_in_browser, pick_on_screen
+    from nbest.experiments.pick_session import PickSession
 
     session = PickSession(run_dir, by=name, seed=seed)
     if web:
@@ -48,7 +48,7 @@ def export(
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
 ) -> None:
     """Write samples, or what people chose among them, in a form that other programs read."""
-    from experiments.export_command import export_run
+    from nbest.experiments.export_command import export_run
 
     count = export_run(run_dir, what, out, force=force)
     print(f"{count} {'bytes' if what == 'parquet' else 'lines'}", file=sys.stderr)

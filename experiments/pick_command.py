@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from experiments.pick_session import PickSession
-from experiments.pick_terminal import keyboard, pick_in_terminal
-from experiments.pick_web import PickServer
-from experiments.tables import console
+from nbest.experiments.pick_session import PickSession
+from nbest.experiments.pick_terminal import keyboard, pick_in_terminal
+from nbest.experiments.pick_web import PickServer
+from nbest.experiments.tables import console
 
 
 def pick_on_screen(session: PickSession) -> None:

@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments.prompts import prompt_text
-from experiments.sample_ids import index_of
-from orchestrator.errors import InputError
-from orchestrator.store_choices import Sitting, read_choices
-from orchestrator.store_read import read_queries, read_samples
-from orchestrator.types import Query, Sample, Status
+from nbest.experiments.prompts import prompt_text
+from nbest.experiments.sample_ids import index_of
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.store_choices import Sitting, read_choices
+from nbest.orchestrator.store_read import read_queries, read_samples
+from nbest.orchestrator.types import Query, Sample, Status
 
 PAGE = 9  # one for each of the keys 1 to 9
 

@@ -10,8 +10,8 @@ from rich.console import Console, Group
 from rich.panel import Panel
 from rich.text import Text
 
-from experiments.pick_session import PickSession, Screen
-from experiments.tables import safe_lines
+from nbest.experiments.pick_session import PickSession, Screen
+from nbest.experiments.tables import safe_lines
 
 QUIT = "q"
 HELP = "1-9 choose   s skip   u undo   n/p next/previous page   q quit"

@@ -17,7 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
 from urllib.parse import parse_qs, urlsplit
 
-from experiments.pick_session import PickSession
+from nbest.experiments.pick_session import PickSession
 
 COOKIE = "nbest_pick"
 MAX_BODY = 10_000
@@ -81,7 +81,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._show()
         elif parts.path in _FILES:
             name, kind = _FILES[parts.path]
-            self._send((files("experiments") / name).read_bytes(), kind)
+            self._send((files("nbest.experiments") / name).read_bytes(), kind)
         else:
             self._refuse(HTTPStatus.NOT_FOUND)
 

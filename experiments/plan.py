@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from experiments.config import Config
-from experiments.gold import Gold
-from experiments.prompts import Prompts, render
-from experiments.stored_calls import require_first
-from experiments.strategy_section import Sampling
-from orchestrator.cluster_settings import Cluster
-from orchestrator.deep_conf import DeepConf
-from orchestrator.protocols import BackendConfig
-from orchestrator.store_manifest import Json
+from nbest.experiments.config import Config
+from nbest.experiments.gold import Gold
+from nbest.experiments.prompts import Prompts, render
+from nbest.experiments.stored_calls import require_first
+from nbest.experiments.strategy_section import Sampling
+from nbest.orchestrator.cluster_settings import Cluster
+from nbest.orchestrator.deep_conf import DeepConf
+from nbest.orchestrator.protocols import BackendConfig
+from nbest.orchestrator.store_manifest import Json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

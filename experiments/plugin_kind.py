@@ -11,10 +11,10 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, cast, get_args, get_origin
 
-from experiments.construction import Factory, construct, type_hints
-from experiments.expressions import Expression, parse_expression
-from experiments.nearest import one_line, shown, suggestion
-from orchestrator.errors import InputError
+from nbest.experiments.construction import Factory, construct, type_hints
+from nbest.experiments.expressions import Expression, parse_expression
+from nbest.experiments.nearest import one_line, shown, suggestion
+from nbest.orchestrator.errors import InputError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +101,7 @@ def _named(key: str, value: object, kind: PluginKind) -> object:
 
 def _kind_of(hint: Any) -> PluginKind | None:
     """The kind whose protocol the type is, or is a tuple or a union of."""
-    from experiments.plugins import KIND_OF_TYPE  # the table is made of kinds
+    from nbest.experiments.plugins import KIND_OF_TYPE  # the table is made of kinds
 
     return next(
         (KIND_OF_TYPE[part] for part in (hint, *get_args(hint)) if part in KIND_OF_TYPE), None

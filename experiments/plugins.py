@@ -14,14 +14,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from experiments.graders import Grader
-from experiments.plugin_kind import PluginKind
-from orchestrator.protocols import BackendConfig, Equivalence, Extractor, Scorer, Validator
-from orchestrator.score_rules import ScoreRule
-from orchestrator.stop_rules import StopRule
+from nbest.experiments.graders import Grader
+from nbest.experiments.plugin_kind import PluginKind
+from nbest.orchestrator.protocols import BackendConfig, Equivalence, Extractor, Scorer, Validator
+from nbest.orchestrator.score_rules import ScoreRule
+from nbest.orchestrator.stop_rules import StopRule
 
 if TYPE_CHECKING:
-    from experiments.replay_command import ReplayedStrategy
+    from nbest.experiments.replay_command import ReplayedStrategy
 
 
 SELECTORS = PluginKind(
@@ -29,33 +29,33 @@ SELECTORS = PluginKind(
     group="nbest.scorers",
     methods=("__call__", "needs_logprobs"),
     built_in={
-        "first": "scorers:First",
-        "random": "scorers:Random",
-        "vote": "scorers:MajorityVote",
-        "mean_logprob": "scorers:MeanLogprob",
-        "sum_logprob": "scorers:SumLogprob",
-        "shortest": "scorers:Shortest",
-        "longest": "scorers:Longest",
-        "first_valid": "scorers:FirstValid",
-        "among_valid": "scorers:AmongValid",
-        "weighted_vote": "scorers:WeightedVote",
-        "borda": "scorers:Borda",
-        "majority_of_bests": "scorers:MajorityOfBests",
-        "routed_vote": "scorers:RoutedVote",
-        "mbr": "scorers:MinimumBayesRisk",
-        "judge": "scorers:Judge",
-        "tournament": "scorers:Tournament",
-        "universal_vote": "scorers:UniversalVote",
-        "user": "scorers:UserChoice",
-        "length_penalised_logprob": "scorers:LengthPenalisedLogprob",
-        "perplexity": "scorers:Perplexity",
-        "self_certainty": "scorers:SelfCertainty",
-        "confidence": "scorers:Confidence",
-        "reward": "scorers:RewardModel",
-        "score": "scorers:StoredScore",
-        "top_vote": "scorers:TopVote",
-        "best_of_majority": "scorers:BestOfMajority",
-        "pessimistic": "scorers:Pessimistic",
+        "first": "nbest.scorers.position:First",
+        "random": "nbest.scorers.position:Random",
+        "vote": "nbest.scorers.vote:MajorityVote",
+        "mean_logprob": "nbest.scorers.logprob:MeanLogprob",
+        "sum_logprob": "nbest.scorers.logprob:SumLogprob",
+        "shortest": "nbest.scorers.length:Shortest",
+        "longest": "nbest.scorers.length:Longest",
+        "first_valid": "nbest.scorers.valid:FirstValid",
+        "among_valid": "nbest.scorers.among:AmongValid",
+        "weighted_vote": "nbest.scorers.weighted_vote:WeightedVote",
+        "borda": "nbest.scorers.borda:Borda",
+        "majority_of_bests": "nbest.scorers.majority_of_bests:MajorityOfBests",
+        "routed_vote": "nbest.scorers.routed_vote:RoutedVote",
+        "mbr": "nbest.scorers.risk:MinimumBayesRisk",
+        "judge": "nbest.scorers.judge:Judge",
+        "tournament": "nbest.scorers.tournament:Tournament",
+        "universal_vote": "nbest.scorers.universal_vote:UniversalVote",
+        "user": "nbest.scorers.person:UserChoice",
+        "length_penalised_logprob": "nbest.scorers.logprob:LengthPenalisedLogprob",
+        "perplexity": "nbest.scorers.logprob:Perplexity",
+        "self_certainty": "nbest.scorers.self_certainty:SelfCertainty",
+        "confidence": "nbest.scorers.confidence:Confidence",
+        "reward": "nbest.scorers.reward:RewardModel",
+        "score": "nbest.scorers.stored_score:StoredScore",
+        "top_vote": "nbest.scorers.top_vote:TopVote",
+        "best_of_majority": "nbest.scorers.best_of_majority:BestOfMajority",
+        "pessimistic": "nbest.scorers.pessimistic:Pessimistic",
     },
 )
 
@@ -64,14 +64,14 @@ EXTRACTORS = PluginKind(
     group="nbest.extractors",
     methods=("__call__",),
     built_in={
-        "whole_text": "orchestrator.selection:WholeText",
-        "last_number": "scorers.extract:LastNumber",
-        "after_marker": "scorers.extract:AfterMarker",
-        "boxed": "scorers.extract:Boxed",
-        "regex": "scorers.extract:Regex",
-        "code_block": "scorers.code_block:CodeBlock",
-        "choice_letter": "scorers.choice:ChoiceLetter",
-        "final_answer": "scorers.extract:FinalAnswer",
+        "whole_text": "nbest.orchestrator.selection:WholeText",
+        "last_number": "nbest.scorers.extract:LastNumber",
+        "after_marker": "nbest.scorers.extract:AfterMarker",
+        "boxed": "nbest.scorers.extract:Boxed",
+        "regex": "nbest.scorers.extract:Regex",
+        "code_block": "nbest.scorers.code_block:CodeBlock",
+        "choice_letter": "nbest.scorers.choice:ChoiceLetter",
+        "final_answer": "nbest.scorers.extract:FinalAnswer",
     },
 )
 
@@ -80,12 +80,12 @@ VALIDATORS = PluginKind(
     group="nbest.validators",
     methods=("__call__",),
     built_in={
-        "regex": "scorers.validators:Matches",
-        "json": "scorers.validators:JsonValid",
-        "yaml": "scorers.yaml_valid:YamlValid",
-        "sql": "scorers.sql_valid:SqlValid",
-        "python_tests": "scorers.python_tests:PassesTests",
-        "all_of": "scorers.validators:AllOf",
+        "regex": "nbest.scorers.validators:Matches",
+        "json": "nbest.scorers.validators:JsonValid",
+        "yaml": "nbest.scorers.yaml_valid:YamlValid",
+        "sql": "nbest.scorers.sql_valid:SqlValid",
+        "python_tests": "nbest.scorers.python_tests:PassesTests",
+        "all_of": "nbest.scorers.validators:AllOf",
     },
 )
 
@@ -94,11 +94,11 @@ EQUIVALENCES = PluginKind(
     group="nbest.equivalences",
     methods=("__call__",),
     built_in={
-        "number": "scorers.equivalence:NumberEquivalence",
-        "choice": "scorers.equivalence:ChoiceEquivalence",
-        "json": "scorers.equivalence:JsonEquivalence",
-        "mathematics": "scorers.equivalence_math:MathEquivalence",
-        "sql_result": "scorers.equivalence_sql:SqlResultEquivalence",
+        "number": "nbest.scorers.equivalence:NumberEquivalence",
+        "choice": "nbest.scorers.equivalence:ChoiceEquivalence",
+        "json": "nbest.scorers.equivalence:JsonEquivalence",
+        "mathematics": "nbest.scorers.equivalence_math:MathEquivalence",
+        "sql_result": "nbest.scorers.equivalence_sql:SqlResultEquivalence",
     },
 )
 
@@ -107,11 +107,11 @@ GRADERS = PluginKind(
     group="nbest.graders",
     methods=("__call__",),
     built_in={
-        "exact": "experiments.graders:Exact",
-        "number": "experiments.graders:Number",
-        "mathematics": "experiments.grader_math:Mathematics",
-        "reasoning_gym": "experiments.grader_tasks:ReasoningGym",
-        "none": "experiments.graders:Ungraded",
+        "exact": "nbest.experiments.graders:Exact",
+        "number": "nbest.experiments.graders:Number",
+        "mathematics": "nbest.experiments.grader_math:Mathematics",
+        "reasoning_gym": "nbest.experiments.grader_tasks:ReasoningGym",
+        "none": "nbest.experiments.graders:Ungraded",
     },
 )
 
@@ -120,9 +120,9 @@ BACKENDS = PluginKind(
     group="nbest.backends",
     methods=("open", "max_concurrency", "gpus", "identity"),
     built_in={
-        "vllm": "model_backend.vllm:VLLM",
-        "fake": "experiments.fake_model:seeded_fake",
-        "faulty_fake": "experiments.fake_model:faulty_fake",
+        "vllm": "nbest.model_backend.vllm:VLLM",
+        "fake": "nbest.experiments.fake_model:seeded_fake",
+        "faulty_fake": "nbest.experiments.fake_model:faulty_fake",
     },
 )
 
@@ -132,9 +132,9 @@ REWARD_MODELS = PluginKind(
     group="nbest.reward_models",
     methods=("open", "max_concurrency", "gpus", "identity"),
     built_in={
-        "vllm": "model_backend.vllm_reward:VLLMReward",
-        "torch": "model_backend.torch_reward:TorchReward",
-        "fake": "model_backend.fake_rewards:fake_rewards",
+        "vllm": "nbest.model_backend.vllm_reward:VLLMReward",
+        "torch": "nbest.model_backend.torch_reward:TorchReward",
+        "fake": "nbest.model_backend.fake_rewards:fake_rewards",
     },
     plain="vllm",
 )
@@ -145,12 +145,12 @@ STOP_RULES = PluginKind(
     group="nbest.stop_rules",
     methods=(),  # of two kinds: a function of answers, or one that `stops_on` scores
     built_in={
-        "vote_stands": "orchestrator.stop_rules:VoteStands",
-        "beta": "orchestrator.stop_rules:BetaStop",
-        "e_value": "orchestrator.stop_rules:EValueStop",
-        "unanimous_window": "orchestrator.stop_rules:UnanimousWindow",
-        "reservation": "orchestrator.score_rules:ReservationStop",
-        "weighted_consensus": "orchestrator.score_rules:WeightedConsensus",
+        "vote_stands": "nbest.orchestrator.stop_rules:VoteStands",
+        "beta": "nbest.orchestrator.stop_rules:BetaStop",
+        "e_value": "nbest.orchestrator.stop_rules:EValueStop",
+        "unanimous_window": "nbest.orchestrator.stop_rules:UnanimousWindow",
+        "reservation": "nbest.orchestrator.score_rules:ReservationStop",
+        "weighted_consensus": "nbest.orchestrator.score_rules:WeightedConsensus",
     },
 )
 
@@ -159,10 +159,10 @@ STRATEGIES = PluginKind(
     group="nbest.replayed_strategies",
     methods=("select", "outcomes"),
     built_in={
-        "adaptive": "experiments.replay_command:Replayed",
-        "budget": "experiments.replay_budget:ReplayedBudget",
-        "deep_conf": "experiments.replay_deep_conf:ReplayedDeepConf",
-        "race": "experiments.replay_race:ReplayedRace",
+        "adaptive": "nbest.experiments.replay_command:Replayed",
+        "budget": "nbest.experiments.replay_budget:ReplayedBudget",
+        "deep_conf": "nbest.experiments.replay_deep_conf:ReplayedDeepConf",
+        "race": "nbest.experiments.replay_race:ReplayedRace",
     },
 )
 

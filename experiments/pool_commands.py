@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.errors import InputError
+from nbest.orchestrator.errors import InputError
 
 
 def add_pool_commands(app: typer.Typer) -> None:
@@ -46,8 +46,8 @@ def replay(
 
     Without gold answers: what it would have spent, and how often it answers as all samples do.
     """
-    from experiments.replay_command import replay as replayed
-    from experiments.replay_view import sentences
+    from nbest.experiments.replay_command import replay as replayed
+    from nbest.experiments.replay_view import sentences
 
     found = replayed(run_dir, strategy, max_n, shuffles, seed, extract, grade, _tell, equivalence)
     if as_json:
@@ -69,8 +69,8 @@ def report(
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
 ) -> None:
     """A page to look at: curves, costs, risk, the questions that are most contested."""
-    from experiments.report_command import write_report
-    from experiments.report_costs import Prices
+    from nbest.experiments.report_command import write_report
+    from nbest.experiments.report_costs import Prices
 
     prices = Prices(input_price=input_price, output_price=output_price, parameters=parameters)
     print(write_report(runs, out, selectors, prices, shown=questions, force=force, tell=_tell))
@@ -89,7 +89,7 @@ def import_(
     A line: {"id": "q0", "gold": "33", "samples": [{"answer": "33", "tokens": 2141}]}. A sample may
     have text, logprobs, finish_reason and scores; a line a prompt.
     """
-    from experiments.import_command import import_pool
+    from nbest.experiments.import_command import import_pool
 
     done = import_pool(files, out, extract=extract, grade=grade, tell=_tell)
     scored = f", scores of {', '.join(done.scorers)}" if done.scorers else ""
@@ -115,9 +115,9 @@ def curve(
     ] = False,
 ) -> None:
     """Accuracy against the number of samples, over all subsets of those that are stored."""
-    from experiments.curve_command import curves_of, rows
-    from experiments.curve_view import curve_table, plot_curves
-    from experiments.nearest import printable
+    from nbest.experiments.curve_command import curves_of, rows
+    from nbest.experiments.curve_view import curve_table, plot_curves
+    from nbest.experiments.nearest import printable
 
     more = numbers(beyond) or ()
     found = curves_of(run_dir, selectors, numbers(ks), extract, grade, equivalence, more)
@@ -126,7 +126,7 @@ def curve(
     if as_json:
         print(json.dumps(rows(found), indent=2))
         return
-    from experiments.tables import console
+    from nbest.experiments.tables import console
 
     console().print(curve_table(found))
     for k, each in found.beyond.items():
@@ -141,7 +141,7 @@ def curve(
 def _tell(line: str) -> None:
     """How far a command has come, for somebody who waits."""
     if sys.stderr.isatty():
-        from experiments.nearest import printable
+        from nbest.experiments.nearest import printable
 
         print(printable(line), file=sys.stderr)
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from experiments.nearest import shown
-from orchestrator.errors import InputError
-from orchestrator.types import Sample, Status
+from nbest.experiments.nearest import shown
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.types import Sample, Status
 
 # What servers call the end of a sample. All else, "stop" above all, is a sample that ended well.
 STATUS_OF_FINISH = {

@@ -11,10 +11,10 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from experiments.sample_ids import index_of
-from orchestrator.store_choices import Choice, read_choices
-from orchestrator.store_read import read_queries, read_samples
-from orchestrator.types import Query
+from nbest.experiments.sample_ids import index_of
+from nbest.orchestrator.store_choices import Choice, read_choices
+from nbest.orchestrator.store_read import read_queries, read_samples
+from nbest.orchestrator.types import Query
 
 
 def preference_lines(run: Path) -> Iterator[str]:

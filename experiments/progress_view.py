@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Protocol
 
-from experiments.account import account
-from experiments.engine_table import engine_table
-from experiments.progress_words import EngineNews, line
-from orchestrator.progress import Progress, Report
+from nbest.experiments.account import account
+from nbest.experiments.engine_table import engine_table
+from nbest.experiments.progress_words import EngineNews, line
+from nbest.orchestrator.progress import Progress, Report
 
 PLAIN_EVERY_S = 5.0
 

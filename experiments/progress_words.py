@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from experiments.nearest import printable
-from orchestrator.engine_log import EngineView
-from orchestrator.progress import Progress
+from nbest.experiments.nearest import printable
+from nbest.orchestrator.engine_log import EngineView
+from nbest.orchestrator.progress import Progress
 
 
 def rate(progress: Progress) -> float:

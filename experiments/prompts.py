@@ -15,11 +15,11 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from experiments.items import Item, Questions
-from experiments.nearest import shown, suggestion
-from experiments.section import Section
-from orchestrator.errors import InputError
-from orchestrator.types import Message, Query
+from nbest.experiments.items import Item, Questions
+from nbest.experiments.nearest import shown, suggestion
+from nbest.experiments.section import Section
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.types import Message, Query
 
 
 class PromptSection(Section):

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from experiments.sample_ids import index_of
-from orchestrator.errors import StoreError
-from orchestrator.store_arrow import pa
-from orchestrator.store_files import RunFolder, StrPath
-from orchestrator.store_parquet import PartWriter, read_parts, table_of
-from orchestrator.types import Candidates, Status
+from nbest.experiments.sample_ids import index_of
+from nbest.orchestrator.errors import StoreError
+from nbest.orchestrator.store_arrow import pa
+from nbest.orchestrator.store_files import RunFolder, StrPath
+from nbest.orchestrator.store_parquet import PartWriter, read_parts, table_of
+from nbest.orchestrator.types import Candidates, Status
 
 FOLDER = "answers"
 SCHEMA = pa.schema(

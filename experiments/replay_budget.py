@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from experiments.replay_drawn import Drawn, Spent
-from orchestrator.budget import BatchBudget
-from orchestrator.protocols import Scorer
-from scorers import MajorityVote
+from nbest.experiments.replay_drawn import Drawn, Spent
+from nbest.orchestrator.budget import BatchBudget
+from nbest.orchestrator.protocols import Scorer
+from nbest.scorers.vote import MajorityVote
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,18 +14,18 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from experiments.curves import ended, graded_cases
-from experiments.evaluate import Case, require_logprobs
-from experiments.plugins import build_strategy
-from experiments.replay_drawn import Drawn, Spent, pointwise_scores
-from experiments.select_command import load_cases
-from orchestrator.protocols import Scorer
-from orchestrator.score_rules import ScoreRule
-from orchestrator.stop_rules import StopRule, VoteStands
-from orchestrator.types import Scores, require
-from orchestrator.waiting import wait_for
-from scorers import MajorityVote
-from scorers.estimators import Interval, clustered_interval
+from nbest.experiments.curves import ended, graded_cases
+from nbest.experiments.evaluate import Case, require_logprobs
+from nbest.experiments.plugins import build_strategy
+from nbest.experiments.replay_drawn import Drawn, Spent, pointwise_scores
+from nbest.experiments.select_command import load_cases
+from nbest.orchestrator.protocols import Scorer
+from nbest.orchestrator.score_rules import ScoreRule
+from nbest.orchestrator.stop_rules import StopRule, VoteStands
+from nbest.orchestrator.types import Scores, require
+from nbest.orchestrator.waiting import wait_for
+from nbest.scorers.estimators import Interval, clustered_interval
+from nbest.scorers.vote import MajorityVote
 
 TELL_EVERY = 10  # orders
 

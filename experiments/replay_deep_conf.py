@@ -7,16 +7,16 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from experiments.evaluate import Case
-from experiments.replay_drawn import Drawn, Spent
-from experiments.stored_calls import StoredCalls
-from experiments.stored_sampler import DrawsNothing
-from orchestrator.deep_conf import DeepConf
-from orchestrator.protocols import Scorer
-from orchestrator.remembered import Remembered
-from orchestrator.types import Sample, SamplingParams, Scores, Status, TopLogprobs
-from scorers import Confidence, WeightedVote
-from scorers.confidence import token_confidence, window_means
+from nbest.experiments.evaluate import Case
+from nbest.experiments.replay_drawn import Drawn, Spent
+from nbest.experiments.stored_calls import StoredCalls
+from nbest.experiments.stored_sampler import DrawsNothing
+from nbest.orchestrator.deep_conf import DeepConf
+from nbest.orchestrator.protocols import Scorer
+from nbest.orchestrator.remembered import Remembered
+from nbest.orchestrator.types import Sample, SamplingParams, Scores, Status, TopLogprobs
+from nbest.scorers.confidence import Confidence, token_confidence, window_means
+from nbest.scorers.weighted_vote import WeightedVote
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

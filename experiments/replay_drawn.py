@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiments.evaluate import Case
-from orchestrator.protocols import Scorer
-from orchestrator.selection import taken
-from orchestrator.types import Scores
-from scorers import MajorityVote
+from nbest.experiments.evaluate import Case
+from nbest.orchestrator.protocols import Scorer
+from nbest.orchestrator.selection import taken
+from nbest.orchestrator.types import Scores
+from nbest.scorers.vote import MajorityVote
 
 
 class Spent(NamedTuple):

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from experiments.replay_drawn import Drawn, Spent
-from orchestrator.errors import InputError
-from orchestrator.protocols import Scorer, Validator
-from orchestrator.types import Sample
-from scorers import FirstValid
+from nbest.experiments.replay_drawn import Drawn, Spent
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.protocols import Scorer, Validator
+from nbest.orchestrator.types import Sample
+from nbest.scorers.valid import FirstValid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

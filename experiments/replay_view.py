@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from experiments.replay_command import Replay
+from nbest.experiments.replay_command import Replay
 
 
 def sentences(found: Replay, max_n: int) -> list[str]:

@@ -8,19 +8,19 @@ from collections.abc import Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
 
-from experiments.expressions import split_expressions
-from experiments.extras import optional
-from experiments.nearest import printable
-from experiments.paired_rows import paired_runs
-from experiments.report_costs import Prices, costs_of
-from experiments.report_data import SHOWN_QUESTIONS, RunReport, run_report
-from experiments.report_pictures import (
+from nbest.experiments.expressions import split_expressions
+from nbest.experiments.extras import optional
+from nbest.experiments.nearest import printable
+from nbest.experiments.paired_rows import paired_runs
+from nbest.experiments.report_costs import Prices, costs_of
+from nbest.experiments.report_data import SHOWN_QUESTIONS, RunReport, run_report
+from nbest.experiments.report_pictures import (
     accuracy_against_k,
     accuracy_against_tokens,
     risk_against_coverage,
 )
-from orchestrator.errors import InputError
-from orchestrator.types import require
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.types import require
 
 PICTURES = {
     "k": accuracy_against_k,
@@ -68,7 +68,7 @@ def report_page(reports: Sequence[RunReport], prices: Prices) -> str:
     environment.filters["share"] = share
     environment.filters["seconds"] = seconds
     template = environment.from_string(
-        files("experiments").joinpath("report_page.html").read_text(encoding="utf-8")
+        files("nbest.experiments").joinpath("report_page.html").read_text(encoding="utf-8")
     )
     graded = [report for report in reports if report.num_graded]
     return template.render(

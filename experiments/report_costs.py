@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from experiments.report_data import RunReport
-from orchestrator.types import require
+from nbest.experiments.report_data import RunReport
+from nbest.orchestrator.types import require
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

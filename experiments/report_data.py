@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments.curve_command import (
+from nbest.experiments.curve_command import (
     powers_of_two,
     sampling_notes,
     selector_curves,
 )
-from experiments.curves import (
+from nbest.experiments.curves import (
     Curve,
     any_curves,
     curve_of,
@@ -21,21 +21,21 @@ from experiments.curves import (
     one_curves,
     smallest_pool,
 )
-from experiments.evaluate import Case, Row, any_right_row, one_sample_row, selector_row
-from experiments.paired_rows import paired_sentences
-from experiments.replay_command import Replay, Replayed, replay_cases
-from experiments.report_duels import Duel, QuestionVerdicts, duels, verdicts
-from experiments.report_questions import QuestionShown, best, contested, worst
-from experiments.select_command import load_cases, named_scorer
-from experiments.stopping import stopping_notes
-from experiments.unlabelled import Agreement, agreements, share_warnings
-from orchestrator.errors import InputError
-from orchestrator.protocols import Scorer
-from orchestrator.sampler import usage_of
-from orchestrator.store_read import read_manifest, read_records
-from orchestrator.types import Usage
-from orchestrator.waiting import wait_for
-from scorers.abstention import RiskPoint, risk_coverage
+from nbest.experiments.evaluate import Case, Row, any_right_row, one_sample_row, selector_row
+from nbest.experiments.paired_rows import paired_sentences
+from nbest.experiments.replay_command import Replay, Replayed, replay_cases
+from nbest.experiments.report_duels import Duel, QuestionVerdicts, duels, verdicts
+from nbest.experiments.report_questions import QuestionShown, best, contested, worst
+from nbest.experiments.select_command import load_cases, named_scorer
+from nbest.experiments.stopping import stopping_notes
+from nbest.experiments.unlabelled import Agreement, agreements, share_warnings
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.protocols import Scorer
+from nbest.orchestrator.sampler import usage_of
+from nbest.orchestrator.store_read import read_manifest, read_records
+from nbest.orchestrator.types import Usage
+from nbest.orchestrator.waiting import wait_for
+from nbest.scorers.abstention import RiskPoint, risk_coverage
 
 SHOWN_QUESTIONS = 8  # of each sort: best, worst, most contested
 REPLAYED = 40_000  # orders of all questions together

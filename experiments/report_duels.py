@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from experiments.evaluate import Case, Row
+from nbest.experiments.evaluate import Case, Row
 
 SHOWN_VERDICTS = 40  # questions where selectors differ
 

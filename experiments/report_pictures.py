@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from experiments.extras import optional
-from experiments.report_data import RunReport, Spending, pareto_front
+from nbest.experiments.extras import optional
+from nbest.experiments.report_data import RunReport, Spending, pareto_front
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,18 +9,18 @@ from pathlib import Path
 
 import typer
 
-from experiments.abstaining import RiskLimit, abstention_json
-from experiments.exit_codes import Exit
-from experiments.nearest import printable
-from experiments.plan import Plan
-from experiments.prompts import prompt_text
-from experiments.runs import failures
-from experiments.select_command import Comparison, compare
-from experiments.stopping import stopping_notes
-from experiments.strategy_section import StrategySection
-from experiments.tables import console, safe_lines, selector_table
-from orchestrator.store_read import read_manifest
-from orchestrator.types import Outcome, Record
+from nbest.experiments.abstaining import RiskLimit, abstention_json
+from nbest.experiments.exit_codes import Exit
+from nbest.experiments.nearest import printable
+from nbest.experiments.plan import Plan
+from nbest.experiments.prompts import prompt_text
+from nbest.experiments.runs import failures
+from nbest.experiments.select_command import Comparison, compare
+from nbest.experiments.stopping import stopping_notes
+from nbest.experiments.strategy_section import StrategySection
+from nbest.experiments.tables import console, safe_lines, selector_table
+from nbest.orchestrator.store_read import read_manifest
+from nbest.orchestrator.types import Outcome, Record
 
 
 def conclude(

@@ -11,21 +11,26 @@ from collections.abc import AsyncIterator, Callable, Iterable, Set
 from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 
-from experiments.gold_file import write_gold
-from experiments.plan import Plan
-from experiments.stored_run import batch_is_complete, has_all_samples, is_complete, needs_engine
-from experiments.strategy_section import Sampling
-from orchestrator.job import Job, Work
-from orchestrator.local import run_here
-from orchestrator.loop import Loop, one_lease
-from orchestrator.pool import Pool
-from orchestrator.progress import Report
-from orchestrator.protocols import BatchStrategy
-from orchestrator.store import RunStore, open_store
-from orchestrator.store_read import read_records
-from orchestrator.store_run import OpenRun, open_run
-from orchestrator.types import Outcome, Query, Record
-from orchestrator.waiting import wait_for
+from nbest.experiments.gold_file import write_gold
+from nbest.experiments.plan import Plan
+from nbest.experiments.stored_run import (
+    batch_is_complete,
+    has_all_samples,
+    is_complete,
+    needs_engine,
+)
+from nbest.experiments.strategy_section import Sampling
+from nbest.orchestrator.job import Job, Work
+from nbest.orchestrator.local import run_here
+from nbest.orchestrator.loop import Loop, one_lease
+from nbest.orchestrator.pool import Pool
+from nbest.orchestrator.progress import Report
+from nbest.orchestrator.protocols import BatchStrategy
+from nbest.orchestrator.store import RunStore, open_store
+from nbest.orchestrator.store_read import read_records
+from nbest.orchestrator.store_run import OpenRun, open_run
+from nbest.orchestrator.types import Outcome, Query, Record
+from nbest.orchestrator.waiting import wait_for
 
 # Often enough that small files never become many thousands, seldom enough that nobody notices.
 TIDY_S = 300.0
@@ -148,7 +153,7 @@ async def _generate(plan: Plan, job: Job, report: Report) -> list[Record]:
         return []
     if plan.config.cluster.local:
         return await run_here(job, report)
-    from orchestrator.cluster import run_on_ray  # Ray takes a second to import
+    from nbest.orchestrator.cluster import run_on_ray  # Ray takes a second to import
 
     return await run_on_ray(job, plan.cluster(), report)
 

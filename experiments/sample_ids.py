@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.types import Sample
+from nbest.orchestrator.types import Sample
 
 
 def index_of(sample: Sample) -> int:

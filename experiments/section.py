@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from experiments.nearest import suggestion
+from nbest.experiments.nearest import suggestion
 
 
 class Section(BaseModel):

@@ -9,12 +9,12 @@ from typing import Self
 
 from pydantic import ConfigDict, Field, JsonValue, field_validator, model_validator
 
-from experiments.plugins import BACKENDS, build_backend
-from experiments.section import Section, Texts
-from orchestrator.cluster_settings import Cluster
-from orchestrator.errors import InputError
-from orchestrator.protocols import BackendConfig
-from orchestrator.types import Constraint, SamplingParams
+from nbest.experiments.plugins import BACKENDS, build_backend
+from nbest.experiments.section import Section, Texts
+from nbest.orchestrator.cluster_settings import Cluster
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.protocols import BackendConfig
+from nbest.orchestrator.types import Constraint, SamplingParams
 
 
 class ModelSection(Section):

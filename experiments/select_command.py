@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.evaluate import (
+from nbest.experiments.evaluate import (
     Case,
     Row,
     any_right_row,
@@ -18,25 +18,25 @@ from experiments.evaluate import (
     read_candidates,
     selector_row,
 )
-from experiments.expressions import split_expressions
-from experiments.gold_file import read_gold
-from experiments.plugins import build_equivalence, build_extractor, build_grader, build_scorer
-from experiments.recorded_answers import read_recorded
-from experiments.sample_ids import index_of
-from experiments.stored_calls import StoredCalls
-from experiments.user_choice import chosen_by_user
-from orchestrator.errors import InputError
-from orchestrator.protocols import Scorer
-from orchestrator.store_manifest import Json
-from orchestrator.store_read import (
+from nbest.experiments.expressions import split_expressions
+from nbest.experiments.gold_file import read_gold
+from nbest.experiments.plugins import build_equivalence, build_extractor, build_grader, build_scorer
+from nbest.experiments.recorded_answers import read_recorded
+from nbest.experiments.sample_ids import index_of
+from nbest.experiments.stored_calls import StoredCalls
+from nbest.experiments.user_choice import chosen_by_user
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.protocols import Scorer
+from nbest.orchestrator.store_manifest import Json
+from nbest.orchestrator.store_read import (
     read_manifest,
     read_queries,
     read_samples,
     read_scores,
     scorers_of,
 )
-from orchestrator.types import Sample, Scores, require_share
-from orchestrator.waiting import wait_for
+from nbest.orchestrator.types import Sample, Scores, require_share
+from nbest.orchestrator.waiting import wait_for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 """Study: selectors against the number of samples, side by side on one pool.
 
-    python -m experiments.selectors_against_n [--questions 120] [--out runs/selectors_against_n]
+    python -m nbest.experiments.selectors_against_n [--questions 120] [--out FOLDER]
 
 All that a selector may read without another model: answers, lengths, log-probabilities. What is
 gained over the vote is paired by question. The same command goes on where it stopped.
@@ -14,15 +14,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from experiments.as_command import as_command
-from experiments.config import load_config
-from experiments.curve_command import Curves, curves_of
-from experiments.curve_view import curve_table, plot_curves
-from experiments.plan import make_plan
-from experiments.progress_view import shown_progress
-from experiments.runs import carry_out
-from experiments.select_command import compare
-from experiments.tables import console
+from nbest.experiments.as_command import as_command
+from nbest.experiments.config import load_config
+from nbest.experiments.curve_command import Curves, curves_of
+from nbest.experiments.curve_view import curve_table, plot_curves
+from nbest.experiments.plan import make_plan
+from nbest.experiments.progress_view import shown_progress
+from nbest.experiments.runs import carry_out
+from nbest.experiments.select_command import compare
+from nbest.experiments.tables import console
 
 CONFIG = Path(__file__).parent / "configs" / "selectors.yaml"
 

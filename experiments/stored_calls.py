@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 
-from orchestrator.asking import call_key, rating_key
-from orchestrator.errors import InputError
-from orchestrator.models import model_key, models_of
-from orchestrator.protocols import Scorer
-from orchestrator.types import Ask, Candidates, Identity, Message, Sample, SamplingParams
+from nbest.orchestrator.asking import call_key, rating_key
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.models import model_key, models_of
+from nbest.orchestrator.protocols import Scorer
+from nbest.orchestrator.types import Ask, Candidates, Identity, Message, Sample, SamplingParams
 
 
 class NotAsked(InputError):

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
 
-from experiments.stored_calls import NotAsked, StoredCalls, asks_model, asks_sampling_model
-from experiments.stored_sampler import NotStored, StoredSamples
-from experiments.strategy_section import Sampling
-from orchestrator.adaptive import Adaptive
-from orchestrator.deep_conf import DeepConf
-from orchestrator.protocols import BatchStrategy, Strategy
-from orchestrator.race import RaceToValid
-from orchestrator.selection import candidates_from
-from orchestrator.store import RunStore
-from orchestrator.strategies import BestOfN
-from orchestrator.types import Query, Sample
-from orchestrator.within_budget import WithinBudget
+from nbest.experiments.stored_calls import NotAsked, StoredCalls, asks_model, asks_sampling_model
+from nbest.experiments.stored_sampler import NotStored, StoredSamples
+from nbest.experiments.strategy_section import Sampling
+from nbest.orchestrator.adaptive import Adaptive
+from nbest.orchestrator.deep_conf import DeepConf
+from nbest.orchestrator.protocols import BatchStrategy, Strategy
+from nbest.orchestrator.race import RaceToValid
+from nbest.orchestrator.selection import candidates_from
+from nbest.orchestrator.store import RunStore
+from nbest.orchestrator.strategies import BestOfN
+from nbest.orchestrator.types import Query, Sample
+from nbest.orchestrator.within_budget import WithinBudget
 
 OneByOne = BestOfN | Adaptive | RaceToValid
 """Of which what is missing can be told sample by sample."""

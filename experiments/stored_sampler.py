@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from experiments.stored_calls import StoredCalls
-from orchestrator.errors import StoreError
-from orchestrator.store import RunStore
-from orchestrator.types import Identity, Message, Query, Sample, SamplingParams
+from nbest.experiments.stored_calls import StoredCalls
+from nbest.orchestrator.errors import StoreError
+from nbest.orchestrator.store import RunStore
+from nbest.orchestrator.types import Identity, Message, Query, Sample, SamplingParams
 
 
 class NotStored(StoreError):

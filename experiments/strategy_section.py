@@ -9,20 +9,21 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from experiments.plugins import build_stop_rule, build_validator
-from experiments.section import Section
-from experiments.stopping import KINDS
-from orchestrator.adaptive import Adaptive
-from orchestrator.budget import BatchBudget
-from orchestrator.deep_conf import DeepConf
-from orchestrator.errors import InputError
-from orchestrator.protocols import Equivalence, Extractor, Scorer
-from orchestrator.race import RaceToValid
-from orchestrator.selection import WholeText
-from orchestrator.strategies import BestOfN
-from orchestrator.types import SamplingParams
-from orchestrator.within_budget import WithinBudget
-from scorers import Confidence, MajorityVote
+from nbest.experiments.plugins import build_stop_rule, build_validator
+from nbest.experiments.section import Section
+from nbest.experiments.stopping import KINDS
+from nbest.orchestrator.adaptive import Adaptive
+from nbest.orchestrator.budget import BatchBudget
+from nbest.orchestrator.deep_conf import DeepConf
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.protocols import Equivalence, Extractor, Scorer
+from nbest.orchestrator.race import RaceToValid
+from nbest.orchestrator.selection import WholeText
+from nbest.orchestrator.strategies import BestOfN
+from nbest.orchestrator.types import SamplingParams
+from nbest.orchestrator.within_budget import WithinBudget
+from nbest.scorers.confidence import Confidence
+from nbest.scorers.vote import MajorityVote
 
 Sampling = BestOfN | Adaptive | RaceToValid | DeepConf | WithinBudget
 """The strategies that a config can name."""

@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from experiments.evaluate import Row
-from experiments.nearest import printable
+from nbest.experiments.evaluate import Row
+from nbest.experiments.nearest import printable
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -1,6 +1,6 @@
 """Study: temperature against diversity, and whether a mixture of temperatures is worth more.
 
-    python -m experiments.temperature [--questions 120] [--out runs/temperature]
+    python -m nbest.experiments.temperature [--questions 120] [--out runs/temperature]
 
 The same questions are sampled at several temperatures. The mixture takes equally many samples of
 each: its coverage is exact over all such strata, its vote the mean over random ones. The same
@@ -19,17 +19,17 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.as_command import as_command
-from experiments.config import load_config
-from experiments.curves import graded_cases, one_curves, values_of, vote_curves
-from experiments.evaluate import Case
-from experiments.plan import make_plan
-from experiments.progress_view import shown_progress
-from experiments.runs import carry_out
-from experiments.select_command import load_cases
-from orchestrator.types import Scores
-from scorers.estimators import clustered_interval, pass_at_k
-from scorers.paired import Difference, paired_difference
+from nbest.experiments.as_command import as_command
+from nbest.experiments.config import load_config
+from nbest.experiments.curves import graded_cases, one_curves, values_of, vote_curves
+from nbest.experiments.evaluate import Case
+from nbest.experiments.plan import make_plan
+from nbest.experiments.progress_view import shown_progress
+from nbest.experiments.runs import carry_out
+from nbest.experiments.select_command import load_cases
+from nbest.orchestrator.types import Scores
+from nbest.scorers.estimators import clustered_interval, pass_at_k
+from nbest.scorers.paired import Difference, paired_difference
 
 CONFIG = Path(__file__).parent / "configs" / "temperature.yaml"
 TEMPERATURES = (0.3, 0.6, 0.9, 1.2)

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from orchestrator.errors import InputError
+from nbest.orchestrator.errors import InputError
 
 if TYPE_CHECKING:
-    from model_backend.verifier_settings import VerifierSettings
-    from model_backend.verifier_training import Learning
+    from nbest.model_backend.verifier_settings import VerifierSettings
+    from nbest.model_backend.verifier_training import Learning
 
 Source = Literal["graded", "pairs", "preferences"]
 
@@ -58,7 +58,7 @@ def train_verifier(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Train a reward model on a run's samples; the same command again goes on."""
-    from model_backend.verifier_settings import VerifierSettings
+    from nbest.model_backend.verifier_settings import VerifierSettings
 
     settings = VerifierSettings(
         base,
@@ -91,10 +91,10 @@ def trained_document(
     report: Callable[[Learning], None],
 ) -> dict[str, object]:
     """Train, and say what came of it."""
-    from experiments.verifier_examples import graded_examples, preference_examples
-    from experiments.verifier_report import as_document, card
-    from model_backend.verifier import train_verifier as train
-    from model_backend.verifier_data import Example, pairs_of
+    from nbest.experiments.verifier_examples import graded_examples, preference_examples
+    from nbest.experiments.verifier_report import as_document, card
+    from nbest.model_backend.verifier import train_verifier as train
+    from nbest.model_backend.verifier_data import Example, pairs_of
 
     examples: Sequence[Example]
     if source == "preferences":

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from experiments.curves import share_curves, smallest_pool
-from experiments.evaluate import Case, Row
-from orchestrator.protocols import Scorer
-from scorers.over_optimisation import watch
+from nbest.experiments.curves import share_curves, smallest_pool
+from nbest.experiments.evaluate import Case, Row
+from nbest.orchestrator.protocols import Scorer
+from nbest.scorers.over_optimisation import watch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

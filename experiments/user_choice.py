@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from experiments.sample_ids import index_of
-from orchestrator.errors import InputError
-from orchestrator.store_choices import read_choices
-from orchestrator.store_read import read_samples
-from scorers import UserChoice
+from nbest.experiments.sample_ids import index_of
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.store_choices import read_choices
+from nbest.orchestrator.store_read import read_samples
+from nbest.scorers.person import UserChoice
 
 
 def chosen_by_user(run: Path) -> UserChoice:

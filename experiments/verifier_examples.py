@@ -6,12 +6,12 @@ import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from experiments.sample_ids import index_of
-from experiments.select_command import load_cases
-from model_backend.verifier_data import Graded, Preference
-from orchestrator.errors import InputError
-from orchestrator.store_choices import read_choices
-from orchestrator.store_read import read_manifest, read_queries, read_samples
+from nbest.experiments.sample_ids import index_of
+from nbest.experiments.select_command import load_cases
+from nbest.model_backend.verifier_data import Graded, Preference
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.store_choices import read_choices
+from nbest.orchestrator.store_read import read_manifest, read_queries, read_samples
 
 
 def graded_examples(

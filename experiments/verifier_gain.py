@@ -1,6 +1,6 @@
 """Study: what a verifier wins over a vote, when it was trained on the same model's samples.
 
-    python -m experiments.verifier_gain [--quick] [--out runs/verifier_gain]
+    python -m nbest.experiments.verifier_gain [--quick] [--out runs/verifier_gain]
 
 It samples questions to train on and others to test on, grades them, trains a verifier on the first,
 scores the others with it on vLLM, and compares selectors on the same samples. Every step is kept in
@@ -15,18 +15,18 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from experiments.as_command import as_command
-from experiments.config import load_config
-from experiments.plan import make_plan
-from experiments.progress_view import shown_progress
-from experiments.runs import carry_out
-from experiments.train_command import shown_learning
-from experiments.verifier_examples import graded_examples
-from experiments.verifier_gain_report import Findings, findings, picture, table
-from experiments.verifier_report import card
-from model_backend.verifier import train_verifier
-from model_backend.verifier_settings import VerifierSettings
-from orchestrator.store_read import read_queries
+from nbest.experiments.as_command import as_command
+from nbest.experiments.config import load_config
+from nbest.experiments.plan import make_plan
+from nbest.experiments.progress_view import shown_progress
+from nbest.experiments.runs import carry_out
+from nbest.experiments.train_command import shown_learning
+from nbest.experiments.verifier_examples import graded_examples
+from nbest.experiments.verifier_gain_report import Findings, findings, picture, table
+from nbest.experiments.verifier_report import card
+from nbest.model_backend.verifier import train_verifier
+from nbest.model_backend.verifier_settings import VerifierSettings
+from nbest.orchestrator.store_read import read_queries
 
 CONFIG = Path(__file__).parent / "configs" / "verifier_gain.yaml"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.curves import (
+from nbest.experiments.curves import (
     Curve,
     any_curves,
     best_curves,
@@ -20,18 +20,18 @@ from experiments.curves import (
     values_of,
     vote_curves,
 )
-from experiments.evaluate import Case
-from experiments.extras import optional
-from experiments.plugins import build_scorer
-from experiments.select_command import load_cases
-from orchestrator.protocols import Scorer
-from orchestrator.selection import select
-from orchestrator.types import Scores
-from orchestrator.waiting import wait_for
-from scorers.abstention import auroc
-from scorers.estimators import wilson_interval
-from scorers.over_optimisation import watch
-from scorers.paired import mcnemar, paired_difference
+from nbest.experiments.evaluate import Case
+from nbest.experiments.extras import optional
+from nbest.experiments.plugins import build_scorer
+from nbest.experiments.select_command import load_cases
+from nbest.orchestrator.protocols import Scorer
+from nbest.orchestrator.selection import select
+from nbest.orchestrator.types import Scores
+from nbest.orchestrator.waiting import wait_for
+from nbest.scorers.abstention import auroc
+from nbest.scorers.estimators import wilson_interval
+from nbest.scorers.over_optimisation import watch
+from nbest.scorers.paired import mcnemar, paired_difference
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from model_backend.verifier import TrainedVerifier
-from model_backend.verifier_data import Example, Graded
-from scorers.abstention import auroc
-from scorers.reward import sigmoid
+from nbest.model_backend.verifier import TrainedVerifier
+from nbest.model_backend.verifier_data import Example, Graded
+from nbest.scorers.abstention import auroc
+from nbest.scorers.reward import sigmoid
 
 BINS = 10
 

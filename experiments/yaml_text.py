@@ -16,8 +16,8 @@ from pathlib import Path
 
 import yaml
 
-from experiments.nearest import shown
-from orchestrator.errors import InputError
+from nbest.experiments.nearest import shown
+from nbest.orchestrator.errors import InputError
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 32

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 
-from orchestrator.types import ConfidenceFloor
+from nbest.orchestrator.types import ConfidenceFloor
 
 
 class FloorWatch:

@@ -17,13 +17,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import accumulate
 
-from model_backend.clocks import Clock, LoopClock
-from model_backend.confidence_floor import falls_after
-from orchestrator.aborts import EarlyAborts, cancelled
-from orchestrator.batches import Done, Result
-from orchestrator.errors import BackendError
-from orchestrator.tasks import task_group
-from orchestrator.types import Request, Sample, SamplingParams, Status, TopLogprobs, require
+from nbest.model_backend.clocks import Clock, LoopClock
+from nbest.model_backend.confidence_floor import falls_after
+from nbest.orchestrator.aborts import EarlyAborts, cancelled
+from nbest.orchestrator.batches import Done, Result
+from nbest.orchestrator.errors import BackendError
+from nbest.orchestrator.tasks import task_group
+from nbest.orchestrator.types import Request, Sample, SamplingParams, Status, TopLogprobs, require
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

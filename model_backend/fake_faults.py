@@ -14,9 +14,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from model_backend.fake import Reply, Script
-from orchestrator.errors import BackendError, EngineDead, Overloaded, RequestRejected
-from orchestrator.types import Request, require
+from nbest.model_backend.fake import Reply, Script
+from nbest.orchestrator.errors import BackendError, EngineDead, Overloaded, RequestRejected
+from nbest.orchestrator.types import Request, require
 
 
 class Harm(StrEnum):

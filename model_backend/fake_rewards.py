@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from model_backend.fake import FakeBackend, Reply
-from orchestrator.errors import RequestRejected
-from orchestrator.types import Request
+from nbest.model_backend.fake import FakeBackend, Reply
+from nbest.orchestrator.errors import RequestRejected
+from nbest.orchestrator.types import Request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from model_backend.small_model import small_model_path
-from orchestrator.errors import InputError
+from nbest.model_backend.small_model import small_model_path
+from nbest.orchestrator.errors import InputError
 
 SMALL_MODEL = "smollm2-135m"
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")

@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
-from model_backend.models import resolve_model
-from model_backend.vllm import VLLM
-from model_backend.vllm_orphans import orphan_guard
-from model_backend.vllm_requests import vllm_params
-from model_backend.vllm_reward_engine import pooling
-from model_backend.vllm_start import Runner, engine_args, engine_cores, prepare_environment
-from orchestrator.errors import EngineDead
-from orchestrator.types import Request, SamplingParams
+from nbest.model_backend.models import resolve_model
+from nbest.model_backend.vllm import VLLM
+from nbest.model_backend.vllm_orphans import orphan_guard
+from nbest.model_backend.vllm_requests import vllm_params
+from nbest.model_backend.vllm_reward_engine import pooling
+from nbest.model_backend.vllm_start import Runner, engine_args, engine_cores, prepare_environment
+from nbest.orchestrator.errors import EngineDead
+from nbest.orchestrator.types import Request, SamplingParams
 
 if TYPE_CHECKING:
     from vllm import LLM

@@ -9,10 +9,10 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from model_backend.reward_steps import Steps, process_ids
-from model_backend.reward_text import Tokenizer, reward_ids
-from orchestrator.errors import InputError, RequestRejected
-from orchestrator.types import Request
+from nbest.model_backend.reward_steps import Steps, process_ids
+from nbest.model_backend.reward_text import Tokenizer, reward_ids
+from nbest.orchestrator.errors import InputError, RequestRejected
+from nbest.orchestrator.types import Request
 
 READING = "nbest.json"  # how the model is to be asked, beside its weights
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from model_backend.reward_text import Tokenizer, reward_ids
-from orchestrator.errors import RequestRejected
-from orchestrator.types import Message, require
+from nbest.model_backend.reward_text import Tokenizer, reward_ids
+from nbest.orchestrator.errors import RequestRejected
+from nbest.orchestrator.types import Message, require
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from orchestrator.errors import RequestRejected
-from orchestrator.types import Message
+from nbest.orchestrator.errors import RequestRejected
+from nbest.orchestrator.types import Message
 
 # What is left of a response that is cut: less would be no response to rate.
 FEWEST_RESPONSE_TOKENS = 8

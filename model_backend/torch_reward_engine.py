@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from model_backend.reward_reading import Input
-from orchestrator.aborts import EarlyAborts, cancelled
-from orchestrator.errors import BackendError
-from orchestrator.types import Request, Sample, Status
+from nbest.model_backend.reward_reading import Input
+from nbest.orchestrator.aborts import EarlyAborts, cancelled
+from nbest.orchestrator.errors import BackendError
+from nbest.orchestrator.types import Request, Sample, Status
 
 if TYPE_CHECKING:
-    from model_backend.torch_reward_model import Reader
+    from nbest.model_backend.torch_reward_model import Reader
 
 
 @dataclass(slots=True, kw_only=True)

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from model_backend.models import resolve_model
-from model_backend.reward_reading import Input, Reading, question_after
-from model_backend.vllm_errors import first_line
-from orchestrator.errors import InputError, RequestRejected
-from orchestrator.types import Request
+from nbest.model_backend.models import resolve_model
+from nbest.model_backend.reward_reading import Input, Reading, question_after
+from nbest.model_backend.vllm_errors import first_line
+from nbest.orchestrator.errors import InputError, RequestRejected
+from nbest.orchestrator.types import Request
 
 if TYPE_CHECKING:
     import torch
 
-    from model_backend.torch_reward import TorchReward
+    from nbest.model_backend.torch_reward import TorchReward
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from model_backend.verifier_data import Example, Split, distinct_examples, split_by_question
-from model_backend.verifier_model import load_base, write_verifier
-from model_backend.verifier_settings import VerifierSettings
-from model_backend.verifier_training import Learned, Learning, Training
-from orchestrator.errors import InputError
+from nbest.model_backend.verifier_data import Example, Split, distinct_examples, split_by_question
+from nbest.model_backend.verifier_model import load_base, write_verifier
+from nbest.model_backend.verifier_settings import VerifierSettings
+from nbest.model_backend.verifier_training import Learned, Learning, Training
+from nbest.orchestrator.errors import InputError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from orchestrator.errors import InputError
-from orchestrator.types import Message
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.types import Message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from model_backend.verifier_data import Example, Graded
-from model_backend.verifier_settings import Balance
+from nbest.model_backend.verifier_data import Example, Graded
+from nbest.model_backend.verifier_settings import Balance
 
 if TYPE_CHECKING:
     import torch
 
-    from model_backend.verifier_model import VerifierModel
+    from nbest.model_backend.verifier_model import VerifierModel
 
 Ids = tuple[tuple[int, ...], ...]
 """The inputs of one example: that of a graded response, or of the chosen and the rejected one."""

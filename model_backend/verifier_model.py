@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from model_backend.models import resolve_model
-from model_backend.reward_reading import READING
-from model_backend.torch_reward_model import head
-from model_backend.vllm_errors import first_line
-from orchestrator.errors import InputError
+from nbest.model_backend.models import resolve_model
+from nbest.model_backend.reward_reading import READING
+from nbest.model_backend.torch_reward_model import head
+from nbest.model_backend.vllm_errors import first_line
+from nbest.orchestrator.errors import InputError
 
 if TYPE_CHECKING:
     import torch

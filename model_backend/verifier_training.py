@@ -14,15 +14,15 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from model_backend import verifier_checkpoint as checkpoint
-from model_backend.reward_text import reward_ids
-from model_backend.verifier_batches import batches_of, micro_batches
-from model_backend.verifier_checkpoint import Reached
-from model_backend.verifier_data import Example, Graded, Split
-from model_backend.verifier_loss import Ids, class_weights, losses_of, scores_of
-from model_backend.verifier_model import VerifierModel, freeze
-from model_backend.verifier_settings import VerifierSettings
-from orchestrator.errors import InputError
+from nbest.model_backend import verifier_checkpoint as checkpoint
+from nbest.model_backend.reward_text import reward_ids
+from nbest.model_backend.verifier_batches import batches_of, micro_batches
+from nbest.model_backend.verifier_checkpoint import Reached
+from nbest.model_backend.verifier_data import Example, Graded, Split
+from nbest.model_backend.verifier_loss import Ids, class_weights, losses_of, scores_of
+from nbest.model_backend.verifier_model import VerifierModel, freeze
+from nbest.model_backend.verifier_settings import VerifierSettings
+from nbest.orchestrator.errors import InputError
 
 if TYPE_CHECKING:
     import torch

@@ -12,12 +12,12 @@ from contextlib import asynccontextmanager
 from dataclasses import KW_ONLY, dataclass
 from functools import partial
 
-from model_backend.vllm_engine import VLLMEngine
-from model_backend.vllm_log import failure_log
-from model_backend.vllm_orphans import orphan_guard
-from model_backend.vllm_stall import Stall, StepLogger
-from model_backend.vllm_start import shut_down, start, start_guarded
-from orchestrator.types import require
+from nbest.model_backend.vllm_engine import VLLMEngine
+from nbest.model_backend.vllm_log import failure_log
+from nbest.model_backend.vllm_orphans import orphan_guard
+from nbest.model_backend.vllm_stall import Stall, StepLogger
+from nbest.model_backend.vllm_start import shut_down, start, start_guarded
+from nbest.orchestrator.types import require
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,13 +17,13 @@ from dataclasses import replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
-from model_backend.confidence_floor import FloorWatch
-from model_backend.vllm_errors import backend_error
-from model_backend.vllm_orphans import kill_tree
-from model_backend.vllm_requests import falls_now, sample_of, vllm_params
-from orchestrator.aborts import EarlyAborts, cancelled
-from orchestrator.errors import BackendError, EngineDead, RequestRejected
-from orchestrator.types import Message, Request, Sample, Status
+from nbest.model_backend.confidence_floor import FloorWatch
+from nbest.model_backend.vllm_errors import backend_error
+from nbest.model_backend.vllm_orphans import kill_tree
+from nbest.model_backend.vllm_requests import falls_now, sample_of, vllm_params
+from nbest.orchestrator.aborts import EarlyAborts, cancelled
+from nbest.orchestrator.errors import BackendError, EngineDead, RequestRejected
+from nbest.orchestrator.types import Message, Request, Sample, Status
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from vllm.tokenizers import TokenizerLike
     from vllm.v1.engine.async_llm import AsyncLLM
 
-    from model_backend.vllm_log import FailureLog
-    from model_backend.vllm_stall import Stall
+    from nbest.model_backend.vllm_log import FailureLog
+    from nbest.model_backend.vllm_stall import Stall
 
 # An abort may overtake its request on its way into the engine, which then ignores it; so it is
 # repeated at this interval until the request has come back.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from orchestrator.errors import BackendError, EngineDead, Overloaded, RequestRejected
+from nbest.orchestrator.errors import BackendError, EngineDead, Overloaded, RequestRejected
 
 # vLLM may answer a wrong setting with the list of all models that it knows.
 SHOWN_CHARACTERS = 200

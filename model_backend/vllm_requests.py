@@ -5,10 +5,10 @@ from __future__ import annotations
 from array import array
 from typing import TYPE_CHECKING
 
-from model_backend.confidence_floor import FloorWatch
-from orchestrator.errors import BackendError
-from orchestrator.types import Constraint, Request, Sample, Status, TopLogprobs
-from orchestrator.types import SamplingParams as Params
+from nbest.model_backend.confidence_floor import FloorWatch
+from nbest.orchestrator.errors import BackendError
+from nbest.orchestrator.types import Constraint, Request, Sample, Status, TopLogprobs
+from nbest.orchestrator.types import SamplingParams as Params
 
 if TYPE_CHECKING:
     from vllm import RequestOutput, SamplingParams

@@ -14,17 +14,17 @@ from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from model_backend.folder_digest import folder_digest
-from model_backend.models import resolve_model
-from model_backend.reward_reading import Reading, question_after
-from model_backend.reward_steps import Steps
-from model_backend.vllm import VLLM
-from model_backend.vllm_log import failure_log
-from model_backend.vllm_orphans import orphan_guard
-from model_backend.vllm_reward_engine import VLLMRewardEngine
-from model_backend.vllm_stall import Stall, StepLogger
-from model_backend.vllm_start import shut_down, start, start_guarded
-from orchestrator.types import require
+from nbest.model_backend.folder_digest import folder_digest
+from nbest.model_backend.models import resolve_model
+from nbest.model_backend.reward_reading import Reading, question_after
+from nbest.model_backend.reward_steps import Steps
+from nbest.model_backend.vllm import VLLM
+from nbest.model_backend.vllm_log import failure_log
+from nbest.model_backend.vllm_orphans import orphan_guard
+from nbest.model_backend.vllm_reward_engine import VLLMRewardEngine
+from nbest.model_backend.vllm_stall import Stall, StepLogger
+from nbest.model_backend.vllm_start import shut_down, start, start_guarded
+from nbest.orchestrator.types import require
 
 if TYPE_CHECKING:
     from vllm.v1.engine.async_llm import AsyncLLM

@@ -6,19 +6,19 @@ import json
 import time
 from typing import TYPE_CHECKING
 
-from model_backend.reward_reading import Reading
-from model_backend.reward_steps import Steps
-from model_backend.vllm_engine import VLLMEngine
-from orchestrator.errors import EngineDead, RequestRejected
-from orchestrator.types import Request, Sample, Status
+from nbest.model_backend.reward_reading import Reading
+from nbest.model_backend.reward_steps import Steps
+from nbest.model_backend.vllm_engine import VLLMEngine
+from nbest.orchestrator.errors import EngineDead, RequestRejected
+from nbest.orchestrator.types import Request, Sample, Status
 
 if TYPE_CHECKING:
     from vllm import PoolingParams
     from vllm.outputs import PoolingRequestOutput
     from vllm.v1.engine.async_llm import AsyncLLM
 
-    from model_backend.vllm_log import FailureLog
-    from model_backend.vllm_stall import Stall
+    from nbest.model_backend.vllm_log import FailureLog
+    from nbest.model_backend.vllm_stall import Stall
 
 
 class VLLMRewardEngine(VLLMEngine):

@@ -11,20 +11,20 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
-from model_backend.models import resolve_model
-from model_backend.vllm_errors import complaint, first_line
-from model_backend.vllm_log import FailureLog, where_more_is_said
-from model_backend.vllm_orphans import OrphanGuard, kill_tree
-from orchestrator.errors import BackendError, InputError
-from orchestrator.types import require
+from nbest.model_backend.models import resolve_model
+from nbest.model_backend.vllm_errors import complaint, first_line
+from nbest.model_backend.vllm_log import FailureLog, where_more_is_said
+from nbest.model_backend.vllm_orphans import OrphanGuard, kill_tree
+from nbest.orchestrator.errors import BackendError, InputError
+from nbest.orchestrator.types import require
 
 if TYPE_CHECKING:
     from vllm import AsyncEngineArgs
     from vllm.v1.engine.async_llm import AsyncLLM
     from vllm.v1.metrics.loggers import StatLoggerFactory
 
-    from model_backend.vllm import VLLM
-    from model_backend.vllm_stall import StepLogger
+    from nbest.model_backend.vllm import VLLM
+    from nbest.model_backend.vllm_stall import StepLogger
 
 Runner = Literal["generate", "pooling"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from orchestrator.types import Request, Sample, Status
+from nbest.orchestrator.types import Request, Sample, Status
 
 
 class EarlyAborts:

@@ -12,14 +12,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 
-from orchestrator.fanout import draw_in_order
-from orchestrator.protocols import Equivalence, Extractor, ModelCalls, Sampler, Scorer
-from orchestrator.remembered import remembered
-from orchestrator.score_rules import ScoreRule
-from orchestrator.selection import WholeText, candidates_from, select, with_left_over
-from orchestrator.stop_rules import StopRule, VoteStands
-from orchestrator.strategies import sampling_for
-from orchestrator.types import Query, Sample, SamplingParams, Selection, require, require_share
+from nbest.orchestrator.fanout import draw_in_order
+from nbest.orchestrator.protocols import Equivalence, Extractor, ModelCalls, Sampler, Scorer
+from nbest.orchestrator.remembered import remembered
+from nbest.orchestrator.score_rules import ScoreRule
+from nbest.orchestrator.selection import WholeText, candidates_from, select, with_left_over
+from nbest.orchestrator.stop_rules import StopRule, VoteStands
+from nbest.orchestrator.strategies import sampling_for
+from nbest.orchestrator.types import (
+    Query,
+    Sample,
+    SamplingParams,
+    Selection,
+    require,
+    require_share,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

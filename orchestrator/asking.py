@@ -9,8 +9,8 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.tasks import task_group
-from orchestrator.types import Ask, Message, Sample, SamplingParams
+from nbest.orchestrator.tasks import task_group
+from nbest.orchestrator.types import Ask, Message, Sample, SamplingParams
 
 
 def call_key(

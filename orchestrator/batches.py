@@ -1,8 +1,8 @@
 """Many requests, or many samples, in one call: what a backend or a sampler may offer on top.
 
 A task a sample costs more than everything else that happens to the sample, so ours offer it. Nobody
-has to: `generate_each` and `orchestrator.fanout.draw` do one by one what has only one method. Both
-ways give the same; tests hold one against the other.
+has to: `generate_each` and `nbest.orchestrator.fanout.draw` do one by one what has only one method.
+Both ways give the same; tests hold one against the other.
 
 It knows no engine, no store and no strategy.
 """
@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, TypeAlias, runtime_checkable
 
-from orchestrator.errors import BackendError
-from orchestrator.protocols import Backend
-from orchestrator.tasks import task_group
-from orchestrator.types import Request, Sample, SamplingParams
+from nbest.orchestrator.errors import BackendError
+from nbest.orchestrator.protocols import Backend
+from nbest.orchestrator.tasks import task_group
+from nbest.orchestrator.types import Request, Sample, SamplingParams
 
 Result: TypeAlias = Sample | BackendError
 Done: TypeAlias = Callable[[Request, Result], None]

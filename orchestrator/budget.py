@@ -15,8 +15,8 @@ from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from functools import lru_cache
 
-from orchestrator.stop_rules import overtakes
-from orchestrator.types import require
+from nbest.orchestrator.stop_rules import overtakes
+from nbest.orchestrator.types import require
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,25 +15,25 @@ import ray
 from ray.actor import ActorHandle
 from ray.exceptions import ActorDiedError, ActorUnavailableError, RayError, RayTaskError
 
-from orchestrator.cluster_metrics import metrics_report
-from orchestrator.cluster_remote import REVIVE_PAUSE_S, RemoteEngine, cause_of
-from orchestrator.cluster_settings import STALL_TIMEOUT_S, Cluster
-from orchestrator.cluster_start import (
+from nbest.orchestrator.cluster_metrics import metrics_report
+from nbest.orchestrator.cluster_remote import REVIVE_PAUSE_S, RemoteEngine, cause_of
+from nbest.orchestrator.cluster_settings import STALL_TIMEOUT_S, Cluster
+from nbest.orchestrator.cluster_start import (
     marked_folder,
     ray_session,
     start_workers,
     started_engines,
 )
-from orchestrator.cluster_watch import LOOK_S, EngineWatch
-from orchestrator.cluster_worker import EngineSeat, QueryWorker, WorkerReport
-from orchestrator.errors import BackendError, EngineDead, InputError, NbestError
-from orchestrator.job import Job
-from orchestrator.leases import Lease, LeaseBook
-from orchestrator.progress import Report, Tally, snapshot
-from orchestrator.protocols import BatchStrategy
-from orchestrator.shared_folder import Mark
-from orchestrator.tasks import task_group
-from orchestrator.types import Record
+from nbest.orchestrator.cluster_watch import LOOK_S, EngineWatch
+from nbest.orchestrator.cluster_worker import EngineSeat, QueryWorker, WorkerReport
+from nbest.orchestrator.errors import BackendError, EngineDead, InputError, NbestError
+from nbest.orchestrator.job import Job
+from nbest.orchestrator.leases import Lease, LeaseBook
+from nbest.orchestrator.progress import Report, Tally, snapshot
+from nbest.orchestrator.protocols import BatchStrategy
+from nbest.orchestrator.shared_folder import Mark
+from nbest.orchestrator.tasks import task_group
+from nbest.orchestrator.types import Record
 
 # Deaths of one worker in a row, with no query answered in between, that end the run.
 MAX_WORKER_DEATHS = 6

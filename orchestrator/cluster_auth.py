@@ -20,7 +20,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from orchestrator.errors import InputError
+from nbest.orchestrator.errors import InputError
 
 # A call of Ray's head that every version since 2.0 has. An empty message is a whole request.
 _IS_ALIVE = "/ray.rpc.NodeInfoGcsService/CheckAlive"

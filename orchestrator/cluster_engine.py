@@ -18,13 +18,13 @@ from collections import defaultdict
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from orchestrator.batches import BatchedBackend, Result
-from orchestrator.errors import BackendError, EngineDead, NotBegun
-from orchestrator.meter import Meter, Pulse
-from orchestrator.protocols import Backend, BackendConfig
-from orchestrator.reservation import Reservation
-from orchestrator.types import Request, Sample
-from orchestrator.wire import (
+from nbest.orchestrator.batches import BatchedBackend, Result
+from nbest.orchestrator.errors import BackendError, EngineDead, NotBegun
+from nbest.orchestrator.meter import Meter, Pulse
+from nbest.orchestrator.protocols import Backend, BackendConfig
+from nbest.orchestrator.reservation import Reservation
+from nbest.orchestrator.types import Request, Sample
+from nbest.orchestrator.wire import (
     Finished,
     PackedRequests,
     PackedResults,

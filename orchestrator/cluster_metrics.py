@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import ray
 from ray.util.metrics import Counter, Gauge
 
-from orchestrator.errors import InputError
-from orchestrator.progress import Progress, Report
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.progress import Progress, Report
 
 # Prometheus looks every few seconds, and Ray sends what it has every ten.
 PUBLISH_S = 1.0

@@ -13,11 +13,11 @@ from contextlib import asynccontextmanager
 from ray.actor import ActorHandle
 from ray.exceptions import ActorUnavailableError, RayError, RayTaskError
 
-from orchestrator.batches import Done, Result
-from orchestrator.cluster_engine import EngineServer
-from orchestrator.errors import BackendError, EngineDead, InputError, NotBegun
-from orchestrator.types import Request, Sample
-from orchestrator.wire import pack_requests, unpack_results
+from nbest.orchestrator.batches import Done, Result
+from nbest.orchestrator.cluster_engine import EngineServer
+from nbest.orchestrator.errors import BackendError, EngineDead, InputError, NotBegun
+from nbest.orchestrator.types import Request, Sample
+from nbest.orchestrator.wire import pack_requests, unpack_results
 
 # How long to wait before an actor that is being started again is called again.
 REVIVE_PAUSE_S = 0.5

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from orchestrator.types import require
+from nbest.orchestrator.types import require
 
 STALL_TIMEOUT_S = 120.0
 

@@ -20,17 +20,22 @@ from ray.exceptions import AuthenticationError
 from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from orchestrator.cluster_auth import keep_token_private, known_address, make_token, require_tokens
-from orchestrator.cluster_engine import EngineServer
-from orchestrator.cluster_metrics import require_free_port
-from orchestrator.cluster_settings import Cluster
-from orchestrator.cluster_worker import EngineSeat, QueryWorker
-from orchestrator.errors import InputError
-from orchestrator.job import Job
-from orchestrator.pooled_engine import slots_for
-from orchestrator.protocols import BackendConfig
-from orchestrator.shared_folder import Mark, leave_mark, refuse_local_folder
-from orchestrator.types import require
+from nbest.orchestrator.cluster_auth import (
+    keep_token_private,
+    known_address,
+    make_token,
+    require_tokens,
+)
+from nbest.orchestrator.cluster_engine import EngineServer
+from nbest.orchestrator.cluster_metrics import require_free_port
+from nbest.orchestrator.cluster_settings import Cluster
+from nbest.orchestrator.cluster_worker import EngineSeat, QueryWorker
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.job import Job
+from nbest.orchestrator.pooled_engine import slots_for
+from nbest.orchestrator.protocols import BackendConfig
+from nbest.orchestrator.shared_folder import Mark, leave_mark, refuse_local_folder
+from nbest.orchestrator.types import require
 
 
 @contextmanager

@@ -15,8 +15,8 @@ import ray
 from ray.actor import ActorHandle
 from ray.exceptions import ActorDiedError, RayError
 
-from orchestrator.cluster_engine import EngineServer
-from orchestrator.engine_log import EngineLog, EngineView
+from nbest.orchestrator.cluster_engine import EngineServer
+from nbest.orchestrator.engine_log import EngineLog, EngineView
 
 LOOK_S = 1.0
 

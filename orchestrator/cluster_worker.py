@@ -14,18 +14,18 @@ from dataclasses import dataclass, replace
 
 from ray.actor import ActorHandle
 
-from orchestrator.cluster_engine import EngineServer
-from orchestrator.cluster_remote import RemoteEngine
-from orchestrator.job import Work
-from orchestrator.loop import Answered, Loop
-from orchestrator.models import models_of
-from orchestrator.pool import Pool
-from orchestrator.pooled_engine import PooledEngine
-from orchestrator.progress import Tally
-from orchestrator.protocols import BatchStrategy
-from orchestrator.shared_folder import Mark, check_mark
-from orchestrator.store import RunStore, open_store
-from orchestrator.types import Outcome, Query, Record
+from nbest.orchestrator.cluster_engine import EngineServer
+from nbest.orchestrator.cluster_remote import RemoteEngine
+from nbest.orchestrator.job import Work
+from nbest.orchestrator.loop import Answered, Loop
+from nbest.orchestrator.models import models_of
+from nbest.orchestrator.pool import Pool
+from nbest.orchestrator.pooled_engine import PooledEngine
+from nbest.orchestrator.progress import Tally
+from nbest.orchestrator.protocols import BatchStrategy
+from nbest.orchestrator.shared_folder import Mark, check_mark
+from nbest.orchestrator.store import RunStore, open_store
+from nbest.orchestrator.types import Outcome, Query, Record
 
 # The driver hears of a worker about this often.
 REPORT_S = 0.25

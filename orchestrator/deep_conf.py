@@ -13,18 +13,18 @@ from typing import Protocol
 
 import numpy as np
 
-from orchestrator.fanout import draw, draw_in_order
-from orchestrator.protocols import Equivalence, Extractor, ModelCalls, Sampler, Scorer
-from orchestrator.remembered import remembered
-from orchestrator.score_rules import WeightedConsensus
-from orchestrator.selection import (
+from nbest.orchestrator.fanout import draw, draw_in_order
+from nbest.orchestrator.protocols import Equivalence, Extractor, ModelCalls, Sampler, Scorer
+from nbest.orchestrator.remembered import remembered
+from nbest.orchestrator.score_rules import WeightedConsensus
+from nbest.orchestrator.selection import (
     WholeText,
     candidates_from,
     select,
     with_left_over,
 )
-from orchestrator.strategies import sampling_for
-from orchestrator.types import (
+from nbest.orchestrator.strategies import sampling_for
+from nbest.orchestrator.types import (
     Candidates,
     ConfidenceFloor,
     Query,

@@ -9,7 +9,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Literal
 
-from orchestrator.meter import Pulse
+from nbest.orchestrator.meter import Pulse
 
 State = Literal["starting", "up", "down"]
 

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 
-from orchestrator.batches import DrawMany
-from orchestrator.protocols import Sampler
-from orchestrator.tasks import task_group
-from orchestrator.types import Sample, SamplingParams, Status
+from nbest.orchestrator.batches import DrawMany
+from nbest.orchestrator.protocols import Sampler
+from nbest.orchestrator.tasks import task_group
+from nbest.orchestrator.types import Sample, SamplingParams, Status
 
 
 async def draw(

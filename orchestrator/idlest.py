@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from heapq import heapify, heappop, heappush, heapreplace
 from math import inf
 
-from orchestrator.pooled_engine import PooledEngine
+from nbest.orchestrator.pooled_engine import PooledEngine
 
 # Entries for each engine, outdated ones included, before the heap is made anew.
 MAX_ENTRIES = 8

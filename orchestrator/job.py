@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.models import models_of
-from orchestrator.protocols import BackendConfig, BatchStrategy, Strategy
-from orchestrator.types import Query
+from nbest.orchestrator.models import models_of
+from nbest.orchestrator.protocols import BackendConfig, BatchStrategy, Strategy
+from nbest.orchestrator.types import Query
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from orchestrator.types import Query, Record
+from nbest.orchestrator.types import Query, Record
 
 # A worker keeps at least this many queries in hand; more, if it answers more between two reports.
 MIN_AHEAD = 8

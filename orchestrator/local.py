@@ -8,18 +8,18 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 
-from orchestrator.errors import BackendError
-from orchestrator.job import Job, Work
-from orchestrator.local_engine import LocalEngine
-from orchestrator.loop import Loop, one_lease
-from orchestrator.models import models_of
-from orchestrator.pool import Pool
-from orchestrator.pooled_engine import PooledEngine, slots_for
-from orchestrator.progress import Progress, Report, Tally, snapshot
-from orchestrator.protocols import BackendConfig, BatchStrategy, Strategy
-from orchestrator.store import open_store
-from orchestrator.types import Message, Query, Record, Selection
-from orchestrator.waiting import wait_for
+from nbest.orchestrator.errors import BackendError
+from nbest.orchestrator.job import Job, Work
+from nbest.orchestrator.local_engine import LocalEngine
+from nbest.orchestrator.loop import Loop, one_lease
+from nbest.orchestrator.models import models_of
+from nbest.orchestrator.pool import Pool
+from nbest.orchestrator.pooled_engine import PooledEngine, slots_for
+from nbest.orchestrator.progress import Progress, Report, Tally, snapshot
+from nbest.orchestrator.protocols import BackendConfig, BatchStrategy, Strategy
+from nbest.orchestrator.store import open_store
+from nbest.orchestrator.types import Message, Query, Record, Selection
+from nbest.orchestrator.waiting import wait_for
 
 REPORT_S = 0.25
 

@@ -6,12 +6,12 @@ import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
-from orchestrator.batches import Done, Result, generate_each
-from orchestrator.engine_log import EngineLog, EngineView
-from orchestrator.errors import EngineDead, NbestError
-from orchestrator.meter import Meter
-from orchestrator.protocols import Backend, BackendConfig
-from orchestrator.types import Request, Sample
+from nbest.orchestrator.batches import Done, Result, generate_each
+from nbest.orchestrator.engine_log import EngineLog, EngineView
+from nbest.orchestrator.errors import EngineDead, NbestError
+from nbest.orchestrator.meter import Meter
+from nbest.orchestrator.protocols import Backend, BackendConfig
+from nbest.orchestrator.types import Request, Sample
 
 
 class LocalEngine:

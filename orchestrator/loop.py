@@ -11,14 +11,14 @@ import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from orchestrator.errors import EngineDead, OutOfBudget, Quarantined, StoreError
-from orchestrator.pool import Pool
-from orchestrator.progress import Tally
-from orchestrator.protocols import BatchStrategy, Strategy
-from orchestrator.sampler import StoredSampler
-from orchestrator.store import RunStore
-from orchestrator.tasks import task_group
-from orchestrator.types import Outcome, Query, Record, Selection
+from nbest.orchestrator.errors import EngineDead, OutOfBudget, Quarantined, StoreError
+from nbest.orchestrator.pool import Pool
+from nbest.orchestrator.progress import Tally
+from nbest.orchestrator.protocols import BatchStrategy, Strategy
+from nbest.orchestrator.sampler import StoredSampler
+from nbest.orchestrator.store import RunStore
+from nbest.orchestrator.tasks import task_group
+from nbest.orchestrator.types import Outcome, Query, Record, Selection
 
 # Open queries that wait for their scores hold their samples in memory; this bounds how many.
 MAX_OPEN_QUERIES = 1024

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from orchestrator.types import Sample, Status
+from nbest.orchestrator.types import Sample, Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,8 @@ import json
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 
-from orchestrator.protocols import BackendConfig
-from orchestrator.types import Identity
+from nbest.orchestrator.protocols import BackendConfig
+from nbest.orchestrator.types import Identity
 
 
 def model_key(identity: Identity) -> str:

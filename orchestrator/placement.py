@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from orchestrator.idlest import Idlest
-from orchestrator.pooled_engine import PooledEngine
-from orchestrator.types import Request
+from nbest.orchestrator.idlest import Idlest
+from nbest.orchestrator.pooled_engine import PooledEngine
+from nbest.orchestrator.types import Request
 
 # Below this share of its slots an engine counts as idle. Engines decode a half-full batch almost as
 # fast as one sample, so until then a free engine is worth more than a cached prefix.

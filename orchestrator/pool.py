@@ -15,14 +15,14 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
-from orchestrator.aborts import EarlyAborts, cancelled
-from orchestrator.batches import Done
-from orchestrator.errors import BackendError, EngineDead, NbestError, NotBegun, Overloaded
-from orchestrator.placement import Placement
-from orchestrator.pooled_engine import PooledEngine
-from orchestrator.quarantine import Quarantine, Waiter, query_of
-from orchestrator.seating import Attempts, answer_all
-from orchestrator.types import Request, Sample
+from nbest.orchestrator.aborts import EarlyAborts, cancelled
+from nbest.orchestrator.batches import Done
+from nbest.orchestrator.errors import BackendError, EngineDead, NbestError, NotBegun, Overloaded
+from nbest.orchestrator.placement import Placement
+from nbest.orchestrator.pooled_engine import PooledEngine
+from nbest.orchestrator.quarantine import Quarantine, Waiter, query_of
+from nbest.orchestrator.seating import Attempts, answer_all
+from nbest.orchestrator.types import Request, Sample
 
 # An engine that dies as often as this with no sample finished in between is in a crash loop. Three
 # deaths are a query's that kills engines, and a few such queries may come together.

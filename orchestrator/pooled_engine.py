@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 
-from orchestrator.protocols import Backend
+from nbest.orchestrator.protocols import Backend
 
 # Slots beyond what an engine works on: a finished sample is followed at once by one that waits in
 # the engine, not by one that still has to travel there.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 
-from orchestrator.engine_log import EngineView
+from nbest.orchestrator.engine_log import EngineView
 
 
 @dataclass(slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.types import (
+from nbest.orchestrator.types import (
     Ask,
     Candidates,
     Identity,

@@ -15,9 +15,9 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
-from orchestrator.errors import BackendError, EngineDead, NotBegun, Quarantined
-from orchestrator.pooled_engine import PooledEngine
-from orchestrator.types import Request
+from nbest.orchestrator.errors import BackendError, EngineDead, NotBegun, Quarantined
+from nbest.orchestrator.pooled_engine import PooledEngine
+from nbest.orchestrator.types import Request
 
 Waiter = tuple[Request, asyncio.Future[PooledEngine | None]]
 """A request and its turn: an engine that has taken it, or None when it was aborted first."""

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from orchestrator.protocols import Extractor, Sampler, Validator
-from orchestrator.selection import WholeText, read_answers
-from orchestrator.tasks import task_group
-from orchestrator.types import Query, Sample, SamplingParams, Selection, require
+from nbest.orchestrator.protocols import Extractor, Sampler, Validator
+from nbest.orchestrator.selection import WholeText, read_answers
+from nbest.orchestrator.tasks import task_group
+from nbest.orchestrator.types import Query, Sample, SamplingParams, Selection, require
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

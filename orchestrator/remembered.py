@@ -10,9 +10,9 @@ from typing import Any, ClassVar, cast
 
 import numpy as np
 
-from orchestrator.protocols import Scorer
-from orchestrator.selection import scored, taken
-from orchestrator.types import Candidates, Query, Scores
+from nbest.orchestrator.protocols import Scorer
+from nbest.orchestrator.selection import scored, taken
+from nbest.orchestrator.types import Candidates, Query, Scores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from orchestrator.errors import InputError, RunLocked, StoreError
+from nbest.orchestrator.errors import InputError, RunLocked, StoreError
 
 
 @contextmanager

@@ -10,15 +10,15 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from orchestrator.asking import Asking, call_key, rating_key
-from orchestrator.batches import Result, generate_each
-from orchestrator.errors import BackendError, EngineDead, Quarantined
-from orchestrator.models import model_key
-from orchestrator.progress import Tally
-from orchestrator.protocols import Backend, SampleStore
-from orchestrator.seeds import sample_seed
-from orchestrator.tasks import task_group
-from orchestrator.types import (
+from nbest.orchestrator.asking import Asking, call_key, rating_key
+from nbest.orchestrator.batches import Result, generate_each
+from nbest.orchestrator.errors import BackendError, EngineDead, Quarantined
+from nbest.orchestrator.models import model_key
+from nbest.orchestrator.progress import Tally
+from nbest.orchestrator.protocols import Backend, SampleStore
+from nbest.orchestrator.seeds import sample_seed
+from nbest.orchestrator.tasks import task_group
+from nbest.orchestrator.types import (
     Identity,
     Message,
     Query,

@@ -14,7 +14,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from orchestrator.types import Scores, require
+from nbest.orchestrator.types import Scores, require
 
 
 @runtime_checkable

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from orchestrator.batches import Done, Result, generate_each
-from orchestrator.errors import BackendError
-from orchestrator.pooled_engine import PooledEngine
-from orchestrator.tasks import task_group
-from orchestrator.types import Request, Sample
+from nbest.orchestrator.batches import Done, Result, generate_each
+from nbest.orchestrator.errors import BackendError
+from nbest.orchestrator.pooled_engine import PooledEngine
+from nbest.orchestrator.tasks import task_group
+from nbest.orchestrator.types import Request, Sample
 
 
 @dataclass(slots=True, kw_only=True)

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from orchestrator.errors import InputError
-from orchestrator.protocols import Equivalence, Extractor, ModelCalls, Scorer
-from orchestrator.types import Candidates, Query, Sample, Scores, Selection, Status
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.protocols import Equivalence, Extractor, ModelCalls, Scorer
+from nbest.orchestrator.types import Candidates, Query, Sample, Scores, Selection, Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

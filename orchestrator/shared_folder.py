@@ -20,9 +20,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.errors import InputError, StoreError
-from orchestrator.store_files import RunFolder, cause_of
-from orchestrator.store_names import temporary_name
+from nbest.orchestrator.errors import InputError, StoreError
+from nbest.orchestrator.store_files import RunFolder, cause_of
+from nbest.orchestrator.store_names import temporary_name
 
 # File systems of one machine's own disks and memory. Any other may be shared; the mark will tell.
 _OF_DISKS = {"bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "reiserfs", "vfat", "xfs", "zfs"}

@@ -14,7 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
-from orchestrator.types import require
+from nbest.orchestrator.types import require
 
 
 class StopRule(Protocol):

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from orchestrator.store_files import StrPath
-from orchestrator.store_schema import FINAL
-from orchestrator.store_writer import FileStore
-from orchestrator.types import Record, Sample
+from nbest.orchestrator.store_files import StrPath
+from nbest.orchestrator.store_schema import FINAL
+from nbest.orchestrator.store_writer import FileStore
+from nbest.orchestrator.types import Record, Sample
 
 
 class RunStore(Protocol):

@@ -10,9 +10,9 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from orchestrator.store_arrow import Column, Table
-from orchestrator.store_schema import FINAL, SAMPLES, top_of
-from orchestrator.types import Sample, Status
+from nbest.orchestrator.store_arrow import Column, Table
+from nbest.orchestrator.store_schema import FINAL, SAMPLES, top_of
+from nbest.orchestrator.types import Sample, Status
 
 _ROW_BYTES = 1000  # about what the Python objects of a row take, besides its text
 

@@ -13,8 +13,8 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
-from orchestrator.errors import StoreError
-from orchestrator.store_files import RunFolder, StrPath
+from nbest.orchestrator.errors import StoreError
+from nbest.orchestrator.store_files import RunFolder, StrPath
 
 CHOICES = "choices"
 

@@ -15,12 +15,12 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.errors import StoreError
-from orchestrator.store_arrow import Column, ParquetFile, Table, compute, pa
-from orchestrator.store_files import RunFolder
-from orchestrator.store_names import QUERIES, RECORDS, SAMPLES, SCORES, merged_name
-from orchestrator.store_parquet import DamagedFile, encode, open_part
-from orchestrator.store_schema import FINAL
+from nbest.orchestrator.errors import StoreError
+from nbest.orchestrator.store_arrow import Column, ParquetFile, Table, compute, pa
+from nbest.orchestrator.store_files import RunFolder
+from nbest.orchestrator.store_names import QUERIES, RECORDS, SAMPLES, SCORES, merged_name
+from nbest.orchestrator.store_parquet import DamagedFile, encode, open_part
+from nbest.orchestrator.store_schema import FINAL
 
 TARGET_BYTES = 32 << 20  # of a merged file, decoded; merging takes a few times as much memory
 

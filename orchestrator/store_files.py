@@ -11,10 +11,10 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from orchestrator.errors import InputError, StoreError
-from orchestrator.store_arrow import FileSystem, OpenFile, filesystems, pa
-from orchestrator.store_names import is_part, is_temporary, temporary_name
-from orchestrator.types import require
+from nbest.orchestrator.errors import InputError, StoreError
+from nbest.orchestrator.store_arrow import FileSystem, OpenFile, filesystems, pa
+from nbest.orchestrator.store_names import is_part, is_temporary, temporary_name
+from nbest.orchestrator.types import require
 
 StrPath = str | os.PathLike[str]
 

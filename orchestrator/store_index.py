@@ -15,12 +15,12 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from orchestrator.store_block import SampleBlock
-from orchestrator.store_files import RunFolder
-from orchestrator.store_names import SAMPLES
-from orchestrator.store_parquet import DamagedFile, despite_compaction, open_part
-from orchestrator.store_schema import SAMPLES as SAMPLES_SCHEMA
-from orchestrator.types import Sample
+from nbest.orchestrator.store_block import SampleBlock
+from nbest.orchestrator.store_files import RunFolder
+from nbest.orchestrator.store_names import SAMPLES
+from nbest.orchestrator.store_parquet import DamagedFile, despite_compaction, open_part
+from nbest.orchestrator.store_schema import SAMPLES as SAMPLES_SCHEMA
+from nbest.orchestrator.types import Sample
 
 CACHE_BYTES = 128 << 20
 

@@ -16,7 +16,7 @@ from importlib import metadata
 from itertools import takewhile
 from typing import TypeAlias
 
-from orchestrator.errors import StoreError
+from nbest.orchestrator.errors import StoreError
 
 Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json] | None"
 

@@ -15,10 +15,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from orchestrator.errors import StoreError
-from orchestrator.store_arrow import Column, DataType, ParquetFile, Schema, Table, pa, parquet
-from orchestrator.store_files import RunFolder, cause_of
-from orchestrator.store_names import part_name, part_stamp_ns
+from nbest.orchestrator.errors import StoreError
+from nbest.orchestrator.store_arrow import Column, DataType, ParquetFile, Schema, Table, pa, parquet
+from nbest.orchestrator.store_files import RunFolder, cause_of
+from nbest.orchestrator.store_names import part_name, part_stamp_ns
 
 SCHEMA_VERSION = 1  # to be raised when older code would misread a file
 GROUP_ROWS = 4096  # the most rows that are decoded together,

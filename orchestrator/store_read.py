@@ -9,14 +9,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Collection, Iterator
 
-from orchestrator.errors import InputError
-from orchestrator.store_files import RunFolder, StrPath
-from orchestrator.store_index import SampleIndex
-from orchestrator.store_manifest import Manifest, manifest_of
-from orchestrator.store_names import MANIFEST, QUERIES, RECORDS, SCORES, slug
-from orchestrator.store_parquet import DamagedFile, read_parts
-from orchestrator.store_schema import queries_of, records_of
-from orchestrator.types import Outcome, Query, Record, Sample
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.store_files import RunFolder, StrPath
+from nbest.orchestrator.store_index import SampleIndex
+from nbest.orchestrator.store_manifest import Manifest, manifest_of
+from nbest.orchestrator.store_names import MANIFEST, QUERIES, RECORDS, SCORES, slug
+from nbest.orchestrator.store_parquet import DamagedFile, read_parts
+from nbest.orchestrator.store_schema import queries_of, records_of
+from nbest.orchestrator.types import Outcome, Query, Record, Sample
 
 OnDamage = Callable[[DamagedFile], None]
 

@@ -11,16 +11,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 
-from orchestrator.errors import InputError, RunChanged
-from orchestrator.run_lock import run_lock
-from orchestrator.store_compact import compact
-from orchestrator.store_files import RunFolder, StrPath
-from orchestrator.store_manifest import Json, Manifest, differences, manifest_of, new_manifest
-from orchestrator.store_names import KINDS, LOCK, MANIFEST, QUERIES, SCORES, is_temporary
-from orchestrator.store_parquet import DamagedFile, PartWriter
-from orchestrator.store_read import read_done, read_queries
-from orchestrator.store_schema import queries_table
-from orchestrator.types import Outcome, Query, require
+from nbest.orchestrator.errors import InputError, RunChanged
+from nbest.orchestrator.run_lock import run_lock
+from nbest.orchestrator.store_compact import compact
+from nbest.orchestrator.store_files import RunFolder, StrPath
+from nbest.orchestrator.store_manifest import Json, Manifest, differences, manifest_of, new_manifest
+from nbest.orchestrator.store_names import KINDS, LOCK, MANIFEST, QUERIES, SCORES, is_temporary
+from nbest.orchestrator.store_parquet import DamagedFile, PartWriter
+from nbest.orchestrator.store_read import read_done, read_queries
+from nbest.orchestrator.store_schema import queries_table
+from nbest.orchestrator.types import Outcome, Query, require
 
 _SHOWN_LINES = 20  # of a diff
 

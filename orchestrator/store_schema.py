@@ -16,9 +16,18 @@ from dataclasses import fields
 from operator import attrgetter
 from typing import Any
 
-from orchestrator.store_arrow import DataType, Table, pa
-from orchestrator.store_parquet import table_of, valid_unicode
-from orchestrator.types import Message, Outcome, Query, Record, Sample, Status, TopLogprobs, Usage
+from nbest.orchestrator.store_arrow import DataType, Table, pa
+from nbest.orchestrator.store_parquet import table_of, valid_unicode
+from nbest.orchestrator.types import (
+    Message,
+    Outcome,
+    Query,
+    Record,
+    Sample,
+    Status,
+    TopLogprobs,
+    Usage,
+)
 
 SampleRow = tuple[str, int, Sample]
 """query id, index, sample"""

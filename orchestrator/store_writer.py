@@ -14,20 +14,20 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from orchestrator.errors import StoreError
-from orchestrator.store_files import StrPath
-from orchestrator.store_index import SampleIndex
-from orchestrator.store_names import KINDS, RECORDS, SAMPLES, SCORES, slug
-from orchestrator.store_parquet import DamagedFile, PartWriter
-from orchestrator.store_read import existing_run
-from orchestrator.store_schema import (
+from nbest.orchestrator.errors import StoreError
+from nbest.orchestrator.store_files import StrPath
+from nbest.orchestrator.store_index import SampleIndex
+from nbest.orchestrator.store_names import KINDS, RECORDS, SAMPLES, SCORES, slug
+from nbest.orchestrator.store_parquet import DamagedFile, PartWriter
+from nbest.orchestrator.store_read import existing_run
+from nbest.orchestrator.store_schema import (
     SampleRow,
     ScoreRow,
     records_table,
     samples_table,
     scores_table,
 )
-from orchestrator.types import Record, Sample
+from nbest.orchestrator.types import Record, Sample
 
 COMMIT_S = 0.5
 BATCH_SAMPLES = 4096

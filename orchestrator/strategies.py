@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from orchestrator.fanout import draw
-from orchestrator.protocols import Equivalence, Extractor, Sampler, Scorer
-from orchestrator.selection import WholeText, candidates_from, select
-from orchestrator.types import Query, SamplingParams, Selection, require, require_share
+from nbest.orchestrator.fanout import draw
+from nbest.orchestrator.protocols import Equivalence, Extractor, Sampler, Scorer
+from nbest.orchestrator.selection import WholeText, candidates_from, select
+from nbest.orchestrator.types import Query, SamplingParams, Selection, require, require_share
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

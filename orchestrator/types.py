@@ -17,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.errors import InputError
+from nbest.orchestrator.errors import InputError
 
 Scores = NDArray[np.float64]
 """[N] one number a candidate; higher is better; nan where the scorer cannot say."""

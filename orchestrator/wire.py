@@ -11,8 +11,8 @@ from dataclasses import dataclass, fields
 from operator import attrgetter
 from typing import TypeAlias
 
-from orchestrator.errors import BackendError
-from orchestrator.types import Message, Request, Sample, SamplingParams
+from nbest.orchestrator.errors import BackendError
+from nbest.orchestrator.types import Message, Request, Sample, SamplingParams
 
 Finished: TypeAlias = tuple[str, Sample | BackendError]  # a request's id and what came of it
 

@@ -11,14 +11,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 
-from orchestrator.budget import BatchBudget
-from orchestrator.errors import EngineDead, OutOfBudget, StoreError
-from orchestrator.fanout import draw
-from orchestrator.protocols import Equivalence, Extractor, Sampler, Scorer, Strategy
-from orchestrator.selection import WholeText, merge_answers, read_answers, select
-from orchestrator.strategies import sampling_for
-from orchestrator.tasks import task_group
-from orchestrator.types import Candidates, Query, SamplingParams, Selection, Status, require_share
+from nbest.orchestrator.budget import BatchBudget
+from nbest.orchestrator.errors import EngineDead, OutOfBudget, StoreError
+from nbest.orchestrator.fanout import draw
+from nbest.orchestrator.protocols import Equivalence, Extractor, Sampler, Scorer, Strategy
+from nbest.orchestrator.selection import WholeText, merge_answers, read_answers, select
+from nbest.orchestrator.strategies import sampling_for
+from nbest.orchestrator.tasks import task_group
+from nbest.orchestrator.types import (
+    Candidates,
+    Query,
+    SamplingParams,
+    Selection,
+    Status,
+    require_share,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.types import require
+from nbest.orchestrator.types import require
 
 Floats = NDArray[np.float64]
 

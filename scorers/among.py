@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from orchestrator.protocols import Scorer, Validator
-from orchestrator.types import Candidates, Query, Scores
-from scorers.validators import without
+from nbest.orchestrator.protocols import Scorer, Validator
+from nbest.orchestrator.types import Candidates, Query, Scores
+from nbest.scorers.validators import without
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from orchestrator.errors import InputError
-from orchestrator.types import Ask, Candidates, Message, Sample, SamplingParams
-from scorers.judge_prompt import JudgePrompt
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.types import Ask, Candidates, Message, Sample, SamplingParams
+from nbest.scorers.judge_prompt import JudgePrompt
 
 AskTogether = Callable[
     [str, Sequence[str | tuple[Message, ...]], SamplingParams], Awaitable[tuple[Sample, ...]]

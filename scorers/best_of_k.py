@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from orchestrator.types import Scores, require
+from nbest.orchestrator.types import Scores, require
 
 BLOCK = 1 << 18  # numbers at a time: ten thousand scores make a hundred million
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from orchestrator.protocols import Scorer
-from orchestrator.types import Candidates, Query, Scores, require_share
-from scorers.vote import vote_shares
+from nbest.orchestrator.protocols import Scorer
+from nbest.orchestrator.types import Candidates, Query, Scores, require_share
+from nbest.scorers.vote import vote_shares
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

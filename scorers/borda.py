@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from orchestrator.protocols import Scorer
-from orchestrator.types import Candidates, Query, Scores, require
-from scorers.ranks import tie_groups
-from scorers.vote import answer_totals
+from nbest.orchestrator.protocols import Scorer
+from nbest.orchestrator.types import Candidates, Query, Scores, require
+from nbest.scorers.ranks import tie_groups
+from nbest.scorers.vote import answer_totals
 
 
 def borda_weights(scores: Scores, power: float) -> Scores:

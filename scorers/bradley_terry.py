@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.types import Scores
+from nbest.orchestrator.types import Scores
 
 PRIOR = 0.1  # of a win and of a loss against an average entrant
 TOLERANCE = 1e-9

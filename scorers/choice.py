@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from orchestrator.types import require
-from scorers.extract import last_boxed
-from scorers.pattern import last_match
+from nbest.orchestrator.types import require
+from nbest.scorers.extract import last_boxed
+from nbest.scorers.pattern import last_match
 
 # Each UPPER, LOWER and ANY below becomes a class of the letters in use.
 _LATEX = r"(?:\\[a-z]+\{)*+"

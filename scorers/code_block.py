@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from scorers.pattern import last_match
+from nbest.scorers.pattern import last_match
 
 # A fence opens at the start of a line, with at most three spaces before it, and closes with as many
 # backticks or tildes or more (CommonMark 4.5). One that is never closed reaches to the end.

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.types import Ask, Query, SamplingParams
-from scorers.asking import ask_each
-from scorers.distinct import content_hash
-from scorers.judge_prompt import JudgePrompt, judge_prompt
-from scorers.judge_reply import preference_of
+from nbest.orchestrator.types import Ask, Query, SamplingParams
+from nbest.scorers.asking import ask_each
+from nbest.scorers.distinct import content_hash
+from nbest.scorers.judge_prompt import JudgePrompt, judge_prompt
+from nbest.scorers.judge_reply import preference_of
 
 NAME = "tournament"
 

@@ -15,8 +15,8 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.types import Candidates, Query, Sample, Scores, require
-from scorers.self_certainty import likeliest
+from nbest.orchestrator.types import Candidates, Query, Sample, Scores, require
+from nbest.scorers.self_certainty import likeliest
 
 Floats = NDArray[np.float64]
 Measure = Literal["mean", "tail", "lowest", "bottom"]

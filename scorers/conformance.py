@@ -16,8 +16,8 @@ from dataclasses import fields, is_dataclass, replace
 
 import numpy as np
 
-from orchestrator.protocols import Scorer
-from orchestrator.types import (
+from nbest.orchestrator.protocols import Scorer
+from nbest.orchestrator.types import (
     Candidates,
     Identity,
     Message,
@@ -28,7 +28,7 @@ from orchestrator.types import (
     Status,
     TopLogprobs,
 )
-from scorers.distinct import content_hash
+from nbest.scorers.distinct import content_hash
 
 Check = Callable[[Scorer], Awaitable[None]]
 

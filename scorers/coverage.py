@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.types import Scores, require
+from nbest.orchestrator.types import Scores, require
 
 Counts = NDArray[np.int64]
 

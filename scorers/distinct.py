@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from orchestrator.types import Candidates, Scores
+from nbest.orchestrator.types import Candidates, Scores
 
 By = Literal["text", "answer"]
 """What makes two candidates different: their texts, or the answers read in them."""

@@ -11,9 +11,9 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from orchestrator.types import Query, require
-from scorers.choice import ChoiceLetter
-from scorers.number import canonical_number
+from nbest.orchestrator.types import Query, require
+from nbest.scorers.choice import ChoiceLetter
+from nbest.scorers.number import canonical_number
 
 
 def groups_of(answers: Sequence[str], read: Callable[[str], Hashable | None]) -> list[int]:
@@ -25,7 +25,7 @@ def groups_of(answers: Sequence[str], read: Callable[[str], Hashable | None]) ->
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NumberEquivalence:
-    """Equal numbers: "1,000" and "1000.0", "1/2" and "0.5", as `scorers.number` reads them.
+    """Equal numbers: "1,000" and "1000.0", "1/2" and "0.5", as `nbest.scorers.number` reads them.
 
     With a tolerance, numbers are the same if a chain of answers, each no further than that from the
     next, leads from one to the other. Without one, the arithmetic is exact.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from orchestrator.types import Query, require
-from scorers.equivalence import groups_of
-from scorers.math_process import MathProcess
-from scorers.math_text import Named, is_formula, named, number_of, unclear_text, words_of
+from nbest.orchestrator.types import Query, require
+from nbest.scorers.equivalence import groups_of
+from nbest.scorers.math_process import MathProcess
+from nbest.scorers.math_text import Named, is_formula, named, number_of, unclear_text, words_of
 
 MAX_REMEMBERED = 100_000
 

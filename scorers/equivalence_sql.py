@@ -6,10 +6,10 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from orchestrator.types import Query, require
-from scorers.equivalence import groups_of
-from scorers.sql_database import Database, Dialect, Row, SqlFailure, open_database
-from scorers.sql_valid import is_query
+from nbest.orchestrator.types import Query, require
+from nbest.scorers.equivalence import groups_of
+from nbest.scorers.sql_database import Database, Dialect, Row, SqlFailure, open_database
+from nbest.scorers.sql_valid import is_query
 
 MAX_ROWS = 10_000
 

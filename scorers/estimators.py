@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from orchestrator.types import Scores, require
+from nbest.orchestrator.types import Scores, require
 
 
 class Interval(NamedTuple):

@@ -2,11 +2,11 @@
 
 None of them raises, whatever the text, and each takes time in proportion to its length (`Regex`: as
 far as its pattern does). An answer is never empty and never has spaces around it. Where a whole
-answer is a number it gets the one spelling of `scorers.number` (not in `Regex`, which rewrites
-nothing); all else stays as it is, so "-5" and "A" are kept.
+answer is a number it gets the one spelling of `nbest.scorers.number` (not in `Regex`, which
+rewrites nothing); all else stays as it is, so "-5" and "A" are kept.
 
 This module knows no question, no gold answer and no status: that truncated samples have no answer
-is the business of whoever calls an extractor. Choice letters are in `scorers.choice`.
+is the business of whoever calls an extractor. Choice letters are in `nbest.scorers.choice`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from orchestrator.types import require
-from scorers.number import canonical_number, last_number
-from scorers.pattern import compiled_regex, last_match
+from nbest.orchestrator.types import require
+from nbest.scorers.number import canonical_number, last_number
+from nbest.scorers.pattern import compiled_regex, last_match
 
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _PHRASE = re.compile(r"\banswer(?:\s+is\b|\s*[:=])[:\s*]*+", re.IGNORECASE)
@@ -25,7 +25,7 @@ _SENTENCE_END = re.compile(r"\n|\.(?=\s)")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastNumber:
-    """The last number in the text, in its canonical spelling; `scorers.number` says what counts."""
+    """The last number in the text, in its canonical spelling (see `nbest.scorers.number`)."""
 
     def __call__(self, text: str) -> str | None:
         return last_number(text)

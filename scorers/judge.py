@@ -14,11 +14,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from orchestrator.types import Candidates, Query, SamplingParams, Scores, require
-from scorers.asking import ask_each, ask_of
-from scorers.distinct import By, distinct
-from scorers.judge_prompt import JudgePrompt, judge_prompt
-from scorers.judge_reply import score_of
+from nbest.orchestrator.types import Candidates, Query, SamplingParams, Scores, require
+from nbest.scorers.asking import ask_each, ask_of
+from nbest.scorers.distinct import By, distinct
+from nbest.scorers.judge_prompt import JudgePrompt, judge_prompt
+from nbest.scorers.judge_reply import score_of
 
 NAME = "judge"
 

@@ -13,8 +13,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.types import Message, Query
-from scorers.distinct import content_hash, storable
+from nbest.orchestrator.types import Message, Query
+from nbest.scorers.distinct import content_hash, storable
 
 MARK_CHARS = 16  # 64 bits: nobody finds a text that holds its own hash
 _MARK_LIKE = re.compile(rf"<<<\s*[0-9a-f]{{{MARK_CHARS}}}|[0-9a-f]{{{MARK_CHARS}}}\s*>>>", re.I)

@@ -11,9 +11,9 @@ from __future__ import annotations
 import math
 import re
 
-from orchestrator.types import Sample, Status
-from scorers.judge_prompt import JudgePrompt
-from scorers.judge_tokens import first_value
+from nbest.orchestrator.types import Sample, Status
+from nbest.scorers.judge_prompt import JudgePrompt
+from nbest.scorers.judge_tokens import first_value
 
 _AROUND = r"[\s*_`\"'{}()\[\]#]*+"
 _IS = r"(?:(?i:\s+is\b)[\s:]*+|[\s*_`\"']*+[:=])"

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from orchestrator.types import Sample
+from nbest.orchestrator.types import Sample
 
 
 def first_value(sample: Sample, values: Mapping[str, float], said: float, before: str) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import numpy as np
 
-from orchestrator.types import Scores
+from nbest.orchestrator.types import Scores
 
 Margins = Callable[[Sequence[tuple[int, int]]], Awaitable[list[float]]]
 

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from orchestrator.types import Candidates, Query, Sample, Scores
+from nbest.orchestrator.types import Candidates, Query, Sample, Scores
 
 
 def lengths(samples: Sequence[Sample]) -> Scores:

@@ -15,7 +15,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from orchestrator.types import Candidates, Query, Sample, Scores, require
+from nbest.orchestrator.types import Candidates, Query, Sample, Scores, require
 
 
 def sum_logprob(samples: Sequence[Sample]) -> Scores:

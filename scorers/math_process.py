@@ -16,8 +16,8 @@ import time
 import weakref
 from collections.abc import Sequence
 
-from orchestrator.errors import InputError
-from scorers.math_reading import READY
+from nbest.orchestrator.errors import InputError
+from nbest.scorers.math_reading import READY
 
 START_S = 120.0
 MEMORY_BYTES = 2 << 30
@@ -25,7 +25,7 @@ MEMORY_BYTES = 2 << 30
 _PROGRAM = (
     "import json, resource, sys; sys.path[:] = json.loads(sys.argv[1]);"
     " limit = int(sys.argv[2]); resource.setrlimit(resource.RLIMIT_AS, (limit, limit));"
-    " from scorers.math_reading import serve; serve()"
+    " from nbest.scorers.math_reading import serve; serve()"
 )
 
 

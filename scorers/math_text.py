@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from scorers.equivalence import exact_number
+from nbest.scorers.equivalence import exact_number
 
 MAX_CHARACTERS = 400  # a longer answer means nothing but itself
 MAX_DEPTH = 40  # of brackets

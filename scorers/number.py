@@ -23,7 +23,7 @@ import re
 from decimal import Context, Decimal, Inexact
 from fractions import Fraction
 
-from scorers.pattern import last_match
+from nbest.scorers.pattern import last_match
 
 MAX_CHARS = 500
 """A longer number is a sample that ran away, not an answer. It bounds the exact arithmetic, too."""

@@ -13,7 +13,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.types import Scores, require
+from nbest.orchestrator.types import Scores, require
 
 REPLICATES = 1000  # of the bootstrap over questions
 FOLDS = 5  # of the questions, for a verdict on a peak that was found in others

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from orchestrator.types import Scores, require
+from nbest.orchestrator.types import Scores, require
 
 REPLICATES = 10_000
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from orchestrator.errors import InputError
+from nbest.orchestrator.errors import InputError
 
 
 def compiled_regex(key: str, pattern: str) -> re.Pattern[str]:

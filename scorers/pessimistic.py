@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from orchestrator.protocols import Scorer
-from orchestrator.types import Candidates, Query, Scores, require
-from scorers.vote import answer_totals
+from nbest.orchestrator.protocols import Scorer
+from nbest.orchestrator.types import Candidates, Query, Scores, require
+from nbest.scorers.vote import answer_totals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from orchestrator.types import Candidates, Query, Scores
+from nbest.orchestrator.types import Candidates, Query, Scores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

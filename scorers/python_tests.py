@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from orchestrator.errors import InputError
-from orchestrator.types import Candidates, Query, require
-from scorers.sandbox import Limits, passes, require_sandbox
-from scorers.validators import Flags, valid_flags
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.types import Candidates, Query, require
+from nbest.scorers.sandbox import Limits, passes, require_sandbox
+from nbest.scorers.validators import Flags, valid_flags
 
 MAX_CHARACTERS = 100_000
 

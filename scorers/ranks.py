@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.types import Scores
+from nbest.orchestrator.types import Scores
 
 Counts = NDArray[np.int64]
 

@@ -14,10 +14,10 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from orchestrator.errors import InputError
-from orchestrator.protocols import BackendConfig
-from orchestrator.types import Candidates, Query, Sample, Scores, Status, require
-from scorers.distinct import By, distinct
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.protocols import BackendConfig
+from nbest.orchestrator.types import Candidates, Query, Sample, Scores, Status, require
+from nbest.scorers.distinct import By, distinct
 
 Aggregate = Literal["last", "min", "product", "mean"]
 Scale = Literal["raw", "sigmoid"]

@@ -15,7 +15,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from orchestrator.types import Candidates, Query, Scores, require
+from nbest.orchestrator.types import Candidates, Query, Scores, require
 
 Utility = Callable[[str, str], float]
 """How good the first text is if the second is the truth; higher is better."""

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from orchestrator.protocols import Scorer
-from orchestrator.types import Candidates, Query, Scores, require_share
-from scorers.position import First
-from scorers.vote import vote_shares
+from nbest.orchestrator.protocols import Scorer
+from nbest.orchestrator.types import Candidates, Query, Scores, require_share
+from nbest.scorers.position import First
+from nbest.scorers.vote import vote_shares
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.errors import InputError
+from nbest.orchestrator.errors import InputError
 
 _TMP_BYTES = 16 << 20
 _READY = b"R"

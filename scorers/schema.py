@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.errors import InputError
+from nbest.orchestrator.errors import InputError
 
 if TYPE_CHECKING:
     from jsonschema.protocols import Validator

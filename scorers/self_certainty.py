@@ -14,7 +14,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.types import Candidates, Query, Sample, Scores, require
+from nbest.orchestrator.types import Candidates, Query, Sample, Scores, require
 
 
 def self_certainty(logprobs: NDArray[np.float32]) -> float:

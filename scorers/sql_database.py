@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from orchestrator.errors import InputError
+from nbest.orchestrator.errors import InputError
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from orchestrator.errors import InputError
-from orchestrator.types import Candidates, Query, require
-from scorers.sql_database import Database, Dialect, SqlFailure, open_database
-from scorers.validators import Flags, Of, valid_flags
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.types import Candidates, Query, require
+from nbest.scorers.sql_database import Database, Dialect, SqlFailure, open_database
+from nbest.scorers.validators import Flags, Of, valid_flags
 
 Check = Literal["parse", "explain", "execute"]
 

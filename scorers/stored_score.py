@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from orchestrator.errors import InputError
-from orchestrator.types import Candidates, Query, Scores, require
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.types import Candidates, Query, Scores, require
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,13 +13,13 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from orchestrator.types import Candidates, Query, SamplingParams, Scores, require
-from scorers.asking import ask_of
-from scorers.bradley_terry import bradley_terry
-from scorers.comparison import NAME, Comparison, Pair
-from scorers.distinct import By, distinct
-from scorers.judge import judging_params, mean_of_readable
-from scorers.knockout import knockout
+from nbest.orchestrator.types import Candidates, Query, SamplingParams, Scores, require
+from nbest.scorers.asking import ask_of
+from nbest.scorers.bradley_terry import bradley_terry
+from nbest.scorers.comparison import NAME, Comparison, Pair
+from nbest.scorers.distinct import By, distinct
+from nbest.scorers.judge import judging_params, mean_of_readable
+from nbest.scorers.knockout import knockout
 
 KINDS = ("knockout", "league", "bradley_terry")
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from orchestrator.types import Candidates, Query, SamplingParams, Scores, require
-from scorers.asking import ask_each, ask_of
-from scorers.distinct import Distinct, distinct
-from scorers.judge_prompt import JudgePrompt, judge_prompt
-from scorers.judge_reply import choice_of
-from scorers.vote import vote_shares
+from nbest.orchestrator.types import Candidates, Query, SamplingParams, Scores, require
+from nbest.scorers.asking import ask_each, ask_of
+from nbest.scorers.distinct import Distinct, distinct
+from nbest.scorers.judge_prompt import JudgePrompt, judge_prompt
+from nbest.scorers.judge_reply import choice_of
+from nbest.scorers.vote import vote_shares
 
 NAME = "universal_vote"
 

@@ -7,11 +7,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from orchestrator.protocols import Validator
-from orchestrator.types import Candidates, Query, Scores, require
-from scorers.pattern import compiled_regex
-from scorers.schema import schema_validator
-from scorers.validators import JsonValid, Matches
+from nbest.orchestrator.protocols import Validator
+from nbest.orchestrator.types import Candidates, Query, Scores, require
+from nbest.scorers.pattern import compiled_regex
+from nbest.scorers.schema import schema_validator
+from nbest.scorers.validators import JsonValid, Matches
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,10 +14,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.protocols import Validator
-from orchestrator.types import Candidates, Query, require
-from scorers.pattern import compiled_regex
-from scorers.schema import is_json, satisfies, schema_validator
+from nbest.orchestrator.protocols import Validator
+from nbest.orchestrator.types import Candidates, Query, require
+from nbest.scorers.pattern import compiled_regex
+from nbest.scorers.schema import is_json, satisfies, schema_validator
 
 Flags = NDArray[np.bool_]
 """[N] one truth value a candidate."""

@@ -14,7 +14,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from orchestrator.types import Candidates, Query, Scores
+from nbest.orchestrator.types import Candidates, Query, Scores
 
 
 def vote_shares(answers: Sequence[str | None]) -> Scores:

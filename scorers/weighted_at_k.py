@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.types import Scores, require
+from nbest.orchestrator.types import Scores, require
 
 TIE = 1e-12  # totals that differ by less, relative to the largest, are equal but for rounding
 

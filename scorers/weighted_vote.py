@@ -14,11 +14,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.errors import InputError
-from orchestrator.protocols import Scorer
-from orchestrator.types import Candidates, Query, Scores, require
-from scorers.ranks import tie_groups
-from scorers.vote import answer_totals
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.protocols import Scorer
+from nbest.orchestrator.types import Candidates, Query, Scores, require
+from nbest.scorers.ranks import tie_groups
+from nbest.scorers.vote import answer_totals
 
 Transform = Literal["raw", "rank", "softmax", "log_odds"]
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestrator.types import Candidates, Query
-from scorers.schema import schema_validator
-from scorers.validators import Flags, Of, valid_flags
+from nbest.orchestrator.types import Candidates, Query
+from nbest.scorers.schema import schema_validator
+from nbest.scorers.validators import Flags, Of, valid_flags
 
 if TYPE_CHECKING:
     from yaml import SafeLoader

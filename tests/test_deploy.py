@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 import yaml
 
-from orchestrator.store_read import read_records, read_samples
+from nbest.orchestrator.store_read import read_records, read_samples
 
 ROOT = Path(__file__).resolve().parents[1]
 DEPLOY = ROOT / "deploy"
@@ -139,7 +139,7 @@ def test_the_entrypoint_is_a_command_line_that_nbest_understands(
 ) -> None:
     words = manifests["RayJob"]["spec"]["entrypoint"].split()
     words[words.index("/runs/config.yaml")] = str(folder / "config.yaml")
-    command = [sys.executable, "-m", "experiments.cli", *words[1:], "--dry-run"]
+    command = [sys.executable, "-m", "nbest.experiments.cli", *words[1:], "--dry-run"]
     done = run(command, cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)})
     assert (words[0], done.returncode) == ("nbest", 0), done.stderr
 
@@ -184,7 +184,7 @@ def environment(folder: Path) -> Iterator[dict[str, str]]:
     programs = folder / "bin"
     programs.mkdir()
     for name, line in {
-        "nbest": f'exec {sys.executable} -m experiments.cli "$@"',
+        "nbest": f'exec {sys.executable} -m nbest.experiments.cli "$@"',
         "srun": 'exec "$@"',  # of a job on one node
         "scontrol": f'echo "$@" > {folder}/scontrol.said',
     }.items():

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from experiments.gold import Gold
-from experiments.gold_file import write_gold
-from orchestrator.store_run import open_run
-from orchestrator.store_writer import FileStore
-from orchestrator.types import Message, Query, Sample, Status
+from nbest.experiments.gold import Gold
+from nbest.experiments.gold_file import write_gold
+from nbest.orchestrator.store_run import open_run
+from nbest.orchestrator.store_writer import FileStore
+from nbest.orchestrator.types import Message, Query, Sample, Status
 
 
 def picked_run(folder: Path, texts: Mapping[str, Sequence[str]], *, is_chat: bool = False) -> Path:

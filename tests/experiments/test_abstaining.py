@@ -9,21 +9,21 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from experiments.abstaining import (
+from nbest.experiments.abstaining import (
     MAX_POINTS,
     RiskLimit,
     abstention_json,
     answered_sentence,
     guarantee_sentence,
 )
-from experiments.cli import app
-from experiments.evaluate import Row
-from experiments.gold import Gold
-from experiments.gold_file import write_gold
-from orchestrator.errors import InputError
-from orchestrator.store_run import open_run
-from orchestrator.store_writer import FileStore
-from orchestrator.types import Query, Sample
+from nbest.experiments.cli import app
+from nbest.experiments.evaluate import Row
+from nbest.experiments.gold import Gold
+from nbest.experiments.gold_file import write_gold
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.store_run import open_run
+from nbest.orchestrator.store_writer import FileStore
+from nbest.orchestrator.types import Query, Sample
 
 
 def row(*answered: tuple[float, bool], abstained: int = 0) -> Row:

@@ -7,9 +7,9 @@ from dataclasses import fields, replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.account import account
-from orchestrator.engine_log import EngineView
-from orchestrator.progress import Progress, Tally, snapshot
+from nbest.experiments.account import account
+from nbest.orchestrator.engine_log import EngineView
+from nbest.orchestrator.progress import Progress, Tally, snapshot
 
 ENGINES = (
     EngineView(

@@ -9,19 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from experiments.config import load_config
-from experiments.plan import make_plan
-from experiments.runs import carry_out, failures
-from experiments.select_command import compare
-from orchestrator.adaptive import Adaptive
-from orchestrator.errors import InputError, RunChanged
-from orchestrator.progress import Progress
-from orchestrator.stop_rules import BetaStop, VoteStands
-from orchestrator.store_files import RunFolder
-from orchestrator.store_parquet import PartWriter
-from orchestrator.store_read import read_records, read_samples
-from orchestrator.store_schema import records_table
-from orchestrator.types import Outcome
+from nbest.experiments.config import load_config
+from nbest.experiments.plan import make_plan
+from nbest.experiments.runs import carry_out, failures
+from nbest.experiments.select_command import compare
+from nbest.orchestrator.adaptive import Adaptive
+from nbest.orchestrator.errors import InputError, RunChanged
+from nbest.orchestrator.progress import Progress
+from nbest.orchestrator.stop_rules import BetaStop, VoteStands
+from nbest.orchestrator.store_files import RunFolder
+from nbest.orchestrator.store_parquet import PartWriter
+from nbest.orchestrator.store_read import read_records, read_samples
+from nbest.orchestrator.store_schema import records_table
+from nbest.orchestrator.types import Outcome
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from experiments.as_command import as_command
-from experiments.exit_codes import Exit
-from experiments.near_ties import main
-from orchestrator.errors import InputError, NbestError
+from nbest.experiments.as_command import as_command
+from nbest.experiments.exit_codes import Exit
+from nbest.experiments.near_ties import main
+from nbest.orchestrator.errors import InputError, NbestError
 
 
 @pytest.fixture(autouse=True)

@@ -16,22 +16,22 @@ from pathlib import Path
 
 import pytest
 
-from experiments.bench_faults import SCENARIOS, faults_table, measure_faults
-from experiments.faults_checks import repeated_keys, same_results, stored_samples, witness
-from experiments.faults_cluster import cluster
-from experiments.faults_disk import can_mount, full_disk
-from experiments.faults_driver import driver
-from experiments.faults_processes import marked, python, wait_until
-from experiments.faults_row import Account, FaultRow, Setting
-from experiments.faults_rows import BAD, bad_rows
-from experiments.faults_signals import second_signal, signals
-from experiments.faults_strategies import strategies
-from experiments.faults_where import LOCAL
-from experiments.faults_workplace import Load
-from orchestrator.errors import InputError
-from orchestrator.store_run import open_run
-from orchestrator.store_writer import FileStore
-from orchestrator.types import Outcome, Query, Record, Sample, Status
+from nbest.experiments.bench_faults import SCENARIOS, faults_table, measure_faults
+from nbest.experiments.faults_checks import repeated_keys, same_results, stored_samples, witness
+from nbest.experiments.faults_cluster import cluster
+from nbest.experiments.faults_disk import can_mount, full_disk
+from nbest.experiments.faults_driver import driver
+from nbest.experiments.faults_processes import marked, python, wait_until
+from nbest.experiments.faults_row import Account, FaultRow, Setting
+from nbest.experiments.faults_rows import BAD, bad_rows
+from nbest.experiments.faults_signals import second_signal, signals
+from nbest.experiments.faults_strategies import strategies
+from nbest.experiments.faults_where import LOCAL
+from nbest.experiments.faults_workplace import Load
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.store_run import open_run
+from nbest.orchestrator.store_writer import FileStore
+from nbest.orchestrator.types import Outcome, Query, Record, Sample, Status
 
 SMALL = Load(queries=60, n=4, token_s=0.1)
 
@@ -186,7 +186,7 @@ def test_a_table_has_a_line_a_row() -> None:
 
 def test_the_command_prints_one_document_and_says_whether_all_holds(tmp_path: Path) -> None:
     root = Path(__file__).parents[2]
-    command = [sys.executable, "-m", "experiments.cli", "bench", "faults", "--json"]
+    command = [sys.executable, "-m", "nbest.experiments.cli", "bench", "faults", "--json"]
     done = subprocess.run(
         [*command, "--only", "two_drivers"],
         cwd=tmp_path,
@@ -218,7 +218,9 @@ def carried_out(scenario: Callable[[Setting], FaultRow], folder: Path) -> FaultR
 def test_every_name_leads_to_a_scenario() -> None:
     for path in SCENARIOS.values():
         module, _, function = path.partition(":")
-        assert callable(getattr(__import__(f"experiments.{module}", fromlist=["_"]), function))
+        assert callable(
+            getattr(__import__(f"nbest.experiments.{module}", fromlist=["_"]), function)
+        )
 
 
 def test_the_driver_is_killed_at_a_random_moment(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from experiments.bench_race import Lengths, drawn, measure_races, run_race
-from experiments.cli import app
-from orchestrator.errors import InputError
+from nbest.experiments.bench_race import Lengths, drawn, measure_races, run_race
+from nbest.experiments.cli import app
+from nbest.orchestrator.errors import InputError
 
 
 def test_a_race_by_hand() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.store_read import read_records, read_samples
+from nbest.orchestrator.store_read import read_records, read_samples
 
 CONFIG = """
 name: t
@@ -42,7 +42,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def command(*args: str) -> list[str]:
-    return [sys.executable, "-m", "experiments.cli", *args]
+    return [sys.executable, "-m", "nbest.experiments.cli", *args]
 
 
 def environment() -> dict[str, str]:
@@ -241,7 +241,7 @@ def test_a_changed_setting_is_refused_with_the_difference(folder: Path) -> None:
 
 def test_help_imports_nothing_heavy() -> None:
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "experiments.cli", "--help"],
+        [sys.executable, "-X", "importtime", "-m", "nbest.experiments.cli", "--help"],
         env=environment(),
         capture_output=True,
         text=True,

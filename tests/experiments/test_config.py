@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from experiments.config import Config, load_config
-from experiments.prompts import render
-from experiments.sections import ClusterSection, SamplingSection
-from orchestrator.cluster_settings import Cluster
-from orchestrator.errors import InputError
-from orchestrator.types import SamplingParams
+from nbest.experiments.config import Config, load_config
+from nbest.experiments.prompts import render
+from nbest.experiments.sections import ClusterSection, SamplingSection
+from nbest.orchestrator.cluster_settings import Cluster
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.types import SamplingParams
 
 CONFIGS = Path(__file__).parents[2] / "experiments" / "configs"
 DEMO = CONFIGS / "demo.yaml"

@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import TypeAdapter
 
-from experiments.dataset_files import JsonlFile, TableFile
-from experiments.datasets import Dataset
-from experiments.items import Questions
-from orchestrator.errors import InputError
+from nbest.experiments.dataset_files import JsonlFile, TableFile
+from nbest.experiments.datasets import Dataset
+from nbest.experiments.items import Questions
+from nbest.orchestrator.errors import InputError
 
 ROWS = [
     {

@@ -11,8 +11,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PROGRAM = """
 import sys
-from experiments.dataset_hub import HubData
-from orchestrator.errors import InputError
+from nbest.experiments.dataset_hub import HubData
+from nbest.orchestrator.errors import InputError
 for settings in ({"shots_split": "train"}, {"split": "nope"}, {"repo": "nobody/nothing"}):
     try:
         questions = HubData(**{"repo": sys.argv[1], **settings}).load(1)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from experiments.dataset_tasks import TaskData, shots_seed
-from orchestrator.errors import InputError
+from nbest.experiments.dataset_tasks import TaskData, shots_seed
+from nbest.orchestrator.errors import InputError
 
 SUMS = {"min_terms": 2, "max_terms": 2, "min_digits": 1, "max_digits": 1}
 

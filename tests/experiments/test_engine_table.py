@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from experiments.engine_table import MAX_SHOWN, cells, engine_table, summary, worst
-from orchestrator.engine_log import EngineView
+from nbest.experiments.engine_table import MAX_SHOWN, cells, engine_table, summary, worst
+from nbest.orchestrator.engine_log import EngineView
 
 engines = st.lists(
     st.builds(

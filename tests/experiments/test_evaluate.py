@@ -12,22 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.evaluate import (
-    JSON_KEYS,
-    Case,
-    Row,
-    any_right_row,
-    cases,
-    one_sample_row,
-    selector_row,
-)
-from experiments.gold import Gold
-from experiments.graders import Exact, Grader, Number, Ungraded
-from orchestrator.errors import InputError
-from orchestrator.protocols import Extractor
-from orchestrator.selection import WholeText, read_answers
-from orchestrator.types import Candidates, Query, Sample, Scores, Status, TopLogprobs
-from scorers import (
+from nbest import (
     Confidence,
     First,
     LastNumber,
@@ -36,6 +21,21 @@ from scorers import (
     clustered_interval,
     wilson_interval,
 )
+from nbest.experiments.evaluate import (
+    JSON_KEYS,
+    Case,
+    Row,
+    any_right_row,
+    cases,
+    one_sample_row,
+    selector_row,
+)
+from nbest.experiments.gold import Gold
+from nbest.experiments.graders import Exact, Grader, Number, Ungraded
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.protocols import Extractor
+from nbest.orchestrator.selection import WholeText, read_answers
+from nbest.orchestrator.types import Candidates, Query, Sample, Scores, Status, TopLogprobs
 
 NAN = math.nan
 

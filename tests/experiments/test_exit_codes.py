@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.exit_codes import Exit, tolerated_errors
-from orchestrator.errors import InputError
+from nbest.experiments.exit_codes import Exit, tolerated_errors
+from nbest.orchestrator.errors import InputError
 
 
 def test_the_statuses_are_a_promise() -> None:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.expressions import Expression, parse_expression, parse_expressions
-from orchestrator.errors import InputError
+from nbest.experiments.expressions import Expression, parse_expression, parse_expressions
+from nbest.orchestrator.errors import InputError
 
 VALUES = st.recursive(
     st.none()

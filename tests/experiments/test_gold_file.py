@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.dataset_tasks import TaskData
-from experiments.gold import Gold
-from experiments.gold_file import GOLD_FILE, packed, read_gold, unpacked, write_gold
-from experiments.grader_tasks import ReasoningGym
-from orchestrator.errors import RunChanged, StoreError
+from nbest.experiments.dataset_tasks import TaskData
+from nbest.experiments.gold import Gold
+from nbest.experiments.gold_file import GOLD_FILE, packed, read_gold, unpacked, write_gold
+from nbest.experiments.grader_tasks import ReasoningGym
+from nbest.orchestrator.errors import RunChanged, StoreError
 
 ENTRIES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),

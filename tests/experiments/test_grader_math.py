@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from experiments.gold import Gold
-from experiments.gold_file import write_gold
-from experiments.plugins import build_equivalence, build_grader
-from experiments.select_command import compare
-from orchestrator.errors import InputError
-from orchestrator.store_run import open_run
-from orchestrator.store_writer import FileStore
-from orchestrator.types import Query, Sample
+from nbest.experiments.gold import Gold
+from nbest.experiments.gold_file import write_gold
+from nbest.experiments.plugins import build_equivalence, build_grader
+from nbest.experiments.select_command import compare
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.store_run import open_run
+from nbest.orchestrator.store_writer import FileStore
+from nbest.orchestrator.types import Query, Sample
 
 
 @pytest.mark.parametrize(

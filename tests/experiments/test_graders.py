@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from experiments.dataset_tasks import TaskData
-from experiments.gold import Gold
-from experiments.grader_tasks import EVALUATING_TASKS, ReasoningGym
-from experiments.graders import Exact, Grader, Number, Ungraded
-from orchestrator.errors import InputError
+from nbest.experiments.dataset_tasks import TaskData
+from nbest.experiments.gold import Gold
+from nbest.experiments.grader_tasks import EVALUATING_TASKS, ReasoningGym
+from nbest.experiments.graders import Exact, Grader, Number, Ungraded
+from nbest.orchestrator.errors import InputError
 
 NO_VERDICT = math.nan
 SUM = TaskData(task="chain_sum", size=1).load().items[0].gold

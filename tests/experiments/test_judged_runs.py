@@ -8,31 +8,30 @@ from pathlib import Path
 
 import pytest
 
-from experiments.config import Config
-from experiments.gold import Gold
-from experiments.gold_file import write_gold
-from experiments.plan import make_plan
-from experiments.plugins import build_scorer
-from experiments.runs import carry_out
-from experiments.select_command import compare, load_cases
-from experiments.stored_calls import asks_model
-from model_backend import FakeBackend, Reply
-from orchestrator import ask, run
-from orchestrator.errors import InputError, RequestRejected
-from orchestrator.job import Job, Work
-from orchestrator.local import run_here
-from orchestrator.progress import Progress
-from orchestrator.protocols import Scorer
-from orchestrator.store_compact import compact
-from orchestrator.store_files import RunFolder
-from orchestrator.store_read import read_records, read_samples
-from orchestrator.store_run import open_run
-from orchestrator.strategies import BestOfN
-from orchestrator.types import Outcome, Query, Record, Request, SamplingParams
-from orchestrator.waiting import wait_for
-from scorers.judge import Judge
-from scorers.tournament import Tournament
-from scorers.universal_vote import UniversalVote
+from nbest import FakeBackend, Reply, ask, run
+from nbest.experiments.config import Config
+from nbest.experiments.gold import Gold
+from nbest.experiments.gold_file import write_gold
+from nbest.experiments.plan import make_plan
+from nbest.experiments.plugins import build_scorer
+from nbest.experiments.runs import carry_out
+from nbest.experiments.select_command import compare, load_cases
+from nbest.experiments.stored_calls import asks_model
+from nbest.orchestrator.errors import InputError, RequestRejected
+from nbest.orchestrator.job import Job, Work
+from nbest.orchestrator.local import run_here
+from nbest.orchestrator.progress import Progress
+from nbest.orchestrator.protocols import Scorer
+from nbest.orchestrator.store_compact import compact
+from nbest.orchestrator.store_files import RunFolder
+from nbest.orchestrator.store_read import read_records, read_samples
+from nbest.orchestrator.store_run import open_run
+from nbest.orchestrator.strategies import BestOfN
+from nbest.orchestrator.types import Outcome, Query, Record, Request, SamplingParams
+from nbest.orchestrator.waiting import wait_for
+from nbest.scorers.judge import Judge
+from nbest.scorers.tournament import Tournament
+from nbest.scorers.universal_vote import UniversalVote
 
 QUERIES = tuple(Query(id=f"q{i}", prompt=f"question {i}") for i in range(4))
 CONFIG = {"extract": "whole_text", "grade": "exact", "select": ["judge"]}

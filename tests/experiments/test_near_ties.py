@@ -7,9 +7,9 @@ from itertools import product
 
 import pytest
 
-from experiments.near_ties import main, near_tie
-from orchestrator.errors import InputError
-from orchestrator.stop_rules import BetaStop, EValueStop, StopRule, VoteStands
+from nbest.experiments.near_ties import main, near_tie
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.stop_rules import BetaStop, EValueStop, StopRule, VoteStands
 
 
 @pytest.mark.parametrize(

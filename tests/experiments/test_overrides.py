@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.config_errors import Origins, dotted
-from experiments.overrides import apply_overrides, parse_override
-from orchestrator.errors import InputError
+from nbest.experiments.config_errors import Origins, dotted
+from nbest.experiments.overrides import apply_overrides, parse_override
+from nbest.orchestrator.errors import InputError
 
 # JSON writes other characters as two escapes, which YAML does not know.
 BMP = st.characters(max_codepoint=0xFFFF, exclude_categories=["Cs"])

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from experiments.pick_session import PickSession
-from experiments.pick_web import COOKIE, PickServer
-from orchestrator.store_choices import read_choices
+from nbest.experiments.pick_session import PickSession
+from nbest.experiments.pick_web import COOKIE, PickServer
+from nbest.orchestrator.store_choices import read_choices
 from tests.experiments.attacks import attacks
 from tests.experiments.picked_runs import picked_run
 

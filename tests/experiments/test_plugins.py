@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.plugins import (
+from nbest.experiments.plugins import (
     BACKENDS,
     EXTRACTORS,
     GRADERS,
@@ -17,7 +17,7 @@ from experiments.plugins import (
     build_grader,
     build_scorer,
 )
-from orchestrator.errors import InputError
+from nbest.orchestrator.errors import InputError
 
 KINDS = (SELECTORS, EXTRACTORS, GRADERS, BACKENDS)
 

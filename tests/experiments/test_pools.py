@@ -16,21 +16,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from experiments.curve_command import Curves, curves_of, powers_of_two, rows, sampling_notes
-from experiments.curve_sampling import chosen_one_by_one, sampled_curves
-from experiments.curve_view import curve_table, plot_curves
-from experiments.curves import curve_of, graded_cases, values_of, vote_curves
-from experiments.export_command import export_run
-from experiments.import_command import import_pool
-from experiments.plugins import build_scorer
-from experiments.pool_commands import numbers
-from experiments.select_command import compare, load_cases
-from orchestrator.errors import InputError, RunChanged
-from orchestrator.store_read import read_samples, read_scores
-from orchestrator.types import Candidates, Query, Scores, Status
-from scorers import WeightedVote
-from scorers.vote import vote_shares
-from scorers.weighted_at_k import weighted_choices
+from nbest import WeightedVote
+from nbest.experiments.curve_command import Curves, curves_of, powers_of_two, rows, sampling_notes
+from nbest.experiments.curve_sampling import chosen_one_by_one, sampled_curves
+from nbest.experiments.curve_view import curve_table, plot_curves
+from nbest.experiments.curves import curve_of, graded_cases, values_of, vote_curves
+from nbest.experiments.export_command import export_run
+from nbest.experiments.import_command import import_pool
+from nbest.experiments.plugins import build_scorer
+from nbest.experiments.pool_commands import numbers
+from nbest.experiments.select_command import compare, load_cases
+from nbest.orchestrator.errors import InputError, RunChanged
+from nbest.orchestrator.store_read import read_samples, read_scores
+from nbest.orchestrator.types import Candidates, Query, Scores, Status
+from nbest.scorers.vote import vote_shares
+from nbest.scorers.weighted_at_k import weighted_choices
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "pools"
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from experiments.account import account
-from experiments.progress_view import (
+from nbest.experiments.account import account
+from nbest.experiments.progress_view import (
     MAX_NEWS,
     LiveView,
     PlainView,
@@ -22,10 +22,10 @@ from experiments.progress_view import (
     progress_view,
     shown_progress,
 )
-from experiments.progress_words import line
-from orchestrator.engine_log import EngineView, State
-from orchestrator.errors import BackendError
-from orchestrator.progress import Tally, snapshot
+from nbest.experiments.progress_words import line
+from nbest.orchestrator.engine_log import EngineView, State
+from nbest.orchestrator.errors import BackendError
+from nbest.orchestrator.progress import Tally, snapshot
 
 ROOT = Path(__file__).parents[2]
 
@@ -103,9 +103,9 @@ def test_a_live_view_writes_nothing_into_results(capsys: pytest.CaptureFixture[s
 
 PROGRAM = """
 import sys
-from experiments.progress_view import shown_progress
-from orchestrator.engine_log import EngineView
-from orchestrator.progress import Tally, snapshot
+from nbest.experiments.progress_view import shown_progress
+from nbest.orchestrator.engine_log import EngineView
+from nbest.orchestrator.progress import Tally, snapshot
 name = "[red]x[/red]\\x1b[5m"
 engine = EngineView(name=name, state="up", in_flight=37, tokens_per_s=1234.4, restarts=6)
 with shown_progress(is_quiet="quiet" in sys.argv) as report:

@@ -7,9 +7,9 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.progress_words import EngineNews, counted, duration, line, rate, seconds_left
-from orchestrator.engine_log import EngineView, State
-from orchestrator.progress import Tally, snapshot
+from nbest.experiments.progress_words import EngineNews, counted, duration, line, rate, seconds_left
+from nbest.orchestrator.engine_log import EngineView, State
+from nbest.orchestrator.progress import Tally, snapshot
 
 UP, DOWN = EngineView(name="e", state="up"), EngineView(name="e", state="down", restarts=1)
 

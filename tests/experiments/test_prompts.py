@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.gold import Gold
-from experiments.items import Item, Questions
-from experiments.prompts import PromptSection, filled, placeholders, render
-from orchestrator.errors import InputError
-from orchestrator.types import Message
+from nbest.experiments.gold import Gold
+from nbest.experiments.items import Item, Questions
+from nbest.experiments.prompts import PromptSection, filled, placeholders, render
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.types import Message
 
 
 def item(question: str, answer: str = "1", **fields: str) -> Item:

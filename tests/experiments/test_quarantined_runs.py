@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from experiments.cli import app
-from experiments.config import load_config
-from experiments.plan import Plan, make_plan
-from experiments.runs import carry_out, failures
-from model_backend import FakeBackend, Reply
-from orchestrator.errors import EngineDead
-from orchestrator.progress import Progress
-from orchestrator.store_read import read_records
-from orchestrator.types import Outcome, Record, Request
+from nbest import FakeBackend, Reply
+from nbest.experiments.cli import app
+from nbest.experiments.config import load_config
+from nbest.experiments.plan import Plan, make_plan
+from nbest.experiments.runs import carry_out, failures
+from nbest.orchestrator.errors import EngineDead
+from nbest.orchestrator.progress import Progress
+from nbest.orchestrator.store_read import read_records
+from nbest.orchestrator.types import Outcome, Record, Request
 
 CONFIG = """
 name: t

@@ -15,31 +15,31 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.curves import graded_cases
-from experiments.evaluate import Case
-from experiments.gold import Gold
-from experiments.gold_file import write_gold
-from experiments.import_command import import_pool
-from experiments.plugins import build_strategy
-from experiments.replay_command import Replayed, orders, replay, replay_cases
-from experiments.replay_drawn import Drawn, pointwise_scores
-from experiments.replay_view import sentences
-from experiments.select_command import load_cases
-from model_backend import FakeBackend, Reply
-from model_backend.clocks import VirtualTime
-from orchestrator.adaptive import Adaptive
-from orchestrator.errors import InputError
-from orchestrator.job import Work
-from orchestrator.local import open_loop
-from orchestrator.protocols import Scorer, Strategy
-from orchestrator.race import RaceToValid
-from orchestrator.score_rules import ReservationStop, WeightedConsensus
-from orchestrator.stop_rules import BetaStop, EValueStop, UnanimousWindow, VoteStands
-from orchestrator.store_manifest import Json
-from orchestrator.store_run import open_run
-from orchestrator.store_writer import FileStore
-from orchestrator.strategies import BestOfN
-from orchestrator.types import (
+from nbest import FakeBackend, First, Longest, MajorityVote, Matches, Reply, WeightedVote
+from nbest.experiments.curves import graded_cases
+from nbest.experiments.evaluate import Case
+from nbest.experiments.gold import Gold
+from nbest.experiments.gold_file import write_gold
+from nbest.experiments.import_command import import_pool
+from nbest.experiments.plugins import build_strategy
+from nbest.experiments.replay_command import Replayed, orders, replay, replay_cases
+from nbest.experiments.replay_drawn import Drawn, pointwise_scores
+from nbest.experiments.replay_view import sentences
+from nbest.experiments.select_command import load_cases
+from nbest.model_backend.clocks import VirtualTime
+from nbest.orchestrator.adaptive import Adaptive
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.job import Work
+from nbest.orchestrator.local import open_loop
+from nbest.orchestrator.protocols import Scorer, Strategy
+from nbest.orchestrator.race import RaceToValid
+from nbest.orchestrator.score_rules import ReservationStop, WeightedConsensus
+from nbest.orchestrator.stop_rules import BetaStop, EValueStop, UnanimousWindow, VoteStands
+from nbest.orchestrator.store_manifest import Json
+from nbest.orchestrator.store_run import open_run
+from nbest.orchestrator.store_writer import FileStore
+from nbest.orchestrator.strategies import BestOfN
+from nbest.orchestrator.types import (
     Message,
     Query,
     Request,
@@ -48,7 +48,6 @@ from orchestrator.types import (
     Selection,
     TopLogprobs,
 )
-from scorers import First, Longest, MajorityVote, Matches, WeightedVote
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "pools"
 MODELS = ("EXAONE-Deep-32B", "Phi-4-reasoning", "Qwen3-14B", "gpt-oss-20b")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from experiments.replay_deep_conf import ReplayedDeepConf
-from model_backend.confidence_floor import falls_after
-from orchestrator.types import ConfidenceFloor, Sample, TopLogprobs
+from nbest.experiments.replay_deep_conf import ReplayedDeepConf
+from nbest.model_backend.confidence_floor import falls_after
+from nbest.orchestrator.types import ConfidenceFloor, Sample, TopLogprobs
 
 
 def trace(rng: np.random.Generator, length: int, k: int) -> Sample:

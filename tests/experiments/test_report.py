@@ -12,16 +12,16 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from experiments.import_command import import_pool
-from experiments.report_command import write_report
-from experiments.report_costs import Prices, costs_of
-from experiments.report_data import Spending, pareto_front, run_report
-from orchestrator.errors import InputError
-from orchestrator.store_files import RunFolder
-from orchestrator.store_parquet import PartWriter
-from orchestrator.store_schema import records_table
-from orchestrator.types import Candidates, Outcome, Query, Record, Scores
-from scorers import MajorityVote
+from nbest import MajorityVote
+from nbest.experiments.import_command import import_pool
+from nbest.experiments.report_command import write_report
+from nbest.experiments.report_costs import Prices, costs_of
+from nbest.experiments.report_data import Spending, pareto_front, run_report
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.store_files import RunFolder
+from nbest.orchestrator.store_parquet import PartWriter
+from nbest.orchestrator.store_schema import records_table
+from nbest.orchestrator.types import Candidates, Outcome, Query, Record, Scores
 from tests.experiments.attacks import attacks
 
 CHROMIUM = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
@@ -245,7 +245,7 @@ def test_a_selector_that_fails_at_a_question_has_no_curve(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = {"vote": MajorityVote(), "mine": FailsOnce()}
-    monkeypatch.setattr("experiments.report_data.named_scorer", lambda name, run: made[name])
+    monkeypatch.setattr("nbest.experiments.report_data.named_scorer", lambda name, run: made[name])
     run = pool(tmp_path, 6, 8)
     report = run_report(run, ["vote", "mine"])
     assert [curve.name for curve in report.curves] == ["one sample", "any right", "vote"]

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from experiments.config import load_config
-from experiments.plan import make_plan
-from experiments.plugins import build_scorer
-from experiments.runs import carry_out
-from experiments.select_command import compare
-from experiments.stored_calls import NotAsked, asks_model, asks_sampling_model
-from experiments.tables import selector_table
-from orchestrator.errors import InputError
-from orchestrator.progress import Progress
-from orchestrator.types import Outcome
+from nbest.experiments.config import load_config
+from nbest.experiments.plan import make_plan
+from nbest.experiments.plugins import build_scorer
+from nbest.experiments.runs import carry_out
+from nbest.experiments.select_command import compare
+from nbest.experiments.stored_calls import NotAsked, asks_model, asks_sampling_model
+from nbest.experiments.tables import selector_table
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.progress import Progress
+from nbest.orchestrator.types import Outcome
 
 REWARD = "reward(model=fake)"
 VOTE = "weighted_vote(by=reward(model=fake))"

@@ -11,20 +11,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.config import load_config
-from experiments.coverage_growth import CONFIG as COVERAGE
-from experiments.coverage_growth import decades, growth, picture
-from experiments.coverage_growth import table as coverage_table
-from experiments.curves import graded_cases
-from experiments.evaluate import Case
-from experiments.import_command import import_pool
-from experiments.plugins import build_scorer
-from experiments.select_command import load_cases
-from experiments.selectors_against_n import CONFIG as SELECTORS_CONFIG
-from experiments.selectors_against_n import SELECTORS
-from experiments.temperature import CONFIG as TEMPERATURE
-from experiments.temperature import findings, table
-from orchestrator.errors import InputError
+from nbest.experiments.config import load_config
+from nbest.experiments.coverage_growth import CONFIG as COVERAGE
+from nbest.experiments.coverage_growth import decades, growth, picture
+from nbest.experiments.coverage_growth import table as coverage_table
+from nbest.experiments.curves import graded_cases
+from nbest.experiments.evaluate import Case
+from nbest.experiments.import_command import import_pool
+from nbest.experiments.plugins import build_scorer
+from nbest.experiments.select_command import load_cases
+from nbest.experiments.selectors_against_n import CONFIG as SELECTORS_CONFIG
+from nbest.experiments.selectors_against_n import SELECTORS
+from nbest.experiments.temperature import CONFIG as TEMPERATURE
+from nbest.experiments.temperature import findings, table
+from nbest.orchestrator.errors import InputError
 
 
 def pool(folder: Path, name: str, answers: Sequence[Sequence[str | None]]) -> list[Case]:

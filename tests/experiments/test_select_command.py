@@ -9,23 +9,22 @@ from pathlib import Path
 
 import pytest
 
-from experiments.evaluate import Row
-from experiments.gold import Gold
-from experiments.gold_file import write_gold
-from experiments.paired_rows import paired_sentences
-from experiments.select_command import compare, load_cases
-from model_backend import FakeBackend, SeededAnswers
-from orchestrator.errors import InputError
-from orchestrator.job import Job, Work
-from orchestrator.local import run_here
-from orchestrator.progress import Progress
-from orchestrator.store_manifest import Json
-from orchestrator.store_read import read_records
-from orchestrator.store_run import open_run
-from orchestrator.strategies import BestOfN
-from orchestrator.types import Outcome, Query, SamplingParams
-from orchestrator.waiting import wait_for
-from scorers import LastNumber, MajorityVote
+from nbest import FakeBackend, LastNumber, MajorityVote, SeededAnswers
+from nbest.experiments.evaluate import Row
+from nbest.experiments.gold import Gold
+from nbest.experiments.gold_file import write_gold
+from nbest.experiments.paired_rows import paired_sentences
+from nbest.experiments.select_command import compare, load_cases
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.job import Job, Work
+from nbest.orchestrator.local import run_here
+from nbest.orchestrator.progress import Progress
+from nbest.orchestrator.store_manifest import Json
+from nbest.orchestrator.store_read import read_records
+from nbest.orchestrator.store_run import open_run
+from nbest.orchestrator.strategies import BestOfN
+from nbest.orchestrator.types import Outcome, Query, SamplingParams
+from nbest.orchestrator.waiting import wait_for
 
 CONFIG: Mapping[str, Json] = {"extract": "last_number", "grade": "number", "select": ["vote"]}
 SCRIPT = SeededAnswers(answers=("it is 42", "41", "no idea"), weights=(2, 1, 1))
@@ -153,7 +152,7 @@ def test_a_run_without_log_probabilities_says_so(tmp_path: Path) -> None:
 
 def test_a_process_that_only_reads_ends_well(run: Path) -> None:
     """Threads of Arrow's that begin as the process ends would abort it: two times of five here."""
-    program = f"from experiments.gold_file import read_gold; read_gold({str(run)!r})"
+    program = f"from nbest.experiments.gold_file import read_gold; read_gold({str(run)!r})"
     for _ in range(10):
         done = subprocess.run(
             [sys.executable, "-c", program],
@@ -169,7 +168,7 @@ def test_no_engine_and_no_cluster_is_imported(run: Path) -> None:
     program = f"""
 import sys
 from pathlib import Path
-from experiments.select_command import compare
+from nbest.experiments.select_command import compare
 compare(Path({str(run)!r}), "vote,mean_logprob,random,first")
 print(sorted({{"ray", "torch", "vllm", "transformers", "reasoning_gym"}} & set(sys.modules)))
 """

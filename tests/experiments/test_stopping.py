@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from experiments.cli import app
-from experiments.config import load_config
-from experiments.plan import make_plan
-from experiments.report_data import run_report
-from experiments.runs import carry_out
-from experiments.stopping import KINDS, stopping_notes
-from experiments.strategy_section import StrategySection
+from nbest.experiments.cli import app
+from nbest.experiments.config import load_config
+from nbest.experiments.plan import make_plan
+from nbest.experiments.report_data import run_report
+from nbest.experiments.runs import carry_out
+from nbest.experiments.stopping import KINDS, stopping_notes
+from nbest.experiments.strategy_section import StrategySection
 
 FAKE = 'model={backend: fake, answers: ["7", "8"], weights: [3, 1]}'
 SAID = "depended on what they said (strategy."

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.adaptive_rules import BUDGET, RULES, chosen, elsewhere, front, main
-from experiments.curves import Curve
-from experiments.plugins import build_strategy
-from experiments.replay_command import Replay
-from experiments.verifier_gain_report import Chosen, Findings, picture, table
+from nbest.experiments.adaptive_rules import BUDGET, RULES, chosen, elsewhere, front, main
+from nbest.experiments.curves import Curve
+from nbest.experiments.plugins import build_strategy
+from nbest.experiments.replay_command import Replay
+from nbest.experiments.verifier_gain_report import Chosen, Findings, picture, table
 
 
 def replayed(accuracy: float, tokens: float) -> Replay:

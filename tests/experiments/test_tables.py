@@ -13,15 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from experiments import as_command, run_summary
-from experiments.ask_command import as_document, as_text
-from experiments.evaluate import Row
-from experiments.exit_codes import Exit
-from experiments.nearest import one_line, printable, shown
-from experiments.tables import console, safe_lines, selector_table, share
-from orchestrator.selection import WholeText, choose, read_answers
-from orchestrator.types import Outcome, Record, Sample, Selection
-from scorers import vote_shares
+from nbest import vote_shares
+from nbest.experiments import as_command, run_summary
+from nbest.experiments.ask_command import as_document, as_text
+from nbest.experiments.evaluate import Row
+from nbest.experiments.exit_codes import Exit
+from nbest.experiments.nearest import one_line, printable, shown
+from nbest.experiments.tables import console, safe_lines, selector_table, share
+from nbest.orchestrator.selection import WholeText, choose, read_answers
+from nbest.orchestrator.types import Outcome, Record, Sample, Selection
 
 NAN = math.nan
 

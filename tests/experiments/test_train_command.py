@@ -10,15 +10,15 @@ from random import Random
 
 import pytest
 
-from experiments.import_command import import_pool
-from experiments.train_command import silent, summary, trained_document
-from experiments.verifier_examples import graded_examples, preference_examples
-from experiments.verifier_report import reliability
-from model_backend.torch_reward import TorchReward
-from model_backend.verifier_settings import VerifierSettings
-from orchestrator.errors import InputError
-from orchestrator.store_choices import Sitting
-from orchestrator.types import Request, SamplingParams
+from nbest.experiments.import_command import import_pool
+from nbest.experiments.train_command import silent, summary, trained_document
+from nbest.experiments.verifier_examples import graded_examples, preference_examples
+from nbest.experiments.verifier_report import reliability
+from nbest.model_backend.torch_reward import TorchReward
+from nbest.model_backend.verifier_settings import VerifierSettings
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.store_choices import Sitting
+from nbest.orchestrator.types import Request, SamplingParams
 from tests.model_backend.tiny_model import write_tiny_model
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of torch and transformers

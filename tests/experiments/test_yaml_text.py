@@ -10,8 +10,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.yaml_text import MAX_BYTES, MAX_NODES, parse_yaml, read_yaml
-from orchestrator.errors import InputError
+from nbest.experiments.yaml_text import MAX_BYTES, MAX_NODES, parse_yaml, read_yaml
+from nbest.orchestrator.errors import InputError
 
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n"

@@ -15,15 +15,15 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from model_backend.fake import FakeBackend, FakeEngine, Reply
-from model_backend.vllm import VLLM
-from model_backend.vllm_engine import VLLMEngine
-from orchestrator.batches import Result, generate_each
-from orchestrator.errors import RequestRejected
-from orchestrator.pool import Pool
-from orchestrator.pooled_engine import PooledEngine
-from orchestrator.protocols import Backend
-from orchestrator.types import (
+from nbest.model_backend.fake import FakeBackend, FakeEngine, Reply
+from nbest.model_backend.vllm import VLLM
+from nbest.model_backend.vllm_engine import VLLMEngine
+from nbest.orchestrator.batches import Result, generate_each
+from nbest.orchestrator.errors import RequestRejected
+from nbest.orchestrator.pool import Pool
+from nbest.orchestrator.pooled_engine import PooledEngine
+from nbest.orchestrator.protocols import Backend
+from nbest.orchestrator.types import (
     ConfidenceFloor,
     Constraint,
     Message,
@@ -66,8 +66,8 @@ async def over_pool() -> AsyncIterator[Pool]:
 @asynccontextmanager
 async def over_ray() -> AsyncIterator[Backend]:
     ray = pytest.importorskip("ray")
-    from orchestrator.cluster_engine import EngineServer
-    from orchestrator.cluster_remote import RemoteEngine
+    from nbest.orchestrator.cluster_engine import EngineServer
+    from nbest.orchestrator.cluster_remote import RemoteEngine
 
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     try:

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from model_backend import LoopClock, ManualClock
-from model_backend.clocks import VirtualTime
+from nbest import LoopClock, ManualClock
+from nbest.model_backend.clocks import VirtualTime
 
 
 async def settle() -> None:

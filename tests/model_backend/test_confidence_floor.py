@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_backend.confidence_floor import FloorWatch, falls_after
-from orchestrator.types import ConfidenceFloor
-from scorers.confidence import token_confidence, window_means
+from nbest.model_backend.confidence_floor import FloorWatch, falls_after
+from nbest.orchestrator.types import ConfidenceFloor
+from nbest.scorers.confidence import token_confidence, window_means
 
 
 @given(

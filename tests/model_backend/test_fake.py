@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_backend import FakeBackend, ManualClock, Reply
-from model_backend.fake import FakeEngine, Script, cut, duration_s, tokens_by
-from orchestrator.errors import Overloaded, RequestRejected
-from orchestrator.types import Request, Sample, SamplingParams, Status
+from nbest import FakeBackend, ManualClock, Reply
+from nbest.model_backend.fake import FakeEngine, Script, cut, duration_s, tokens_by
+from nbest.orchestrator.errors import Overloaded, RequestRejected
+from nbest.orchestrator.types import Request, Sample, SamplingParams, Status
 
 LETTERS = tuple("abcdefgh")
 

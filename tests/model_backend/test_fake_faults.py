@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from experiments.plugins import build_backend
-from model_backend.fake import FakeBackend, FakeEngine, Script, SeededAnswers
-from model_backend.fake_faults import (
+from nbest.experiments.plugins import build_backend
+from nbest.model_backend.fake import FakeBackend, FakeEngine, Script, SeededAnswers
+from nbest.model_backend.fake_faults import (
     Fails,
     Hangs,
     Harm,
@@ -23,8 +23,14 @@ from model_backend.fake_faults import (
     OverloadedAtFirst,
     Rejects,
 )
-from orchestrator.errors import BackendError, EngineDead, InputError, Overloaded, RequestRejected
-from orchestrator.types import Message, Request, Sample, SamplingParams, Status
+from nbest.orchestrator.errors import (
+    BackendError,
+    EngineDead,
+    InputError,
+    Overloaded,
+    RequestRejected,
+)
+from nbest.orchestrator.types import Message, Request, Sample, SamplingParams, Status
 
 CALM = SeededAnswers(answers=("42", "41"), weights=(1, 1))
 

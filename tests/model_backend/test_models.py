@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from model_backend.models import is_local, resolve_model
-from model_backend.small_model import cached_model
-from orchestrator.errors import InputError
+from nbest.model_backend.models import is_local, resolve_model
+from nbest.model_backend.small_model import cached_model
+from nbest.orchestrator.errors import InputError
 
 
 @pytest.fixture

@@ -15,14 +15,14 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from model_backend import FakeBackend, Rewards, TorchReward, VLLMReward
-from model_backend.fake import FakeEngine
-from model_backend.fake_rewards import HashedReward
-from model_backend.small_model import small_model_path
-from model_backend.vllm_reward_engine import VLLMRewardEngine
-from orchestrator.errors import RequestRejected
-from orchestrator.protocols import Backend
-from orchestrator.types import Message, Request, Sample, SamplingParams, Status
+from nbest import FakeBackend, Rewards, TorchReward, VLLMReward
+from nbest.model_backend.fake import FakeEngine
+from nbest.model_backend.fake_rewards import HashedReward
+from nbest.model_backend.small_model import small_model_path
+from nbest.model_backend.vllm_reward_engine import VLLMRewardEngine
+from nbest.orchestrator.errors import RequestRejected
+from nbest.orchestrator.protocols import Backend
+from nbest.orchestrator.types import Message, Request, Sample, SamplingParams, Status
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from model_backend.reward_text import reward_ids
-from orchestrator.errors import RequestRejected
-from orchestrator.types import Message
+from nbest.model_backend.reward_text import reward_ids
+from nbest.orchestrator.errors import RequestRejected
+from nbest.orchestrator.types import Message
 
 CHAT = (Message(role="user", content="2+2?"),)
 

@@ -7,9 +7,9 @@ from collections import Counter
 
 import pytest
 
-from model_backend import FakeBackend, SeededAnswers
-from orchestrator.errors import InputError
-from orchestrator.types import Request, SamplingParams
+from nbest import FakeBackend, SeededAnswers
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.types import Request, SamplingParams
 
 
 def request(name: str = "r", *, seed: int | None) -> Request:

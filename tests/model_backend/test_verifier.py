@@ -12,9 +12,9 @@ from random import Random
 import numpy as np
 import pytest
 
-from model_backend.verifier import TrainedVerifier, train_verifier
-from model_backend.verifier_batches import batches_of, micro_batches
-from model_backend.verifier_data import (
+from nbest.model_backend.verifier import TrainedVerifier, train_verifier
+from nbest.model_backend.verifier_batches import batches_of, micro_batches
+from nbest.model_backend.verifier_data import (
     Example,
     Graded,
     Preference,
@@ -22,10 +22,10 @@ from model_backend.verifier_data import (
     pairs_of,
     split_by_question,
 )
-from model_backend.verifier_loss import class_weights
-from model_backend.verifier_settings import VerifierSettings
-from model_backend.verifier_training import Learning
-from orchestrator.errors import InputError
+from nbest.model_backend.verifier_loss import class_weights
+from nbest.model_backend.verifier_settings import VerifierSettings
+from nbest.model_backend.verifier_training import Learning
+from nbest.orchestrator.errors import InputError
 from tests.model_backend.tiny_model import write_tiny_model
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of torch and transformers

@@ -15,12 +15,12 @@ from typing import Any, cast
 
 import pytest
 
-from model_backend.vllm_engine import VLLMEngine, ending, tokenize
-from model_backend.vllm_errors import backend_error
-from model_backend.vllm_log import FailureLog
-from model_backend.vllm_stall import Stall
-from orchestrator.errors import BackendError, EngineDead, Overloaded, RequestRejected
-from orchestrator.types import Message, Request, SamplingParams, Status
+from nbest.model_backend.vllm_engine import VLLMEngine, ending, tokenize
+from nbest.model_backend.vllm_errors import backend_error
+from nbest.model_backend.vllm_log import FailureLog
+from nbest.model_backend.vllm_stall import Stall
+from nbest.orchestrator.errors import BackendError, EngineDead, Overloaded, RequestRejected
+from nbest.orchestrator.types import Message, Request, SamplingParams, Status
 
 STALL_S = 0.1
 

@@ -21,13 +21,13 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from model_backend import VLLM
-from model_backend.models import resolve_model
-from model_backend.vllm_engine import VLLMEngine, core_processes
-from model_backend.vllm_orphans import descendants, kill_tree
-from model_backend.vllm_start import engine_cores
-from orchestrator.errors import BackendError, EngineDead
-from orchestrator.types import Request, Sample, SamplingParams, Status
+from nbest import VLLM
+from nbest.model_backend.models import resolve_model
+from nbest.model_backend.vllm_engine import VLLMEngine, core_processes
+from nbest.model_backend.vllm_orphans import descendants, kill_tree
+from nbest.model_backend.vllm_start import engine_cores
+from nbest.orchestrator.errors import BackendError, EngineDead
+from nbest.orchestrator.types import Request, Sample, SamplingParams, Status
 
 pytestmark = [
     pytest.mark.engine,
@@ -158,9 +158,9 @@ async def test_a_core_that_is_killed_fails_all_that_it_worked_on() -> None:
 
 HOLDER = """
 import asyncio, sys
-from model_backend import VLLM
-from model_backend.vllm_orphans import descendants
-from model_backend.vllm_start import LOOK_S, engine_cores
+from nbest import VLLM
+from nbest.model_backend.vllm_orphans import descendants
+from nbest.model_backend.vllm_start import LOOK_S, engine_cores
 
 async def hold():
     opening = asyncio.create_task(VLLM("smollm2-135m", max_model_len=512).open().__aenter__())

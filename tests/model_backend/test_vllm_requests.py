@@ -11,9 +11,9 @@ from typing import Any, cast
 
 import pytest
 
-from model_backend.vllm_requests import STATUS_OF_FINISH, sample_of, vllm_params
-from orchestrator.errors import BackendError
-from orchestrator.types import Constraint, Request, Sample, SamplingParams, Status
+from nbest.model_backend.vllm_requests import STATUS_OF_FINISH, sample_of, vllm_params
+from nbest.orchestrator.errors import BackendError
+from nbest.orchestrator.types import Constraint, Request, Sample, SamplingParams, Status
 
 PLAIN = Request(id="r/q/s0", prompt="?", params=SamplingParams(temperature=0.7), seed=1)
 

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from model_backend import VLLM
-from model_backend.vllm_errors import first_line
-from model_backend.vllm_stall import Stall, StepLogger
-from model_backend.vllm_start import engine_args, prepare_environment, start, stat_loggers
-from orchestrator.errors import InputError
+from nbest import VLLM
+from nbest.model_backend.vllm_errors import first_line
+from nbest.model_backend.vllm_stall import Stall, StepLogger
+from nbest.model_backend.vllm_start import engine_args, prepare_environment, start, stat_loggers
+from nbest.orchestrator.errors import InputError
 
 OURS = (
     "VLLM_LOGGING_LEVEL",
@@ -296,9 +296,9 @@ def test_an_engine_that_cannot_start_is_one_line(prelude: str, line: str, tmp_pa
     (tmp_path / "config.json").write_text("{}")
     program = f"""
 {prelude}
-from model_backend.vllm import VLLM
-from model_backend.vllm_start import start
-from orchestrator.errors import NbestError
+from nbest.model_backend.vllm import VLLM
+from nbest.model_backend.vllm_start import start
+from nbest.orchestrator.errors import NbestError
 try:
     start(VLLM({str(tmp_path)!r}))
 except NbestError as error:

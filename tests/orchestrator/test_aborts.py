@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from orchestrator.aborts import EarlyAborts, cancelled
-from orchestrator.types import Request, Sample, SamplingParams, Status
+from nbest.orchestrator.aborts import EarlyAborts, cancelled
+from nbest.orchestrator.types import Request, Sample, SamplingParams, Status
 
 
 def test_an_abort_wins_once() -> None:

@@ -9,18 +9,17 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from model_backend import FakeBackend, Reply
-from model_backend.clocks import VirtualTime
-from orchestrator.adaptive import Adaptive
-from orchestrator.errors import InputError
-from orchestrator.job import Work
-from orchestrator.local import open_loop
-from orchestrator.protocols import Strategy
-from orchestrator.race import RaceToValid
-from orchestrator.stop_rules import BetaStop, UnanimousWindow
-from orchestrator.types import Query, Request, SamplingParams, Selection, Status, Usage
-from scorers import LastNumber, MajorityVote
-from scorers.validators import Matches
+from nbest import FakeBackend, LastNumber, MajorityVote, Reply
+from nbest.model_backend.clocks import VirtualTime
+from nbest.orchestrator.adaptive import Adaptive
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.job import Work
+from nbest.orchestrator.local import open_loop
+from nbest.orchestrator.protocols import Strategy
+from nbest.orchestrator.race import RaceToValid
+from nbest.orchestrator.stop_rules import BetaStop, UnanimousWindow
+from nbest.orchestrator.types import Query, Request, SamplingParams, Selection, Status, Usage
+from nbest.scorers.validators import Matches
 
 QUERY = Query(id="q", prompt="?")
 LONG = SamplingParams(max_tokens=1000)

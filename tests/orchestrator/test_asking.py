@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from orchestrator.asking import Asking, call_key
-from orchestrator.types import Message, Sample, SamplingParams
+from nbest.orchestrator.asking import Asking, call_key
+from nbest.orchestrator.types import Message, Sample, SamplingParams
 
 PARAMS = SamplingParams(max_tokens=4)
 

@@ -10,17 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_backend import FakeBackend, ManualClock, Reply, SeededAnswers
-from model_backend.clocks import VirtualTime
-from model_backend.fake import FakeEngine
-from orchestrator.batches import Done, Result, generate_each, generate_one_by_one
-from orchestrator.errors import BackendError, EngineDead, Quarantined, RequestRejected
-from orchestrator.fanout import draw, draw_one_by_one
-from orchestrator.progress import Tally
-from orchestrator.protocols import Backend, Sampler
-from orchestrator.sampler import StoredSampler
-from orchestrator.store import MemoryStore
-from orchestrator.types import Query, Request, Sample, SamplingParams
+from nbest import FakeBackend, ManualClock, Reply, SeededAnswers
+from nbest.model_backend.clocks import VirtualTime
+from nbest.model_backend.fake import FakeEngine
+from nbest.orchestrator.batches import Done, Result, generate_each, generate_one_by_one
+from nbest.orchestrator.errors import BackendError, EngineDead, Quarantined, RequestRejected
+from nbest.orchestrator.fanout import draw, draw_one_by_one
+from nbest.orchestrator.progress import Tally
+from nbest.orchestrator.protocols import Backend, Sampler
+from nbest.orchestrator.sampler import StoredSampler
+from nbest.orchestrator.store import MemoryStore
+from nbest.orchestrator.types import Query, Request, Sample, SamplingParams
 
 PARAMS = SamplingParams(max_tokens=3, logprobs=0)
 QUERY = Query(id="q", prompt="?")

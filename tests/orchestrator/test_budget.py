@@ -9,15 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from model_backend import FakeBackend, Reply
-from model_backend.clocks import VirtualTime
-from orchestrator.budget import BatchBudget, worth
-from orchestrator.errors import InputError, RequestRejected
-from orchestrator.job import Job, Work
-from orchestrator.local import run, run_here
-from orchestrator.types import Outcome, Query, Record, Request, SamplingParams
-from orchestrator.within_budget import WithinBudget
-from scorers import LastNumber, MajorityVote
+from nbest import FakeBackend, LastNumber, MajorityVote, Reply
+from nbest.model_backend.clocks import VirtualTime
+from nbest.orchestrator.budget import BatchBudget, worth
+from nbest.orchestrator.errors import InputError, RequestRejected
+from nbest.orchestrator.job import Job, Work
+from nbest.orchestrator.local import run, run_here
+from nbest.orchestrator.types import Outcome, Query, Record, Request, SamplingParams
+from nbest.orchestrator.within_budget import WithinBudget
 
 QUERIES = [Query(id=f"q{q}", prompt=f"{q}?") for q in range(16)]
 

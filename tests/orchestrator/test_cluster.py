@@ -11,28 +11,30 @@ from pathlib import Path
 
 import pytest
 
-from model_backend import FakeBackend, Reply, SeededAnswers
-from orchestrator import (
+from nbest import (
     BatchBudget,
     BatchStrategy,
     BestOfN,
+    FakeBackend,
+    MajorityVote,
     Query,
     Record,
+    Reply,
     Request,
     SamplingParams,
+    SeededAnswers,
     Strategy,
     WithinBudget,
 )
-from orchestrator.cluster import Driver, run_on_ray
-from orchestrator.cluster_settings import Cluster
-from orchestrator.cluster_start import start_engines, start_workers
-from orchestrator.errors import EngineDead, InputError, RequestRejected
-from orchestrator.job import Job, Work
-from orchestrator.local import run_here
-from orchestrator.progress import Progress
-from orchestrator.store_read import read_records, read_samples
-from orchestrator.store_run import open_run
-from scorers import MajorityVote
+from nbest.orchestrator.cluster import Driver, run_on_ray
+from nbest.orchestrator.cluster_settings import Cluster
+from nbest.orchestrator.cluster_start import start_engines, start_workers
+from nbest.orchestrator.errors import EngineDead, InputError, RequestRejected
+from nbest.orchestrator.job import Job, Work
+from nbest.orchestrator.local import run_here
+from nbest.orchestrator.progress import Progress
+from nbest.orchestrator.store_read import read_records, read_samples
+from nbest.orchestrator.store_run import open_run
 
 ray = pytest.importorskip("ray")
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(120)]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.cluster_auth import (
+from nbest.orchestrator.cluster_auth import (
     Door,
     door_of,
     keep_token_private,
@@ -22,7 +22,7 @@ from orchestrator.cluster_auth import (
     require_tokens,
     token_file,
 )
-from orchestrator.errors import InputError
+from nbest.orchestrator.errors import InputError
 
 pytest.importorskip("ray")
 
@@ -273,7 +273,7 @@ def folder(tmp_path: Path) -> Path:
 def nbest_run(
     folder: Path, address: str, *options: str, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "experiments.cli", "run", str(folder / "config.yaml")]
+    command = [sys.executable, "-m", "nbest.experiments.cli", "run", str(folder / "config.yaml")]
     command += ["--out", str(folder / "run"), "--set", f"cluster.address={address}", *options]
     return subprocess.run(
         command,

@@ -9,16 +9,22 @@ from typing import Any, cast
 
 import pytest
 
-from model_backend import FakeBackend, ManualClock, Reply
-from model_backend.fake import FakeEngine
-from orchestrator.batches import Done, generate_one_by_one
-from orchestrator.errors import BackendError, EngineDead, InputError, NotBegun, RequestRejected
-from orchestrator.types import Request, Sample, SamplingParams, Status
-from orchestrator.wire import pack_requests, unpack_results
+from nbest import FakeBackend, ManualClock, Reply
+from nbest.model_backend.fake import FakeEngine
+from nbest.orchestrator.batches import Done, generate_one_by_one
+from nbest.orchestrator.errors import (
+    BackendError,
+    EngineDead,
+    InputError,
+    NotBegun,
+    RequestRejected,
+)
+from nbest.orchestrator.types import Request, Sample, SamplingParams, Status
+from nbest.orchestrator.wire import pack_requests, unpack_results
 
 pytest.importorskip("ray")
 
-from orchestrator.cluster_engine import EngineServer
+from nbest.orchestrator.cluster_engine import EngineServer
 
 
 def request(name: str, max_tokens: int = 8) -> Request:

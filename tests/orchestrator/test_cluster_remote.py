@@ -14,19 +14,19 @@ from typing import Any, cast
 
 import pytest
 
-from model_backend import FakeBackend, ManualClock, Reply
-from model_backend.fake import FakeEngine
-from orchestrator.errors import EngineDead, InputError, NotBegun, RequestRejected
-from orchestrator.pool import Pool
-from orchestrator.pooled_engine import PooledEngine
-from orchestrator.types import Request, Sample, SamplingParams, Status
+from nbest import FakeBackend, ManualClock, Reply
+from nbest.model_backend.fake import FakeEngine
+from nbest.orchestrator.errors import EngineDead, InputError, NotBegun, RequestRejected
+from nbest.orchestrator.pool import Pool
+from nbest.orchestrator.pooled_engine import PooledEngine
+from nbest.orchestrator.types import Request, Sample, SamplingParams, Status
 
 pytest.importorskip("ray")
 
 from ray.exceptions import ActorUnavailableError, RayError, RayTaskError
 
-from orchestrator.cluster_engine import EngineServer
-from orchestrator.cluster_remote import RemoteEngine, cause_of
+from nbest.orchestrator.cluster_engine import EngineServer
+from nbest.orchestrator.cluster_remote import RemoteEngine, cause_of
 
 
 def request(name: str, max_tokens: int = 8) -> Request:

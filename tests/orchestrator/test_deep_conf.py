@@ -9,14 +9,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from model_backend import FakeBackend, Reply
-from model_backend.clocks import VirtualTime
-from orchestrator.deep_conf import DeepConf, lowest_allowed
-from orchestrator.errors import InputError
-from orchestrator.job import Work
-from orchestrator.local import open_loop
-from orchestrator.types import Query, Request, SamplingParams, Selection, Status, Usage
-from scorers import Confidence, LastNumber, WeightedVote
+from nbest import Confidence, FakeBackend, LastNumber, Reply, WeightedVote
+from nbest.model_backend.clocks import VirtualTime
+from nbest.orchestrator.deep_conf import DeepConf, lowest_allowed
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.job import Work
+from nbest.orchestrator.local import open_loop
+from nbest.orchestrator.types import Query, Request, SamplingParams, Selection, Status, Usage
 
 QUERY = Query(id="q", prompt="?")
 LENGTH = 100  # tokens

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.engine_log import WINDOW_S, EngineLog, EngineView
-from orchestrator.meter import Pulse
+from nbest.orchestrator.engine_log import WINDOW_S, EngineLog, EngineView
+from nbest.orchestrator.meter import Pulse
 
 COUNTS = (
     "samples",

@@ -16,28 +16,26 @@ from pathlib import Path
 
 import pytest
 
-from experiments.faults_checks import drawn_ids, engine_processes, repeated_keys, same_results
-from experiments.faults_plugins import KillsWorker
-from model_backend import FakeBackend, SeededAnswers
-from model_backend.fake import Script
-from model_backend.fake_faults import (
+from nbest import BestOfN, FakeBackend, MajorityVote, Query, Record, SamplingParams, SeededAnswers
+from nbest.experiments.faults_checks import drawn_ids, engine_processes, repeated_keys, same_results
+from nbest.experiments.faults_plugins import KillsWorker
+from nbest.model_backend.fake import Script
+from nbest.model_backend.fake_faults import (
     Fails,
     Harm,
     HarmsProcess,
     Journal,
     harm_process,
 )
-from orchestrator import BestOfN, Query, Record, SamplingParams
-from orchestrator.cluster import run_on_ray
-from orchestrator.cluster_settings import Cluster
-from orchestrator.errors import BackendError
-from orchestrator.job import Job, Work
-from orchestrator.local import run_here
-from orchestrator.progress import Progress
-from orchestrator.protocols import Backend, Scorer
-from orchestrator.store_run import open_run
-from orchestrator.types import Outcome
-from scorers import MajorityVote
+from nbest.orchestrator.cluster import run_on_ray
+from nbest.orchestrator.cluster_settings import Cluster
+from nbest.orchestrator.errors import BackendError
+from nbest.orchestrator.job import Job, Work
+from nbest.orchestrator.local import run_here
+from nbest.orchestrator.progress import Progress
+from nbest.orchestrator.protocols import Backend, Scorer
+from nbest.orchestrator.store_run import open_run
+from nbest.orchestrator.types import Outcome
 
 ray = pytest.importorskip("ray")
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(120)]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_backend import FakeBackend, SeededAnswers
-from model_backend.fake import FakeEngine
-from orchestrator.idlest import MAX_ENTRIES, Idlest
-from orchestrator.pooled_engine import PooledEngine
+from nbest import FakeBackend, SeededAnswers
+from nbest.model_backend.fake import FakeEngine
+from nbest.orchestrator.idlest import MAX_ENTRIES, Idlest
+from nbest.orchestrator.pooled_engine import PooledEngine
 
 BACKEND = FakeEngine(FakeBackend(script=SeededAnswers(answers=("7",), weights=(1,))))
 STEPS = st.lists(st.tuples(st.sampled_from(["take", "drop", "down", "up"]), st.integers(0, 9)))

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.leases import MIN_AHEAD, Lease, LeaseBook
-from orchestrator.types import Outcome, Query, Record
+from nbest.orchestrator.leases import MIN_AHEAD, Lease, LeaseBook
+from nbest.orchestrator.types import Outcome, Query, Record
 
 
 def queries(count: int) -> list[Query]:

@@ -7,15 +7,13 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from model_backend import FakeBackend, Reply
-from model_backend.fake import FakeEngine
-from orchestrator import BestOfN, Query, Request, SamplingParams
-from orchestrator.errors import EngineDead, InputError
-from orchestrator.job import Job, Work
-from orchestrator.local import run_here
-from orchestrator.local_engine import LocalEngine
-from orchestrator.progress import Progress
-from scorers import MajorityVote
+from nbest import BestOfN, FakeBackend, MajorityVote, Query, Reply, Request, SamplingParams
+from nbest.model_backend.fake import FakeEngine
+from nbest.orchestrator.errors import EngineDead, InputError
+from nbest.orchestrator.job import Job, Work
+from nbest.orchestrator.local import run_here
+from nbest.orchestrator.local_engine import LocalEngine
+from nbest.orchestrator.progress import Progress
 
 
 class Mortal(FakeBackend):

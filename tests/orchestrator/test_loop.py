@@ -10,28 +10,32 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from model_backend import FakeBackend, Reply, SeededAnswers
-from orchestrator import (
+from nbest import (
     BestOfN,
     Candidates,
+    FakeBackend,
+    First,
+    MajorityVote,
+    MeanLogprob,
     Outcome,
     Query,
     Record,
+    Reply,
     Request,
     Sample,
     SamplingParams,
     Scores,
+    SeededAnswers,
     Selection,
     Status,
     ask,
     run,
 )
-from orchestrator.errors import BackendError, EngineDead, InputError, RequestRejected
-from orchestrator.loop import Answered, Loop
-from orchestrator.pool import Pool
-from orchestrator.pooled_engine import PooledEngine
-from orchestrator.store import MemoryStore
-from scorers import First, MajorityVote, MeanLogprob
+from nbest.orchestrator.errors import BackendError, EngineDead, InputError, RequestRejected
+from nbest.orchestrator.loop import Answered, Loop
+from nbest.orchestrator.pool import Pool
+from nbest.orchestrator.pooled_engine import PooledEngine
+from nbest.orchestrator.store import MemoryStore
 
 VOTE = BestOfN(n=5, select=MajorityVote(), params=SamplingParams(max_tokens=4))
 WRONG_HALF_THE_TIME = SeededAnswers(answers=("42", "41"), weights=(1, 1))

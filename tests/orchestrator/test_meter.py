@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.meter import Meter
-from orchestrator.types import Sample, Status
+from nbest.orchestrator.meter import Meter
+from nbest.orchestrator.types import Sample, Status
 
 
 @dataclass(slots=True)

@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
-from orchestrator.errors import Overloaded
-from orchestrator.pool import FIRST_REST_S, LONGEST_REST_S, MAX_RESTS, Pool
-from orchestrator.pooled_engine import PooledEngine
-from orchestrator.types import Request, Sample, SamplingParams
+from nbest.orchestrator.errors import Overloaded
+from nbest.orchestrator.pool import FIRST_REST_S, LONGEST_REST_S, MAX_RESTS, Pool
+from nbest.orchestrator.pooled_engine import PooledEngine
+from nbest.orchestrator.types import Request, Sample, SamplingParams
 
 
 class Full:

@@ -10,12 +10,12 @@ from collections import Counter
 
 import pytest
 
-from model_backend.clocks import ManualClock
-from model_backend.fake import FakeBackend, FakeEngine, Reply
-from orchestrator.errors import EngineDead, Quarantined
-from orchestrator.pool import MAX_DEATHS, Pool
-from orchestrator.pooled_engine import PooledEngine, slots_for
-from orchestrator.types import Request, Sample, SamplingParams, Status
+from nbest.model_backend.clocks import ManualClock
+from nbest.model_backend.fake import FakeBackend, FakeEngine, Reply
+from nbest.orchestrator.errors import EngineDead, Quarantined
+from nbest.orchestrator.pool import MAX_DEATHS, Pool
+from nbest.orchestrator.pooled_engine import PooledEngine, slots_for
+from nbest.orchestrator.types import Request, Sample, SamplingParams, Status
 
 
 def request(name: str, affinity: str = "") -> Request:

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.errors import EngineDead, NotBegun, Quarantined
-from orchestrator.pool import Pool
-from orchestrator.pooled_engine import PooledEngine
-from orchestrator.quarantine import query_of
-from orchestrator.types import Request, Sample, SamplingParams, Status
+from nbest.orchestrator.errors import EngineDead, NotBegun, Quarantined
+from nbest.orchestrator.pool import Pool
+from nbest.orchestrator.pooled_engine import PooledEngine
+from nbest.orchestrator.quarantine import query_of
+from nbest.orchestrator.types import Request, Sample, SamplingParams, Status
 
 
 def request(query: str, index: int = 0) -> Request:

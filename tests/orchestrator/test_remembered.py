@@ -12,19 +12,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_backend import FakeBackend, Reply
-from model_backend.clocks import VirtualTime
-from orchestrator.adaptive import Adaptive
-from orchestrator.errors import InputError
-from orchestrator.job import Work
-from orchestrator.local import open_loop
-from orchestrator.protocols import Scorer
-from orchestrator.remembered import Remembered, remembered
-from orchestrator.score_rules import ReservationStop
-from orchestrator.selection import taken
-from orchestrator.stop_rules import EValueStop
-from orchestrator.types import Candidates, Query, Request, Sample, Scores
-from scorers import Longest, MajorityOfBests, MajorityVote, WeightedVote
+from nbest import FakeBackend, Longest, MajorityOfBests, MajorityVote, Reply, WeightedVote
+from nbest.model_backend.clocks import VirtualTime
+from nbest.orchestrator.adaptive import Adaptive
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.job import Work
+from nbest.orchestrator.local import open_loop
+from nbest.orchestrator.protocols import Scorer
+from nbest.orchestrator.remembered import Remembered, remembered
+from nbest.orchestrator.score_rules import ReservationStop
+from nbest.orchestrator.selection import taken
+from nbest.orchestrator.stop_rules import EValueStop
+from nbest.orchestrator.types import Candidates, Query, Request, Sample, Scores
 
 QUERY = Query(id="q", prompt="?")
 

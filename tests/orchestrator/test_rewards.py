@@ -11,19 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from model_backend import FakeBackend, Reply, Rewards, SeededAnswers
-from model_backend.fake_faults import Journal
-from orchestrator.asking import rating_key
-from orchestrator.errors import EngineDead, RequestRejected
-from orchestrator.job import Job, Work
-from orchestrator.local import run_here
-from orchestrator.models import model_key, models_of
-from orchestrator.progress import Progress
-from orchestrator.store_read import read_records, read_samples
-from orchestrator.store_run import open_run
-from orchestrator.strategies import BestOfN
-from orchestrator.types import Outcome, Query, Record, Request
-from scorers import LastNumber, RewardModel, WeightedVote
+from nbest import FakeBackend, LastNumber, Reply, RewardModel, Rewards, SeededAnswers, WeightedVote
+from nbest.model_backend.fake_faults import Journal
+from nbest.orchestrator.asking import rating_key
+from nbest.orchestrator.errors import EngineDead, RequestRejected
+from nbest.orchestrator.job import Job, Work
+from nbest.orchestrator.local import run_here
+from nbest.orchestrator.models import model_key, models_of
+from nbest.orchestrator.progress import Progress
+from nbest.orchestrator.store_read import read_records, read_samples
+from nbest.orchestrator.store_run import open_run
+from nbest.orchestrator.strategies import BestOfN
+from nbest.orchestrator.types import Outcome, Query, Record, Request
 
 SAYS = SeededAnswers(answers=("42", "41", "40"), weights=(5, 3, 2))
 QUERIES = [Query(id=f"q{i}", prompt=f"question {i}") for i in range(6)]
@@ -175,8 +174,8 @@ class MeanOf:
 
 @pytest.mark.ray
 def test_on_ray_reward_models_are_engines_of_their_own(tmp_path: Path) -> None:
-    from orchestrator.cluster import run_on_ray
-    from orchestrator.cluster_settings import Cluster
+    from nbest.orchestrator.cluster import run_on_ray
+    from nbest.orchestrator.cluster_settings import Cluster
 
     here = carry_out(job(None, rewards()), None)
     seen: list[Progress] = []

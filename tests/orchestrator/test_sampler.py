@@ -7,17 +7,17 @@ from dataclasses import fields, replace
 
 import pytest
 
-from model_backend import FakeBackend, ManualClock, Reply, SeededAnswers
-from model_backend.fake import FakeEngine
-from orchestrator.asking import call_key
-from orchestrator.errors import BackendError, EngineDead, Overloaded, RequestRejected
-from orchestrator.models import model_key
-from orchestrator.progress import Tally
-from orchestrator.protocols import Backend, SampleStore
-from orchestrator.sampler import StoredSampler, usage_of
-from orchestrator.seeds import sample_seed
-from orchestrator.store import MemoryStore
-from orchestrator.types import Message, Query, Request, Sample, SamplingParams, Status, Usage
+from nbest import FakeBackend, ManualClock, Reply, SeededAnswers
+from nbest.model_backend.fake import FakeEngine
+from nbest.orchestrator.asking import call_key
+from nbest.orchestrator.errors import BackendError, EngineDead, Overloaded, RequestRejected
+from nbest.orchestrator.models import model_key
+from nbest.orchestrator.progress import Tally
+from nbest.orchestrator.protocols import Backend, SampleStore
+from nbest.orchestrator.sampler import StoredSampler, usage_of
+from nbest.orchestrator.seeds import sample_seed
+from nbest.orchestrator.store import MemoryStore
+from nbest.orchestrator.types import Message, Query, Request, Sample, SamplingParams, Status, Usage
 
 CHAT = (Message(role="user", content="What is 3 + 4?"),)
 QUERY = Query(id="q17", prompt=CHAT)

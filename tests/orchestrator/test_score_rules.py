@@ -9,14 +9,14 @@ import pytest
 from scipy.optimize import brentq
 from scipy.stats import norm, t
 
-from orchestrator.errors import InputError
-from orchestrator.score_rules import (
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.score_rules import (
     ReservationStop,
     ScoreRule,
     WeightedConsensus,
     expected_gain,
 )
-from orchestrator.stop_rules import VoteStands
+from nbest.orchestrator.stop_rules import VoteStands
 
 
 def test_the_expected_gain_is_the_integral_over_the_predictive_law() -> None:

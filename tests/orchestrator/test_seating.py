@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_backend import FakeBackend, Reply
-from model_backend.clocks import VirtualTime
-from model_backend.fake import FakeEngine
-from orchestrator.batches import Done, Result, generate_each, generate_one_by_one
-from orchestrator.errors import BackendError, EngineDead, Overloaded, RequestRejected
-from orchestrator.pool import Pool
-from orchestrator.pooled_engine import PooledEngine
-from orchestrator.protocols import Backend
-from orchestrator.types import Request, Sample, SamplingParams
+from nbest import FakeBackend, Reply
+from nbest.model_backend.clocks import VirtualTime
+from nbest.model_backend.fake import FakeEngine
+from nbest.orchestrator.batches import Done, Result, generate_each, generate_one_by_one
+from nbest.orchestrator.errors import BackendError, EngineDead, Overloaded, RequestRejected
+from nbest.orchestrator.pool import Pool
+from nbest.orchestrator.pooled_engine import PooledEngine
+from nbest.orchestrator.protocols import Backend
+from nbest.orchestrator.types import Request, Sample, SamplingParams
 
 Generate = Callable[[Backend, Sequence[Request], Done], Awaitable[None]]
 FAILURES = st.sampled_from(

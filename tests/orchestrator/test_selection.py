@@ -11,11 +11,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.errors import InputError
-from orchestrator.selection import WholeText, choose, merge_answers, read_answers, select
-from orchestrator.strategies import BestOfN
-from orchestrator.types import Candidates, Query, Sample, SamplingParams, Scores, Selection, Status
-from scorers import MajorityVote
+from nbest import MajorityVote
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.selection import WholeText, choose, merge_answers, read_answers, select
+from nbest.orchestrator.strategies import BestOfN
+from nbest.orchestrator.types import (
+    Candidates,
+    Query,
+    Sample,
+    SamplingParams,
+    Scores,
+    Selection,
+    Status,
+)
 
 QUERY = Query(id="q", prompt="?")
 NAN = math.nan

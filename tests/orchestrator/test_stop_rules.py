@@ -8,8 +8,8 @@ from itertools import product
 
 import pytest
 
-from orchestrator.errors import InputError
-from orchestrator.stop_rules import (
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.stop_rules import (
     BetaStop,
     EValueStop,
     StopRule,

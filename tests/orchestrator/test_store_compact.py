@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.errors import StoreError
-from orchestrator.store_compact import compact
-from orchestrator.store_files import RunFolder
-from orchestrator.store_index import SampleIndex
-from orchestrator.store_names import merged_name
-from orchestrator.store_parquet import DamagedFile, PartWriter, open_part
-from orchestrator.store_read import (
+from nbest.orchestrator.errors import StoreError
+from nbest.orchestrator.store_compact import compact
+from nbest.orchestrator.store_files import RunFolder
+from nbest.orchestrator.store_index import SampleIndex
+from nbest.orchestrator.store_names import merged_name
+from nbest.orchestrator.store_parquet import DamagedFile, PartWriter, open_part
+from nbest.orchestrator.store_read import (
     DamagedFileWarning,
     read_done,
     read_queries,
@@ -23,15 +23,15 @@ from orchestrator.store_read import (
     read_samples,
     read_scores,
 )
-from orchestrator.store_run import open_run
-from orchestrator.store_schema import (
+from nbest.orchestrator.store_run import open_run
+from nbest.orchestrator.store_schema import (
     FINAL,
     SampleRow,
     records_table,
     samples_table,
     scores_table,
 )
-from orchestrator.types import Outcome, Query, Record, Sample, Status
+from nbest.orchestrator.types import Outcome, Query, Record, Sample, Status
 
 QUERIES = [Query(id=query_id, prompt=f"prompt {query_id}") for query_id in "abc"]
 KEY = st.tuples(st.sampled_from("abc"), st.integers(0, 3))

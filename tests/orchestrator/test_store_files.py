@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.errors import InputError, StoreError
-from orchestrator.store_files import RunFolder, without_password
-from orchestrator.store_names import (
+from nbest.orchestrator.errors import InputError, StoreError
+from nbest.orchestrator.store_files import RunFolder, without_password
+from nbest.orchestrator.store_names import (
     is_part,
     is_temporary,
     merged_name,

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.errors import InputError, RunChanged, StoreError
-from orchestrator.store_manifest import MANIFEST_VERSION, Json, differences
-from orchestrator.store_read import read_manifest, read_queries, read_records, read_samples
-from orchestrator.store_run import open_run
-from orchestrator.types import Message, Query
+from nbest.orchestrator.errors import InputError, RunChanged, StoreError
+from nbest.orchestrator.store_manifest import MANIFEST_VERSION, Json, differences
+from nbest.orchestrator.store_read import read_manifest, read_queries, read_records, read_samples
+from nbest.orchestrator.store_run import open_run
+from nbest.orchestrator.types import Message, Query
 
 FINGERPRINT: Mapping[str, Json] = {
     "model": "small",

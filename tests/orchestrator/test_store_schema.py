@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.errors import StoreError
-from orchestrator.store_arrow import Table, pa, parquet
-from orchestrator.store_block import SampleBlock
-from orchestrator.store_files import RunFolder
-from orchestrator.store_parquet import SCHEMA_VERSION, DamagedFile, encode, open_part
-from orchestrator.store_schema import (
+from nbest.orchestrator.errors import StoreError
+from nbest.orchestrator.store_arrow import Table, pa, parquet
+from nbest.orchestrator.store_block import SampleBlock
+from nbest.orchestrator.store_files import RunFolder
+from nbest.orchestrator.store_parquet import SCHEMA_VERSION, DamagedFile, encode, open_part
+from nbest.orchestrator.store_schema import (
     RECORDS,
     SAMPLES,
     queries_of,
@@ -22,7 +22,16 @@ from orchestrator.store_schema import (
     records_table,
     samples_table,
 )
-from orchestrator.types import Message, Outcome, Query, Record, Sample, Status, TopLogprobs, Usage
+from nbest.orchestrator.types import (
+    Message,
+    Outcome,
+    Query,
+    Record,
+    Sample,
+    Status,
+    TopLogprobs,
+    Usage,
+)
 
 TEXT = st.text(max_size=20)
 COUNT = st.integers(0, 2**40)

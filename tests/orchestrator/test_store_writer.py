@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.errors import InputError, StoreError
-from orchestrator.store import MemoryStore, open_store
-from orchestrator.store_compact import compact
-from orchestrator.store_files import RunFolder
-from orchestrator.store_parquet import PartWriter
-from orchestrator.store_read import read_done, read_records, read_samples, read_scores
-from orchestrator.store_run import open_run
-from orchestrator.store_schema import samples_table
-from orchestrator.store_writer import BATCH_SAMPLES, FileStore
-from orchestrator.types import Outcome, Query, Record, Sample, Status
+from nbest.orchestrator.errors import InputError, StoreError
+from nbest.orchestrator.store import MemoryStore, open_store
+from nbest.orchestrator.store_compact import compact
+from nbest.orchestrator.store_files import RunFolder
+from nbest.orchestrator.store_parquet import PartWriter
+from nbest.orchestrator.store_read import read_done, read_records, read_samples, read_scores
+from nbest.orchestrator.store_run import open_run
+from nbest.orchestrator.store_schema import samples_table
+from nbest.orchestrator.store_writer import BATCH_SAMPLES, FileStore
+from nbest.orchestrator.types import Outcome, Query, Record, Sample, Status
 
 NEVER_S = 3600.0
 

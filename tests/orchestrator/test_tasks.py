@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
-from orchestrator.errors import EngineDead, RequestRejected
-from orchestrator.fanout import draw
-from orchestrator.tasks import task_group
-from orchestrator.types import Sample, SamplingParams
+from nbest.orchestrator.errors import EngineDead, RequestRejected
+from nbest.orchestrator.fanout import draw
+from nbest.orchestrator.tasks import task_group
+from nbest.orchestrator.types import Sample, SamplingParams
 
 PARAMS = SamplingParams(max_tokens=3)
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.errors import InputError
-from orchestrator.types import (
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.types import (
     Candidates,
     ConfidenceFloor,
     Constraint,

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from orchestrator.waiting import wait_for
+from nbest.orchestrator.waiting import wait_for
 
 
 class Long:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.errors import InputError
-from scorers.abstention import (
+from nbest.orchestrator.errors import InputError
+from nbest.scorers.abstention import (
     RiskPoint,
     answers_needed,
     aurc,

@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.types import Candidates, Query, Sample
-from scorers import First, Longest, Random, Shortest
-from scorers.position import uniform_hash
+from nbest import First, Longest, Random, Shortest
+from nbest.orchestrator.types import Candidates, Query, Sample
+from nbest.scorers.position import uniform_hash
 
 QUERY = Query(id="q1", prompt="?")
 

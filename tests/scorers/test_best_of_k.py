@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.errors import InputError
-from orchestrator.types import Scores
-from scorers.best_of_k import BLOCK, best_of_k
-from scorers.estimators import pass_at_k
-from scorers.majority_of_bests import best_of_m_chances
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.types import Scores
+from nbest.scorers.best_of_k import BLOCK, best_of_k
+from nbest.scorers.estimators import pass_at_k
+from nbest.scorers.majority_of_bests import best_of_m_chances
 
 
 def by_hand(scores: Scores, values: Scores) -> list[float]:

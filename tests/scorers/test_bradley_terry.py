@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from orchestrator.types import Scores
-from scorers.bradley_terry import PRIOR, bradley_terry
+from nbest.orchestrator.types import Scores
+from nbest.scorers.bradley_terry import PRIOR, bradley_terry
 
 
 def gradient(strengths: Scores, wins: NDArray[np.float64]) -> Scores:

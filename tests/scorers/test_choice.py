@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.errors import InputError
-from scorers import ChoiceLetter
+from nbest import ChoiceLetter
+from nbest.orchestrator.errors import InputError
 
 
 @pytest.mark.parametrize(

@@ -8,15 +8,15 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from orchestrator.errors import InputError
-from scorers.coverage import (
+from nbest.orchestrator.errors import InputError
+from nbest.scorers.coverage import (
     BetaBinomial,
     all_at_k,
     extrapolate,
     fit_beta_binomial,
     fit_power_law,
 )
-from scorers.estimators import pass_at_k
+from nbest.scorers.estimators import pass_at_k
 
 
 def simulated(alpha: float, beta: float, questions: int, n: int, seed: int) -> tuple[object, ...]:

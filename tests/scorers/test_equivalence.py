@@ -12,15 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.errors import InputError
-from orchestrator.protocols import Equivalence
-from orchestrator.selection import merge_answers, select
-from orchestrator.types import Candidates, Query, Sample
-from scorers import MajorityVote
-from scorers.equivalence import ChoiceEquivalence, JsonEquivalence, NumberEquivalence
-from scorers.equivalence_math import MathEquivalence
-from scorers.equivalence_sql import SqlResultEquivalence
-from scorers.math_text import Named, named, tidied, words_of
+from nbest import MajorityVote
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.protocols import Equivalence
+from nbest.orchestrator.selection import merge_answers, select
+from nbest.orchestrator.types import Candidates, Query, Sample
+from nbest.scorers.equivalence import ChoiceEquivalence, JsonEquivalence, NumberEquivalence
+from nbest.scorers.equivalence_math import MathEquivalence
+from nbest.scorers.equivalence_sql import SqlResultEquivalence
+from nbest.scorers.math_text import Named, named, tidied, words_of
 
 QUERY = Query(id="q", prompt="?")
 TABLES = (

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.errors import InputError
-from scorers import clustered_interval, pass_at_k, wilson_interval
+from nbest import clustered_interval, pass_at_k, wilson_interval
+from nbest.orchestrator.errors import InputError
 
 Z95 = 1.959963984540054
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from orchestrator.errors import InputError
-from orchestrator.protocols import Extractor
-from scorers import AfterMarker, Boxed, ChoiceLetter, FinalAnswer, LastNumber, Regex
+from nbest import AfterMarker, Boxed, ChoiceLetter, FinalAnswer, LastNumber, Regex
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.protocols import Extractor
 
 # The types are the test, under mypy: each class is an Extractor.
 EXTRACTORS: tuple[Extractor, ...] = (

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.types import Query, Sample, Status, TopLogprobs
-from scorers.judge_prompt import judge_prompt
-from scorers.judge_reply import (
+from nbest.orchestrator.types import Query, Sample, Status, TopLogprobs
+from nbest.scorers.judge_prompt import judge_prompt
+from nbest.scorers.judge_reply import (
     choice_of,
     letter_said,
     number_said,

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.errors import InputError
-from orchestrator.types import Candidates, Query, Sample
-from scorers import LengthPenalisedLogprob, MeanLogprob, Perplexity, mean_logprob, sum_logprob
-from scorers.logprob import length_penalised_logprob, perplexity
+from nbest import LengthPenalisedLogprob, MeanLogprob, Perplexity, mean_logprob, sum_logprob
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.types import Candidates, Query, Sample
+from nbest.scorers.logprob import length_penalised_logprob, perplexity
 
 LOGPROBS = st.lists(st.floats(-100.0, 0.0), min_size=1, max_size=50)
 

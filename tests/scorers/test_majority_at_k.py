@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.errors import InputError
-from scorers.majority_at_k import majority_at_k
+from nbest.orchestrator.errors import InputError
+from nbest.scorers.majority_at_k import majority_at_k
 
 
 def by_hand(answers: list[str | None], right: set[str], k: int) -> Fraction:

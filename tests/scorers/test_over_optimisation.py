@@ -7,10 +7,10 @@ import math
 import numpy as np
 import pytest
 
-from orchestrator.errors import InputError
-from orchestrator.types import Scores
-from scorers.best_of_k import best_of_k
-from scorers.over_optimisation import best_of_n_kl, fitted_peak, grid, watch
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.types import Scores
+from nbest.scorers.best_of_k import best_of_k
+from nbest.scorers.over_optimisation import best_of_n_kl, fitted_peak, grid, watch
 
 P_RIGHT, P_FOOLS = 0.01, 0.00018  # per sample: right; wrong, and ranked above all others
 

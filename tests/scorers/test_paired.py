@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from orchestrator.errors import InputError
-from scorers.paired import mcnemar, paired_difference
+from nbest.orchestrator.errors import InputError
+from nbest.scorers.paired import mcnemar, paired_difference
 
 
 def test_the_interval_holds_the_true_gain_about_as_often_as_it_says() -> None:

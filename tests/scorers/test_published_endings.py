@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import pytest
 
-from experiments.gold import Gold
-from experiments.graders import Exact, Number
-from scorers import FinalAnswer, LastNumber
+from nbest import FinalAnswer, LastNumber
+from nbest.experiments.gold import Gold
+from nbest.experiments.graders import Exact, Number
 
 RIGHT = [
     ("... so she has 42 left.\nA: 42", "42"),

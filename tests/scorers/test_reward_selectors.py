@@ -7,14 +7,13 @@ import math
 import numpy as np
 import pytest
 
-from model_backend import FakeBackend, Rewards
-from orchestrator.errors import InputError
-from orchestrator.types import Candidates, Identity, Query, Sample, Scores, Status
-from scorers import MajorityVote, MeanLogprob
-from scorers.best_of_majority import BestOfMajority
-from scorers.pessimistic import Pessimistic
-from scorers.reward import RewardModel, rewards_of, sigmoid
-from scorers.top_vote import TopVote, top_weights
+from nbest import FakeBackend, MajorityVote, MeanLogprob, Rewards
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.types import Candidates, Identity, Query, Sample, Scores, Status
+from nbest.scorers.best_of_majority import BestOfMajority
+from nbest.scorers.pessimistic import Pessimistic
+from nbest.scorers.reward import RewardModel, rewards_of, sigmoid
+from nbest.scorers.top_vote import TopVote, top_weights
 
 QUERY = Query(id="q", prompt="?")
 MODEL = FakeBackend(script=Rewards(of=lambda response: [0.0]))

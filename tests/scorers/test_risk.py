@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.errors import InputError
-from orchestrator.selection import select
-from orchestrator.types import Candidates, Query, Sample
-from scorers import MajorityVote, MinimumBayesRisk
-from scorers.risk import UTILITIES, chrf, exact_match, token_f1
+from nbest import MajorityVote, MinimumBayesRisk
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.selection import select
+from nbest.orchestrator.types import Candidates, Query, Sample
+from nbest.scorers.risk import UTILITIES, chrf, exact_match, token_f1
 
 QUERY = Query(id="q", prompt="?")
 TEXTS = st.sampled_from(["a cat sat", "a cat", "the dog", "A CAT sat.", "", "x"])

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.errors import InputError
-from orchestrator.selection import select
-from orchestrator.types import Candidates, Query, Sample
-from scorers import AmongValid, CodeBlock, FirstValid, MajorityVote, PassesTests
-from scorers.sandbox import Limits, passes, require_sandbox
+from nbest import AmongValid, CodeBlock, FirstValid, MajorityVote, PassesTests
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.selection import select
+from nbest.orchestrator.types import Candidates, Query, Sample
+from nbest.scorers.sandbox import Limits, passes, require_sandbox
 
 LIMITS = Limits(timeout_s=3.0, memory_mb=256)
 QUERY = Query(id="q", prompt="?", meta={"tests": "assert f(2) == 4"})

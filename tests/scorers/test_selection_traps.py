@@ -16,10 +16,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from orchestrator.protocols import Equivalence, Extractor, Scorer
-from orchestrator.selection import WholeText, merge_answers, read_answers, select
-from orchestrator.types import Query, Sample, Selection, Status
-from scorers import (
+from nbest import (
     AmongValid,
     Borda,
     Boxed,
@@ -40,6 +37,9 @@ from scorers import (
     SumLogprob,
     WeightedVote,
 )
+from nbest.orchestrator.protocols import Equivalence, Extractor, Scorer
+from nbest.orchestrator.selection import WholeText, merge_answers, read_answers, select
+from nbest.orchestrator.types import Query, Sample, Selection, Status
 
 QUERY = Query(id="q", prompt="?")
 ALL: tuple[Scorer, ...] = (

@@ -14,8 +14,8 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from orchestrator.errors import InputError
-from orchestrator.types import (
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.types import (
     Candidates,
     Message,
     Query,
@@ -24,7 +24,7 @@ from orchestrator.types import (
     Status,
     TopLogprobs,
 )
-from scorers.tournament import KINDS, Tournament, schedule
+from nbest.scorers.tournament import KINDS, Tournament, schedule
 
 Kind = Literal["knockout", "league", "bradley_terry"]
 QUERY = Query(id="q", prompt="Which is it?")

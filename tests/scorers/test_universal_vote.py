@@ -8,10 +8,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from orchestrator.errors import InputError
-from orchestrator.types import Ask, Candidates, Message, Query, Sample, SamplingParams, Status
-from scorers.universal_vote import UniversalVote
-from scorers.vote import vote_shares
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.types import Ask, Candidates, Message, Query, Sample, SamplingParams, Status
+from nbest.scorers.universal_vote import UniversalVote
+from nbest.scorers.vote import vote_shares
 
 QUERY = Query(id="q", prompt=(Message(role="user", content="Why?"),))
 LISTED = re.compile(r"Response (\d+)( \(given \d+ times\))?:\n<<<\w+\n(.*?)\n\w+>>>", re.DOTALL)

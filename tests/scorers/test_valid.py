@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.errors import InputError
-from orchestrator.types import Candidates, Query, Sample
-from scorers import FirstValid
+from nbest import FirstValid
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.types import Candidates, Query, Sample
 
 QUERY = Query(id="q1", prompt="?")
 JSON = st.recursive(

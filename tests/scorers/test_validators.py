@@ -6,11 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.errors import InputError
-from orchestrator.protocols import Validator
-from orchestrator.selection import select
-from orchestrator.types import Candidates, Query, Sample
-from scorers import (
+from nbest import (
     AllOf,
     AmongValid,
     CodeBlock,
@@ -23,6 +19,10 @@ from scorers import (
     SqlValid,
     YamlValid,
 )
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.protocols import Validator
+from nbest.orchestrator.selection import select
+from nbest.orchestrator.types import Candidates, Query, Sample
 
 QUERY = Query(id="q", prompt="?")
 SCHEMA = '{"type": "object", "required": ["x"], "properties": {"x": {"type": "integer"}}}'

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scorers import vote_shares
+from nbest import vote_shares
 
 ANSWERS = st.lists(st.sampled_from(["7", "8", "-5", "5", "A", "", None]), max_size=30)
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.errors import InputError
-from scorers import majority_at_k
-from scorers.weighted_at_k import weighted_choices
+from nbest import majority_at_k
+from nbest.orchestrator.errors import InputError
+from nbest.scorers.weighted_at_k import weighted_choices
 
 answer = st.sampled_from([None, "a", "b", "c"])
 weight = st.sampled_from([math.nan, 0.0, 0.1, 0.2, 0.3, 1.0, -0.5])

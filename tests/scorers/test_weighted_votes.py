@@ -13,15 +13,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.errors import InputError
-from orchestrator.selection import select
-from orchestrator.types import Candidates, Query, Sample, Scores
-from scorers import Borda, First, MajorityOfBests, MajorityVote, RoutedVote, WeightedVote
-from scorers.borda import borda_weights
-from scorers.majority_of_bests import best_of_m_chances
-from scorers.ranks import tie_groups
-from scorers.vote import answer_totals
-from scorers.weighted_vote import Transform, log_odds, rank_weights, softmax
+from nbest import Borda, First, MajorityOfBests, MajorityVote, RoutedVote, WeightedVote
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.selection import select
+from nbest.orchestrator.types import Candidates, Query, Sample, Scores
+from nbest.scorers.borda import borda_weights
+from nbest.scorers.majority_of_bests import best_of_m_chances
+from nbest.scorers.ranks import tie_groups
+from nbest.scorers.vote import answer_totals
+from nbest.scorers.weighted_vote import Transform, log_odds, rank_weights, softmax
 
 QUERY = Query(id="q", prompt="?")
 NAN = math.nan
