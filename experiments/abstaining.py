@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from nbest.experiments.evaluate import Row
-from nbest.scorers.abstention import (
+from nbest.scorers.estimators.risk_coverage import (
     Guarantee,
     RiskPoint,
     answers_needed,

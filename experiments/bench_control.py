@@ -26,8 +26,8 @@ from nbest.orchestrator.store_run import open_run
 from nbest.orchestrator.strategies import BestOfN
 from nbest.orchestrator.types import Query, Record
 from nbest.orchestrator.waiting import wait_for
-from nbest.scorers.extract import LastNumber
-from nbest.scorers.vote import MajorityVote
+from nbest.scorers.answers.extract import LastNumber
+from nbest.scorers.votes.majority import MajorityVote
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

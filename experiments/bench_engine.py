@@ -24,7 +24,7 @@ from nbest.orchestrator.job import Job, Work
 from nbest.orchestrator.store_run import open_run
 from nbest.orchestrator.strategies import BestOfN
 from nbest.orchestrator.types import Query, SamplingParams
-from nbest.scorers.logprob import MeanLogprob
+from nbest.scorers.confidence.logprob import MeanLogprob
 
 SUBJECTS = ("a lighthouse", "two brothers", "a lost dog", "the last train", "an old clock")
 

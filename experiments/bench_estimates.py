@@ -23,7 +23,7 @@ from rich.table import Table
 
 from nbest.experiments.bench_table import holds_table
 from nbest.experiments.import_command import import_pool
-from nbest.scorers.majority_at_k import majority_at_k
+from nbest.scorers.estimators.majority_at_k import majority_at_k
 
 MAJORITY_QUERIES, MAJORITY_N, MAJORITY_K = 500, 80, 64
 SELECT = 'vote,score(name="verifier"),shortest,weighted_vote(by=score(name="verifier"))'

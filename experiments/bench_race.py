@@ -21,7 +21,7 @@ from nbest.orchestrator.job import Work
 from nbest.orchestrator.local import open_loop
 from nbest.orchestrator.race import RaceToValid
 from nbest.orchestrator.types import Query, Request, SamplingParams, require
-from nbest.scorers.validators import Matches
+from nbest.scorers.validators.rules import Matches
 
 TOKEN_S = 0.01
 SIGMA = 0.6  # of the logarithm of the lengths: the longest of 32 takes some ten times the shortest

@@ -32,7 +32,7 @@ from nbest.orchestrator.store import open_store
 from nbest.orchestrator.store_run import open_run
 from nbest.orchestrator.strategies import BestOfN
 from nbest.orchestrator.types import Query, Request, Sample, SamplingParams
-from nbest.scorers.reward import RewardModel
+from nbest.scorers.judges.reward import RewardModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

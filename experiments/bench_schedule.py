@@ -19,7 +19,7 @@ from nbest.orchestrator.pooled_engine import PooledEngine, slots_for
 from nbest.orchestrator.store import MemoryStore
 from nbest.orchestrator.strategies import BestOfN
 from nbest.orchestrator.types import Query, Request
-from nbest.scorers.position import First
+from nbest.scorers.baselines import First
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

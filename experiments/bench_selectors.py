@@ -17,10 +17,10 @@ from rich.table import Table
 from nbest.experiments.bench_table import holds_table
 from nbest.orchestrator.selection import merge_answers, read_answers, select
 from nbest.orchestrator.types import Candidates, Query, Sample
-from nbest.scorers.confidence import window_means
-from nbest.scorers.equivalence_math import MathEquivalence
-from nbest.scorers.extract import Regex
-from nbest.scorers.vote import MajorityVote
+from nbest.scorers.answers.extract import Regex
+from nbest.scorers.confidence.trace import window_means
+from nbest.scorers.equivalence.mathematics import MathEquivalence
+from nbest.scorers.votes.majority import MajorityVote
 
 DISTINCT = 64
 QUERIES = 100

@@ -28,7 +28,7 @@ from nbest.experiments.runs import carry_out
 from nbest.experiments.select_command import load_cases
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.types import Scores
-from nbest.scorers.coverage import extrapolate, fit_beta_binomial, fit_power_law
+from nbest.scorers.estimators.coverage import extrapolate, fit_beta_binomial, fit_power_law
 
 CONFIG = Path(__file__).parent / "configs" / "coverage.yaml"
 FITTED_TO = (100, 1000)  # samples of each question, and all of them

@@ -33,10 +33,10 @@ from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import Scorer
 from nbest.orchestrator.store_read import read_manifest
 from nbest.orchestrator.waiting import wait_for
-from nbest.scorers.coverage import Extrapolation, extrapolate
-from nbest.scorers.over_optimisation import watch
-from nbest.scorers.position import First, Random
-from nbest.scorers.vote import MajorityVote
+from nbest.scorers.baselines import First, Random
+from nbest.scorers.estimators.coverage import Extrapolation, extrapolate
+from nbest.scorers.estimators.over_optimisation import watch
+from nbest.scorers.votes.majority import MajorityVote
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,8 +21,8 @@ from nbest.experiments.evaluate import Case
 from nbest.orchestrator.protocols import Scorer
 from nbest.orchestrator.selection import taken
 from nbest.orchestrator.types import Scores
-from nbest.scorers.weighted_at_k import weighted_choices
-from nbest.scorers.weighted_vote import WeightedVote
+from nbest.scorers.estimators.weighted_at_k import weighted_choices
+from nbest.scorers.votes.weighted import WeightedVote
 
 SUBSETS = 20_000  # of all questions together
 FEWEST = 4  # of a question

@@ -16,10 +16,10 @@ from nbest.experiments.evaluate import Case
 from nbest.orchestrator.selection import taken
 from nbest.orchestrator.store_schema import FINAL
 from nbest.orchestrator.types import Scores
-from nbest.scorers.best_of_k import best_of_k
-from nbest.scorers.estimators import Interval, clustered_interval
-from nbest.scorers.majority_at_k import majority_at_k
-from nbest.scorers.vote import vote_shares
+from nbest.scorers.estimators.best_of_k import best_of_k
+from nbest.scorers.estimators.intervals import Interval, clustered_interval
+from nbest.scorers.estimators.majority_at_k import majority_at_k
+from nbest.scorers.votes.majority import vote_shares
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,7 @@ from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import Equivalence, Extractor, Scorer
 from nbest.orchestrator.selection import merge_answers, read_answers, select
 from nbest.orchestrator.types import Candidates, Query, Sample, Selection
-from nbest.scorers.estimators import Interval, clustered_interval, wilson_interval
+from nbest.scorers.estimators.intervals import Interval, clustered_interval, wilson_interval
 
 JSON_KEYS = (
     "select",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from nbest.model_backend.fake_faults import Harm, harm_process, write_journal
 from nbest.orchestrator.types import Candidates, Query, Scores
-from nbest.scorers.vote import MajorityVote
+from nbest.scorers.votes.majority import MajorityVote
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from nbest.experiments.gold import Gold
 from nbest.orchestrator.types import require
-from nbest.scorers.equivalence_math import MathEquivalence
+from nbest.scorers.equivalence.mathematics import MathEquivalence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

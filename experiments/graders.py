@@ -15,7 +15,7 @@ from typing import Protocol
 
 from nbest.experiments.gold import Gold
 from nbest.orchestrator.types import require
-from nbest.scorers.number import canonical_number
+from nbest.scorers.answers.number import canonical_number
 
 
 class Grader(Protocol):

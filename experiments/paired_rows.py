@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from nbest.experiments.evaluate import Row
-from nbest.scorers.paired import mcnemar, paired_difference
+from nbest.scorers.estimators.paired import mcnemar, paired_difference
 
 FEWEST = 2  # questions in common
 LEAST_P = 1e-6  # what is smaller is not told apart

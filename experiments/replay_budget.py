@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from nbest.experiments.replay_drawn import Drawn, Spent
 from nbest.orchestrator.budget import BatchBudget
 from nbest.orchestrator.protocols import Scorer
-from nbest.scorers.vote import MajorityVote
+from nbest.scorers.votes.majority import MajorityVote
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,8 +24,8 @@ from nbest.orchestrator.score_rules import ScoreRule
 from nbest.orchestrator.stop_rules import StopRule, VoteStands
 from nbest.orchestrator.types import Scores, require
 from nbest.orchestrator.waiting import wait_for
-from nbest.scorers.estimators import Interval, clustered_interval
-from nbest.scorers.vote import MajorityVote
+from nbest.scorers.estimators.intervals import Interval, clustered_interval
+from nbest.scorers.votes.majority import MajorityVote
 
 TELL_EVERY = 10  # orders
 

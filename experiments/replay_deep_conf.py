@@ -15,8 +15,8 @@ from nbest.orchestrator.deep_conf import DeepConf
 from nbest.orchestrator.protocols import Scorer
 from nbest.orchestrator.remembered import Remembered
 from nbest.orchestrator.types import Sample, SamplingParams, Scores, Status, TopLogprobs
-from nbest.scorers.confidence import Confidence, token_confidence, window_means
-from nbest.scorers.weighted_vote import WeightedVote
+from nbest.scorers.confidence.trace import Confidence, token_confidence, window_means
+from nbest.scorers.votes.weighted import WeightedVote
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

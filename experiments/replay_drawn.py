@@ -15,7 +15,7 @@ from nbest.experiments.evaluate import Case
 from nbest.orchestrator.protocols import Scorer
 from nbest.orchestrator.selection import taken
 from nbest.orchestrator.types import Scores
-from nbest.scorers.vote import MajorityVote
+from nbest.scorers.votes.majority import MajorityVote
 
 
 class Spent(NamedTuple):

@@ -15,7 +15,7 @@ from nbest.experiments.replay_drawn import Drawn, Spent
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import Scorer, Validator
 from nbest.orchestrator.types import Sample
-from nbest.scorers.valid import FirstValid
+from nbest.scorers.validators.selectors import FirstValid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,7 +35,7 @@ from nbest.orchestrator.sampler import usage_of
 from nbest.orchestrator.store_read import read_manifest, read_records
 from nbest.orchestrator.types import Usage
 from nbest.orchestrator.waiting import wait_for
-from nbest.scorers.abstention import RiskPoint, risk_coverage
+from nbest.scorers.estimators.risk_coverage import RiskPoint, risk_coverage
 
 SHOWN_QUESTIONS = 8  # of each sort: best, worst, most contested
 REPLAYED = 40_000  # orders of all questions together

@@ -22,8 +22,8 @@ from nbest.orchestrator.selection import WholeText
 from nbest.orchestrator.strategies import BestOfN
 from nbest.orchestrator.types import SamplingParams
 from nbest.orchestrator.within_budget import WithinBudget
-from nbest.scorers.confidence import Confidence
-from nbest.scorers.vote import MajorityVote
+from nbest.scorers.confidence.trace import Confidence
+from nbest.scorers.votes.majority import MajorityVote
 
 Sampling = BestOfN | Adaptive | RaceToValid | DeepConf | WithinBudget
 """The strategies that a config can name."""

@@ -28,8 +28,8 @@ from nbest.experiments.progress_view import shown_progress
 from nbest.experiments.runs import carry_out
 from nbest.experiments.select_command import load_cases
 from nbest.orchestrator.types import Scores
-from nbest.scorers.estimators import clustered_interval, pass_at_k
-from nbest.scorers.paired import Difference, paired_difference
+from nbest.scorers.estimators.intervals import clustered_interval, pass_at_k
+from nbest.scorers.estimators.paired import Difference, paired_difference
 
 CONFIG = Path(__file__).parent / "configs" / "temperature.yaml"
 TEMPERATURES = (0.3, 0.6, 0.9, 1.2)

@@ -13,7 +13,7 @@ from itertools import combinations
 from nbest.experiments.curves import share_curves, smallest_pool
 from nbest.experiments.evaluate import Case, Row
 from nbest.orchestrator.protocols import Scorer
-from nbest.scorers.over_optimisation import watch
+from nbest.scorers.estimators.over_optimisation import watch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from nbest.experiments.sample_ids import index_of
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.store_choices import read_choices
 from nbest.orchestrator.store_read import read_samples
-from nbest.scorers.person import UserChoice
+from nbest.scorers.given import UserChoice
 
 
 def chosen_by_user(run: Path) -> UserChoice:

@@ -28,10 +28,10 @@ from nbest.orchestrator.protocols import Scorer
 from nbest.orchestrator.selection import select
 from nbest.orchestrator.types import Scores
 from nbest.orchestrator.waiting import wait_for
-from nbest.scorers.abstention import auroc
-from nbest.scorers.estimators import wilson_interval
-from nbest.scorers.over_optimisation import watch
-from nbest.scorers.paired import mcnemar, paired_difference
+from nbest.scorers.estimators.intervals import wilson_interval
+from nbest.scorers.estimators.over_optimisation import watch
+from nbest.scorers.estimators.paired import mcnemar, paired_difference
+from nbest.scorers.estimators.risk_coverage import auroc
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,8 +11,8 @@ import numpy as np
 
 from nbest.model_backend.verifier import TrainedVerifier
 from nbest.model_backend.verifier_data import Example, Graded
-from nbest.scorers.abstention import auroc
-from nbest.scorers.reward import sigmoid
+from nbest.scorers.estimators.risk_coverage import auroc
+from nbest.scorers.judges.reward import sigmoid
 
 BINS = 10
 

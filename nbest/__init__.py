@@ -64,22 +64,12 @@ if TYPE_CHECKING:
         Usage,
     )
     from nbest.orchestrator.within_budget import WithinBudget
-    from nbest.scorers.among import AmongValid
-    from nbest.scorers.best_of_k import best_of_k
-    from nbest.scorers.best_of_majority import BestOfMajority
-    from nbest.scorers.borda import Borda
-    from nbest.scorers.choice import ChoiceLetter
-    from nbest.scorers.code_block import CodeBlock
-    from nbest.scorers.confidence import Confidence
-    from nbest.scorers.coverage import all_at_k, extrapolate, fit_beta_binomial, fit_power_law
-    from nbest.scorers.equivalence import ChoiceEquivalence, JsonEquivalence, NumberEquivalence
-    from nbest.scorers.equivalence_math import MathEquivalence
-    from nbest.scorers.equivalence_sql import SqlResultEquivalence
-    from nbest.scorers.estimators import Interval, clustered_interval, pass_at_k, wilson_interval
-    from nbest.scorers.extract import AfterMarker, Boxed, FinalAnswer, LastNumber, Regex
-    from nbest.scorers.judge import Judge
-    from nbest.scorers.length import Longest, Shortest
-    from nbest.scorers.logprob import (
+    from nbest.scorers.answers.choice_letter import ChoiceLetter
+    from nbest.scorers.answers.code_block import CodeBlock
+    from nbest.scorers.answers.extract import AfterMarker, Boxed, FinalAnswer, LastNumber, Regex
+    from nbest.scorers.answers.number import canonical_number
+    from nbest.scorers.baselines import First, Random
+    from nbest.scorers.confidence.logprob import (
         LengthPenalisedLogprob,
         MeanLogprob,
         Perplexity,
@@ -87,30 +77,54 @@ if TYPE_CHECKING:
         mean_logprob,
         sum_logprob,
     )
-    from nbest.scorers.majority_at_k import majority_at_k
-    from nbest.scorers.majority_of_bests import MajorityOfBests
-    from nbest.scorers.number import canonical_number
-    from nbest.scorers.over_optimisation import Watch, watch
-    from nbest.scorers.paired import Difference, mcnemar, paired_difference
-    from nbest.scorers.person import UserChoice
-    from nbest.scorers.pessimistic import Pessimistic
-    from nbest.scorers.position import First, Random
-    from nbest.scorers.python_tests import PassesTests
-    from nbest.scorers.reward import RewardModel
-    from nbest.scorers.risk import MinimumBayesRisk
-    from nbest.scorers.routed_vote import RoutedVote
-    from nbest.scorers.self_certainty import SelfCertainty, self_certainty
-    from nbest.scorers.sql_valid import SqlValid
+    from nbest.scorers.confidence.self_certainty import SelfCertainty, self_certainty
+    from nbest.scorers.confidence.trace import Confidence
+    from nbest.scorers.equivalence.mathematics import MathEquivalence
+    from nbest.scorers.equivalence.plain import (
+        ChoiceEquivalence,
+        JsonEquivalence,
+        NumberEquivalence,
+    )
+    from nbest.scorers.equivalence.sql_result import SqlResultEquivalence
+    from nbest.scorers.estimators.best_of_k import best_of_k
+    from nbest.scorers.estimators.coverage import (
+        all_at_k,
+        extrapolate,
+        fit_beta_binomial,
+        fit_power_law,
+    )
+    from nbest.scorers.estimators.intervals import (
+        Interval,
+        clustered_interval,
+        pass_at_k,
+        wilson_interval,
+    )
+    from nbest.scorers.estimators.majority_at_k import majority_at_k
+    from nbest.scorers.estimators.over_optimisation import Watch, watch
+    from nbest.scorers.estimators.paired import Difference, mcnemar, paired_difference
+    from nbest.scorers.estimators.weighted_at_k import weighted_choices
+    from nbest.scorers.given import UserChoice
+    from nbest.scorers.judges.judge import Judge
+    from nbest.scorers.judges.reward import RewardModel
+    from nbest.scorers.judges.tournament import Tournament
+    from nbest.scorers.judges.universal_vote import UniversalVote
+    from nbest.scorers.length import Longest, Shortest
     from nbest.scorers.stored_score import StoredScore
-    from nbest.scorers.top_vote import TopVote
-    from nbest.scorers.tournament import Tournament
-    from nbest.scorers.universal_vote import UniversalVote
-    from nbest.scorers.valid import FirstValid
-    from nbest.scorers.validators import AllOf, JsonValid, Matches, Satisfies
-    from nbest.scorers.vote import MajorityVote, vote_shares
-    from nbest.scorers.weighted_at_k import weighted_choices
-    from nbest.scorers.weighted_vote import WeightedVote
-    from nbest.scorers.yaml_valid import YamlValid
+    from nbest.scorers.validators.among import AmongValid
+    from nbest.scorers.validators.python_tests import PassesTests
+    from nbest.scorers.validators.rules import AllOf, JsonValid, Matches, Satisfies
+    from nbest.scorers.validators.selectors import FirstValid
+    from nbest.scorers.validators.sql import SqlValid
+    from nbest.scorers.validators.yaml import YamlValid
+    from nbest.scorers.votes.bayes_risk import MinimumBayesRisk
+    from nbest.scorers.votes.best_of_majority import BestOfMajority
+    from nbest.scorers.votes.majority import MajorityVote, vote_shares
+    from nbest.scorers.votes.majority_of_bests import MajorityOfBests
+    from nbest.scorers.votes.ranked import Borda
+    from nbest.scorers.votes.routed_vote import RoutedVote
+    from nbest.scorers.votes.top_vote import TopVote
+    from nbest.scorers.votes.vote_and_score import Pessimistic
+    from nbest.scorers.votes.weighted import WeightedVote
 
 __version__: str
 
@@ -303,45 +317,45 @@ _NAMES = {
         "Usage",
     ),
     "orchestrator.within_budget": ("WithinBudget",),
-    "scorers.among": ("AmongValid",),
-    "scorers.best_of_k": ("best_of_k",),
-    "scorers.best_of_majority": ("BestOfMajority",),
-    "scorers.borda": ("Borda",),
-    "scorers.choice": ("ChoiceLetter",),
-    "scorers.code_block": ("CodeBlock",),
-    "scorers.confidence": ("Confidence",),
-    "scorers.coverage": (
+    "scorers.validators.among": ("AmongValid",),
+    "scorers.estimators.best_of_k": ("best_of_k",),
+    "scorers.votes.best_of_majority": ("BestOfMajority",),
+    "scorers.votes.ranked": ("Borda",),
+    "scorers.answers.choice_letter": ("ChoiceLetter",),
+    "scorers.answers.code_block": ("CodeBlock",),
+    "scorers.confidence.trace": ("Confidence",),
+    "scorers.estimators.coverage": (
         "all_at_k",
         "extrapolate",
         "fit_beta_binomial",
         "fit_power_law",
     ),
-    "scorers.equivalence": (
+    "scorers.equivalence.plain": (
         "ChoiceEquivalence",
         "JsonEquivalence",
         "NumberEquivalence",
     ),
-    "scorers.equivalence_math": ("MathEquivalence",),
-    "scorers.equivalence_sql": ("SqlResultEquivalence",),
-    "scorers.estimators": (
+    "scorers.equivalence.mathematics": ("MathEquivalence",),
+    "scorers.equivalence.sql_result": ("SqlResultEquivalence",),
+    "scorers.estimators.intervals": (
         "Interval",
         "clustered_interval",
         "pass_at_k",
         "wilson_interval",
     ),
-    "scorers.extract": (
+    "scorers.answers.extract": (
         "AfterMarker",
         "Boxed",
         "FinalAnswer",
         "LastNumber",
         "Regex",
     ),
-    "scorers.judge": ("Judge",),
+    "scorers.judges.judge": ("Judge",),
     "scorers.length": (
         "Longest",
         "Shortest",
     ),
-    "scorers.logprob": (
+    "scorers.confidence.logprob": (
         "LengthPenalisedLogprob",
         "MeanLogprob",
         "Perplexity",
@@ -349,51 +363,51 @@ _NAMES = {
         "mean_logprob",
         "sum_logprob",
     ),
-    "scorers.majority_at_k": ("majority_at_k",),
-    "scorers.majority_of_bests": ("MajorityOfBests",),
-    "scorers.number": ("canonical_number",),
-    "scorers.over_optimisation": (
+    "scorers.estimators.majority_at_k": ("majority_at_k",),
+    "scorers.votes.majority_of_bests": ("MajorityOfBests",),
+    "scorers.answers.number": ("canonical_number",),
+    "scorers.estimators.over_optimisation": (
         "Watch",
         "watch",
     ),
-    "scorers.paired": (
+    "scorers.estimators.paired": (
         "Difference",
         "mcnemar",
         "paired_difference",
     ),
-    "scorers.person": ("UserChoice",),
-    "scorers.pessimistic": ("Pessimistic",),
-    "scorers.position": (
+    "scorers.given": ("UserChoice",),
+    "scorers.votes.vote_and_score": ("Pessimistic",),
+    "scorers.baselines": (
         "First",
         "Random",
     ),
-    "scorers.python_tests": ("PassesTests",),
-    "scorers.reward": ("RewardModel",),
-    "scorers.risk": ("MinimumBayesRisk",),
-    "scorers.routed_vote": ("RoutedVote",),
-    "scorers.self_certainty": (
+    "scorers.validators.python_tests": ("PassesTests",),
+    "scorers.judges.reward": ("RewardModel",),
+    "scorers.votes.bayes_risk": ("MinimumBayesRisk",),
+    "scorers.votes.routed_vote": ("RoutedVote",),
+    "scorers.confidence.self_certainty": (
         "SelfCertainty",
         "self_certainty",
     ),
-    "scorers.sql_valid": ("SqlValid",),
+    "scorers.validators.sql": ("SqlValid",),
     "scorers.stored_score": ("StoredScore",),
-    "scorers.top_vote": ("TopVote",),
-    "scorers.tournament": ("Tournament",),
-    "scorers.universal_vote": ("UniversalVote",),
-    "scorers.valid": ("FirstValid",),
-    "scorers.validators": (
+    "scorers.votes.top_vote": ("TopVote",),
+    "scorers.judges.tournament": ("Tournament",),
+    "scorers.judges.universal_vote": ("UniversalVote",),
+    "scorers.validators.selectors": ("FirstValid",),
+    "scorers.validators.rules": (
         "AllOf",
         "JsonValid",
         "Matches",
         "Satisfies",
     ),
-    "scorers.vote": (
+    "scorers.votes.majority": (
         "MajorityVote",
         "vote_shares",
     ),
-    "scorers.weighted_at_k": ("weighted_choices",),
-    "scorers.weighted_vote": ("WeightedVote",),
-    "scorers.yaml_valid": ("YamlValid",),
+    "scorers.estimators.weighted_at_k": ("weighted_choices",),
+    "scorers.votes.weighted": ("WeightedVote",),
+    "scorers.validators.yaml": ("YamlValid",),
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names}
 

@@ -28,7 +28,7 @@ from nbest.orchestrator.types import (
     Status,
     TopLogprobs,
 )
-from nbest.scorers.distinct import content_hash
+from nbest.scorers.judges.distinct import content_hash
 
 Check = Callable[[Scorer], Awaitable[None]]
 

@@ -29,9 +29,9 @@ from nbest.orchestrator.store_run import open_run
 from nbest.orchestrator.strategies import BestOfN
 from nbest.orchestrator.types import Outcome, Query, Record, Request, SamplingParams
 from nbest.orchestrator.waiting import wait_for
-from nbest.scorers.judge import Judge
-from nbest.scorers.tournament import Tournament
-from nbest.scorers.universal_vote import UniversalVote
+from nbest.scorers.judges.judge import Judge
+from nbest.scorers.judges.tournament import Tournament
+from nbest.scorers.judges.universal_vote import UniversalVote
 
 QUERIES = tuple(Query(id=f"q{i}", prompt=f"question {i}") for i in range(4))
 CONFIG = {"extract": "whole_text", "grade": "exact", "select": ["judge"]}

@@ -29,8 +29,8 @@ from nbest.experiments.select_command import compare, load_cases
 from nbest.orchestrator.errors import InputError, RunChanged
 from nbest.orchestrator.store_read import read_samples, read_scores
 from nbest.orchestrator.types import Candidates, Query, Scores, Status
-from nbest.scorers.vote import vote_shares
-from nbest.scorers.weighted_at_k import weighted_choices
+from nbest.scorers.estimators.weighted_at_k import weighted_choices
+from nbest.scorers.votes.majority import vote_shares
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "pools"
 

@@ -19,7 +19,7 @@ from nbest.orchestrator.protocols import Strategy
 from nbest.orchestrator.race import RaceToValid
 from nbest.orchestrator.stop_rules import BetaStop, UnanimousWindow
 from nbest.orchestrator.types import Query, Request, SamplingParams, Selection, Status, Usage
-from nbest.scorers.validators import Matches
+from nbest.scorers.validators.rules import Matches
 
 QUERY = Query(id="q", prompt="?")
 LONG = SamplingParams(max_tokens=1000)

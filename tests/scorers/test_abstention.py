@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbest.orchestrator.errors import InputError
-from nbest.scorers.abstention import (
+from nbest.scorers.estimators.risk_coverage import (
     RiskPoint,
     answers_needed,
     aurc,

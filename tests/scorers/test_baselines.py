@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from nbest import First, Longest, Random, Shortest
 from nbest.orchestrator.types import Candidates, Query, Sample
-from nbest.scorers.position import uniform_hash
+from nbest.scorers.baselines import uniform_hash
 
 QUERY = Query(id="q1", prompt="?")
 

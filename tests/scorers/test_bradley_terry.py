@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from nbest.orchestrator.types import Scores
-from nbest.scorers.bradley_terry import PRIOR, bradley_terry
+from nbest.scorers.judges.rankings import PRIOR, bradley_terry
 
 
 def gradient(strengths: Scores, wins: NDArray[np.float64]) -> Scores:

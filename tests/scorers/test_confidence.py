@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from nbest import Confidence, SelfCertainty, WeightedVote, self_certainty
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.types import Candidates, Query, Sample, TopLogprobs
-from nbest.scorers.confidence import Measure, token_confidence, trace_confidence, window_means
-from nbest.scorers.self_certainty import likeliest
+from nbest.scorers.confidence.self_certainty import likeliest
+from nbest.scorers.confidence.trace import Measure, token_confidence, trace_confidence, window_means
 
 QUERY = Query(id="q", prompt="?")
 PEAKED = np.log(np.array([[0.97, 0.01, 0.01, 0.01]] * 3, np.float32))

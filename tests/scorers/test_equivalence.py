@@ -17,10 +17,10 @@ from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import Equivalence
 from nbest.orchestrator.selection import merge_answers, select
 from nbest.orchestrator.types import Candidates, Query, Sample
-from nbest.scorers.equivalence import ChoiceEquivalence, JsonEquivalence, NumberEquivalence
-from nbest.scorers.equivalence_math import MathEquivalence
-from nbest.scorers.equivalence_sql import SqlResultEquivalence
-from nbest.scorers.math_text import Named, named, tidied, words_of
+from nbest.scorers.equivalence.math_text import Named, named, tidied, words_of
+from nbest.scorers.equivalence.mathematics import MathEquivalence
+from nbest.scorers.equivalence.plain import ChoiceEquivalence, JsonEquivalence, NumberEquivalence
+from nbest.scorers.equivalence.sql_result import SqlResultEquivalence
 
 QUERY = Query(id="q", prompt="?")
 TABLES = (

@@ -12,7 +12,7 @@ import pytest
 
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.types import Candidates, Message, Query, Sample, SamplingParams, Status
-from nbest.scorers.judge import Judge
+from nbest.scorers.judges.judge import Judge
 
 QUERY = Query(id="q", prompt="Q: 3 + 4 =\nA:")
 BODY = re.compile(r"Response:\n<<<[0-9a-f]{16}\n(.*)\n[0-9a-f]{16}>>>", re.DOTALL)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbest.orchestrator.types import Message, Query
-from nbest.scorers.judge_prompt import JudgePrompt, judge_prompt, resembles_a_mark
+from nbest.scorers.judges.prompt import JudgePrompt, judge_prompt, resembles_a_mark
 
 RAW = Query(id="q", prompt="Q: 1 + 1?\nA:")
 CHAT = Query(

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbest.orchestrator.types import Query, Sample, Status, TopLogprobs
-from nbest.scorers.judge_prompt import judge_prompt
-from nbest.scorers.judge_reply import (
+from nbest.scorers.judges.prompt import judge_prompt
+from nbest.scorers.judges.reply import (
     choice_of,
     letter_said,
     number_said,

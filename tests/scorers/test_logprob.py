@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from nbest import LengthPenalisedLogprob, MeanLogprob, Perplexity, mean_logprob, sum_logprob
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.types import Candidates, Query, Sample
-from nbest.scorers.logprob import length_penalised_logprob, perplexity
+from nbest.scorers.confidence.logprob import length_penalised_logprob, perplexity
 
 LOGPROBS = st.lists(st.floats(-100.0, 0.0), min_size=1, max_size=50)
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nbest.orchestrator.errors import InputError
-from nbest.scorers.majority_at_k import majority_at_k
+from nbest.scorers.estimators.majority_at_k import majority_at_k
 
 
 def by_hand(answers: list[str | None], right: set[str], k: int) -> Fraction:

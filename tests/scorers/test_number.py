@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbest import LastNumber, canonical_number
-from nbest.scorers.number import _ANYWHERE, MAX_CHARS, _spelling
-from nbest.scorers.pattern import last_match
+from nbest.scorers.answers.number import _ANYWHERE, MAX_CHARS, _spelling
+from nbest.scorers.answers.regex import last_match
 
 FRACTIONS = st.fractions(max_denominator=10_000)
 DECIMALS = st.decimals(-(10**9), 10**9, allow_nan=False, allow_infinity=False)

@@ -9,8 +9,8 @@ import pytest
 
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.types import Scores
-from nbest.scorers.best_of_k import best_of_k
-from nbest.scorers.over_optimisation import best_of_n_kl, fitted_peak, grid, watch
+from nbest.scorers.estimators.best_of_k import best_of_k
+from nbest.scorers.estimators.over_optimisation import best_of_n_kl, fitted_peak, grid, watch
 
 P_RIGHT, P_FOOLS = 0.01, 0.00018  # per sample: right; wrong, and ranked above all others
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nbest.orchestrator.errors import InputError
-from nbest.scorers.paired import mcnemar, paired_difference
+from nbest.scorers.estimators.paired import mcnemar, paired_difference
 
 
 def test_the_interval_holds_the_true_gain_about_as_often_as_it_says() -> None:

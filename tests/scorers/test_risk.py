@@ -14,7 +14,7 @@ from nbest import MajorityVote, MinimumBayesRisk
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.selection import select
 from nbest.orchestrator.types import Candidates, Query, Sample
-from nbest.scorers.risk import UTILITIES, chrf, exact_match, token_f1
+from nbest.scorers.votes.bayes_risk import UTILITIES, chrf, exact_match, token_f1
 
 QUERY = Query(id="q", prompt="?")
 TEXTS = st.sampled_from(["a cat sat", "a cat", "the dog", "A CAT sat.", "", "x"])

@@ -18,7 +18,7 @@ from nbest import AmongValid, CodeBlock, FirstValid, MajorityVote, PassesTests
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.selection import select
 from nbest.orchestrator.types import Candidates, Query, Sample
-from nbest.scorers.sandbox import Limits, passes, require_sandbox
+from nbest.scorers.sandboxes.python import Limits, passes, require_sandbox
 
 LIMITS = Limits(timeout_s=3.0, memory_mb=256)
 QUERY = Query(id="q", prompt="?", meta={"tests": "assert f(2) == 4"})

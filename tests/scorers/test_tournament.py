@@ -24,7 +24,7 @@ from nbest.orchestrator.types import (
     Status,
     TopLogprobs,
 )
-from nbest.scorers.tournament import KINDS, Tournament, schedule
+from nbest.scorers.judges.tournament import KINDS, Tournament, schedule
 
 Kind = Literal["knockout", "league", "bradley_terry"]
 QUERY = Query(id="q", prompt="Which is it?")

@@ -10,8 +10,8 @@ import pytest
 
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.types import Ask, Candidates, Message, Query, Sample, SamplingParams, Status
-from nbest.scorers.universal_vote import UniversalVote
-from nbest.scorers.vote import vote_shares
+from nbest.scorers.judges.universal_vote import UniversalVote
+from nbest.scorers.votes.majority import vote_shares
 
 QUERY = Query(id="q", prompt=(Message(role="user", content="Why?"),))
 LISTED = re.compile(r"Response (\d+)( \(given \d+ times\))?:\n<<<\w+\n(.*?)\n\w+>>>", re.DOTALL)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from nbest import majority_at_k
 from nbest.orchestrator.errors import InputError
-from nbest.scorers.weighted_at_k import weighted_choices
+from nbest.scorers.estimators.weighted_at_k import weighted_choices
 
 answer = st.sampled_from([None, "a", "b", "c"])
 weight = st.sampled_from([math.nan, 0.0, 0.1, 0.2, 0.3, 1.0, -0.5])
@@ -49,6 +49,14 @@ def test_every_subset_is_decided_as_by_hand(
     found = weighted_choices(answers, np.array(weights), values, subsets)
     expected = [by_hand(answers, weights, subset) for subset in subsets.tolist()]
     np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+def test_totals_that_cancel_tie_with_zero() -> None:
+    """0.1 + 0.3 - 0.5 + 0.1 is 2.8e-17 in floating point, and that is no lead."""
+    answers, weights = ["a", "b", "b", "b", "b"], np.array([0.0, 0.1, 0.3, -0.5, 0.1])
+    values = np.array([1.0, 0.0, 0.0, 0.0, 0.0])
+    shared = weighted_choices(answers, weights, values, np.arange(5)[None])
+    np.testing.assert_allclose(shared, [1 / 5])
 
 
 def test_with_equal_weights_the_mean_over_all_subsets_is_the_vote() -> None:

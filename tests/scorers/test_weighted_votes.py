@@ -17,11 +17,11 @@ from nbest import Borda, First, MajorityOfBests, MajorityVote, RoutedVote, Weigh
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.selection import select
 from nbest.orchestrator.types import Candidates, Query, Sample, Scores
-from nbest.scorers.borda import borda_weights
-from nbest.scorers.majority_of_bests import best_of_m_chances
-from nbest.scorers.ranks import tie_groups
-from nbest.scorers.vote import answer_totals
-from nbest.scorers.weighted_vote import Transform, log_odds, rank_weights, softmax
+from nbest.scorers.votes.majority import answer_totals
+from nbest.scorers.votes.majority_of_bests import best_of_m_chances
+from nbest.scorers.votes.ranked import borda_weights
+from nbest.scorers.votes.ranks import tie_groups
+from nbest.scorers.votes.weighted import Transform, log_odds, rank_weights, softmax
 
 QUERY = Query(id="q", prompt="?")
 NAN = math.nan

@@ -1,0 +1,1 @@
+"""Extractors: the answer that a text gives."""

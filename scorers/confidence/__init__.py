@@ -1,0 +1,1 @@
+"""Confidence: selectors that read log-probabilities."""

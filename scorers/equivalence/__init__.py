@@ -1,0 +1,1 @@
+"""Equivalences: which answers mean the same."""

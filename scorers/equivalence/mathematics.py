@@ -1,0 +1,102 @@
+r"""Answers that are the same mathematics: \frac{1}{2} and 0.5, \sqrt{8} and 2\sqrt{2}."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from nbest.orchestrator.types import Query, require
+from nbest.scorers.equivalence.math_text import (
+    Named,
+    is_formula,
+    named,
+    number_of,
+    unclear_text,
+    words_of,
+)
+from nbest.scorers.equivalence.plain import groups_of
+from nbest.scorers.sandboxes.mathematics import MathProcess
+
+MAX_REMEMBERED = 100_000
+
+
+class Remembered(dict[str, str]):
+    """The keys of answers that have been read. It is no part of the settings, and stays here."""
+
+    def __reduce__(self) -> tuple[type[Remembered], tuple[()]]:
+        return Remembered, ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MathEquivalence:
+    """The same value, or the same set, tuple, interval, matrix, equation or inequality.
+
+    Numbers are compared exactly and at once. All else is read once by math-verify, in a process of
+    its own that is killed when one answer takes longer than `timeout_s`; such an answer, and one
+    that cannot be read, means nothing but itself. Words are compared as words, case ignored.
+
+    `x = 5` and "5 cm" are 5, unless the answers have `y = 5` or "5 m" too: then what they are
+    called counts.
+
+    It is safe in threads and in Ray workers. The first formula costs the start of that process, a
+    second or two.
+    """
+
+    timeout_s: float = 2.0
+    _process: MathProcess = field(
+        init=False, repr=False, compare=False, default_factory=MathProcess
+    )
+    _seen: Remembered = field(init=False, repr=False, compare=False, default_factory=Remembered)
+
+    def __post_init__(self) -> None:
+        require(self.timeout_s > 0, "timeout_s", "be above 0", self.timeout_s)
+
+    async def __call__(self, query: Query, answers: Sequence[str]) -> Sequence[int]:
+        known = [named(answer) for answer in answers]
+        hard = self._unread(known)
+        if hard:
+            self._remember(hard, await self._process.keys(hard, self.timeout_s))
+        return self._groups(answers, known)
+
+    def are_same(self, one: str, two: str) -> bool:
+        """Whether two answers mean the same; it blocks, for those who have no event loop."""
+        known = [named(one), named(two)]
+        if hard := self._unread(known):
+            self._remember(hard, self._process.keys_now(hard, self.timeout_s))
+        first, second = self._groups([one, two], known)
+        return first == second
+
+    def _groups(self, answers: Sequence[str], known: Sequence[Named]) -> list[int]:
+        names: dict[tuple[str, str | None], set[str]] = {}
+        keys = [self._key_at_once(each.core) for each in known]
+        for key, each in zip(keys, known, strict=True):
+            for kind, name in each.names():
+                names.setdefault((kind, key), set()).add(name)
+
+        def called(each: Named, key: str | None) -> tuple[str, ...] | None:
+            several = [name for kind, name in each.names() if len(names[kind, key] - {""}) > 1]
+            return None if key is None else (key, *several)
+
+        full = dict(zip(answers, map(called, known, keys), strict=True))
+        return groups_of(answers, full.__getitem__)
+
+    def _unread(self, known: Sequence[Named]) -> list[str]:
+        cores = {each.core for each in known}
+        return sorted(c for c in cores if self._key_at_once(c) is None and is_formula(c))
+
+    def _key_at_once(self, core: str) -> str | None:
+        """The key if it takes no process: a number, words, or what has been read before."""
+        if core in self._seen:
+            return self._seen[core]
+        number = number_of(core)
+        if number is not None:
+            return f"number:{number}"
+        words = words_of(core)
+        return unclear_text(core) if words is None else f"words:{words}"
+
+    def _remember(self, cores: Sequence[str], keys: Sequence[str | None]) -> None:
+        """But no failures: an answer that ran out of time may be readable another day."""
+        if len(self._seen) > MAX_REMEMBERED:
+            self._seen.clear()
+        pairs = zip(cores, keys, strict=True)
+        self._seen.update((core, key) for core, key in pairs if key is not None)

@@ -1,0 +1,111 @@
+"""Answers that mean the same though they are written differently: numbers, letters, JSON.
+
+Each reads an answer on its own and compares what it has read, so the order of the answers cannot
+matter. What cannot be read means nothing but itself.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from nbest.orchestrator.types import Query, require
+from nbest.scorers.answers.choice_letter import ChoiceLetter
+from nbest.scorers.answers.number import canonical_number
+
+
+def groups_of(answers: Sequence[str], read: Callable[[str], Hashable | None]) -> list[int]:
+    """[A] numbers: equal ones where `read` gives equal values; each None is alone."""
+    numbers: dict[Hashable, int] = {}
+    keys = [(True, value) if (value := read(a)) is not None else (False, a) for a in answers]
+    return [numbers.setdefault(key, len(numbers)) for key in keys]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumberEquivalence:
+    """Equal numbers: "1,000" and "1000.0", "1/2" and "0.5", as `canonical_number` reads them.
+
+    With a tolerance, numbers are the same if a chain of answers, each no further than that from the
+    next, leads from one to the other. Without one, the arithmetic is exact.
+    """
+
+    tolerance: float = 0.0
+
+    def __post_init__(self) -> None:
+        require(0 <= self.tolerance < 1e300, "tolerance", "be at least 0", self.tolerance)
+
+    async def __call__(self, query: Query, answers: Sequence[str]) -> Sequence[int]:
+        chains = self._chains({n for n in map(exact_number, answers) if n is not None})
+
+        def chain_of(answer: str) -> int | None:
+            number = exact_number(answer)
+            return None if number is None else chains[number]
+
+        return groups_of(answers, chain_of)
+
+    def _chains(self, numbers: set[Fraction]) -> dict[Fraction, int]:
+        chains: dict[Fraction, int] = {}
+        before: Fraction | None = None
+        for number in sorted(numbers):
+            is_near = before is not None and number - before <= self.tolerance
+            chains[number] = chains[before] if is_near and before is not None else len(chains)
+            before = number
+        return chains
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChoiceEquivalence:
+    """The same letter, however it is put: "(b)", "B." and "The answer is B"."""
+
+    letters: str = "ABCDE"
+
+    def __post_init__(self) -> None:
+        ChoiceLetter(letters=self.letters)
+
+    async def __call__(self, query: Query, answers: Sequence[str]) -> Sequence[int]:
+        return groups_of(answers, ChoiceLetter(letters=self.letters))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JsonEquivalence:
+    """The same JSON value: neither white space nor the order of keys counts, and 1 is 1.0.
+
+    A text with a key that comes twice says two things and is read as none.
+    """
+
+    async def __call__(self, query: Query, answers: Sequence[str]) -> Sequence[int]:
+        return groups_of(answers, canonical_json)
+
+
+def exact_number(answer: str) -> Fraction | None:
+    """The value of an answer that is a number as a whole."""
+    spelled = canonical_number(answer)
+    return None if spelled is None else Fraction(spelled)
+
+
+def canonical_json(text: str) -> str | None:
+    """One spelling for each JSON value; None where the text is none."""
+    try:
+        value = json.loads(
+            text, object_pairs_hook=_without_twins, parse_float=_number, parse_constant=_refuse
+        )
+        return json.dumps(value, sort_keys=True)
+    except (ValueError, RecursionError, OverflowError):
+        return None
+
+
+def _without_twins(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    if len({key for key, _ in pairs}) < len(pairs):
+        raise ValueError("a key that comes twice")
+    return dict(pairs)
+
+
+def _number(text: str) -> int | float:
+    number = float(text)
+    return int(number) if number.is_integer() else number
+
+
+def _refuse(text: str) -> float:
+    raise ValueError(text)

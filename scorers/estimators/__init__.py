@@ -1,0 +1,1 @@
+"""Estimators: what a selector would do with k samples, and how sure that is."""

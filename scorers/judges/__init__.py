@@ -1,0 +1,1 @@
+"""Judges: selectors that ask a model, and reward models."""

@@ -1,0 +1,112 @@
+r"""Reads what a judge said: a number, or one of two letters. In doubt it is nan, never a guess.
+
+A reply has to be a statement, and nothing that only looks like one: `7`, `**8/10**`, `Score: 9` and
+`Score: 9, because ...` are; "I found 3 errors", "1. First ..." and "8/10" on a scale of 5 are not.
+Lines that contradict each other say nothing. Of a reply that was cut off only whole lines count: a
+"1" at its end may be the start of 10.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+from nbest.orchestrator.types import Sample, Status
+from nbest.scorers.judges.judge_tokens import first_value
+from nbest.scorers.judges.prompt import JudgePrompt
+
+_AROUND = r"[\s*_`\"'{}()\[\]#]*+"
+_IS = r"(?:(?i:\s+is\b)[\s:]*+|[\s*_`\"']*+[:=])"
+_SCORE = rf"(?i:(?:the|my|final|overall)\s+)*+(?i:score|rating|grade){_IS}"
+_BETTER = rf"(?i:(?:the|more|most|better|best|consistent)\s+)*+(?i:response|answer|choice){_IS}"
+_RESPONSE = rf"(?:{_AROUND}(?i:response))?"
+_NUMBER = r"(?P<value>[0-9]{1,6}(?:\.[0-9]{1,6})?)"
+# After a labelled number words may follow; another number would make one wonder which is meant.
+_REASON = r"(?![\w%])\D*"
+
+_BEFORE_SCORE = rf"{_AROUND}(?:{_SCORE})?{_AROUND}"
+_BEFORE_CHOICE = rf"{_AROUND}(?:{_BETTER})?{_RESPONSE}{_AROUND}"
+
+LARGEST_DIGIT = 9  # beyond it the likeliest token may be the first digit of several numbers
+
+
+def score_of(asked: JudgePrompt, sample: Sample, scale: int) -> float:
+    """The score from 1 to `scale` that the judge gives; nan where it cannot be read.
+
+    Where the likeliest tokens were kept as text it is the expectation over them, for scales up to
+    9; otherwise the number that the reply states.
+    """
+    if not can_be_read(asked, sample):
+        return math.nan
+    said = score_said(_whole_lines(sample), scale)
+    if scale > LARGEST_DIGIT:
+        return said
+    values = {str(score): float(score) for score in range(1, scale + 1)}
+    return first_value(sample, values, said, _BEFORE_SCORE)
+
+
+def preference_of(asked: JudgePrompt, sample: Sample) -> float:
+    """How much the judge prefers response A to B, from 0 to 1; nan where it cannot be read.
+
+    Where the likeliest tokens were kept as text it is P(A) / (P(A) + P(B)), otherwise 1 or 0.
+    """
+    if not can_be_read(asked, sample):
+        return math.nan
+    said = letter_said(_whole_lines(sample))
+    return first_value(sample, {"A": 1.0, "B": 0.0}, said, _BEFORE_CHOICE)
+
+
+def choice_of(asked: JudgePrompt, sample: Sample, count: int) -> int | None:
+    """Which of the responses 1 to `count` the judge names; None where it cannot be read."""
+    if not can_be_read(asked, sample):
+        return None
+    number = number_said(_whole_lines(sample), count)
+    return None if math.isnan(number) else int(number)
+
+
+def can_be_read(asked: JudgePrompt, sample: Sample) -> bool:
+    """Whether the call has succeeded, and the judge does not repeat its instructions."""
+    ended = sample.status in (Status.OK, Status.TRUNCATED)
+    return ended and not asked.leaked_in(sample.text)
+
+
+def score_said(text: str, scale: int) -> float:
+    """The score from 1 to `scale` that a reply states in words, or nan."""
+    of = rf"(?:\s*(?:/|(?i:out\s+of\b))\s*{scale}(?![0-9]))?"
+    whole = rf"{_BEFORE_SCORE}{_NUMBER}{of}{_AROUND}"
+    labelled = rf"{_AROUND}{_SCORE}{_AROUND}{_NUMBER}{of}{_REASON}"
+    return _within(_stated(text, whole, labelled), scale)
+
+
+def number_said(text: str, count: int) -> float:
+    """Which of the responses 1 to `count` a reply names in words, or nan."""
+    number = r"(?P<value>[0-9]{1,6})"
+    whole = rf"{_BEFORE_CHOICE}{number}{_AROUND}"
+    labelled = rf"{_AROUND}{_BETTER}{_RESPONSE}{_AROUND}{number}{_REASON}"
+    return _within(_stated(text, whole, labelled), count)
+
+
+def letter_said(text: str) -> float:
+    """1 where a reply says A, 0 where it says B, nan where it says neither, or both."""
+    said = _stated(text, rf"{_BEFORE_CHOICE}(?P<value>[AB]){_AROUND}")
+    return float(said == {"A"}) if len(said) == 1 else math.nan
+
+
+def _whole_lines(sample: Sample) -> str:
+    is_cut = sample.status is Status.TRUNCATED
+    return sample.text.rpartition("\n")[0] if is_cut else sample.text
+
+
+def _within(said: set[str], largest: int) -> float:
+    numbers = {float(value) for value in said}
+    number = numbers.pop() if len(numbers) == 1 else math.nan
+    return number if 1 <= number <= largest else math.nan
+
+
+def _stated(text: str, *patterns: str) -> set[str]:
+    """The different values that the lines of a text state."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    if len(lines) == 1:  # of several, "1." may be the first of a list
+        lines = [lines[0].rstrip(" .")]
+    matches = [re.fullmatch(pattern, line) for line in lines for pattern in patterns]
+    return {match["value"] for match in matches if match}

@@ -1,0 +1,112 @@
+"""A reward model scores each candidate: the verifier of Cobbe et al. 2021 (arXiv 2110.14168).
+
+Outcome models rate a whole response with one number, process models each of its steps. Which model,
+and how it is served, are settings that the scorer only hands on: the run starts it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.protocols import BackendConfig
+from nbest.orchestrator.types import Candidates, Query, Sample, Scores, Status, require
+from nbest.scorers.judges.distinct import By, distinct
+
+Aggregate = Literal["last", "min", "product", "mean"]
+Scale = Literal["raw", "sigmoid"]
+
+
+@dataclass(frozen=True, slots=True)
+class RewardModel:
+    """Scores a candidate by what the reward model says of its text.
+
+    `aggregate` makes one number of those of the steps (Lightman et al. 2023, arXiv 2305.20050,
+    appendix F; Uesato et al. 2022): `last`, `min`, `product` or `mean`. An outcome model gives one
+    number, which each of them leaves as it is. `product` is for steps that are probabilities.
+
+    `scale="sigmoid"` makes a probability of each raw number, as weighted votes want it.
+
+    A text that occurs several times is rated once. Nan where the model says nothing that is a
+    number, or fails; where its engine refuses a text, the query ends in an error if there is
+    no other answer.
+
+    Example: `RewardModel(VLLMReward("Skywork/Skywork-Reward-V2-Qwen3-0.6B"))`
+    """
+
+    needs_logprobs: ClassVar[int | None] = None
+
+    model: BackendConfig
+    _: KW_ONLY
+    aggregate: Aggregate = "last"
+    scale: Scale = "raw"
+    by: By = "text"
+
+    def __post_init__(self) -> None:
+        rule = f"be one of {', '.join(_AGGREGATES)}"
+        require(self.aggregate in _AGGREGATES, "aggregate", rule, self.aggregate)
+        require(self.scale in ("raw", "sigmoid"), "scale", "be raw or sigmoid", self.scale)
+
+    @property
+    def is_pointwise(self) -> bool:
+        """By answer, one text speaks for others."""
+        return self.by == "text"
+
+    async def __call__(self, query: Query, candidates: Candidates) -> Scores:
+        if candidates.rate is None:
+            raise InputError("reward needs its model: use it in `nbest run` or `nbest ask`")
+        found = distinct(candidates, self.by)
+        said = await candidates.rate(self.model.identity, found.texts)
+        return found.spread(np.array([self._score(each) for each in said], np.float64))
+
+    def _score(self, said: Sample) -> float:
+        steps = rewards_of(said)
+        if not steps:
+            return math.nan
+        if self.scale == "sigmoid":
+            steps = tuple(sigmoid(step) for step in steps)
+        return _AGGREGATES[self.aggregate](steps)
+
+
+def rewards_of(sample: Sample) -> tuple[float, ...]:
+    """[S] the numbers in what a reward model has said; empty where it has failed.
+
+    One that is not finite makes all of them say nothing: no step can speak for another.
+    """
+    if sample.status not in (Status.OK, Status.TRUNCATED):
+        return ()
+    try:
+        read = json.loads(sample.text)
+    except ValueError:
+        return ()
+    numbers = read if isinstance(read, list) else [read]
+    is_number = [isinstance(n, int | float) and not isinstance(n, bool) for n in numbers]
+    if not all(is_number) or not all(map(math.isfinite, numbers)):
+        return ()
+    return tuple(map(float, numbers))
+
+
+def sigmoid(value: float) -> float:
+    """1 / (1 + exp(-value)), without overflow on either side."""
+    if value >= 0:
+        return 1.0 / (1.0 + math.exp(-value))
+    power = math.exp(value)
+    return power / (1.0 + power)
+
+
+def _mean(steps: Sequence[float]) -> float:
+    return math.fsum(steps) / len(steps)
+
+
+_AGGREGATES: Mapping[Aggregate, Callable[[Sequence[float]], float]] = {
+    "last": lambda steps: steps[-1],
+    "min": min,
+    "product": math.prod,
+    "mean": _mean,
+}

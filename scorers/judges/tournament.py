@@ -1,0 +1,126 @@
+"""A model compares candidates two by two: pairwise judging (Zheng et al. 2023, arXiv 2306.05685).
+
+The judge is the model that made the candidates. Each of the different texts is one entrant. How
+many calls it takes is known before the first one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from nbest.orchestrator.types import Candidates, Query, SamplingParams, Scores, require
+from nbest.scorers.judges.asking import ask_of
+from nbest.scorers.judges.distinct import By, distinct
+from nbest.scorers.judges.judge import judging_params, mean_of_readable
+from nbest.scorers.judges.knockout import knockout
+from nbest.scorers.judges.pairwise import NAME, Comparison, Pair
+from nbest.scorers.judges.rankings import bradley_terry
+
+KINDS = ("knockout", "league", "bradley_terry")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tournament:
+    """Scores a candidate by how it fares against the others.
+
+    - `knockout`: rounds survived, and the margin of the last match; D - 1 pairs of D entrants.
+    - `league`: the mean preference over it and its opponents, from 0 to 1.
+    - `bradley_terry`: the log-strength that explains all comparisons best.
+
+    In the last two everybody meets everybody, or with `opponents`, an even number, that many others
+    each. With `swap` every pair is asked in both orders, and a judge that only sees the order
+    ties all in a league; a knockout has to send one of the two on, chosen by a hash of the texts.
+    Without `swap` such a hash says who stands first. A comparison that failed or cannot be read is
+    left out; who has none has nan.
+
+    `by="answer"` lets one text stand for each different answer, which takes far fewer calls.
+
+    Example: `Tournament(kind="league", opponents=4)`
+    """
+
+    needs_logprobs: ClassVar[int | None] = None
+    asks_model: ClassVar[bool] = True
+
+    kind: Literal["knockout", "league", "bradley_terry"] = "knockout"
+    opponents: int | None = None
+    swap: bool = True
+    criterion: str = "Compare how right and how complete the responses are."
+    by: By = "text"
+    params: SamplingParams = field(default_factory=judging_params)
+
+    def __post_init__(self) -> None:
+        require(self.kind in KINDS, "kind", f"be one of {', '.join(KINDS)}", self.kind)
+        require(bool(self.criterion.strip()), "criterion", "hold a text", self.criterion)
+        if self.opponents is not None:
+            rule = "be null in a knockout, where nobody chooses"
+            require(self.kind != "knockout", "opponents", rule, self.opponents)
+            is_even = self.opponents >= 2 and self.opponents % 2 == 0
+            require(is_even, "opponents", "be even, and at least 2", self.opponents)
+
+    def num_calls(self, n_distinct: int) -> int:
+        """How many questions it asks about so many different candidates."""
+        if self.kind == "knockout":
+            pairs = max(0, n_distinct - 1)
+        else:
+            pairs = len(schedule(n_distinct, self.opponents))
+        return pairs * (2 if self.swap else 1)
+
+    async def __call__(self, query: Query, candidates: Candidates) -> Scores:
+        ask = ask_of(candidates, NAME)
+        found = distinct(candidates, self.by)
+        comparison = Comparison(
+            query=query,
+            texts=found.texts,
+            criterion=self.criterion,
+            swap=self.swap,
+            ask=ask,
+            params=self.params,
+        )
+        return found.spread(await self._scores(comparison))
+
+    async def _scores(self, comparison: Comparison) -> Scores:
+        num = len(comparison.texts)
+        if num == 1:
+            return np.zeros(1)  # nobody to meet, nobody better
+        if self.kind == "knockout":
+            return await knockout(num, comparison.margins)
+        pairs = schedule(num, self.opponents)
+        margins = await comparison.margins(pairs)
+        if self.kind == "league":
+            return league(num, pairs, margins)
+        return strengths(num, pairs, margins)
+
+
+def schedule(num: int, opponents: int | None) -> list[Pair]:
+    """Who meets whom: everybody, or those next to each other on a circle, `opponents` each.
+
+    On the circle nobody is cut off from the others, so all can be compared.
+    """
+    if opponents is None or opponents >= num - 1:
+        return [(i, j) for i in range(num) for j in range(i + 1, num)]
+    return [(i, (i + step) % num) for step in range(1, opponents // 2 + 1) for i in range(num)]
+
+
+def league(num: int, pairs: Sequence[Pair], margins: Sequence[float]) -> Scores:
+    """[D] the mean preference over one's opponents; nan without any verdict."""
+    results: list[list[float]] = [[] for _ in range(num)]
+    for (i, j), margin in zip(pairs, margins, strict=True):
+        results[i].append(0.5 + margin)
+        results[j].append(0.5 - margin)
+    return np.array([mean_of_readable(each) for each in results], np.float64)
+
+
+def strengths(num: int, pairs: Sequence[Pair], margins: Sequence[float]) -> Scores:
+    """[D] log-strengths; nan without any verdict."""
+    wins = np.zeros((num, num))
+    for (i, j), margin in zip(pairs, margins, strict=True):
+        if not math.isnan(margin):
+            wins[i, j] += 0.5 + margin
+            wins[j, i] += 0.5 - margin
+    has_met = (wins + wins.T).any(axis=1)
+    return np.where(has_met, bradley_terry(wins), np.nan)

@@ -1,0 +1,75 @@
+"""Universal self-consistency: a model says which response most of the others agree with.
+
+Chen et al. 2023 (arXiv 2311.17311). For free text, where no two answers are the same and there is
+nothing to count.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from nbest.orchestrator.types import Candidates, Query, SamplingParams, Scores, require
+from nbest.scorers.judges.asking import ask_each, ask_of
+from nbest.scorers.judges.distinct import Distinct, distinct
+from nbest.scorers.judges.prompt import JudgePrompt, judge_prompt
+from nbest.scorers.judges.reply import choice_of
+from nbest.scorers.votes.majority import vote_shares
+
+NAME = "universal_vote"
+
+
+def _choosing_params() -> SamplingParams:
+    return SamplingParams(temperature=0.0, max_tokens=64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UniversalVote:
+    """Scores a candidate by the share of the votes that its answer has, and 1 more if it is the one
+    that the model names.
+
+    The model sees each different text once, with how often it came, in an order that a hash of the
+    texts decides. Where the call fails or the reply names none of them, the plain vote remains, as
+    in the authors' code.
+
+    Example: `UniversalVote(criterion="Which summary do most of the others agree with?")`
+    """
+
+    needs_logprobs: ClassVar[int | None] = None
+    asks_model: ClassVar[bool] = True
+
+    criterion: str = "Select the most consistent response, based on majority consensus."
+    params: SamplingParams = field(default_factory=_choosing_params)
+
+    def __post_init__(self) -> None:
+        require(bool(self.criterion.strip()), "criterion", "hold a text", self.criterion)
+
+    def num_calls(self, n_distinct: int) -> int:
+        """How many questions it asks about so many different candidates."""
+        return int(n_distinct > 1)
+
+    async def __call__(self, query: Query, candidates: Candidates) -> Scores:
+        ask = ask_of(candidates, NAME)
+        found = distinct(candidates)
+        scores = vote_shares(candidates.answers)
+        if self.num_calls(len(found.texts)) == 0:
+            return scores
+        asked = self.asked(query, found)
+        (reply,) = await ask_each(ask, NAME, [asked], self.params)
+        number = choice_of(asked, reply, len(found.texts))
+        for i, place in enumerate(found.places):
+            if number is not None and place == number - 1:
+                scores[i] += 1.0
+        return scores
+
+    def asked(self, query: Query, found: Distinct) -> JudgePrompt:
+        """The question about all of them."""
+        blocks = [
+            (f"Response {k}" + (f" (given {count} times)" if count > 1 else ""), text)
+            for k, (text, count) in enumerate(zip(found.texts, found.counts, strict=True), 1)
+        ]
+        task = (
+            f"{self.criterion}\nReply with its number alone, from 1 to {len(found.texts)}, as in: "
+            "The most consistent response is Response X."
+        )
+        return judge_prompt(query, blocks, task, "The most consistent response is Response")

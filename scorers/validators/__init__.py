@@ -1,0 +1,1 @@
+"""Validators: rules that a text passes or not, and selectors by rules."""

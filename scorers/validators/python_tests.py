@@ -1,0 +1,54 @@
+"""Python code that passes tests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.types import Candidates, Query, require
+from nbest.scorers.sandboxes.python import Limits, passes, require_sandbox
+from nbest.scorers.validators.rules import Flags, valid_flags
+
+MAX_CHARACTERS = 100_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassesTests:
+    """The answer is Python code after which the tests run without an exception.
+
+    `tests` is code, such as `assert add(1, 2) == 3`; where it is left out, each query brings its
+    own in `meta[key]`. Everything runs in a sandbox (`scorers/sandboxes/python.py`), once for each
+    distinct code, with the standard library only. Where none can be made, nothing runs and it is an error.
+
+    Code that sets out to fool its tests can: it shares their interpreter. It can do nothing else.
+
+    Example: `FirstValid(rule=PassesTests(tests="assert f(2) == 4"))`, with `CodeBlock` as extractor
+    """
+
+    tests: str | None = None
+    key: str = "tests"
+    timeout_s: float = 5.0
+    memory_mb: int = 512
+
+    def __post_init__(self) -> None:
+        require(self.timeout_s > 0, "timeout_s", "be above 0", self.timeout_s)
+        require(self.memory_mb >= 64, "memory_mb", "be at least 64", self.memory_mb)
+        if self.tests is not None:
+            try:
+                compile(self.tests, "<tests>", "exec")
+            except (SyntaxError, ValueError) as error:
+                raise InputError(f"tests must be Python ({error}), got {self.tests!r}") from error
+        require_sandbox()
+
+    async def __call__(self, query: Query, candidates: Candidates) -> Flags:
+        tests = self.tests if self.tests is not None else query.meta.get(self.key)
+        if not isinstance(tests, str):
+            raise InputError(f"meta[{self.key!r}] must hold the tests as text, got {tests!r}")
+        limits = Limits(timeout_s=self.timeout_s, memory_mb=self.memory_mb)
+        codes = sorted({answer for answer in candidates.answers if answer is not None})
+        # One after the other: a machine that runs too many at once would fail good code for time.
+        verdict = {code: await self._passes(code, tests, limits) for code in codes}
+        return valid_flags(candidates, "answer", verdict.__getitem__)
+
+    async def _passes(self, code: str, tests: str, limits: Limits) -> bool:
+        return len(code) <= MAX_CHARACTERS and await passes(code, tests, limits)

@@ -1,0 +1,52 @@
+"""The first candidate that keeps a rule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from nbest.orchestrator.protocols import Validator
+from nbest.orchestrator.types import Candidates, Query, Scores, require
+from nbest.scorers.answers.regex import compiled_regex
+from nbest.scorers.validators.json_schema import schema_validator
+from nbest.scorers.validators.rules import JsonValid, Matches
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstValid:
+    r"""Scores 1.0 what is valid and nan what is not: the lowest valid index wins, or none does.
+
+    The rule is any `Validator`; `regex`, for all of the answer, and `json_schema`, for the text of
+    the sample, are short for `Matches` and `JsonValid`.
+
+    Example: `FirstValid(regex=r"\d{4}-\d{2}-\d{2}")`
+    """
+
+    needs_logprobs: ClassVar[int | None] = None
+    is_pointwise: ClassVar[bool] = True
+
+    regex: str | None = None
+    json_schema: str | None = None
+    rule: Validator | None = None
+
+    def __post_init__(self) -> None:
+        keys = ("regex", "json_schema", "rule")
+        given = [key for key in keys if getattr(self, key) is not None]
+        rule = f"set exactly one of {', '.join(keys)}"
+        require(len(given) == 1, "first_valid", rule, given)
+        if self.regex is not None:
+            compiled_regex("regex", self.regex)
+        if self.json_schema is not None:
+            schema_validator(self.json_schema)
+
+    async def __call__(self, query: Query, candidates: Candidates) -> Scores:
+        return np.where(await self._validator()(query, candidates), 1.0, np.nan)
+
+    def _validator(self) -> Validator:
+        if self.rule is not None:
+            return self.rule
+        if self.regex is not None:
+            return Matches(pattern=self.regex)
+        return JsonValid(schema=self.json_schema)

@@ -1,0 +1,77 @@
+"""YAML, read as a careful program would read it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nbest.orchestrator.types import Candidates, Query
+from nbest.scorers.validators.json_schema import schema_validator
+from nbest.scorers.validators.rules import Flags, Of, valid_flags
+
+if TYPE_CHECKING:
+    from yaml import SafeLoader
+
+MAX_CHARACTERS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class YamlValid:
+    """The text is one YAML document, and satisfies a JSON schema where one is given.
+
+    Tags that make objects, aliases (a short text could stand for a huge one), keys that come twice
+    and texts beyond a million characters are refused. Dates are kept as text, as JSON has them.
+    """
+
+    schema: str | None = None  # as JSON text
+    of: Of = "text"
+
+    def __post_init__(self) -> None:
+        if self.schema is not None:
+            schema_validator(self.schema)
+
+    async def __call__(self, query: Query, candidates: Candidates) -> Flags:
+        return valid_flags(candidates, self.of, self._is_valid())
+
+    def _is_valid(self) -> Callable[[str], bool]:
+        validator = None if self.schema is None else schema_validator(self.schema)
+        loader = _careful_loader()
+
+        def is_valid(text: str) -> bool:
+            import yaml
+
+            if len(text) > MAX_CHARACTERS:
+                return False
+            try:
+                value = yaml.load(text, loader)
+                return validator is None or validator.is_valid(value)
+            # No YAML; nested too deeply; numbers that overflow; keys that a schema cannot compare.
+            except (yaml.YAMLError, ValueError, RecursionError, ArithmeticError, TypeError):
+                return False
+
+        return is_valid
+
+
+def _careful_loader() -> type[SafeLoader]:
+    import yaml
+
+    class CarefulLoader(yaml.SafeLoader):
+        def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+            if self.check_event(yaml.AliasEvent):
+                raise yaml.YAMLError("an alias")
+            return super().compose_node(parent, index)
+
+        def construct_mapping(
+            self, node: yaml.MappingNode, deep: bool = False
+        ) -> dict[Hashable, object]:
+            keys = [key.value for key, _ in node.value]
+            if any(isinstance(key, list) for key in keys) or len(set(keys)) < len(keys):
+                raise yaml.YAMLError("a key that comes twice, or is no plain value")
+            return super().construct_mapping(node, deep)
+
+    CarefulLoader.yaml_implicit_resolvers = {
+        first: [(tag, regex) for tag, regex in resolvers if not tag.endswith(":timestamp")]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    return CarefulLoader

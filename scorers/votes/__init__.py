@@ -1,0 +1,1 @@
+"""Votes: selectors that count equal answers, plain or weighted."""

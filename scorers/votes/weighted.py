@@ -1,0 +1,130 @@
+"""A vote in which some count for more than others.
+
+Weights come from any scorer, by a transform that is named: scores are no weights by themselves.
+Added up raw, negative ones make support a burden: three times -1 would lose to one -2.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.protocols import Scorer
+from nbest.orchestrator.types import Candidates, Query, Scores, require
+from nbest.scorers.votes.majority import answer_totals
+from nbest.scorers.votes.ranks import tie_groups
+
+Transform = Literal["raw", "rank", "softmax", "log_odds"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightedVote:
+    """Scores a candidate by what the weights of all candidates with its answer add up to.
+
+    `by` gives a number to each candidate, and `transform` makes a weight of it:
+
+    - `raw`: the number itself, which must be finite and at least 0 (weighted best-of-N: Li et al.
+      2022, arXiv 2206.02336; Snell et al. 2024, arXiv 2408.03314).
+    - `rank`: its rank over the number of votes, in (0, 1]; ties share the mean. Needs no scale.
+    - `softmax`: exp(number / temperature), made to sum to 1 over the candidates (Taubenfeld et al.
+      2025, arXiv 2502.06233, for confidences).
+    - `log_odds`: log(p / (1 - p)) of a probability in (0, 1), the best weights for voters who err
+      independently (Nitzan and Paroush 1982). A vote from one that is likelier wrong than right
+      counts against its answer, so here more support can lose.
+
+    With the other three, more support never loses. Where `by` says nan there is no vote.
+
+    Example: `WeightedVote(by=MeanLogprob(), transform="softmax", temperature=0.5)`
+    """
+
+    by: Scorer
+    transform: Transform = "raw"
+    temperature: float = 1.0  # of softmax
+
+    def __post_init__(self) -> None:
+        rule = f"be one of {', '.join(_WEIGHTS)}"
+        require(self.transform in _WEIGHTS, "transform", rule, self.transform)
+        require(self.temperature > 0, "temperature", "be above 0", self.temperature)
+
+    @property
+    def needs_logprobs(self) -> int | None:
+        return self.by.needs_logprobs
+
+    async def __call__(self, query: Query, candidates: Candidates) -> Scores:
+        scores = await self.by(query, candidates)
+        voters = np.array([answer is not None for answer in candidates.answers], np.bool_)
+        weights = self._weights(np.where(voters, scores, np.nan))
+        return answer_totals(candidates.answers, weights)
+
+    async def lasting_weights(self, query: Query, candidates: Candidates) -> Scores | None:
+        """[N] weights that decide a vote among any of the candidates, too; nan is no vote.
+
+        None where they depend on who else is there: by rank, or where `by` compares candidates.
+        Softmax divides all weights of a vote by the same sum, which decides nothing.
+        """
+        if self.transform == "rank" or not getattr(self.by, "is_pointwise", False):
+            return None
+        return self._weights(await self.by(query, candidates))
+
+    def _weights(self, scores: Scores) -> Scores:
+        if self.transform == "softmax":
+            return softmax(scores / self.temperature)
+        return _WEIGHTS[self.transform](scores)
+
+
+def softmax(scores: Scores) -> Scores:
+    """[N] exp of each over the sum of exp; nan stays nan and takes no part."""
+    known = scores[~np.isnan(scores)]
+    if not len(known):
+        return scores
+    highest: float = np.max(known).item()
+    if math.isinf(highest):  # those that are infinitely good share everything
+        best = np.where(scores == highest, 1.0, 0.0)
+        return np.where(np.isnan(scores), np.nan, best / np.count_nonzero(best))
+    powers: Scores = np.exp(scores - highest)
+    # Correctly rounded, for the sum must not depend on the order of the candidates.
+    total = math.fsum(powers[~np.isnan(powers)].tolist())
+    return powers / total
+
+
+def rank_weights(scores: Scores) -> Scores:
+    """[N] the mean rank, 1 for the lowest, over how many there are; nan stays nan."""
+    lower, equal = tie_groups(scores)
+    count = int(np.count_nonzero(~np.isnan(scores)))
+    ranks: Scores = (lower + (equal + 1) / 2) / max(count, 1)
+    return np.where(np.isnan(scores), np.nan, ranks)
+
+
+def raw_weights(scores: Scores) -> Scores:
+    """The scores; InputError where one is negative or infinite."""
+    rule = "be finite and at least 0 to be added up as they are (transform rank or softmax)"
+    _require_all(scores, np.isfinite(scores) & (scores >= 0), rule)
+    return scores
+
+
+def log_odds(scores: Scores) -> Scores:
+    """[N] log(p / (1 - p)); InputError where one is no probability, or is 0 or 1."""
+    rule = "be probabilities above 0 and below 1 for transform log_odds"
+    _require_all(scores, (scores > 0) & (scores < 1), rule)
+    odds: Scores = np.log(scores) - np.log1p(-scores)
+    return odds
+
+
+def _require_all(scores: Scores, fits: NDArray[np.bool_], rule: str) -> None:
+    wrong = scores[~(fits | np.isnan(scores))]
+    if len(wrong):
+        raise InputError(f"by: scores must {rule}, got {wrong.min().item()!r}")
+
+
+_WEIGHTS: Mapping[Transform, Callable[[Scores], Scores]] = {
+    "raw": raw_weights,
+    "rank": rank_weights,
+    "softmax": softmax,
+    "log_odds": log_odds,
+}
