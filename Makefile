@@ -44,4 +44,4 @@ setup:
 
 # Checks every byte of the model, half a second, or fetches and converts it.
 model: setup
-	@.venv/bin/python -m nbest.model_backend.small_model >/dev/null
+	@.venv/bin/python -m nbest.model_backend.models.small_model >/dev/null

@@ -6,7 +6,7 @@ It says nothing of what is nothing, and knows no terminal.
 from __future__ import annotations
 
 from nbest.experiments.progress_words import counted, duration, rate
-from nbest.orchestrator.progress import Progress
+from nbest.orchestrator.run.progress import Progress
 
 
 def account(progress: Progress) -> list[str]:

@@ -13,7 +13,7 @@ from nbest.experiments.plugins import build_backend, build_extractor, build_scor
 from nbest.experiments.strategy_section import Sampling, StrategySection
 from nbest.experiments.tables import safe_lines
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.local import ask
+from nbest.orchestrator.run.local import ask
 from nbest.orchestrator.types import SamplingParams, Selection, require
 
 

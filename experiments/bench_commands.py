@@ -43,7 +43,7 @@ def control(
     from nbest.experiments.bench_control import Load, measure
     from nbest.experiments.bench_growth import growing_loads, growth_table, line_of, measure_growth
     from nbest.experiments.tables import console
-    from nbest.orchestrator.cluster_settings import Cluster
+    from nbest.orchestrator.cluster.settings import Cluster
 
     load, cluster = Load(queries=queries, n=n), Cluster(engines=engines, workers=workers)
     runs = [measure(place, load, cluster, rounds) for place in ("local", "ray")]
@@ -105,7 +105,7 @@ def engine(
 ) -> None:
     """The same prompts through plain vLLM and through nbest on Ray, in turns."""
     from nbest.experiments.bench_engine import EngineLoad, Round, compare_engines
-    from nbest.model_backend.vllm import VLLM
+    from nbest.model_backend.vllm.settings import VLLM
 
     def tell(result: Round) -> None:
         print(
@@ -135,7 +135,7 @@ def reward(
 ) -> None:
     """The same texts through plain vLLM pooling, nbest on Ray, and torch alone."""
     from nbest.experiments.bench_reward import RewardLoad, RewardRound, compare_rewards
-    from nbest.model_backend.vllm_reward import VLLMReward
+    from nbest.model_backend.vllm.reward import VLLMReward
 
     def tell(result: RewardRound) -> None:
         print(

@@ -18,12 +18,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
-from nbest.model_backend.fake import FakeBackend, SeededAnswers
-from nbest.orchestrator.cluster_settings import Cluster
-from nbest.orchestrator.job import Job, Work
-from nbest.orchestrator.local import run_here
-from nbest.orchestrator.store_run import open_run
-from nbest.orchestrator.strategies import BestOfN
+from nbest.model_backend.fake.engine import FakeBackend, SeededAnswers
+from nbest.orchestrator.cluster.settings import Cluster
+from nbest.orchestrator.run.job import Job, Work
+from nbest.orchestrator.run.local import run_here
+from nbest.orchestrator.store.opening import open_run
+from nbest.orchestrator.strategies.best_of_n import BestOfN
 from nbest.orchestrator.types import Query, Record
 from nbest.orchestrator.waiting import wait_for
 from nbest.scorers.answers.extract import LastNumber
@@ -110,7 +110,7 @@ def _session(place: str, cluster: Cluster) -> AbstractContextManager[None]:
     """Ray, for the time of all rounds."""
     if place == "local":
         return nullcontext()
-    from nbest.orchestrator.cluster_start import ray_session
+    from nbest.orchestrator.cluster.session import ray_session
 
     return ray_session(cluster)
 
@@ -135,8 +135,8 @@ def run_local(job: Job) -> float:
 
 def run_ray(job: Job, cluster: Cluster) -> float:
     """In a session of Ray. Processes are started before the clock is."""
-    from nbest.orchestrator.cluster import Driver
-    from nbest.orchestrator.cluster_start import start_engines, start_workers
+    from nbest.orchestrator.cluster.driver import Driver
+    from nbest.orchestrator.cluster.session import start_engines, start_workers
 
     async def timed() -> float:
         assert job.backend is not None

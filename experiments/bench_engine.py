@@ -14,15 +14,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from nbest.model_backend.plain_vllm import Batch, PlainVLLM, plain_vllm
-from nbest.model_backend.vllm import VLLM
-from nbest.orchestrator.cluster import Driver
-from nbest.orchestrator.cluster_settings import Cluster
-from nbest.orchestrator.cluster_start import ray_session, start_engines, start_workers
-from nbest.orchestrator.cluster_worker import EngineSeat
-from nbest.orchestrator.job import Job, Work
-from nbest.orchestrator.store_run import open_run
-from nbest.orchestrator.strategies import BestOfN
+from nbest.model_backend.vllm.plain import Batch, PlainVLLM, plain_vllm
+from nbest.model_backend.vllm.settings import VLLM
+from nbest.orchestrator.cluster.driver import Driver
+from nbest.orchestrator.cluster.session import ray_session, start_engines, start_workers
+from nbest.orchestrator.cluster.settings import Cluster
+from nbest.orchestrator.cluster.worker import EngineSeat
+from nbest.orchestrator.run.job import Job, Work
+from nbest.orchestrator.store.opening import open_run
+from nbest.orchestrator.strategies.best_of_n import BestOfN
 from nbest.orchestrator.types import Query, SamplingParams
 from nbest.scorers.confidence.logprob import MeanLogprob
 

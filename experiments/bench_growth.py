@@ -8,7 +8,7 @@ from itertools import product
 from rich.table import Table
 
 from nbest.experiments.bench_control import Load, Measured, measure
-from nbest.orchestrator.cluster_settings import Cluster
+from nbest.orchestrator.cluster.settings import Cluster
 
 MOST = 100_000  # queries
 SAMPLES = 160_000  # while N grows

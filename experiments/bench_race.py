@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.table import Table
 
-from nbest.model_backend.clocks import VirtualTime
-from nbest.model_backend.fake import FakeBackend, Reply
-from nbest.orchestrator.job import Work
-from nbest.orchestrator.local import open_loop
-from nbest.orchestrator.race import RaceToValid
+from nbest.model_backend.fake.clocks import VirtualTime
+from nbest.model_backend.fake.engine import FakeBackend, Reply
+from nbest.orchestrator.run.job import Work
+from nbest.orchestrator.run.local import open_loop
+from nbest.orchestrator.strategies.race import RaceToValid
 from nbest.orchestrator.types import Query, Request, SamplingParams, require
 from nbest.scorers.validators.rules import Matches
 

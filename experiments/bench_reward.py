@@ -17,20 +17,20 @@ from contextlib import aclosing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from nbest.model_backend.models import resolve_model
-from nbest.model_backend.plain_vllm import PlainVLLM, Texts, plain_vllm
-from nbest.model_backend.reward_text import reward_ids
-from nbest.model_backend.torch_reward import TorchReward
-from nbest.model_backend.vllm_reward import VLLMReward
-from nbest.orchestrator.cluster import Driver
-from nbest.orchestrator.cluster_settings import Cluster
-from nbest.orchestrator.cluster_start import ray_session, start_reward_engines, start_workers
-from nbest.orchestrator.cluster_worker import EngineSeat
-from nbest.orchestrator.job import Job, Work
-from nbest.orchestrator.models import models_of
-from nbest.orchestrator.store import open_store
-from nbest.orchestrator.store_run import open_run
-from nbest.orchestrator.strategies import BestOfN
+from nbest.model_backend.models.names import resolve_model
+from nbest.model_backend.reward.text import reward_ids
+from nbest.model_backend.reward.torch_settings import TorchReward
+from nbest.model_backend.vllm.plain import PlainVLLM, Texts, plain_vllm
+from nbest.model_backend.vllm.reward import VLLMReward
+from nbest.orchestrator.cluster.driver import Driver
+from nbest.orchestrator.cluster.session import ray_session, start_reward_engines, start_workers
+from nbest.orchestrator.cluster.settings import Cluster
+from nbest.orchestrator.cluster.worker import EngineSeat
+from nbest.orchestrator.query.models import models_of
+from nbest.orchestrator.run.job import Job, Work
+from nbest.orchestrator.store.opening import open_run
+from nbest.orchestrator.store.run_store import open_store
+from nbest.orchestrator.strategies.best_of_n import BestOfN
 from nbest.orchestrator.types import Query, Request, Sample, SamplingParams
 from nbest.scorers.judges.reward import RewardModel
 

@@ -11,13 +11,13 @@ from collections import defaultdict
 from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
 
-from nbest.model_backend.clocks import VirtualTime
-from nbest.model_backend.fake import FakeBackend, FakeEngine, Reply
-from nbest.orchestrator.loop import Answered, Loop
-from nbest.orchestrator.pool import Pool
-from nbest.orchestrator.pooled_engine import PooledEngine, slots_for
-from nbest.orchestrator.store import MemoryStore
-from nbest.orchestrator.strategies import BestOfN
+from nbest.model_backend.fake.clocks import VirtualTime
+from nbest.model_backend.fake.engine import FakeBackend, FakeEngine, Reply
+from nbest.orchestrator.engines.pool import Pool
+from nbest.orchestrator.engines.pool_engine import PooledEngine, slots_for
+from nbest.orchestrator.run.loop import Answered, Loop
+from nbest.orchestrator.store.run_store import MemoryStore
+from nbest.orchestrator.strategies.best_of_n import BestOfN
 from nbest.orchestrator.types import Query, Request
 from nbest.scorers.baselines import First
 

@@ -15,7 +15,7 @@ import numpy as np
 from rich.table import Table
 
 from nbest.experiments.bench_table import holds_table
-from nbest.orchestrator.selection import merge_answers, read_answers, select
+from nbest.orchestrator.query.selection import merge_answers, read_answers, select
 from nbest.orchestrator.types import Candidates, Query, Sample
 from nbest.scorers.answers.extract import Regex
 from nbest.scorers.confidence.trace import window_means

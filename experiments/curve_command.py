@@ -31,7 +31,7 @@ from nbest.experiments.select_command import load_cases, named_scorer
 from nbest.experiments.stopping import stopping_notes
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import Scorer
-from nbest.orchestrator.store_read import read_manifest
+from nbest.orchestrator.store.reader import read_manifest
 from nbest.orchestrator.waiting import wait_for
 from nbest.scorers.baselines import First, Random
 from nbest.scorers.estimators.coverage import Extrapolation, extrapolate

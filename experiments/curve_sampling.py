@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from nbest.experiments.curves import values_of
 from nbest.experiments.evaluate import Case
 from nbest.orchestrator.protocols import Scorer
-from nbest.orchestrator.selection import taken
+from nbest.orchestrator.query.selection import taken
 from nbest.orchestrator.types import Scores
 from nbest.scorers.estimators.weighted_at_k import weighted_choices
 from nbest.scorers.votes.weighted import WeightedVote

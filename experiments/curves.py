@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nbest.experiments.evaluate import Case
-from nbest.orchestrator.selection import taken
-from nbest.orchestrator.store_schema import FINAL
+from nbest.orchestrator.query.selection import taken
+from nbest.orchestrator.store.format.schema import FINAL
 from nbest.orchestrator.types import Scores
 from nbest.scorers.estimators.best_of_k import best_of_k
 from nbest.scorers.estimators.intervals import Interval, clustered_interval

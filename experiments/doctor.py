@@ -140,14 +140,14 @@ def _gpu() -> Iterator[Finding]:
 
 
 def _small_model() -> Iterator[Finding]:
-    from nbest.model_backend.small_model import cached_model
+    from nbest.model_backend.models.small_model import cached_model
 
     path = cached_model()
     yield Finding(
         name="smollm2-135m",
         state="ok" if path else "absent",
         found=str(path) if path else "not fetched",
-        advice="" if path else "python -m nbest.model_backend.small_model",
+        advice="" if path else "python -m nbest.model_backend.models.small_model",
     )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from nbest.experiments.nearest import printable
 from nbest.experiments.progress_words import counted
-from nbest.orchestrator.engine_log import EngineView, State
+from nbest.orchestrator.engines.history import EngineView, State
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -18,7 +18,7 @@ from nbest.experiments.recorded_answers import Recorded, with_recorded
 from nbest.experiments.stored_calls import Meter, NotAsked
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import Equivalence, Extractor, Scorer
-from nbest.orchestrator.selection import merge_answers, read_answers, select
+from nbest.orchestrator.query.selection import merge_answers, read_answers, select
 from nbest.orchestrator.types import Candidates, Query, Sample, Selection
 from nbest.scorers.estimators.intervals import Interval, clustered_interval, wilson_interval
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from nbest.experiments.export_samples import pool_lines, samples_table
 from nbest.experiments.preferences import preference_lines
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.store_read import read_manifest
+from nbest.orchestrator.store.reader import read_manifest
 
 
 def _joined(lines: Callable[[Path], Iterator[str]]) -> Callable[[Path], bytes]:

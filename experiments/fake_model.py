@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 
-from nbest.model_backend.fake import FakeBackend, Script, SeededAnswers
-from nbest.model_backend.fake_faults import (
+from nbest.model_backend.fake.engine import FakeBackend, Script, SeededAnswers
+from nbest.model_backend.fake.faults import (
     Fails,
     Hangs,
     Harm,

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from nbest.experiments.faults_row import Account
 from nbest.experiments.faults_workplace import Workplace
-from nbest.orchestrator.store_files import RunFolder
-from nbest.orchestrator.store_names import SAMPLES
-from nbest.orchestrator.store_parquet import read_parts
-from nbest.orchestrator.store_read import read_records, read_samples
-from nbest.orchestrator.store_schema import FINAL
+from nbest.orchestrator.store.format.files import RunFolder
+from nbest.orchestrator.store.format.names import SAMPLES
+from nbest.orchestrator.store.format.parquet import read_parts
+from nbest.orchestrator.store.format.schema import FINAL
+from nbest.orchestrator.store.reader import read_records, read_samples
 from nbest.orchestrator.types import Record, Sample
 
 Key = tuple[str, str]

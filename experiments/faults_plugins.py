@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from nbest.model_backend.fake_faults import Harm, harm_process, write_journal
+from nbest.model_backend.fake.faults import Harm, harm_process, write_journal
 from nbest.orchestrator.types import Candidates, Query, Scores
 from nbest.scorers.votes.majority import MajorityVote
 

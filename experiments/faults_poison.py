@@ -7,7 +7,7 @@ from nbest.experiments.faults_processes import Ended
 from nbest.experiments.faults_row import Account, FaultRow, Setting
 from nbest.experiments.faults_where import on_ray
 from nbest.experiments.faults_workplace import Load, Workplace
-from nbest.orchestrator.store_read import read_records
+from nbest.orchestrator.store.reader import read_records
 from nbest.orchestrator.types import Outcome
 
 POISON = "the poison"

@@ -8,7 +8,7 @@ from nbest.experiments.faults_checks import same_results, stored_samples
 from nbest.experiments.faults_row import Account, FaultRow, Setting
 from nbest.experiments.faults_where import BOTH, LOCAL, Where
 from nbest.experiments.faults_workplace import Load, Workplace
-from nbest.orchestrator.store_read import read_records
+from nbest.orchestrator.store.reader import read_records
 from nbest.orchestrator.types import Outcome
 
 REASONS = {  # query id: what its error must say

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from nbest.experiments.gold import Gold
 from nbest.experiments.nearest import one_line, shown
 from nbest.orchestrator.errors import RunChanged, StoreError
-from nbest.orchestrator.store_files import RunFolder, StrPath
+from nbest.orchestrator.store.format.files import RunFolder, StrPath
 
 GOLD_FILE = "gold.parquet"
 TUPLE = "__tuple__"  # JSON has no tuples, and some task graders tell them from lists

@@ -16,10 +16,10 @@ from nbest.experiments.pool_lines import PoolLine, read_pool
 from nbest.experiments.recorded_answers import Row, read_recorded, write_recorded
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import Extractor
-from nbest.orchestrator.store_manifest import Json
-from nbest.orchestrator.store_read import read_scores
-from nbest.orchestrator.store_run import OpenRun, open_run
-from nbest.orchestrator.store_writer import FileStore
+from nbest.orchestrator.store.format.manifest import Json
+from nbest.orchestrator.store.opening import OpenRun, open_run
+from nbest.orchestrator.store.reader import read_scores
+from nbest.orchestrator.store.writer import FileStore
 from nbest.orchestrator.types import Query
 from nbest.orchestrator.waiting import wait_for
 

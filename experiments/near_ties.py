@@ -17,7 +17,7 @@ from nbest.experiments.as_command import as_command
 from nbest.experiments.expressions import split_expressions
 from nbest.experiments.plugins import build_stop_rule
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.stop_rules import BetaStop, EValueStop, StopRule, VoteStands
+from nbest.orchestrator.strategies.stop_on_votes import BetaStop, EValueStop, StopRule, VoteStands
 from nbest.orchestrator.types import require
 
 RULES = "beta(confidence=0.9),beta(confidence=0.95),e_value(alpha=0.05),vote_stands(risk=0.1)"

@@ -14,8 +14,8 @@ from pathlib import Path
 from nbest.experiments.prompts import prompt_text
 from nbest.experiments.sample_ids import index_of
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.store_choices import Sitting, read_choices
-from nbest.orchestrator.store_read import read_queries, read_samples
+from nbest.orchestrator.store.choices import Sitting, read_choices
+from nbest.orchestrator.store.reader import read_queries, read_samples
 from nbest.orchestrator.types import Query, Sample, Status
 
 PAGE = 9  # one for each of the keys 1 to 9

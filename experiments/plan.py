@@ -13,10 +13,10 @@ from nbest.experiments.gold import Gold
 from nbest.experiments.prompts import Prompts, render
 from nbest.experiments.stored_calls import require_first
 from nbest.experiments.strategy_section import Sampling
-from nbest.orchestrator.cluster_settings import Cluster
-from nbest.orchestrator.deep_conf import DeepConf
+from nbest.orchestrator.cluster.settings import Cluster
 from nbest.orchestrator.protocols import BackendConfig
-from nbest.orchestrator.store_manifest import Json
+from nbest.orchestrator.store.format.manifest import Json
+from nbest.orchestrator.strategies.deep_conf import DeepConf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, cast
 from nbest.experiments.graders import Grader
 from nbest.experiments.plugin_kind import PluginKind
 from nbest.orchestrator.protocols import BackendConfig, Equivalence, Extractor, Scorer, Validator
-from nbest.orchestrator.score_rules import ScoreRule
-from nbest.orchestrator.stop_rules import StopRule
+from nbest.orchestrator.strategies.stop_on_scores import ScoreRule
+from nbest.orchestrator.strategies.stop_on_votes import StopRule
 
 if TYPE_CHECKING:
     from nbest.experiments.replay_command import ReplayedStrategy
@@ -64,7 +64,7 @@ EXTRACTORS = PluginKind(
     group="nbest.extractors",
     methods=("__call__",),
     built_in={
-        "whole_text": "nbest.orchestrator.selection:WholeText",
+        "whole_text": "nbest.orchestrator.query.selection:WholeText",
         "last_number": "nbest.scorers.answers.extract:LastNumber",
         "after_marker": "nbest.scorers.answers.extract:AfterMarker",
         "boxed": "nbest.scorers.answers.extract:Boxed",
@@ -120,7 +120,7 @@ BACKENDS = PluginKind(
     group="nbest.backends",
     methods=("open", "max_concurrency", "gpus", "identity"),
     built_in={
-        "vllm": "nbest.model_backend.vllm:VLLM",
+        "vllm": "nbest.model_backend.vllm.settings:VLLM",
         "fake": "nbest.experiments.fake_model:seeded_fake",
         "faulty_fake": "nbest.experiments.fake_model:faulty_fake",
     },
@@ -132,9 +132,9 @@ REWARD_MODELS = PluginKind(
     group="nbest.reward_models",
     methods=("open", "max_concurrency", "gpus", "identity"),
     built_in={
-        "vllm": "nbest.model_backend.vllm_reward:VLLMReward",
-        "torch": "nbest.model_backend.torch_reward:TorchReward",
-        "fake": "nbest.model_backend.fake_rewards:fake_rewards",
+        "vllm": "nbest.model_backend.vllm.reward:VLLMReward",
+        "torch": "nbest.model_backend.reward.torch_settings:TorchReward",
+        "fake": "nbest.model_backend.fake.rewards:fake_rewards",
     },
     plain="vllm",
 )
@@ -145,12 +145,12 @@ STOP_RULES = PluginKind(
     group="nbest.stop_rules",
     methods=(),  # of two kinds: a function of answers, or one that `stops_on` scores
     built_in={
-        "vote_stands": "nbest.orchestrator.stop_rules:VoteStands",
-        "beta": "nbest.orchestrator.stop_rules:BetaStop",
-        "e_value": "nbest.orchestrator.stop_rules:EValueStop",
-        "unanimous_window": "nbest.orchestrator.stop_rules:UnanimousWindow",
-        "reservation": "nbest.orchestrator.score_rules:ReservationStop",
-        "weighted_consensus": "nbest.orchestrator.score_rules:WeightedConsensus",
+        "vote_stands": "nbest.orchestrator.strategies.stop_on_votes:VoteStands",
+        "beta": "nbest.orchestrator.strategies.stop_on_votes:BetaStop",
+        "e_value": "nbest.orchestrator.strategies.stop_on_votes:EValueStop",
+        "unanimous_window": "nbest.orchestrator.strategies.stop_on_votes:UnanimousWindow",
+        "reservation": "nbest.orchestrator.strategies.stop_on_scores:ReservationStop",
+        "weighted_consensus": "nbest.orchestrator.strategies.stop_on_scores:WeightedConsensus",
     },
 )
 

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nbest.experiments.sample_ids import index_of
-from nbest.orchestrator.store_choices import Choice, read_choices
-from nbest.orchestrator.store_read import read_queries, read_samples
+from nbest.orchestrator.store.choices import Choice, read_choices
+from nbest.orchestrator.store.reader import read_queries, read_samples
 from nbest.orchestrator.types import Query
 
 

@@ -15,7 +15,7 @@ from typing import Protocol
 from nbest.experiments.account import account
 from nbest.experiments.engine_table import engine_table
 from nbest.experiments.progress_words import EngineNews, line
-from nbest.orchestrator.progress import Progress, Report
+from nbest.orchestrator.run.progress import Progress, Report
 
 PLAIN_EVERY_S = 5.0
 

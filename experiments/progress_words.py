@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from nbest.experiments.nearest import printable
-from nbest.orchestrator.engine_log import EngineView
-from nbest.orchestrator.progress import Progress
+from nbest.orchestrator.engines.history import EngineView
+from nbest.orchestrator.run.progress import Progress
 
 
 def rate(progress: Progress) -> float:

@@ -11,9 +11,9 @@ from dataclasses import replace
 
 from nbest.experiments.sample_ids import index_of
 from nbest.orchestrator.errors import StoreError
-from nbest.orchestrator.store_arrow import pa
-from nbest.orchestrator.store_files import RunFolder, StrPath
-from nbest.orchestrator.store_parquet import PartWriter, read_parts, table_of
+from nbest.orchestrator.store.format.arrow import pa
+from nbest.orchestrator.store.format.files import RunFolder, StrPath
+from nbest.orchestrator.store.format.parquet import PartWriter, read_parts, table_of
 from nbest.orchestrator.types import Candidates, Status
 
 FOLDER = "answers"

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from nbest.experiments.replay_drawn import Drawn, Spent
-from nbest.orchestrator.budget import BatchBudget
 from nbest.orchestrator.protocols import Scorer
+from nbest.orchestrator.strategies.budget import BatchBudget
 from nbest.scorers.votes.majority import MajorityVote
 
 

@@ -20,8 +20,8 @@ from nbest.experiments.plugins import build_strategy
 from nbest.experiments.replay_drawn import Drawn, Spent, pointwise_scores
 from nbest.experiments.select_command import load_cases
 from nbest.orchestrator.protocols import Scorer
-from nbest.orchestrator.score_rules import ScoreRule
-from nbest.orchestrator.stop_rules import StopRule, VoteStands
+from nbest.orchestrator.strategies.stop_on_scores import ScoreRule
+from nbest.orchestrator.strategies.stop_on_votes import StopRule, VoteStands
 from nbest.orchestrator.types import Scores, require
 from nbest.orchestrator.waiting import wait_for
 from nbest.scorers.estimators.intervals import Interval, clustered_interval

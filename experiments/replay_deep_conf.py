@@ -11,9 +11,9 @@ from nbest.experiments.evaluate import Case
 from nbest.experiments.replay_drawn import Drawn, Spent
 from nbest.experiments.stored_calls import StoredCalls
 from nbest.experiments.stored_sampler import DrawsNothing
-from nbest.orchestrator.deep_conf import DeepConf
 from nbest.orchestrator.protocols import Scorer
-from nbest.orchestrator.remembered import Remembered
+from nbest.orchestrator.query.score_cache import Remembered
+from nbest.orchestrator.strategies.deep_conf import DeepConf
 from nbest.orchestrator.types import Sample, SamplingParams, Scores, Status, TopLogprobs
 from nbest.scorers.confidence.trace import Confidence, token_confidence, window_means
 from nbest.scorers.votes.weighted import WeightedVote

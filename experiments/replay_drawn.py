@@ -13,7 +13,7 @@ import numpy as np
 
 from nbest.experiments.evaluate import Case
 from nbest.orchestrator.protocols import Scorer
-from nbest.orchestrator.selection import taken
+from nbest.orchestrator.query.selection import taken
 from nbest.orchestrator.types import Scores
 from nbest.scorers.votes.majority import MajorityVote
 

@@ -31,8 +31,8 @@ from nbest.experiments.stopping import stopping_notes
 from nbest.experiments.unlabelled import Agreement, agreements, share_warnings
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import Scorer
-from nbest.orchestrator.sampler import usage_of
-from nbest.orchestrator.store_read import read_manifest, read_records
+from nbest.orchestrator.query.sampler import usage_of
+from nbest.orchestrator.store.reader import read_manifest, read_records
 from nbest.orchestrator.types import Usage
 from nbest.orchestrator.waiting import wait_for
 from nbest.scorers.estimators.risk_coverage import RiskPoint, risk_coverage

@@ -19,7 +19,7 @@ from nbest.experiments.select_command import Comparison, compare
 from nbest.experiments.stopping import stopping_notes
 from nbest.experiments.strategy_section import StrategySection
 from nbest.experiments.tables import console, safe_lines, selector_table
-from nbest.orchestrator.store_read import read_manifest
+from nbest.orchestrator.store.reader import read_manifest
 from nbest.orchestrator.types import Outcome, Record
 
 

@@ -20,15 +20,15 @@ from nbest.experiments.stored_run import (
     needs_engine,
 )
 from nbest.experiments.strategy_section import Sampling
-from nbest.orchestrator.job import Job, Work
-from nbest.orchestrator.local import run_here
-from nbest.orchestrator.loop import Loop, one_lease
-from nbest.orchestrator.pool import Pool
-from nbest.orchestrator.progress import Report
+from nbest.orchestrator.engines.pool import Pool
 from nbest.orchestrator.protocols import BatchStrategy
-from nbest.orchestrator.store import RunStore, open_store
-from nbest.orchestrator.store_read import read_records
-from nbest.orchestrator.store_run import OpenRun, open_run
+from nbest.orchestrator.run.job import Job, Work
+from nbest.orchestrator.run.local import run_here
+from nbest.orchestrator.run.loop import Loop, one_lease
+from nbest.orchestrator.run.progress import Report
+from nbest.orchestrator.store.opening import OpenRun, open_run
+from nbest.orchestrator.store.reader import read_records
+from nbest.orchestrator.store.run_store import RunStore, open_store
 from nbest.orchestrator.types import Outcome, Query, Record
 from nbest.orchestrator.waiting import wait_for
 
@@ -153,7 +153,7 @@ async def _generate(plan: Plan, job: Job, report: Report) -> list[Record]:
         return []
     if plan.config.cluster.local:
         return await run_here(job, report)
-    from nbest.orchestrator.cluster import run_on_ray  # Ray takes a second to import
+    from nbest.orchestrator.cluster.driver import run_on_ray  # Ray takes a second to import
 
     return await run_on_ray(job, plan.cluster(), report)
 

@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field, JsonValue, field_validator, model_valida
 
 from nbest.experiments.plugins import BACKENDS, build_backend
 from nbest.experiments.section import Section, Texts
-from nbest.orchestrator.cluster_settings import Cluster
+from nbest.orchestrator.cluster.settings import Cluster
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import BackendConfig
 from nbest.orchestrator.types import Constraint, SamplingParams

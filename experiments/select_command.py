@@ -27,8 +27,8 @@ from nbest.experiments.stored_calls import StoredCalls
 from nbest.experiments.user_choice import chosen_by_user
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import Scorer
-from nbest.orchestrator.store_manifest import Json
-from nbest.orchestrator.store_read import (
+from nbest.orchestrator.store.format.manifest import Json
+from nbest.orchestrator.store.reader import (
     read_manifest,
     read_queries,
     read_samples,

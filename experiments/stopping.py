@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from nbest.orchestrator.store_manifest import Json
+from nbest.orchestrator.store.format.manifest import Json
 
 KINDS = ("rule", "race", "deep_conf", "budget")
 """What a config's strategy may name, one at most, that decides by samples when to stop."""

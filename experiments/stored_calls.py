@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 
-from nbest.orchestrator.asking import call_key, rating_key
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.models import model_key, models_of
 from nbest.orchestrator.protocols import Scorer
+from nbest.orchestrator.query.model_calls import call_key, rating_key
+from nbest.orchestrator.query.models import model_key, models_of
 from nbest.orchestrator.types import Ask, Candidates, Identity, Message, Sample, SamplingParams
 
 

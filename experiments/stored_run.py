@@ -10,15 +10,15 @@ from collections.abc import Awaitable, Sequence
 from nbest.experiments.stored_calls import NotAsked, StoredCalls, asks_model, asks_sampling_model
 from nbest.experiments.stored_sampler import NotStored, StoredSamples
 from nbest.experiments.strategy_section import Sampling
-from nbest.orchestrator.adaptive import Adaptive
-from nbest.orchestrator.deep_conf import DeepConf
 from nbest.orchestrator.protocols import BatchStrategy, Strategy
-from nbest.orchestrator.race import RaceToValid
-from nbest.orchestrator.selection import candidates_from
-from nbest.orchestrator.store import RunStore
-from nbest.orchestrator.strategies import BestOfN
+from nbest.orchestrator.query.selection import candidates_from
+from nbest.orchestrator.store.run_store import RunStore
+from nbest.orchestrator.strategies.adaptive import Adaptive
+from nbest.orchestrator.strategies.best_of_n import BestOfN
+from nbest.orchestrator.strategies.deep_conf import DeepConf
+from nbest.orchestrator.strategies.race import RaceToValid
+from nbest.orchestrator.strategies.within_budget import WithinBudget
 from nbest.orchestrator.types import Query, Sample
-from nbest.orchestrator.within_budget import WithinBudget
 
 OneByOne = BestOfN | Adaptive | RaceToValid
 """Of which what is missing can be told sample by sample."""

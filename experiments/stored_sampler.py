@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from nbest.experiments.stored_calls import StoredCalls
 from nbest.orchestrator.errors import StoreError
-from nbest.orchestrator.store import RunStore
+from nbest.orchestrator.store.run_store import RunStore
 from nbest.orchestrator.types import Identity, Message, Query, Sample, SamplingParams
 
 

@@ -12,16 +12,16 @@ from pydantic import Field, model_validator
 from nbest.experiments.plugins import build_stop_rule, build_validator
 from nbest.experiments.section import Section
 from nbest.experiments.stopping import KINDS
-from nbest.orchestrator.adaptive import Adaptive
-from nbest.orchestrator.budget import BatchBudget
-from nbest.orchestrator.deep_conf import DeepConf
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import Equivalence, Extractor, Scorer
-from nbest.orchestrator.race import RaceToValid
-from nbest.orchestrator.selection import WholeText
-from nbest.orchestrator.strategies import BestOfN
+from nbest.orchestrator.query.selection import WholeText
+from nbest.orchestrator.strategies.adaptive import Adaptive
+from nbest.orchestrator.strategies.best_of_n import BestOfN
+from nbest.orchestrator.strategies.budget import BatchBudget
+from nbest.orchestrator.strategies.deep_conf import DeepConf
+from nbest.orchestrator.strategies.race import RaceToValid
+from nbest.orchestrator.strategies.within_budget import WithinBudget
 from nbest.orchestrator.types import SamplingParams
-from nbest.orchestrator.within_budget import WithinBudget
 from nbest.scorers.confidence.trace import Confidence
 from nbest.scorers.votes.majority import MajorityVote
 

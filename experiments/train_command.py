@@ -13,8 +13,8 @@ import typer
 from nbest.orchestrator.errors import InputError
 
 if TYPE_CHECKING:
-    from nbest.model_backend.verifier_settings import VerifierSettings
-    from nbest.model_backend.verifier_training import Learning
+    from nbest.model_backend.verifier.settings import VerifierSettings
+    from nbest.model_backend.verifier.training import Learning
 
 Source = Literal["graded", "pairs", "preferences"]
 
@@ -58,7 +58,7 @@ def train_verifier(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Train a reward model on a run's samples; the same command again goes on."""
-    from nbest.model_backend.verifier_settings import VerifierSettings
+    from nbest.model_backend.verifier.settings import VerifierSettings
 
     settings = VerifierSettings(
         base,
@@ -93,8 +93,8 @@ def trained_document(
     """Train, and say what came of it."""
     from nbest.experiments.verifier_examples import graded_examples, preference_examples
     from nbest.experiments.verifier_report import as_document, card
-    from nbest.model_backend.verifier import train_verifier as train
-    from nbest.model_backend.verifier_data import Example, pairs_of
+    from nbest.model_backend.verifier.data import Example, pairs_of
+    from nbest.model_backend.verifier.train import train_verifier as train
 
     examples: Sequence[Example]
     if source == "preferences":

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from nbest.experiments.sample_ids import index_of
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.store_choices import read_choices
-from nbest.orchestrator.store_read import read_samples
+from nbest.orchestrator.store.choices import read_choices
+from nbest.orchestrator.store.reader import read_samples
 from nbest.scorers.given import UserChoice
 
 

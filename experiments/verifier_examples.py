@@ -8,10 +8,10 @@ from pathlib import Path
 
 from nbest.experiments.sample_ids import index_of
 from nbest.experiments.select_command import load_cases
-from nbest.model_backend.verifier_data import Graded, Preference
+from nbest.model_backend.verifier.data import Graded, Preference
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.store_choices import read_choices
-from nbest.orchestrator.store_read import read_manifest, read_queries, read_samples
+from nbest.orchestrator.store.choices import read_choices
+from nbest.orchestrator.store.reader import read_manifest, read_queries, read_samples
 
 
 def graded_examples(

@@ -24,9 +24,9 @@ from nbest.experiments.train_command import shown_learning
 from nbest.experiments.verifier_examples import graded_examples
 from nbest.experiments.verifier_gain_report import Findings, findings, picture, table
 from nbest.experiments.verifier_report import card
-from nbest.model_backend.verifier import train_verifier
-from nbest.model_backend.verifier_settings import VerifierSettings
-from nbest.orchestrator.store_read import read_queries
+from nbest.model_backend.verifier.settings import VerifierSettings
+from nbest.model_backend.verifier.train import train_verifier
+from nbest.orchestrator.store.reader import read_queries
 
 CONFIG = Path(__file__).parent / "configs" / "verifier_gain.yaml"
 

@@ -25,7 +25,7 @@ from nbest.experiments.extras import optional
 from nbest.experiments.plugins import build_scorer
 from nbest.experiments.select_command import load_cases
 from nbest.orchestrator.protocols import Scorer
-from nbest.orchestrator.selection import select
+from nbest.orchestrator.query.selection import select
 from nbest.orchestrator.types import Scores
 from nbest.orchestrator.waiting import wait_for
 from nbest.scorers.estimators.intervals import wilson_interval

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from nbest.model_backend.verifier import TrainedVerifier
-from nbest.model_backend.verifier_data import Example, Graded
+from nbest.model_backend.verifier.data import Example, Graded
+from nbest.model_backend.verifier.train import TrainedVerifier
 from nbest.scorers.estimators.risk_coverage import auroc
 from nbest.scorers.judges.reward import sigmoid
 

@@ -12,17 +12,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nbest.model_backend.clocks import LoopClock, ManualClock
-    from nbest.model_backend.fake import FakeBackend, Reply, SeededAnswers
-    from nbest.model_backend.fake_rewards import Rewards
-    from nbest.model_backend.reward_steps import Steps
-    from nbest.model_backend.torch_reward import TorchReward
-    from nbest.model_backend.vllm import VLLM
-    from nbest.model_backend.vllm_reward import VLLMReward
-    from nbest.orchestrator.adaptive import Adaptive
-    from nbest.orchestrator.budget import BatchBudget
-    from nbest.orchestrator.deep_conf import DeepConf
-    from nbest.orchestrator.local import ask, run
+    from nbest.model_backend.fake.clocks import LoopClock, ManualClock
+    from nbest.model_backend.fake.engine import FakeBackend, Reply, SeededAnswers
+    from nbest.model_backend.fake.rewards import Rewards
+    from nbest.model_backend.reward.steps import Steps
+    from nbest.model_backend.reward.torch_settings import TorchReward
+    from nbest.model_backend.vllm.reward import VLLMReward
+    from nbest.model_backend.vllm.settings import VLLM
     from nbest.orchestrator.protocols import (
         Backend,
         BackendConfig,
@@ -35,17 +31,26 @@ if TYPE_CHECKING:
         Strategy,
         Validator,
     )
-    from nbest.orchestrator.race import RaceToValid
-    from nbest.orchestrator.score_rules import ReservationStop, ScoreRule, WeightedConsensus
-    from nbest.orchestrator.selection import WholeText
-    from nbest.orchestrator.stop_rules import (
+    from nbest.orchestrator.query.selection import WholeText
+    from nbest.orchestrator.run.local import ask, run
+    from nbest.orchestrator.strategies.adaptive import Adaptive
+    from nbest.orchestrator.strategies.best_of_n import BestOfN
+    from nbest.orchestrator.strategies.budget import BatchBudget
+    from nbest.orchestrator.strategies.deep_conf import DeepConf
+    from nbest.orchestrator.strategies.race import RaceToValid
+    from nbest.orchestrator.strategies.stop_on_scores import (
+        ReservationStop,
+        ScoreRule,
+        WeightedConsensus,
+    )
+    from nbest.orchestrator.strategies.stop_on_votes import (
         BetaStop,
         EValueStop,
         StopRule,
         UnanimousWindow,
         VoteStands,
     )
-    from nbest.orchestrator.strategies import BestOfN
+    from nbest.orchestrator.strategies.within_budget import WithinBudget
     from nbest.orchestrator.types import (
         Candidates,
         ConfidenceFloor,
@@ -63,7 +68,6 @@ if TYPE_CHECKING:
         TopLogprobs,
         Usage,
     )
-    from nbest.orchestrator.within_budget import WithinBudget
     from nbest.scorers.answers.choice_letter import ChoiceLetter
     from nbest.scorers.answers.code_block import CodeBlock
     from nbest.scorers.answers.extract import AfterMarker, Boxed, FinalAnswer, LastNumber, Regex
@@ -251,24 +255,24 @@ __all__ = [
 ]
 
 _NAMES = {
-    "model_backend.clocks": (
+    "model_backend.fake.clocks": (
         "LoopClock",
         "ManualClock",
     ),
-    "model_backend.fake": (
+    "model_backend.fake.engine": (
         "FakeBackend",
         "Reply",
         "SeededAnswers",
     ),
-    "model_backend.fake_rewards": ("Rewards",),
-    "model_backend.reward_steps": ("Steps",),
-    "model_backend.torch_reward": ("TorchReward",),
-    "model_backend.vllm": ("VLLM",),
-    "model_backend.vllm_reward": ("VLLMReward",),
-    "orchestrator.adaptive": ("Adaptive",),
-    "orchestrator.budget": ("BatchBudget",),
-    "orchestrator.deep_conf": ("DeepConf",),
-    "orchestrator.local": (
+    "model_backend.fake.rewards": ("Rewards",),
+    "model_backend.reward.steps": ("Steps",),
+    "model_backend.reward.torch_settings": ("TorchReward",),
+    "model_backend.vllm.settings": ("VLLM",),
+    "model_backend.vllm.reward": ("VLLMReward",),
+    "orchestrator.strategies.adaptive": ("Adaptive",),
+    "orchestrator.strategies.budget": ("BatchBudget",),
+    "orchestrator.strategies.deep_conf": ("DeepConf",),
+    "orchestrator.run.local": (
         "ask",
         "run",
     ),
@@ -284,21 +288,21 @@ _NAMES = {
         "Strategy",
         "Validator",
     ),
-    "orchestrator.race": ("RaceToValid",),
-    "orchestrator.score_rules": (
+    "orchestrator.strategies.race": ("RaceToValid",),
+    "orchestrator.strategies.stop_on_scores": (
         "ReservationStop",
         "ScoreRule",
         "WeightedConsensus",
     ),
-    "orchestrator.selection": ("WholeText",),
-    "orchestrator.stop_rules": (
+    "orchestrator.query.selection": ("WholeText",),
+    "orchestrator.strategies.stop_on_votes": (
         "BetaStop",
         "EValueStop",
         "StopRule",
         "UnanimousWindow",
         "VoteStands",
     ),
-    "orchestrator.strategies": ("BestOfN",),
+    "orchestrator.strategies.best_of_n": ("BestOfN",),
     "orchestrator.types": (
         "Candidates",
         "ConfidenceFloor",
@@ -316,7 +320,7 @@ _NAMES = {
         "TopLogprobs",
         "Usage",
     ),
-    "orchestrator.within_budget": ("WithinBudget",),
+    "orchestrator.strategies.within_budget": ("WithinBudget",),
     "scorers.validators.among": ("AmongValid",),
     "scorers.estimators.best_of_k": ("best_of_k",),
     "scorers.votes.best_of_majority": ("BestOfMajority",),

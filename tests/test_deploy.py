@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 import yaml
 
-from nbest.orchestrator.store_read import read_records, read_samples
+from nbest.orchestrator.store.reader import read_records, read_samples
 
 ROOT = Path(__file__).resolve().parents[1]
 DEPLOY = ROOT / "deploy"

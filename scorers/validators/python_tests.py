@@ -18,7 +18,8 @@ class PassesTests:
 
     `tests` is code, such as `assert add(1, 2) == 3`; where it is left out, each query brings its
     own in `meta[key]`. Everything runs in a sandbox (`scorers/sandboxes/python.py`), once for each
-    distinct code, with the standard library only. Where none can be made, nothing runs and it is an error.
+    distinct code, with the standard library only. Where none can be made, nothing runs and it is
+    an error.
 
     Code that sets out to fool its tests can: it shares their interpreter. It can do nothing else.
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from nbest.experiments.gold import Gold
 from nbest.experiments.gold_file import write_gold
-from nbest.orchestrator.store_run import open_run
-from nbest.orchestrator.store_writer import FileStore
+from nbest.orchestrator.store.opening import open_run
+from nbest.orchestrator.store.writer import FileStore
 from nbest.orchestrator.types import Message, Query, Sample, Status
 
 

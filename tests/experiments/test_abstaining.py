@@ -21,8 +21,8 @@ from nbest.experiments.evaluate import Row
 from nbest.experiments.gold import Gold
 from nbest.experiments.gold_file import write_gold
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.store_run import open_run
-from nbest.orchestrator.store_writer import FileStore
+from nbest.orchestrator.store.opening import open_run
+from nbest.orchestrator.store.writer import FileStore
 from nbest.orchestrator.types import Query, Sample
 
 

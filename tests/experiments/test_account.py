@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbest.experiments.account import account
-from nbest.orchestrator.engine_log import EngineView
-from nbest.orchestrator.progress import Progress, Tally, snapshot
+from nbest.orchestrator.engines.history import EngineView
+from nbest.orchestrator.run.progress import Progress, Tally, snapshot
 
 ENGINES = (
     EngineView(

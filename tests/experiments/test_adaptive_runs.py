@@ -13,14 +13,14 @@ from nbest.experiments.config import load_config
 from nbest.experiments.plan import make_plan
 from nbest.experiments.runs import carry_out, failures
 from nbest.experiments.select_command import compare
-from nbest.orchestrator.adaptive import Adaptive
 from nbest.orchestrator.errors import InputError, RunChanged
-from nbest.orchestrator.progress import Progress
-from nbest.orchestrator.stop_rules import BetaStop, VoteStands
-from nbest.orchestrator.store_files import RunFolder
-from nbest.orchestrator.store_parquet import PartWriter
-from nbest.orchestrator.store_read import read_records, read_samples
-from nbest.orchestrator.store_schema import records_table
+from nbest.orchestrator.run.progress import Progress
+from nbest.orchestrator.store.format.files import RunFolder
+from nbest.orchestrator.store.format.parquet import PartWriter
+from nbest.orchestrator.store.format.schema import records_table
+from nbest.orchestrator.store.reader import read_records, read_samples
+from nbest.orchestrator.strategies.adaptive import Adaptive
+from nbest.orchestrator.strategies.stop_on_votes import BetaStop, VoteStands
 from nbest.orchestrator.types import Outcome
 
 

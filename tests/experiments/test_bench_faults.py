@@ -29,8 +29,8 @@ from nbest.experiments.faults_strategies import strategies
 from nbest.experiments.faults_where import LOCAL
 from nbest.experiments.faults_workplace import Load
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.store_run import open_run
-from nbest.orchestrator.store_writer import FileStore
+from nbest.orchestrator.store.opening import open_run
+from nbest.orchestrator.store.writer import FileStore
 from nbest.orchestrator.types import Outcome, Query, Record, Sample, Status
 
 SMALL = Load(queries=60, n=4, token_s=0.1)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from nbest.experiments.bench_schedule import ONE_QUERY, STRAGGLERS, Pace, simulate
-from nbest.orchestrator.pooled_engine import slots_for
+from nbest.orchestrator.engines.pool_engine import slots_for
 
 
 def test_one_large_query_uses_all_engines_evenly() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from nbest.orchestrator.store_read import read_records, read_samples
+from nbest.orchestrator.store.reader import read_records, read_samples
 
 CONFIG = """
 name: t

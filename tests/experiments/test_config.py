@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from nbest.experiments.config import Config, load_config
 from nbest.experiments.prompts import render
 from nbest.experiments.sections import ClusterSection, SamplingSection
-from nbest.orchestrator.cluster_settings import Cluster
+from nbest.orchestrator.cluster.settings import Cluster
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.types import SamplingParams
 

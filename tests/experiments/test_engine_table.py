@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from nbest.experiments.engine_table import MAX_SHOWN, cells, engine_table, summary, worst
-from nbest.orchestrator.engine_log import EngineView
+from nbest.orchestrator.engines.history import EngineView
 
 engines = st.lists(
     st.builds(

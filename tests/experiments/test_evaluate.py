@@ -34,7 +34,7 @@ from nbest.experiments.gold import Gold
 from nbest.experiments.graders import Exact, Grader, Number, Ungraded
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import Extractor
-from nbest.orchestrator.selection import WholeText, read_answers
+from nbest.orchestrator.query.selection import WholeText, read_answers
 from nbest.orchestrator.types import Candidates, Query, Sample, Scores, Status, TopLogprobs
 
 NAN = math.nan

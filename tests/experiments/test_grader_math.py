@@ -13,8 +13,8 @@ from nbest.experiments.gold_file import write_gold
 from nbest.experiments.plugins import build_equivalence, build_grader
 from nbest.experiments.select_command import compare
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.store_run import open_run
-from nbest.orchestrator.store_writer import FileStore
+from nbest.orchestrator.store.opening import open_run
+from nbest.orchestrator.store.writer import FileStore
 from nbest.orchestrator.types import Query, Sample
 
 

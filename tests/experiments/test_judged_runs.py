@@ -18,15 +18,15 @@ from nbest.experiments.runs import carry_out
 from nbest.experiments.select_command import compare, load_cases
 from nbest.experiments.stored_calls import asks_model
 from nbest.orchestrator.errors import InputError, RequestRejected
-from nbest.orchestrator.job import Job, Work
-from nbest.orchestrator.local import run_here
-from nbest.orchestrator.progress import Progress
 from nbest.orchestrator.protocols import Scorer
-from nbest.orchestrator.store_compact import compact
-from nbest.orchestrator.store_files import RunFolder
-from nbest.orchestrator.store_read import read_records, read_samples
-from nbest.orchestrator.store_run import open_run
-from nbest.orchestrator.strategies import BestOfN
+from nbest.orchestrator.run.job import Job, Work
+from nbest.orchestrator.run.local import run_here
+from nbest.orchestrator.run.progress import Progress
+from nbest.orchestrator.store.compaction import compact
+from nbest.orchestrator.store.format.files import RunFolder
+from nbest.orchestrator.store.opening import open_run
+from nbest.orchestrator.store.reader import read_records, read_samples
+from nbest.orchestrator.strategies.best_of_n import BestOfN
 from nbest.orchestrator.types import Outcome, Query, Record, Request, SamplingParams
 from nbest.orchestrator.waiting import wait_for
 from nbest.scorers.judges.judge import Judge

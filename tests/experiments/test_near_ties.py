@@ -9,7 +9,7 @@ import pytest
 
 from nbest.experiments.near_ties import main, near_tie
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.stop_rules import BetaStop, EValueStop, StopRule, VoteStands
+from nbest.orchestrator.strategies.stop_on_votes import BetaStop, EValueStop, StopRule, VoteStands
 
 
 @pytest.mark.parametrize(

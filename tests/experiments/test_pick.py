@@ -20,7 +20,7 @@ from nbest.experiments.pick_terminal import pick_in_terminal
 from nbest.experiments.preferences import preference_lines
 from nbest.experiments.select_command import compare
 from nbest.orchestrator.errors import InputError, StoreError
-from nbest.orchestrator.store_choices import Sitting, read_choices
+from nbest.orchestrator.store.choices import Sitting, read_choices
 from tests.experiments.picked_runs import picked_run
 
 TEXTS = {"q0": ["7", "8", "7", "9"], "q1": ["a", "b"], "q2": ["x"]}

@@ -15,7 +15,7 @@ import pytest
 
 from nbest.experiments.pick_session import PickSession
 from nbest.experiments.pick_web import COOKIE, PickServer
-from nbest.orchestrator.store_choices import read_choices
+from nbest.orchestrator.store.choices import read_choices
 from tests.experiments.attacks import attacks
 from tests.experiments.picked_runs import picked_run
 

@@ -27,7 +27,7 @@ from nbest.experiments.plugins import build_scorer
 from nbest.experiments.pool_commands import numbers
 from nbest.experiments.select_command import compare, load_cases
 from nbest.orchestrator.errors import InputError, RunChanged
-from nbest.orchestrator.store_read import read_samples, read_scores
+from nbest.orchestrator.store.reader import read_samples, read_scores
 from nbest.orchestrator.types import Candidates, Query, Scores, Status
 from nbest.scorers.estimators.weighted_at_k import weighted_choices
 from nbest.scorers.votes.majority import vote_shares

@@ -23,9 +23,9 @@ from nbest.experiments.progress_view import (
     shown_progress,
 )
 from nbest.experiments.progress_words import line
-from nbest.orchestrator.engine_log import EngineView, State
+from nbest.orchestrator.engines.history import EngineView, State
 from nbest.orchestrator.errors import BackendError
-from nbest.orchestrator.progress import Tally, snapshot
+from nbest.orchestrator.run.progress import Tally, snapshot
 
 ROOT = Path(__file__).parents[2]
 
@@ -104,8 +104,8 @@ def test_a_live_view_writes_nothing_into_results(capsys: pytest.CaptureFixture[s
 PROGRAM = """
 import sys
 from nbest.experiments.progress_view import shown_progress
-from nbest.orchestrator.engine_log import EngineView
-from nbest.orchestrator.progress import Tally, snapshot
+from nbest.orchestrator.engines.history import EngineView
+from nbest.orchestrator.run.progress import Tally, snapshot
 name = "[red]x[/red]\\x1b[5m"
 engine = EngineView(name=name, state="up", in_flight=37, tokens_per_s=1234.4, restarts=6)
 with shown_progress(is_quiet="quiet" in sys.argv) as report:

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbest.experiments.progress_words import EngineNews, counted, duration, line, rate, seconds_left
-from nbest.orchestrator.engine_log import EngineView, State
-from nbest.orchestrator.progress import Tally, snapshot
+from nbest.orchestrator.engines.history import EngineView, State
+from nbest.orchestrator.run.progress import Tally, snapshot
 
 UP, DOWN = EngineView(name="e", state="up"), EngineView(name="e", state="down", restarts=1)
 

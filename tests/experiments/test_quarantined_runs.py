@@ -15,8 +15,8 @@ from nbest.experiments.config import load_config
 from nbest.experiments.plan import Plan, make_plan
 from nbest.experiments.runs import carry_out, failures
 from nbest.orchestrator.errors import EngineDead
-from nbest.orchestrator.progress import Progress
-from nbest.orchestrator.store_read import read_records
+from nbest.orchestrator.run.progress import Progress
+from nbest.orchestrator.store.reader import read_records
 from nbest.orchestrator.types import Outcome, Record, Request
 
 CONFIG = """

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from nbest.model_backend.vllm_orphans import descendants, kill_tree
-from nbest.orchestrator.store_read import read_records, read_samples
+from nbest.model_backend.vllm.orphans import descendants, kill_tree
+from nbest.orchestrator.store.reader import read_records, read_samples
 from nbest.orchestrator.types import Outcome, Sample, Status
 
 pytestmark = [pytest.mark.engine, pytest.mark.ray, pytest.mark.timeout(400)]

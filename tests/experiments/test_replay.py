@@ -26,19 +26,24 @@ from nbest.experiments.replay_command import Replayed, orders, replay, replay_ca
 from nbest.experiments.replay_drawn import Drawn, pointwise_scores
 from nbest.experiments.replay_view import sentences
 from nbest.experiments.select_command import load_cases
-from nbest.model_backend.clocks import VirtualTime
-from nbest.orchestrator.adaptive import Adaptive
+from nbest.model_backend.fake.clocks import VirtualTime
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.job import Work
-from nbest.orchestrator.local import open_loop
 from nbest.orchestrator.protocols import Scorer, Strategy
-from nbest.orchestrator.race import RaceToValid
-from nbest.orchestrator.score_rules import ReservationStop, WeightedConsensus
-from nbest.orchestrator.stop_rules import BetaStop, EValueStop, UnanimousWindow, VoteStands
-from nbest.orchestrator.store_manifest import Json
-from nbest.orchestrator.store_run import open_run
-from nbest.orchestrator.store_writer import FileStore
-from nbest.orchestrator.strategies import BestOfN
+from nbest.orchestrator.run.job import Work
+from nbest.orchestrator.run.local import open_loop
+from nbest.orchestrator.store.format.manifest import Json
+from nbest.orchestrator.store.opening import open_run
+from nbest.orchestrator.store.writer import FileStore
+from nbest.orchestrator.strategies.adaptive import Adaptive
+from nbest.orchestrator.strategies.best_of_n import BestOfN
+from nbest.orchestrator.strategies.race import RaceToValid
+from nbest.orchestrator.strategies.stop_on_scores import ReservationStop, WeightedConsensus
+from nbest.orchestrator.strategies.stop_on_votes import (
+    BetaStop,
+    EValueStop,
+    UnanimousWindow,
+    VoteStands,
+)
 from nbest.orchestrator.types import (
     Message,
     Query,

@@ -18,9 +18,9 @@ from nbest.experiments.report_command import write_report
 from nbest.experiments.report_costs import Prices, costs_of
 from nbest.experiments.report_data import Spending, pareto_front, run_report
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.store_files import RunFolder
-from nbest.orchestrator.store_parquet import PartWriter
-from nbest.orchestrator.store_schema import records_table
+from nbest.orchestrator.store.format.files import RunFolder
+from nbest.orchestrator.store.format.parquet import PartWriter
+from nbest.orchestrator.store.format.schema import records_table
 from nbest.orchestrator.types import Candidates, Outcome, Query, Record, Scores
 from tests.experiments.attacks import attacks
 

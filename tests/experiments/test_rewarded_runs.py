@@ -15,7 +15,7 @@ from nbest.experiments.select_command import compare
 from nbest.experiments.stored_calls import NotAsked, asks_model, asks_sampling_model
 from nbest.experiments.tables import selector_table
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.progress import Progress
+from nbest.orchestrator.run.progress import Progress
 from nbest.orchestrator.types import Outcome
 
 REWARD = "reward(model=fake)"

@@ -16,13 +16,13 @@ from nbest.experiments.gold_file import write_gold
 from nbest.experiments.paired_rows import paired_sentences
 from nbest.experiments.select_command import compare, load_cases
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.job import Job, Work
-from nbest.orchestrator.local import run_here
-from nbest.orchestrator.progress import Progress
-from nbest.orchestrator.store_manifest import Json
-from nbest.orchestrator.store_read import read_records
-from nbest.orchestrator.store_run import open_run
-from nbest.orchestrator.strategies import BestOfN
+from nbest.orchestrator.run.job import Job, Work
+from nbest.orchestrator.run.local import run_here
+from nbest.orchestrator.run.progress import Progress
+from nbest.orchestrator.store.format.manifest import Json
+from nbest.orchestrator.store.opening import open_run
+from nbest.orchestrator.store.reader import read_records
+from nbest.orchestrator.strategies.best_of_n import BestOfN
 from nbest.orchestrator.types import Outcome, Query, SamplingParams
 from nbest.orchestrator.waiting import wait_for
 

@@ -20,7 +20,7 @@ from nbest.experiments.evaluate import Row
 from nbest.experiments.exit_codes import Exit
 from nbest.experiments.nearest import one_line, printable, shown
 from nbest.experiments.tables import console, safe_lines, selector_table, share
-from nbest.orchestrator.selection import WholeText, choose, read_answers
+from nbest.orchestrator.query.selection import WholeText, choose, read_answers
 from nbest.orchestrator.types import Outcome, Record, Sample, Selection
 
 NAN = math.nan

@@ -14,10 +14,10 @@ from nbest.experiments.import_command import import_pool
 from nbest.experiments.train_command import silent, summary, trained_document
 from nbest.experiments.verifier_examples import graded_examples, preference_examples
 from nbest.experiments.verifier_report import reliability
-from nbest.model_backend.torch_reward import TorchReward
-from nbest.model_backend.verifier_settings import VerifierSettings
+from nbest.model_backend.reward.torch_settings import TorchReward
+from nbest.model_backend.verifier.settings import VerifierSettings
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.store_choices import Sitting
+from nbest.orchestrator.store.choices import Sitting
 from nbest.orchestrator.types import Request, SamplingParams
 from tests.model_backend.tiny_model import write_tiny_model
 

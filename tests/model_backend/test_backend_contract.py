@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from nbest.model_backend.fake import FakeBackend, FakeEngine, Reply
-from nbest.model_backend.vllm import VLLM
-from nbest.model_backend.vllm_engine import VLLMEngine
-from nbest.orchestrator.batches import Result, generate_each
+from nbest.model_backend.fake.engine import FakeBackend, FakeEngine, Reply
+from nbest.model_backend.vllm.engine import VLLMEngine
+from nbest.model_backend.vllm.settings import VLLM
+from nbest.orchestrator.engines.batches import Result, generate_each
+from nbest.orchestrator.engines.pool import Pool
+from nbest.orchestrator.engines.pool_engine import PooledEngine
 from nbest.orchestrator.errors import RequestRejected
-from nbest.orchestrator.pool import Pool
-from nbest.orchestrator.pooled_engine import PooledEngine
 from nbest.orchestrator.protocols import Backend
 from nbest.orchestrator.types import (
     ConfidenceFloor,
@@ -66,8 +66,8 @@ async def over_pool() -> AsyncIterator[Pool]:
 @asynccontextmanager
 async def over_ray() -> AsyncIterator[Backend]:
     ray = pytest.importorskip("ray")
-    from nbest.orchestrator.cluster_engine import EngineServer
-    from nbest.orchestrator.cluster_remote import RemoteEngine
+    from nbest.orchestrator.cluster.engine.client import RemoteEngine
+    from nbest.orchestrator.cluster.engine.server import EngineServer
 
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     try:

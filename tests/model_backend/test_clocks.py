@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from nbest import LoopClock, ManualClock
-from nbest.model_backend.clocks import VirtualTime
+from nbest.model_backend.fake.clocks import VirtualTime
 
 
 async def settle() -> None:

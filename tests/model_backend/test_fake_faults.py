@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from nbest.experiments.plugins import build_backend
-from nbest.model_backend.fake import FakeBackend, FakeEngine, Script, SeededAnswers
-from nbest.model_backend.fake_faults import (
+from nbest.model_backend.fake.engine import FakeBackend, FakeEngine, Script, SeededAnswers
+from nbest.model_backend.fake.faults import (
     Fails,
     Hangs,
     Harm,

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from nbest.model_backend.models import is_local, resolve_model
-from nbest.model_backend.small_model import cached_model
+from nbest.model_backend.models.names import is_local, resolve_model
+from nbest.model_backend.models.small_model import cached_model
 from nbest.orchestrator.errors import InputError
 
 

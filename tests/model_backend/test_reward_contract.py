@@ -16,10 +16,10 @@ import pytest
 import pytest_asyncio
 
 from nbest import FakeBackend, Rewards, TorchReward, VLLMReward
-from nbest.model_backend.fake import FakeEngine
-from nbest.model_backend.fake_rewards import HashedReward
-from nbest.model_backend.small_model import small_model_path
-from nbest.model_backend.vllm_reward_engine import VLLMRewardEngine
+from nbest.model_backend.fake.engine import FakeEngine
+from nbest.model_backend.fake.rewards import HashedReward
+from nbest.model_backend.models.small_model import small_model_path
+from nbest.model_backend.vllm.reward_engine import VLLMRewardEngine
 from nbest.orchestrator.errors import RequestRejected
 from nbest.orchestrator.protocols import Backend
 from nbest.orchestrator.types import Message, Request, Sample, SamplingParams, Status

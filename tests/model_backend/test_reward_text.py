@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nbest.model_backend.reward_text import reward_ids
+from nbest.model_backend.reward.text import reward_ids
 from nbest.orchestrator.errors import RequestRejected
 from nbest.orchestrator.types import Message
 

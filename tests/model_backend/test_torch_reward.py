@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from nbest.model_backend.reward_steps import Steps, process_ids
-from nbest.model_backend.torch_reward import TorchReward
-from nbest.model_backend.torch_reward_engine import TorchRewardEngine
+from nbest.model_backend.reward.steps import Steps, process_ids
+from nbest.model_backend.reward.torch_engine import TorchRewardEngine
+from nbest.model_backend.reward.torch_settings import TorchReward
 from nbest.orchestrator.errors import BackendError, InputError, RequestRejected
 from nbest.orchestrator.types import Request, Sample, SamplingParams, Status
 from tests.model_backend.tiny_model import write_tiny_model
@@ -134,7 +134,7 @@ async def test_a_failure_of_the_model_fails_its_batch_alone(folders: dict[str, P
 async def test_torch_running_out_of_memory_is_an_error_of_the_requests() -> None:
     class NoRoom:
         def input_of(self, request: Request) -> object:
-            from nbest.model_backend.reward_reading import Input
+            from nbest.model_backend.reward.reading import Input
 
             return Input(ids=(1, 2), places=None, is_cut=False)
 
@@ -149,8 +149,8 @@ async def test_torch_running_out_of_memory_is_an_error_of_the_requests() -> None
 
 
 def test_batches_fit_and_hold_the_oldest() -> None:
-    from nbest.model_backend.reward_reading import Input
-    from nbest.model_backend.torch_reward_engine import Waiting, next_batch
+    from nbest.model_backend.reward.reading import Input
+    from nbest.model_backend.reward.torch_engine import Waiting, next_batch
 
     loop = asyncio.new_event_loop()
     lengths = [9, 2, 3, 30, 8, 1]

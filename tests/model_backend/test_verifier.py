@@ -12,9 +12,8 @@ from random import Random
 import numpy as np
 import pytest
 
-from nbest.model_backend.verifier import TrainedVerifier, train_verifier
-from nbest.model_backend.verifier_batches import batches_of, micro_batches
-from nbest.model_backend.verifier_data import (
+from nbest.model_backend.verifier.batches import batches_of, micro_batches
+from nbest.model_backend.verifier.data import (
     Example,
     Graded,
     Preference,
@@ -22,9 +21,10 @@ from nbest.model_backend.verifier_data import (
     pairs_of,
     split_by_question,
 )
-from nbest.model_backend.verifier_loss import class_weights
-from nbest.model_backend.verifier_settings import VerifierSettings
-from nbest.model_backend.verifier_training import Learning
+from nbest.model_backend.verifier.loss import class_weights
+from nbest.model_backend.verifier.settings import VerifierSettings
+from nbest.model_backend.verifier.train import TrainedVerifier, train_verifier
+from nbest.model_backend.verifier.training import Learning
 from nbest.orchestrator.errors import InputError
 from tests.model_backend.tiny_model import write_tiny_model
 

@@ -15,10 +15,10 @@ from typing import Any, cast
 
 import pytest
 
-from nbest.model_backend.vllm_engine import VLLMEngine, ending, tokenize
-from nbest.model_backend.vllm_errors import backend_error
-from nbest.model_backend.vllm_log import FailureLog
-from nbest.model_backend.vllm_stall import Stall
+from nbest.model_backend.vllm.engine import VLLMEngine, ending, tokenize
+from nbest.model_backend.vllm.errors import backend_error
+from nbest.model_backend.vllm.failure_log import FailureLog
+from nbest.model_backend.vllm.stall import Stall
 from nbest.orchestrator.errors import BackendError, EngineDead, Overloaded, RequestRejected
 from nbest.orchestrator.types import Message, Request, SamplingParams, Status
 

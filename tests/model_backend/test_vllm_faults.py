@@ -22,10 +22,10 @@ import pytest
 import pytest_asyncio
 
 from nbest import VLLM
-from nbest.model_backend.models import resolve_model
-from nbest.model_backend.vllm_engine import VLLMEngine, core_processes
-from nbest.model_backend.vllm_orphans import descendants, kill_tree
-from nbest.model_backend.vllm_start import engine_cores
+from nbest.model_backend.models.names import resolve_model
+from nbest.model_backend.vllm.engine import VLLMEngine, core_processes
+from nbest.model_backend.vllm.orphans import descendants, kill_tree
+from nbest.model_backend.vllm.start import engine_cores
 from nbest.orchestrator.errors import BackendError, EngineDead
 from nbest.orchestrator.types import Request, Sample, SamplingParams, Status
 
@@ -159,8 +159,8 @@ async def test_a_core_that_is_killed_fails_all_that_it_worked_on() -> None:
 HOLDER = """
 import asyncio, sys
 from nbest import VLLM
-from nbest.model_backend.vllm_orphans import descendants
-from nbest.model_backend.vllm_start import LOOK_S, engine_cores
+from nbest.model_backend.vllm.orphans import descendants
+from nbest.model_backend.vllm.start import LOOK_S, engine_cores
 
 async def hold():
     opening = asyncio.create_task(VLLM("smollm2-135m", max_model_len=512).open().__aenter__())

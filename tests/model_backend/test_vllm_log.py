@@ -11,7 +11,7 @@ from typing import IO
 
 import pytest
 
-from nbest.model_backend.vllm_log import SHOWN_CHARACTERS, failure_log, root_cause
+from nbest.model_backend.vllm.failure_log import SHOWN_CHARACTERS, failure_log, root_cause
 
 ROOT = Path(__file__).parents[2]
 
@@ -98,7 +98,7 @@ def test_a_logging_configuration_of_the_user_stays(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_log_file_is_named_and_a_terminal_or_a_pipe_is_not(tmp_path: Path) -> None:
-    program = "from nbest.model_backend.vllm_log import where_more_is_said as w; print(w())"
+    program = "from nbest.model_backend.vllm.failure_log import where_more_is_said as w; print(w())"
 
     def said(stderr: IO[bytes] | int) -> str:
         command = [sys.executable, "-c", program]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from nbest.model_backend.vllm_orphans import descendants, kill_tree, orphan_guard, started_at
+from nbest.model_backend.vllm.orphans import descendants, kill_tree, orphan_guard, started_at
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -22,7 +22,7 @@ ENGINE = "import subprocess, sys; w = subprocess.Popen(['sleep', '600']); print(
 # Starts an engine with a worker, has both guarded, says so, and waits to be killed.
 HOLDER = f"""
 import subprocess, sys, time
-from nbest.model_backend.vllm_orphans import orphan_guard
+from nbest.model_backend.vllm.orphans import orphan_guard
 
 with orphan_guard() as guard:
     engine = subprocess.Popen(

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import pytest
 
-from nbest.model_backend.vllm_requests import STATUS_OF_FINISH, sample_of, vllm_params
+from nbest.model_backend.vllm.requests import STATUS_OF_FINISH, sample_of, vllm_params
 from nbest.orchestrator.errors import BackendError
 from nbest.orchestrator.types import Constraint, Request, Sample, SamplingParams, Status
 

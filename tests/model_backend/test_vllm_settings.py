@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 
 from nbest import VLLM
-from nbest.model_backend.vllm_errors import first_line
-from nbest.model_backend.vllm_stall import Stall, StepLogger
-from nbest.model_backend.vllm_start import engine_args, prepare_environment, start, stat_loggers
+from nbest.model_backend.vllm.errors import first_line
+from nbest.model_backend.vllm.stall import Stall, StepLogger
+from nbest.model_backend.vllm.start import engine_args, prepare_environment, start, stat_loggers
 from nbest.orchestrator.errors import InputError
 
 OURS = (
@@ -296,8 +296,8 @@ def test_an_engine_that_cannot_start_is_one_line(prelude: str, line: str, tmp_pa
     (tmp_path / "config.json").write_text("{}")
     program = f"""
 {prelude}
-from nbest.model_backend.vllm import VLLM
-from nbest.model_backend.vllm_start import start
+from nbest.model_backend.vllm.settings import VLLM
+from nbest.model_backend.vllm.start import start
 from nbest.orchestrator.errors import NbestError
 try:
     start(VLLM({str(tmp_path)!r}))

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbest.model_backend.clocks import ManualClock
-from nbest.model_backend.vllm_stall import FIRST_S, LATE_S, LATE_SHARE, Stall, StepLogger
+from nbest.model_backend.fake.clocks import ManualClock
+from nbest.model_backend.vllm.stall import FIRST_S, LATE_S, LATE_SHARE, Stall, StepLogger
 
 STALL_S = 5.0
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nbest.orchestrator.aborts import EarlyAborts, cancelled
+from nbest.orchestrator.engines.aborts import EarlyAborts, cancelled
 from nbest.orchestrator.types import Request, Sample, SamplingParams, Status
 
 

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from nbest import FakeBackend, LastNumber, MajorityVote, Reply
-from nbest.model_backend.clocks import VirtualTime
-from nbest.orchestrator.adaptive import Adaptive
+from nbest.model_backend.fake.clocks import VirtualTime
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.job import Work
-from nbest.orchestrator.local import open_loop
 from nbest.orchestrator.protocols import Strategy
-from nbest.orchestrator.race import RaceToValid
-from nbest.orchestrator.stop_rules import BetaStop, UnanimousWindow
+from nbest.orchestrator.run.job import Work
+from nbest.orchestrator.run.local import open_loop
+from nbest.orchestrator.strategies.adaptive import Adaptive
+from nbest.orchestrator.strategies.race import RaceToValid
+from nbest.orchestrator.strategies.stop_on_votes import BetaStop, UnanimousWindow
 from nbest.orchestrator.types import Query, Request, SamplingParams, Selection, Status, Usage
 from nbest.scorers.validators.rules import Matches
 

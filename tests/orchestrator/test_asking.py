@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from nbest.orchestrator.asking import Asking, call_key
+from nbest.orchestrator.query.model_calls import Asking, call_key
 from nbest.orchestrator.types import Message, Sample, SamplingParams
 
 PARAMS = SamplingParams(max_tokens=4)

@@ -11,15 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbest import FakeBackend, ManualClock, Reply, SeededAnswers
-from nbest.model_backend.clocks import VirtualTime
-from nbest.model_backend.fake import FakeEngine
-from nbest.orchestrator.batches import Done, Result, generate_each, generate_one_by_one
+from nbest.model_backend.fake.clocks import VirtualTime
+from nbest.model_backend.fake.engine import FakeEngine
+from nbest.orchestrator.engines.batches import Done, Result, generate_each, generate_one_by_one
 from nbest.orchestrator.errors import BackendError, EngineDead, Quarantined, RequestRejected
-from nbest.orchestrator.fanout import draw, draw_one_by_one
-from nbest.orchestrator.progress import Tally
 from nbest.orchestrator.protocols import Backend, Sampler
-from nbest.orchestrator.sampler import StoredSampler
-from nbest.orchestrator.store import MemoryStore
+from nbest.orchestrator.query.fanout import draw, draw_one_by_one
+from nbest.orchestrator.query.sampler import StoredSampler
+from nbest.orchestrator.run.progress import Tally
+from nbest.orchestrator.store.run_store import MemoryStore
 from nbest.orchestrator.types import Query, Request, Sample, SamplingParams
 
 PARAMS = SamplingParams(max_tokens=3, logprobs=0)

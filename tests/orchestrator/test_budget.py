@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from nbest import FakeBackend, LastNumber, MajorityVote, Reply
-from nbest.model_backend.clocks import VirtualTime
-from nbest.orchestrator.budget import BatchBudget, worth
+from nbest.model_backend.fake.clocks import VirtualTime
 from nbest.orchestrator.errors import InputError, RequestRejected
-from nbest.orchestrator.job import Job, Work
-from nbest.orchestrator.local import run, run_here
+from nbest.orchestrator.run.job import Job, Work
+from nbest.orchestrator.run.local import run, run_here
+from nbest.orchestrator.strategies.budget import BatchBudget, worth
+from nbest.orchestrator.strategies.within_budget import WithinBudget
 from nbest.orchestrator.types import Outcome, Query, Record, Request, SamplingParams
-from nbest.orchestrator.within_budget import WithinBudget
 
 QUERIES = [Query(id=f"q{q}", prompt=f"{q}?") for q in range(16)]
 

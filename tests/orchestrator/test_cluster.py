@@ -26,15 +26,15 @@ from nbest import (
     Strategy,
     WithinBudget,
 )
-from nbest.orchestrator.cluster import Driver, run_on_ray
-from nbest.orchestrator.cluster_settings import Cluster
-from nbest.orchestrator.cluster_start import start_engines, start_workers
+from nbest.orchestrator.cluster.driver import Driver, run_on_ray
+from nbest.orchestrator.cluster.session import start_engines, start_workers
+from nbest.orchestrator.cluster.settings import Cluster
 from nbest.orchestrator.errors import EngineDead, InputError, RequestRejected
-from nbest.orchestrator.job import Job, Work
-from nbest.orchestrator.local import run_here
-from nbest.orchestrator.progress import Progress
-from nbest.orchestrator.store_read import read_records, read_samples
-from nbest.orchestrator.store_run import open_run
+from nbest.orchestrator.run.job import Job, Work
+from nbest.orchestrator.run.local import run_here
+from nbest.orchestrator.run.progress import Progress
+from nbest.orchestrator.store.opening import open_run
+from nbest.orchestrator.store.reader import read_records, read_samples
 
 ray = pytest.importorskip("ray")
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(120)]

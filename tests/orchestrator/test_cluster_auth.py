@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from nbest.orchestrator.cluster_auth import (
+from nbest.orchestrator.cluster.auth import (
     Door,
     door_of,
     keep_token_private,

@@ -10,8 +10,9 @@ from typing import Any, cast
 import pytest
 
 from nbest import FakeBackend, ManualClock, Reply
-from nbest.model_backend.fake import FakeEngine
-from nbest.orchestrator.batches import Done, generate_one_by_one
+from nbest.model_backend.fake.engine import FakeEngine
+from nbest.orchestrator.cluster.engine.wire import pack_requests, unpack_results
+from nbest.orchestrator.engines.batches import Done, generate_one_by_one
 from nbest.orchestrator.errors import (
     BackendError,
     EngineDead,
@@ -20,11 +21,10 @@ from nbest.orchestrator.errors import (
     RequestRejected,
 )
 from nbest.orchestrator.types import Request, Sample, SamplingParams, Status
-from nbest.orchestrator.wire import pack_requests, unpack_results
 
 pytest.importorskip("ray")
 
-from nbest.orchestrator.cluster_engine import EngineServer
+from nbest.orchestrator.cluster.engine.server import EngineServer
 
 
 def request(name: str, max_tokens: int = 8) -> Request:

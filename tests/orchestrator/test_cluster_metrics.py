@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 ray = pytest.importorskip("ray")
 
-from nbest.orchestrator.cluster_metrics import (  # noqa: E402  # it needs Ray
+from nbest.orchestrator.cluster.metrics import (  # noqa: E402  # it needs Ray
     DESCRIPTIONS,
     PUBLISH_S,
     Reading,
@@ -27,9 +27,9 @@ from nbest.orchestrator.cluster_metrics import (  # noqa: E402  # it needs Ray
     sparing,
     totals,
 )
-from nbest.orchestrator.engine_log import EngineView  # noqa: E402
+from nbest.orchestrator.engines.history import EngineView  # noqa: E402
 from nbest.orchestrator.errors import InputError  # noqa: E402
-from nbest.orchestrator.progress import Progress, Tally, snapshot  # noqa: E402
+from nbest.orchestrator.run.progress import Progress, Tally, snapshot  # noqa: E402
 
 ENGINES = (
     EngineView(

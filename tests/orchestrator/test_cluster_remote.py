@@ -15,18 +15,18 @@ from typing import Any, cast
 import pytest
 
 from nbest import FakeBackend, ManualClock, Reply
-from nbest.model_backend.fake import FakeEngine
+from nbest.model_backend.fake.engine import FakeEngine
+from nbest.orchestrator.engines.pool import Pool
+from nbest.orchestrator.engines.pool_engine import PooledEngine
 from nbest.orchestrator.errors import EngineDead, InputError, NotBegun, RequestRejected
-from nbest.orchestrator.pool import Pool
-from nbest.orchestrator.pooled_engine import PooledEngine
 from nbest.orchestrator.types import Request, Sample, SamplingParams, Status
 
 pytest.importorskip("ray")
 
 from ray.exceptions import ActorUnavailableError, RayError, RayTaskError
 
-from nbest.orchestrator.cluster_engine import EngineServer
-from nbest.orchestrator.cluster_remote import RemoteEngine, cause_of
+from nbest.orchestrator.cluster.engine.client import RemoteEngine, cause_of
+from nbest.orchestrator.cluster.engine.server import EngineServer
 
 
 def request(name: str, max_tokens: int = 8) -> Request:

@@ -17,16 +17,16 @@ from typing import Any
 import pytest
 
 from nbest import FakeBackend, SeededAnswers
-from nbest.orchestrator.cluster_settings import Cluster
-from nbest.orchestrator.cluster_start import (
+from nbest.orchestrator.cluster.session import (
     gpus_per_engine,
     marked_folder,
     num_machines,
     placement_groups,
     start_engines,
 )
-from nbest.orchestrator.cluster_worker import EngineSeat
-from nbest.orchestrator.shared_folder import check_mark
+from nbest.orchestrator.cluster.settings import Cluster
+from nbest.orchestrator.cluster.shared_folder import check_mark
+from nbest.orchestrator.cluster.worker import EngineSeat
 
 ray = pytest.importorskip("ray")
 from ray.cluster_utils import Cluster as Raylets  # noqa: E402
@@ -171,8 +171,8 @@ def test_the_mark_is_there_for_the_time_of_the_run(tmp_path: Path) -> None:
 LOCAL = """
 import json, os, sys
 from nbest import FakeBackend, SeededAnswers
-from nbest.orchestrator.cluster_settings import Cluster
-from nbest.orchestrator.cluster_start import ray_session
+from nbest.orchestrator.cluster.settings import Cluster
+from nbest.orchestrator.cluster.session import ray_session
 
 os.umask(0o022)
 backend = FakeBackend(script=SeededAnswers(answers=("42",), weights=(1,)), gpus=2)

@@ -12,13 +12,13 @@ from typing import Any, cast
 
 import pytest
 
-from nbest.orchestrator.meter import Pulse
+from nbest.orchestrator.engines.meter import Pulse
 
 pytest.importorskip("ray")
 
 from ray.exceptions import ActorDiedError, ActorUnavailableError
 
-from nbest.orchestrator.cluster_watch import EngineWatch
+from nbest.orchestrator.cluster.engine.watch import EngineWatch
 
 
 @dataclass

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from nbest import Confidence, FakeBackend, LastNumber, Reply, WeightedVote
-from nbest.model_backend.clocks import VirtualTime
-from nbest.orchestrator.deep_conf import DeepConf, lowest_allowed
+from nbest.model_backend.fake.clocks import VirtualTime
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.job import Work
-from nbest.orchestrator.local import open_loop
+from nbest.orchestrator.run.job import Work
+from nbest.orchestrator.run.local import open_loop
+from nbest.orchestrator.strategies.deep_conf import DeepConf, lowest_allowed
 from nbest.orchestrator.types import Query, Request, SamplingParams, Selection, Status, Usage
 
 QUERY = Query(id="q", prompt="?")

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbest.orchestrator.engine_log import WINDOW_S, EngineLog, EngineView
-from nbest.orchestrator.meter import Pulse
+from nbest.orchestrator.engines.history import WINDOW_S, EngineLog, EngineView
+from nbest.orchestrator.engines.meter import Pulse
 
 COUNTS = (
     "samples",

@@ -19,22 +19,22 @@ import pytest
 from nbest import BestOfN, FakeBackend, MajorityVote, Query, Record, SamplingParams, SeededAnswers
 from nbest.experiments.faults_checks import drawn_ids, engine_processes, repeated_keys, same_results
 from nbest.experiments.faults_plugins import KillsWorker
-from nbest.model_backend.fake import Script
-from nbest.model_backend.fake_faults import (
+from nbest.model_backend.fake.engine import Script
+from nbest.model_backend.fake.faults import (
     Fails,
     Harm,
     HarmsProcess,
     Journal,
     harm_process,
 )
-from nbest.orchestrator.cluster import run_on_ray
-from nbest.orchestrator.cluster_settings import Cluster
+from nbest.orchestrator.cluster.driver import run_on_ray
+from nbest.orchestrator.cluster.settings import Cluster
 from nbest.orchestrator.errors import BackendError
-from nbest.orchestrator.job import Job, Work
-from nbest.orchestrator.local import run_here
-from nbest.orchestrator.progress import Progress
 from nbest.orchestrator.protocols import Backend, Scorer
-from nbest.orchestrator.store_run import open_run
+from nbest.orchestrator.run.job import Job, Work
+from nbest.orchestrator.run.local import run_here
+from nbest.orchestrator.run.progress import Progress
+from nbest.orchestrator.store.opening import open_run
 from nbest.orchestrator.types import Outcome
 
 ray = pytest.importorskip("ray")

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbest import FakeBackend, SeededAnswers
-from nbest.model_backend.fake import FakeEngine
-from nbest.orchestrator.idlest import MAX_ENTRIES, Idlest
-from nbest.orchestrator.pooled_engine import PooledEngine
+from nbest.model_backend.fake.engine import FakeEngine
+from nbest.orchestrator.engines.idlest import MAX_ENTRIES, Idlest
+from nbest.orchestrator.engines.pool_engine import PooledEngine
 
 BACKEND = FakeEngine(FakeBackend(script=SeededAnswers(answers=("7",), weights=(1,))))
 STEPS = st.lists(st.tuples(st.sampled_from(["take", "drop", "down", "up"]), st.integers(0, 9)))

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbest.orchestrator.leases import MIN_AHEAD, Lease, LeaseBook
+from nbest.orchestrator.cluster.leases import MIN_AHEAD, Lease, LeaseBook
 from nbest.orchestrator.types import Outcome, Query, Record
 
 

@@ -8,12 +8,12 @@ from contextlib import asynccontextmanager
 import pytest
 
 from nbest import BestOfN, FakeBackend, MajorityVote, Query, Reply, Request, SamplingParams
-from nbest.model_backend.fake import FakeEngine
+from nbest.model_backend.fake.engine import FakeEngine
+from nbest.orchestrator.engines.local_engine import LocalEngine
 from nbest.orchestrator.errors import EngineDead, InputError
-from nbest.orchestrator.job import Job, Work
-from nbest.orchestrator.local import run_here
-from nbest.orchestrator.local_engine import LocalEngine
-from nbest.orchestrator.progress import Progress
+from nbest.orchestrator.run.job import Job, Work
+from nbest.orchestrator.run.local import run_here
+from nbest.orchestrator.run.progress import Progress
 
 
 class Mortal(FakeBackend):

@@ -31,11 +31,11 @@ from nbest import (
     ask,
     run,
 )
+from nbest.orchestrator.engines.pool import Pool
+from nbest.orchestrator.engines.pool_engine import PooledEngine
 from nbest.orchestrator.errors import BackendError, EngineDead, InputError, RequestRejected
-from nbest.orchestrator.loop import Answered, Loop
-from nbest.orchestrator.pool import Pool
-from nbest.orchestrator.pooled_engine import PooledEngine
-from nbest.orchestrator.store import MemoryStore
+from nbest.orchestrator.run.loop import Answered, Loop
+from nbest.orchestrator.store.run_store import MemoryStore
 
 VOTE = BestOfN(n=5, select=MajorityVote(), params=SamplingParams(max_tokens=4))
 WRONG_HALF_THE_TIME = SeededAnswers(answers=("42", "41"), weights=(1, 1))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbest.orchestrator.meter import Meter
+from nbest.orchestrator.engines.meter import Meter
 from nbest.orchestrator.types import Sample, Status
 
 

@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
+from nbest.orchestrator.engines.pool import FIRST_REST_S, LONGEST_REST_S, MAX_RESTS, Pool
+from nbest.orchestrator.engines.pool_engine import PooledEngine
 from nbest.orchestrator.errors import Overloaded
-from nbest.orchestrator.pool import FIRST_REST_S, LONGEST_REST_S, MAX_RESTS, Pool
-from nbest.orchestrator.pooled_engine import PooledEngine
 from nbest.orchestrator.types import Request, Sample, SamplingParams
 
 

@@ -10,11 +10,11 @@ from collections import Counter
 
 import pytest
 
-from nbest.model_backend.clocks import ManualClock
-from nbest.model_backend.fake import FakeBackend, FakeEngine, Reply
+from nbest.model_backend.fake.clocks import ManualClock
+from nbest.model_backend.fake.engine import FakeBackend, FakeEngine, Reply
+from nbest.orchestrator.engines.pool import MAX_DEATHS, Pool
+from nbest.orchestrator.engines.pool_engine import PooledEngine, slots_for
 from nbest.orchestrator.errors import EngineDead, Quarantined
-from nbest.orchestrator.pool import MAX_DEATHS, Pool
-from nbest.orchestrator.pooled_engine import PooledEngine, slots_for
 from nbest.orchestrator.types import Request, Sample, SamplingParams, Status
 
 

@@ -9,8 +9,8 @@ from typing import get_args
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbest.orchestrator.engine_log import EngineView, State
-from nbest.orchestrator.progress import Progress, Tally, snapshot
+from nbest.orchestrator.engines.history import EngineView, State
+from nbest.orchestrator.run.progress import Progress, Tally, snapshot
 
 counts = st.integers(0, 10**12)
 tallies = st.builds(Tally, **{field.name: counts for field in fields(Tally)})

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nbest.orchestrator.engines.pool import Pool
+from nbest.orchestrator.engines.pool_engine import PooledEngine
+from nbest.orchestrator.engines.quarantine import query_of
 from nbest.orchestrator.errors import EngineDead, NotBegun, Quarantined
-from nbest.orchestrator.pool import Pool
-from nbest.orchestrator.pooled_engine import PooledEngine
-from nbest.orchestrator.quarantine import query_of
 from nbest.orchestrator.types import Request, Sample, SamplingParams, Status
 
 

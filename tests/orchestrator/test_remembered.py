@@ -13,16 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbest import FakeBackend, Longest, MajorityOfBests, MajorityVote, Reply, WeightedVote
-from nbest.model_backend.clocks import VirtualTime
-from nbest.orchestrator.adaptive import Adaptive
+from nbest.model_backend.fake.clocks import VirtualTime
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.job import Work
-from nbest.orchestrator.local import open_loop
 from nbest.orchestrator.protocols import Scorer
-from nbest.orchestrator.remembered import Remembered, remembered
-from nbest.orchestrator.score_rules import ReservationStop
-from nbest.orchestrator.selection import taken
-from nbest.orchestrator.stop_rules import EValueStop
+from nbest.orchestrator.query.score_cache import Remembered, remembered
+from nbest.orchestrator.query.selection import taken
+from nbest.orchestrator.run.job import Work
+from nbest.orchestrator.run.local import open_loop
+from nbest.orchestrator.strategies.adaptive import Adaptive
+from nbest.orchestrator.strategies.stop_on_scores import ReservationStop
+from nbest.orchestrator.strategies.stop_on_votes import EValueStop
 from nbest.orchestrator.types import Candidates, Query, Request, Sample, Scores
 
 QUERY = Query(id="q", prompt="?")

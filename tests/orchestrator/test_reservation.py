@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from nbest.orchestrator.reservation import Reservation
+from nbest.orchestrator.cluster.engine.reservation import Reservation
 
 
 async def settle() -> None:

@@ -12,16 +12,16 @@ from pathlib import Path
 import pytest
 
 from nbest import FakeBackend, LastNumber, Reply, RewardModel, Rewards, SeededAnswers, WeightedVote
-from nbest.model_backend.fake_faults import Journal
-from nbest.orchestrator.asking import rating_key
+from nbest.model_backend.fake.faults import Journal
 from nbest.orchestrator.errors import EngineDead, RequestRejected
-from nbest.orchestrator.job import Job, Work
-from nbest.orchestrator.local import run_here
-from nbest.orchestrator.models import model_key, models_of
-from nbest.orchestrator.progress import Progress
-from nbest.orchestrator.store_read import read_records, read_samples
-from nbest.orchestrator.store_run import open_run
-from nbest.orchestrator.strategies import BestOfN
+from nbest.orchestrator.query.model_calls import rating_key
+from nbest.orchestrator.query.models import model_key, models_of
+from nbest.orchestrator.run.job import Job, Work
+from nbest.orchestrator.run.local import run_here
+from nbest.orchestrator.run.progress import Progress
+from nbest.orchestrator.store.opening import open_run
+from nbest.orchestrator.store.reader import read_records, read_samples
+from nbest.orchestrator.strategies.best_of_n import BestOfN
 from nbest.orchestrator.types import Outcome, Query, Record, Request
 
 SAYS = SeededAnswers(answers=("42", "41", "40"), weights=(5, 3, 2))
@@ -174,8 +174,8 @@ class MeanOf:
 
 @pytest.mark.ray
 def test_on_ray_reward_models_are_engines_of_their_own(tmp_path: Path) -> None:
-    from nbest.orchestrator.cluster import run_on_ray
-    from nbest.orchestrator.cluster_settings import Cluster
+    from nbest.orchestrator.cluster.driver import run_on_ray
+    from nbest.orchestrator.cluster.settings import Cluster
 
     here = carry_out(job(None, rewards()), None)
     seen: list[Progress] = []

@@ -8,15 +8,15 @@ from dataclasses import fields, replace
 import pytest
 
 from nbest import FakeBackend, ManualClock, Reply, SeededAnswers
-from nbest.model_backend.fake import FakeEngine
-from nbest.orchestrator.asking import call_key
+from nbest.model_backend.fake.engine import FakeEngine
 from nbest.orchestrator.errors import BackendError, EngineDead, Overloaded, RequestRejected
-from nbest.orchestrator.models import model_key
-from nbest.orchestrator.progress import Tally
+from nbest.orchestrator.ids import sample_seed
 from nbest.orchestrator.protocols import Backend, SampleStore
-from nbest.orchestrator.sampler import StoredSampler, usage_of
-from nbest.orchestrator.seeds import sample_seed
-from nbest.orchestrator.store import MemoryStore
+from nbest.orchestrator.query.model_calls import call_key
+from nbest.orchestrator.query.models import model_key
+from nbest.orchestrator.query.sampler import StoredSampler, usage_of
+from nbest.orchestrator.run.progress import Tally
+from nbest.orchestrator.store.run_store import MemoryStore
 from nbest.orchestrator.types import Message, Query, Request, Sample, SamplingParams, Status, Usage
 
 CHAT = (Message(role="user", content="What is 3 + 4?"),)

@@ -10,13 +10,13 @@ from scipy.optimize import brentq
 from scipy.stats import norm, t
 
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.score_rules import (
+from nbest.orchestrator.strategies.stop_on_scores import (
     ReservationStop,
     ScoreRule,
     WeightedConsensus,
     expected_gain,
 )
-from nbest.orchestrator.stop_rules import VoteStands
+from nbest.orchestrator.strategies.stop_on_votes import VoteStands
 
 
 def test_the_expected_gain_is_the_integral_over_the_predictive_law() -> None:

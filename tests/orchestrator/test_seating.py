@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbest import FakeBackend, Reply
-from nbest.model_backend.clocks import VirtualTime
-from nbest.model_backend.fake import FakeEngine
-from nbest.orchestrator.batches import Done, Result, generate_each, generate_one_by_one
+from nbest.model_backend.fake.clocks import VirtualTime
+from nbest.model_backend.fake.engine import FakeEngine
+from nbest.orchestrator.engines.batches import Done, Result, generate_each, generate_one_by_one
+from nbest.orchestrator.engines.pool import Pool
+from nbest.orchestrator.engines.pool_engine import PooledEngine
 from nbest.orchestrator.errors import BackendError, EngineDead, Overloaded, RequestRejected
-from nbest.orchestrator.pool import Pool
-from nbest.orchestrator.pooled_engine import PooledEngine
 from nbest.orchestrator.protocols import Backend
 from nbest.orchestrator.types import Request, Sample, SamplingParams
 

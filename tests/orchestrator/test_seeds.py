@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbest.orchestrator.seeds import sample_seed
+from nbest.orchestrator.ids import sample_seed
 
 # A change of these makes every stored run another run: no resumed sample would be the same again.
 GOLDEN = {
@@ -70,7 +70,7 @@ def test_every_bit_of_a_seed_is_used() -> None:
 def test_another_process_draws_the_same_seeds() -> None:
     """No hash of Python's own is in it: those differ from process to process."""
     program = (
-        "from nbest.orchestrator.seeds import sample_seed; print(sample_seed(7, 'frage \u00e4', 3))"
+        "from nbest.orchestrator.ids import sample_seed; print(sample_seed(7, 'frage \u00e4', 3))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program],

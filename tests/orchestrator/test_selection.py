@@ -13,8 +13,14 @@ from hypothesis import strategies as st
 
 from nbest import MajorityVote
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.selection import WholeText, choose, merge_answers, read_answers, select
-from nbest.orchestrator.strategies import BestOfN
+from nbest.orchestrator.query.selection import (
+    WholeText,
+    choose,
+    merge_answers,
+    read_answers,
+    select,
+)
+from nbest.orchestrator.strategies.best_of_n import BestOfN
 from nbest.orchestrator.types import (
     Candidates,
     Query,

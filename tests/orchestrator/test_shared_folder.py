@@ -14,16 +14,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.shared_folder import (
+from nbest.orchestrator.cluster.shared_folder import (
     Mark,
     check_mark,
     file_system_of,
     leave_mark,
     refuse_local_folder,
 )
-from nbest.orchestrator.store_names import is_part, is_temporary
-from nbest.orchestrator.store_run import open_run
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.store.format.names import is_part, is_temporary
+from nbest.orchestrator.store.opening import open_run
 
 MOUNTS = """\
 /dev/vda / ext4 rw,relatime 0 0
@@ -101,7 +101,7 @@ def test_a_wrong_nonce_is_refused(directory: str, tmp_path: Path) -> None:
 
 WITHOUT_ROOT = """
 import os, sys
-from nbest.orchestrator.shared_folder import Mark, check_mark
+from nbest.orchestrator.cluster.shared_folder import Mark, check_mark
 if os.geteuid() == 0:  # who may write everywhere
     os.setgid(65534)
     os.setuid(65534)

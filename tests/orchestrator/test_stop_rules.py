@@ -9,7 +9,7 @@ from itertools import product
 import pytest
 
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.stop_rules import (
+from nbest.orchestrator.strategies.stop_on_votes import (
     BetaStop,
     EValueStop,
     StopRule,

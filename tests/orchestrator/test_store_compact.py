@@ -10,26 +10,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nbest.orchestrator.errors import StoreError
-from nbest.orchestrator.store_compact import compact
-from nbest.orchestrator.store_files import RunFolder
-from nbest.orchestrator.store_index import SampleIndex
-from nbest.orchestrator.store_names import merged_name
-from nbest.orchestrator.store_parquet import DamagedFile, PartWriter, open_part
-from nbest.orchestrator.store_read import (
+from nbest.orchestrator.store.compaction import compact
+from nbest.orchestrator.store.format.files import RunFolder
+from nbest.orchestrator.store.format.names import merged_name
+from nbest.orchestrator.store.format.parquet import DamagedFile, PartWriter, open_part
+from nbest.orchestrator.store.format.schema import (
+    FINAL,
+    SampleRow,
+    records_table,
+    samples_table,
+    scores_table,
+)
+from nbest.orchestrator.store.index import SampleIndex
+from nbest.orchestrator.store.opening import open_run
+from nbest.orchestrator.store.reader import (
     DamagedFileWarning,
     read_done,
     read_queries,
     read_records,
     read_samples,
     read_scores,
-)
-from nbest.orchestrator.store_run import open_run
-from nbest.orchestrator.store_schema import (
-    FINAL,
-    SampleRow,
-    records_table,
-    samples_table,
-    scores_table,
 )
 from nbest.orchestrator.types import Outcome, Query, Record, Sample, Status
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbest.orchestrator.errors import InputError, StoreError
-from nbest.orchestrator.store_files import RunFolder, without_password
-from nbest.orchestrator.store_names import (
+from nbest.orchestrator.store.format.files import RunFolder, without_password
+from nbest.orchestrator.store.format.names import (
     is_part,
     is_temporary,
     merged_name,

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from nbest.orchestrator.errors import RunLocked
-from nbest.orchestrator.store_read import read_records, read_samples
-from nbest.orchestrator.store_run import open_run
+from nbest.orchestrator.store.opening import open_run
+from nbest.orchestrator.store.reader import read_records, read_samples
 from nbest.orchestrator.types import Query
 
 REPOSITORY = Path(__file__).parents[2]
@@ -24,8 +24,8 @@ ROUNDS = 10
 WRITER = """
 import asyncio, itertools, sys
 from contextlib import aclosing
-from nbest.orchestrator.store_run import open_run
-from nbest.orchestrator.store_writer import FileStore
+from nbest.orchestrator.store.opening import open_run
+from nbest.orchestrator.store.writer import FileStore
 from nbest.orchestrator.types import Outcome, Query, Record, Sample
 
 async def main(path, name):
@@ -49,7 +49,7 @@ asyncio.run(main(*sys.argv[1:]))
 # Holds the run, and so does a process that it forks; says so; waits for ever.
 HOLDER = """
 import os, sys, threading
-from nbest.orchestrator.store_run import open_run
+from nbest.orchestrator.store.opening import open_run
 
 with open_run(sys.argv[1], fingerprint={}, config={}, queries=[]):
     if os.fork() == 0:  # the child speaks: by then it has run what it does after a fork

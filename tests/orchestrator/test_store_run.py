@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from nbest.orchestrator.errors import InputError, RunChanged, StoreError
-from nbest.orchestrator.store_manifest import MANIFEST_VERSION, Json, differences
-from nbest.orchestrator.store_read import read_manifest, read_queries, read_records, read_samples
-from nbest.orchestrator.store_run import open_run
+from nbest.orchestrator.store.format.manifest import MANIFEST_VERSION, Json, differences
+from nbest.orchestrator.store.opening import open_run
+from nbest.orchestrator.store.reader import read_manifest, read_queries, read_records, read_samples
 from nbest.orchestrator.types import Message, Query
 
 FINGERPRINT: Mapping[str, Json] = {

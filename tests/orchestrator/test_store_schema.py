@@ -9,11 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbest.orchestrator.errors import StoreError
-from nbest.orchestrator.store_arrow import Table, pa, parquet
-from nbest.orchestrator.store_block import SampleBlock
-from nbest.orchestrator.store_files import RunFolder
-from nbest.orchestrator.store_parquet import SCHEMA_VERSION, DamagedFile, encode, open_part
-from nbest.orchestrator.store_schema import (
+from nbest.orchestrator.store.format.arrow import Table, pa, parquet
+from nbest.orchestrator.store.format.files import RunFolder
+from nbest.orchestrator.store.format.parquet import SCHEMA_VERSION, DamagedFile, encode, open_part
+from nbest.orchestrator.store.format.schema import (
     RECORDS,
     SAMPLES,
     queries_of,
@@ -22,6 +21,7 @@ from nbest.orchestrator.store_schema import (
     records_table,
     samples_table,
 )
+from nbest.orchestrator.store.store_block import SampleBlock
 from nbest.orchestrator.types import (
     Message,
     Outcome,

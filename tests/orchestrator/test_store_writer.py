@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from nbest.orchestrator.errors import InputError, StoreError
-from nbest.orchestrator.store import MemoryStore, open_store
-from nbest.orchestrator.store_compact import compact
-from nbest.orchestrator.store_files import RunFolder
-from nbest.orchestrator.store_parquet import PartWriter
-from nbest.orchestrator.store_read import read_done, read_records, read_samples, read_scores
-from nbest.orchestrator.store_run import open_run
-from nbest.orchestrator.store_schema import samples_table
-from nbest.orchestrator.store_writer import BATCH_SAMPLES, FileStore
+from nbest.orchestrator.store.compaction import compact
+from nbest.orchestrator.store.format.files import RunFolder
+from nbest.orchestrator.store.format.parquet import PartWriter
+from nbest.orchestrator.store.format.schema import samples_table
+from nbest.orchestrator.store.opening import open_run
+from nbest.orchestrator.store.reader import read_done, read_records, read_samples, read_scores
+from nbest.orchestrator.store.run_store import MemoryStore, open_store
+from nbest.orchestrator.store.writer import BATCH_SAMPLES, FileStore
 from nbest.orchestrator.types import Outcome, Query, Record, Sample, Status
 
 NEVER_S = 3600.0

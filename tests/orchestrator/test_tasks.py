@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from nbest.orchestrator.errors import EngineDead, RequestRejected
-from nbest.orchestrator.fanout import draw
+from nbest.orchestrator.query.fanout import draw
 from nbest.orchestrator.tasks import task_group
 from nbest.orchestrator.types import Sample, SamplingParams
 

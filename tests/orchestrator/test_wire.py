@@ -7,9 +7,14 @@ import pickle
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nbest.orchestrator.cluster.engine.wire import (
+    pack_requests,
+    pack_results,
+    unpack_requests,
+    unpack_results,
+)
 from nbest.orchestrator.errors import BackendError, Overloaded, RequestRejected
 from nbest.orchestrator.types import Message, Request, Sample, SamplingParams, Status
-from nbest.orchestrator.wire import pack_requests, pack_results, unpack_requests, unpack_results
 
 PROMPTS = st.sampled_from(["a", "b", (Message(role="user", content="hello"),)])
 PARAMS = st.sampled_from([SamplingParams(), SamplingParams(temperature=0.5, stop=("x",))])

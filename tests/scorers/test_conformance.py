@@ -48,9 +48,9 @@ from nbest import (
     WeightedVote,
     YamlValid,
 )
-from nbest.model_backend.fake_rewards import fake_rewards
+from nbest.model_backend.fake.rewards import fake_rewards
 from nbest.orchestrator.protocols import Scorer
-from nbest.orchestrator.selection import choose
+from nbest.orchestrator.query.selection import choose
 from nbest.orchestrator.types import Candidates, Query, Scores
 from nbest.scorers.conformance import (
     CHECKS,

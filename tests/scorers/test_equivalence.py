@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from nbest import MajorityVote
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import Equivalence
-from nbest.orchestrator.selection import merge_answers, select
+from nbest.orchestrator.query.selection import merge_answers, select
 from nbest.orchestrator.types import Candidates, Query, Sample
 from nbest.scorers.equivalence.math_text import Named, named, tidied, words_of
 from nbest.scorers.equivalence.mathematics import MathEquivalence

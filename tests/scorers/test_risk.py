@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from nbest import MajorityVote, MinimumBayesRisk
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.selection import select
+from nbest.orchestrator.query.selection import select
 from nbest.orchestrator.types import Candidates, Query, Sample
 from nbest.scorers.votes.bayes_risk import UTILITIES, chrf, exact_match, token_f1
 

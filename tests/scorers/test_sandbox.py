@@ -16,7 +16,7 @@ import pytest
 
 from nbest import AmongValid, CodeBlock, FirstValid, MajorityVote, PassesTests
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.selection import select
+from nbest.orchestrator.query.selection import select
 from nbest.orchestrator.types import Candidates, Query, Sample
 from nbest.scorers.sandboxes.python import Limits, passes, require_sandbox
 

@@ -38,7 +38,7 @@ from nbest import (
     WeightedVote,
 )
 from nbest.orchestrator.protocols import Equivalence, Extractor, Scorer
-from nbest.orchestrator.selection import WholeText, merge_answers, read_answers, select
+from nbest.orchestrator.query.selection import WholeText, merge_answers, read_answers, select
 from nbest.orchestrator.types import Query, Sample, Selection, Status
 
 QUERY = Query(id="q", prompt="?")

@@ -21,7 +21,7 @@ from nbest import (
 )
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import Validator
-from nbest.orchestrator.selection import select
+from nbest.orchestrator.query.selection import select
 from nbest.orchestrator.types import Candidates, Query, Sample
 
 QUERY = Query(id="q", prompt="?")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from nbest import Borda, First, MajorityOfBests, MajorityVote, RoutedVote, WeightedVote
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.selection import select
+from nbest.orchestrator.query.selection import select
 from nbest.orchestrator.types import Candidates, Query, Sample, Scores
 from nbest.scorers.votes.majority import answer_totals
 from nbest.scorers.votes.majority_of_bests import best_of_m_chances

@@ -1,0 +1,1 @@
+"""Fakes: an engine that follows a script, its faults, its clock."""

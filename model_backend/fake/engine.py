@@ -1,0 +1,299 @@
+"""A backend without a model: it answers from a script, at the pace that the script says.
+
+For tests, for rehearsals of large runs, for the overhead of everything around an engine. It keeps
+the `Backend` contract to the letter: stop strings, max_tokens, aborts, failures.
+
+It knows no text but what its script gives it, and no time but what its clock says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from array import array
+from bisect import bisect
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import accumulate
+
+from nbest.model_backend.confidence_floor import falls_after
+from nbest.model_backend.fake.clocks import Clock, LoopClock
+from nbest.orchestrator.engines.aborts import EarlyAborts, cancelled
+from nbest.orchestrator.engines.batches import Done, Result
+from nbest.orchestrator.errors import BackendError
+from nbest.orchestrator.tasks import task_group
+from nbest.orchestrator.types import Request, Sample, SamplingParams, Status, TopLogprobs, require
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What the fake model would say to a request if nothing cut it short.
+
+    Example: `Reply(tokens=(" 42", "\\n"), logprobs=(-0.1, -0.2), token_s=0.01)`
+    """
+
+    tokens: tuple[str, ...]  # [T]
+    logprobs: tuple[float, ...] | None = None  # [T] one a token; None: -1 for every token
+    top: tuple[Mapping[str, float], ...] | None = None  # [T] likeliest tokens; None: made up
+    first_token_s: float = 0.0  # before the first token
+    token_s: float = 0.0  # for every token
+    prompt_tokens: int = 1
+    error: BackendError | None = None  # raised instead of answering
+
+
+Script = Callable[[Request], Reply]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeededAnswers:
+    """A script that draws an answer by the seed of the request: a model that is often wrong.
+
+    Example: `SeededAnswers(answers=("42", "41"), weights=(2, 1))` is right two times of three.
+    """
+
+    answers: tuple[str, ...]
+    weights: tuple[int, ...]
+    first_token_s: float = 0.0
+    token_s: float = 0.0
+    _bounds: tuple[int, ...] = field(init=False, repr=False, compare=False)  # weights, summed up
+
+    def __post_init__(self) -> None:
+        rule = "hold one positive whole number an answer"
+        right = len(self.weights) == len(self.answers) and all(w > 0 for w in self.weights)
+        require(bool(self.answers) and right, "weights", rule, self.weights)
+        object.__setattr__(self, "_bounds", tuple(accumulate(self.weights)))
+
+    def __call__(self, request: Request) -> Reply:
+        seed = request.seed or 0
+        answer = self.answers[bisect(self._bounds, seed % self._bounds[-1])]
+        logprob = -1.0 - (seed % 1000) / 1000  # differs, so that ranking has work
+        return Reply(
+            tokens=(answer,),
+            logprobs=(logprob,),
+            first_token_s=self.first_token_s,
+            token_s=self.token_s,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FakeBackend:
+    """Settings of a fake engine.
+
+    Example: `FakeBackend(script=SeededAnswers(answers=("42", "41"), weights=(2, 1)))`
+    """
+
+    script: Script
+    max_concurrency: int = 256
+    gpus: int = 0
+    clock: Clock = field(default_factory=LoopClock)
+
+    @property
+    def identity(self) -> dict[str, str | int | None]:
+        return {"script": repr(self.script)}
+
+    @asynccontextmanager
+    async def open(self, name: str = "") -> AsyncIterator[FakeEngine]:
+        yield FakeEngine(self, name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Saying:
+    """A reply that takes its time."""
+
+    reply: Reply
+    tokens: tuple[str, ...]  # [T] as cut by the parameters
+    status: Status
+    seconds: float
+
+
+class FakeEngine:
+    """The live fake."""
+
+    def __init__(self, settings: FakeBackend, name: str = "") -> None:
+        self._settings = settings
+        self._name = name
+        self._early = EarlyAborts()
+        self._aborts: dict[str, asyncio.Event] = {}
+        self.served = 0  # requests that came to an end of any kind
+
+    @property
+    def in_flight(self) -> tuple[str, ...]:
+        """The ids of the requests that are being answered, in the order in which they came."""
+        return tuple(self._aborts)
+
+    async def generate(self, request: Request) -> Sample:
+        answer = self._begin(request)
+        if isinstance(answer, _Saying):
+            return await self._say(request, answer)
+        if isinstance(answer, BackendError):
+            raise answer
+        return answer
+
+    async def generate_many(self, requests: Sequence[Request], done: Done) -> None:
+        """As a `BatchedBackend`: replies that take no time cost no task."""
+
+        async def say(request: Request, saying: _Saying) -> None:
+            try:
+                result: Result = await self._say(request, saying)
+            except BackendError as error:
+                result = error
+            done(request, result)
+
+        slow: list[tuple[Request, _Saying]] = []
+        for request in requests:
+            answer = self._begin(request)
+            if isinstance(answer, _Saying):
+                slow.append((request, answer))
+            else:
+                done(request, answer)
+        if slow:
+            async with task_group() as group:
+                for request, saying in slow:
+                    group.create_task(say(request, saying))
+
+    async def abort(self, request_id: str) -> None:
+        if (abort := self._aborts.get(request_id)) is not None:
+            abort.set()
+        else:
+            self._early.add(request_id)
+
+    def _begin(self, request: Request) -> Result | _Saying:
+        """The answer if it is there at once, or what is being said."""
+        if self._early.take(request.id):
+            return cancelled(request)
+        reply = self._settings.script(request)
+        tokens, status = cut(reply.tokens, request.params.max_tokens, request.params.stop)
+        if (fallen := fall(reply, len(tokens), request.params)) is not None:
+            tokens, status = tokens[:fallen], Status.TRUNCATED
+        if seconds := duration_s(reply, len(tokens)):
+            return _Saying(reply=reply, tokens=tokens, status=status, seconds=seconds)
+        self.served += 1
+        return reply.error or self._sample(request, reply, tokens, status, 0.0)
+
+    async def _say(self, request: Request, saying: _Saying) -> Sample:
+        if self._early.take(request.id):
+            return cancelled(request)
+        started_s = self._settings.clock.now()
+        try:
+            is_aborted = await self._wait(request.id, saying.seconds)
+        finally:
+            self.served += 1
+        reply, tokens, status = saying.reply, saying.tokens, saying.status
+        if reply.error is not None and not is_aborted:
+            raise reply.error
+        elapsed_s = self._settings.clock.now() - started_s
+        if is_aborted:
+            tokens, status = tokens[: tokens_by(reply, elapsed_s)], Status.CANCELLED
+        return self._sample(request, reply, tokens, status, elapsed_s)
+
+    async def _wait(self, request_id: str, seconds: float) -> bool:
+        """Let the reply's time pass; True when an abort cut it short."""
+        abort = self._aborts[request_id] = asyncio.Event()
+        waits = [
+            asyncio.ensure_future(self._settings.clock.sleep(seconds)),
+            asyncio.ensure_future(abort.wait()),
+        ]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            return abort.is_set()
+        finally:
+            del self._aborts[request_id]
+            for wait in waits:
+                wait.cancel()
+
+    def _sample(
+        self,
+        request: Request,
+        reply: Reply,
+        tokens: tuple[str, ...],
+        status: Status,
+        elapsed_s: float,
+    ) -> Sample:
+        logprobs = None
+        if request.params.logprobs is not None:
+            logprobs = (reply.logprobs or (-1.0,) * len(reply.tokens))[: len(tokens)]
+        num_tokens = len(tokens) if request.response is None else 0  # a reward is no generation
+        return Sample(
+            id=request.id,
+            text="".join(tokens),
+            token_ids=tuple(range(num_tokens)),
+            logprobs=logprobs,
+            top_logprobs=top_logprobs(reply, len(tokens), request.params),
+            status=status,
+            prompt_tokens=reply.prompt_tokens,
+            generated_tokens=num_tokens,
+            first_token_s=min(reply.first_token_s, elapsed_s) if elapsed_s else 0.0,
+            total_s=elapsed_s,
+            engine=self._name,
+        )
+
+
+def top_logprobs(reply: Reply, num_tokens: int, params: SamplingParams) -> TopLogprobs | None:
+    """[T, k] of the reply; where it names fewer than k tokens, or none, the rest share what is left
+    of the probability."""
+    k = params.logprobs
+    if not k:
+        return None
+    said = zip(reply.tokens, reply.logprobs or (-1.0,) * len(reply.tokens), strict=True)
+    tops = reply.top or [{token: logprob} for token, logprob in said]
+    rows = [_filled(top, k) for top in tops[:num_tokens]]
+    return TopLogprobs(
+        k=k,
+        packed=array("f", (logprob for row in rows for _, logprob in row)).tobytes(),
+        texts=tuple(text for row in rows for text, _ in row) if params.token_texts else (),
+    )
+
+
+def fall(reply: Reply, num_tokens: int, params: SamplingParams) -> int | None:
+    """After how many of the tokens the sample falls below its floor."""
+    top = top_logprobs(reply, num_tokens, params)
+    if params.floor is None or top is None:
+        return None
+    return falls_after(params.floor, top.array().tolist())
+
+
+def _filled(top: Mapping[str, float], k: int) -> list[tuple[str, float]]:
+    likeliest = sorted(top.items(), key=lambda item: -item[1])[:k]
+    missing = k - len(likeliest)
+    left = max(1e-6, 1.0 - math.fsum(math.exp(logprob) for _, logprob in likeliest))
+    least = min([math.log(left / max(1, missing)), *(logprob for _, logprob in likeliest)])
+    return likeliest + [(f"<{i}>", least) for i in range(missing)]
+
+
+def cut(
+    tokens: Sequence[str], max_tokens: int, stop: Sequence[str]
+) -> tuple[tuple[str, ...], Status]:
+    """The tokens up to the first stop string (left out) or `max_tokens`, and the status."""
+    if not stop and len(tokens) <= max_tokens:
+        return tuple(tokens), Status.OK
+    text = ""
+    for i, token in enumerate(tokens[:max_tokens]):
+        text += token
+        if any(s in text for s in stop):
+            at = min(text.index(s) for s in stop if s in text)
+            return _up_to(tokens[: i + 1], at), Status.OK
+    status = Status.TRUNCATED if len(tokens) > max_tokens else Status.OK
+    return tuple(tokens[:max_tokens]), status
+
+
+def _up_to(tokens: Sequence[str], length: int) -> tuple[str, ...]:
+    """The tokens, the last of them cut, whose text is the first `length` characters."""
+    kept: list[str] = []
+    for token in tokens:
+        kept.append(token[:length])
+        length -= len(kept[-1])
+    return tuple(kept)
+
+
+def duration_s(reply: Reply, num_tokens: int) -> float:
+    """How long it takes to say this many tokens of a reply."""
+    return reply.first_token_s + reply.token_s * num_tokens
+
+
+def tokens_by(reply: Reply, elapsed_s: float) -> int:
+    """How many tokens of a reply exist after this time."""
+    if reply.token_s <= 0:
+        return len(reply.tokens) if elapsed_s >= reply.first_token_s else 0
+    # A whole number of tokens may come out of the division a little too small.
+    return max(0, int((elapsed_s - reply.first_token_s) / reply.token_s + 1e-6))

@@ -1,0 +1,1 @@
+"""Models on disk: names, digests, the small one that the demo uses."""

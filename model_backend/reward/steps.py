@@ -1,0 +1,72 @@
+"""Process reward models: a response in steps, and where in the input each step gets its number.
+
+Lightman et al. 2023 (arXiv 2305.20050); Zhang et al. 2025 (arXiv 2501.07301), whose models read a
+special token, the tag, after every step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nbest.model_backend.reward.text import Tokenizer, reward_ids
+from nbest.orchestrator.errors import RequestRejected
+from nbest.orchestrator.types import Message, require
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steps:
+    """How a process model wants the steps of a response to be marked.
+
+    Example: `Steps(tag="<extra_0>")`
+    """
+
+    tag: str  # one token, put after every step; the model's number is read there
+    separator: str = "\n\n"  # what parts the steps of a response
+    label: int = -1  # which of the model's labels says that a step is right
+
+    def __post_init__(self) -> None:
+        require(bool(self.tag), "tag", "be the token after each step", self.tag)
+        require(bool(self.separator), "separator", "hold a text", self.separator)
+
+    def marked(self, response: str) -> str:
+        """The response with the tag after every step, and no separator."""
+        steps = [step.strip() for step in response.split(self.separator)]
+        return "".join(f"{step}{self.tag}" for step in steps if step)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessIds:
+    """The input of a process model."""
+
+    ids: tuple[int, ...]  # [T]
+    places: tuple[int, ...]  # [S] of the tags, in order
+
+
+def process_ids(
+    tokenizer: Tokenizer,
+    prompt: str | tuple[Message, ...],
+    response: str,
+    steps: Steps,
+    max_tokens: int,
+) -> ProcessIds:
+    """The ids of a marked response after its prompt, and where its tags are.
+
+    Nothing is ever cut: without its first steps, a response would look better than it is.
+    RequestRejected where it is too long, where it has no step, and where the tag is no token.
+    """
+    tag = tokenizer.encode(steps.tag, add_special_tokens=False)
+    if len(tag) != 1:
+        raise RequestRejected(f"steps.tag must be one token of the model, got {steps.tag!r}")
+    marked = steps.marked(response)
+    if not marked:
+        raise RequestRejected("a response must hold a step to be rated, got one without any")
+    ids = reward_ids(tokenizer, prompt, marked, max_tokens=2**31).ids
+    if len(ids) > max_tokens:
+        rule = f"fit into the {max_tokens} tokens of the process model"
+        raise RequestRejected(f"question and response must {rule}, got {len(ids)}")
+    num_steps = marked.count(steps.tag)
+    # The last ones are those of the response: the question may hold the tag, too.
+    places = tuple(place for place, token in enumerate(ids) if token == tag[0])[-num_steps:]
+    if len(places) < num_steps:
+        raise RequestRejected(f"every step must have a tag, got {len(places)} for {num_steps}")
+    return ProcessIds(ids=ids, places=places)

@@ -1,0 +1,81 @@
+"""A reward model in this process, by torch and transformers: for what vLLM does not pool.
+
+Requests that wait are read together, those of like length in one batch. torch and transformers are
+imported when an engine starts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import KW_ONLY, dataclass, field
+from typing import Literal
+
+from nbest.model_backend.models.folder_digest import folder_digest
+from nbest.model_backend.reward.steps import Steps
+from nbest.model_backend.reward.torch_engine import TorchRewardEngine
+from nbest.model_backend.reward.torch_model import load_reader
+from nbest.orchestrator.types import require
+
+Dtype = Literal["auto", "float32", "bfloat16"]
+
+
+@dataclass(frozen=True, slots=True)
+class TorchReward:
+    """Settings of a reward model that transformers runs.
+
+    Without `steps` an outcome model (sequence classification), the raw score; with them a process
+    model (token classification), the probability that each step is right.
+
+    Example: `TorchReward("runs/verifier")`
+    """
+
+    model: str  # a folder, or a hub id
+    _: KW_ONLY
+    steps: Steps | None = None
+    dtype: Dtype = "auto"
+    max_model_len: int | None = None  # tokens of question and response; None: the model's own
+    max_batch_tokens: int = 8192  # that are read at once, padding included
+    max_concurrency: int = 256  # responses that wait to be sorted by length
+    revision: str | None = None  # of a model from a hub
+    trust_remote_code: bool = False  # run Python that comes with the model
+    question_after: str | None = None  # ends what is skipped of a raw prompt; None: as trained
+    digest: str | None = field(init=False)  # of a folder: what is trained anew is another model
+
+    def __post_init__(self) -> None:
+        require(bool(self.model), "model", "be named", self.model)
+        count = self.max_batch_tokens
+        require(count >= 1, "max_batch_tokens", "be at least 1", count)
+        count = self.max_concurrency
+        require(count >= 1, "max_concurrency", "be at least 1", count)
+        object.__setattr__(self, "digest", folder_digest(self.model))
+
+    @property
+    def gpus(self) -> int:
+        return 1
+
+    @property
+    def identity(self) -> dict[str, str | int | None]:
+        return {
+            "model": self.model,
+            "revision": self.revision,
+            "dtype": self.dtype,
+            "max_model_len": self.max_model_len,
+            "steps": None if self.steps is None else repr(self.steps),
+            "question_after": self.question_after,
+            "digest": self.digest,
+            "runner": "torch",
+        }
+
+    @asynccontextmanager
+    async def open(self, name: str = "") -> AsyncIterator[TorchRewardEngine]:
+        """Load the model, and let go of it at the end."""
+        reader = await asyncio.to_thread(load_reader, self)
+        engine = TorchRewardEngine(reader, self.max_batch_tokens, name)
+        working = asyncio.create_task(engine.work())
+        try:
+            yield engine
+        finally:
+            working.cancel()
+            await asyncio.wait({working})

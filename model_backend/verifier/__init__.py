@@ -1,0 +1,1 @@
+"""Training of a verifier, a reward model of one's own."""

@@ -1,0 +1,63 @@
+"""From examples to a verifier in a folder: loaded, trained, written whole or not at all."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nbest.model_backend.verifier.data import Example, Split, distinct_examples, split_by_question
+from nbest.model_backend.verifier.model import load_base, write_verifier
+from nbest.model_backend.verifier.settings import VerifierSettings
+from nbest.model_backend.verifier.training import Learned, Learning, Training
+from nbest.orchestrator.errors import InputError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainedVerifier:
+    """A training that came to its end."""
+
+    settings: VerifierSettings
+    split: Split
+    learned: Learned
+
+
+Describe = Callable[[TrainedVerifier], Mapping[str, str]]
+"""What else belongs into the folder: by file name, its text."""
+
+
+def train_verifier(
+    examples: Sequence[Example],
+    settings: VerifierSettings,
+    out: Path,
+    *,
+    report: Callable[[Learning], None],
+    describe: Describe,
+) -> TrainedVerifier:
+    """Train on these examples and write the verifier to `out`, a new folder.
+
+    A training that was interrupted goes on from its last evaluation. InputError where it cannot be
+    trained: what is left then is at most a checkpoint beside `out`.
+    """
+    import torch
+
+    if out.exists():
+        raise InputError(f"out must be a new folder, got {str(out)!r}")
+    split = split_by_question(distinct_examples(examples), settings.holdout, settings.seed)
+    torch.manual_seed(settings.seed)
+    verifier = load_base(settings.base, settings.seed)
+    folder = out.with_name(f".{out.name}.training")
+    training = Training(
+        settings=settings, verifier=verifier, split=split, folder=folder, report=report
+    )
+    trained = TrainedVerifier(settings=settings, split=split, learned=training.run())
+    unfinished = out.with_name(f".{out.name}.tmp")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    write_verifier(verifier, unfinished, settings.question_after)
+    for name, text in describe(trained).items():
+        (unfinished / name).write_text(text, encoding="utf-8")
+    unfinished.rename(out)
+    shutil.rmtree(folder, ignore_errors=True)
+    return trained

@@ -1,0 +1,1 @@
+"""vLLM: settings, start, requests, errors; generation and pooling."""

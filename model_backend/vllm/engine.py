@@ -1,0 +1,145 @@
+"""A live vLLM engine: one request, one sample.
+
+vLLM turns a request for n samples into n requests anyway. Asking for one each gives every sample
+its own seed, its own abort and its own moment of being stored; the prompt is computed once all the
+same, by prefix caching.
+
+It knows how to use an engine and when to give it up, not how one is started.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING
+
+from nbest.model_backend.confidence_floor import FloorWatch
+from nbest.model_backend.vllm.errors import backend_error
+from nbest.model_backend.vllm.orphans import kill_tree
+from nbest.model_backend.vllm.requests import falls_now, sample_of, vllm_params
+from nbest.orchestrator.engines.aborts import EarlyAborts, cancelled
+from nbest.orchestrator.errors import BackendError, EngineDead, RequestRejected
+from nbest.orchestrator.types import Message, Request, Sample, Status
+
+if TYPE_CHECKING:
+    from multiprocessing.process import BaseProcess
+
+    from vllm import RequestOutput
+    from vllm.tokenizers import TokenizerLike
+    from vllm.v1.engine.async_llm import AsyncLLM
+
+    from nbest.model_backend.vllm.failure_log import FailureLog
+    from nbest.model_backend.vllm.stall import Stall
+
+# An abort may overtake its request on its way into the engine, which then ignores it; so it is
+# repeated at this interval until the request has come back.
+ABORT_AGAIN_S = 0.02
+
+
+class VLLMEngine:
+    """A live vLLM engine."""
+
+    def __init__(self, engine: AsyncLLM, stall: Stall, log: FailureLog, name: str = "") -> None:
+        self._engine = engine
+        self._stall = stall
+        self._log = log
+        self._name = name
+        self._hung = ""
+        self._live: set[str] = set()
+        self._early = EarlyAborts()
+        # The N samples of a query share a prompt: it is rendered and tokenized once.
+        self._token_ids = lru_cache(maxsize=1024)(partial(tokenize, engine.get_tokenizer()))
+
+    @property
+    def num_unfinished(self) -> int:
+        """How many requests the engine itself still works on or keeps waiting."""
+        return int(self._engine.get_num_unfinished_requests())
+
+    async def generate(self, request: Request) -> Sample:
+        if self._early.take(request.id):
+            return cancelled(request)
+        started_s = time.monotonic()
+        if not self._live:
+            self._stall.begin(started_s)
+        self._live.add(request.id)
+        try:
+            sample = await self._answer(request, started_s)
+        except Exception as error:
+            raise self._with_cause(backend_error(error)) from error
+        finally:
+            self._live.discard(request.id)
+        return sample
+
+    async def abort(self, request_id: str) -> None:
+        if request_id not in self._live:
+            return self._early.add(request_id)
+        while request_id in self._live:
+            await self._engine.abort(request_id)
+            await asyncio.sleep(ABORT_AGAIN_S)
+
+    async def watch(self) -> None:
+        """Returns when the engine hangs, and kills it: that fails all that it was working on."""
+        while True:
+            await asyncio.sleep(self._stall.wait_s(time.monotonic()))
+            if self._stall.has_stalled(time.monotonic(), is_busy=bool(self._live)):
+                break
+        self._hung = f"no new token for {self._stall.silence_s:g} s, so it was killed"
+        for core in core_processes(self._engine):
+            if core.pid is not None:
+                kill_tree(core.pid)
+
+    def _with_cause(self, error: BackendError) -> BackendError:
+        """vLLM itself only says that an engine is dead."""
+        if not isinstance(error, EngineDead):
+            return error
+        cause = self._hung or self._log.cause() or ending(core_processes(self._engine))
+        return EngineDead(f"the engine died: {cause or error}")
+
+    async def _answer(self, request: Request, started_s: float) -> Sample:
+        if request.response is not None:
+            raise RequestRejected("this model generates: it rates no responses")
+        floor = request.params.floor
+        watch = None if floor is None else FloorWatch(floor)
+        output = await self._run(request, watch)
+        sample = sample_of(request, output, time.monotonic() - started_s, self._name)
+        if watch is None or not watch.fell:
+            return sample
+        return replace(sample, status=Status.TRUNCATED)  # wherever the engine had come by then
+
+    async def _run(self, request: Request, watch: FloorWatch | None) -> RequestOutput:
+        prompt = {"prompt_token_ids": list(self._token_ids(request.prompt))}
+        final: RequestOutput | None = None
+        async for output in self._engine.generate(prompt, vllm_params(request), request.id):
+            final = output
+            if watch is not None and falls_now(watch, output):
+                await self._engine.abort(request.id)
+        if final is None:
+            raise EngineDead(f"the engine ended {request.id} without an output")
+        return final
+
+
+def core_processes(engine: AsyncLLM) -> list[BaseProcess]:
+    """The processes that vLLM runs this engine in; their own children are its workers."""
+    return list(engine.engine_core.resources.engine_manager.processes)
+
+
+def ending(processes: Sequence[BaseProcess]) -> str:
+    """How the first of them ended that did; empty when none has."""
+    for code in (process.exitcode for process in processes):
+        if code:
+            return f"exit code {code}" if code > 0 else f"ended by {signal.Signals(-code).name}"
+    return ""
+
+
+def tokenize(tokenizer: TokenizerLike, prompt: str | tuple[Message, ...]) -> tuple[int, ...]:
+    """The token ids of a raw prompt, or of a chat in the model's own template."""
+    if isinstance(prompt, str):
+        return tuple(tokenizer.encode(prompt))
+    turns = [{"role": m.role, "content": m.content} for m in prompt]
+    text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+    # The template has written the special tokens itself.
+    return tuple(tokenizer.encode(text, add_special_tokens=False))

@@ -1,0 +1,88 @@
+"""vLLM as a backend: its settings, and an engine for as long as it is wanted.
+
+It knows no Ray, no store and no scorer. vLLM and torch are imported when an engine starts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import KW_ONLY, dataclass
+from functools import partial
+
+from nbest.model_backend.vllm.engine import VLLMEngine
+from nbest.model_backend.vllm.failure_log import failure_log
+from nbest.model_backend.vllm.orphans import orphan_guard
+from nbest.model_backend.vllm.stall import Stall, StepLogger
+from nbest.model_backend.vllm.start import shut_down, start, start_guarded
+from nbest.orchestrator.types import require
+
+
+@dataclass(frozen=True, slots=True)
+class VLLM:
+    """Settings of a vLLM engine, under vLLM's own names.
+
+    Example: `VLLM("smollm2-135m")`, `VLLM("Qwen/Qwen3-8B", tensor_parallel_size=2)`
+    """
+
+    model: str  # "smollm2-135m", a folder, or a hub id
+    _: KW_ONLY
+    dtype: str = "auto"
+    max_model_len: int | None = None  # tokens of prompt and answer together; None: the model's own
+    max_num_seqs: int = 128  # samples that decode at once
+    tensor_parallel_size: int = 1  # GPUs an engine
+    distributed_executor_backend: str | None = None  # "ray" where an engine's GPUs span nodes
+    gpu_memory_utilization: float = 0.9  # share of a GPU's memory; without a GPU it has no meaning
+    cpu_kv_cache_gib: int = 1  # GiB for the KV cache of an engine without a GPU
+    enforce_eager: bool | None = None  # None: eager without a GPU, where compiling never pays
+    enable_prefix_caching: bool = True
+    revision: str | None = None  # of a model from a hub
+    trust_remote_code: bool = False  # run Python that comes with the model
+    stall_s: float = 120.0  # [s] without any progress after which an engine counts as hung
+    ray_metrics: bool = False  # vLLM's own metrics through Ray; needs the packages of Ray Serve
+
+    def __post_init__(self) -> None:
+        require(bool(self.model), "model", "be named", self.model)
+        require(self.max_num_seqs >= 1, "max_num_seqs", "be at least 1", self.max_num_seqs)
+        length, parallel = self.max_model_len, self.tensor_parallel_size
+        require(length is None or length >= 2, "max_model_len", "be at least 2", length)
+        require(parallel >= 1, "tensor_parallel_size", "be at least 1", parallel)
+        share = self.gpu_memory_utilization
+        require(0 < share <= 1, "gpu_memory_utilization", "lie in (0, 1]", share)
+        cache_gib = self.cpu_kv_cache_gib
+        require(cache_gib >= 1, "cpu_kv_cache_gib", "be at least 1", cache_gib)
+        require(self.stall_s > 0, "stall_s", "be above 0", self.stall_s)
+
+    @property
+    def max_concurrency(self) -> int:
+        return self.max_num_seqs
+
+    @property
+    def gpus(self) -> int:
+        return self.tensor_parallel_size
+
+    @property
+    def identity(self) -> dict[str, str | int | None]:
+        return {
+            "model": self.model,
+            "revision": self.revision,
+            "dtype": self.dtype,
+            "max_model_len": self.max_model_len,
+        }
+
+    @asynccontextmanager
+    async def open(self, name: str = "") -> AsyncIterator[VLLMEngine]:
+        """Start the engine (half a minute for a small model), and stop it at the end."""
+        stall = Stall(self.stall_s, time.monotonic())
+        step_logger = StepLogger(lambda: stall.progress(time.monotonic()))
+        with orphan_guard() as guard, failure_log() as log:
+            engine = await start_guarded(guard, partial(start, self, log, step_logger))
+            live = VLLMEngine(engine, stall, log, name)
+            watching = asyncio.create_task(live.watch())
+            try:
+                yield live
+            finally:
+                watching.cancel()
+                shut_down(engine)

@@ -1,0 +1,168 @@
+"""Starts vLLM: from our settings to an engine that answers.
+
+vLLM and torch are imported here, and only when an engine starts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
+
+from nbest.model_backend.models.names import resolve_model
+from nbest.model_backend.vllm.errors import complaint, first_line
+from nbest.model_backend.vllm.failure_log import FailureLog, where_more_is_said
+from nbest.model_backend.vllm.orphans import OrphanGuard, kill_tree
+from nbest.orchestrator.errors import BackendError, InputError
+from nbest.orchestrator.types import require
+
+if TYPE_CHECKING:
+    from vllm import AsyncEngineArgs
+    from vllm.v1.engine.async_llm import AsyncLLM
+    from vllm.v1.metrics.loggers import StatLoggerFactory
+
+    from nbest.model_backend.vllm.settings import VLLM
+    from nbest.model_backend.vllm.stall import StepLogger
+
+Runner = Literal["generate", "pooling"]
+
+# Of the KV cache on CPUs: the smallest that its attention kernels are made for.
+CPU_BLOCK_TOKENS = 32
+
+# How often to look for the core's process while it starts: for so long it might be orphaned.
+LOOK_S = 0.2
+
+
+async def start_guarded(guard: OrphanGuard, start: Callable[[], AsyncLLM]) -> AsyncLLM:
+    """Run `start` in a thread; what it starts dies with us, and at once if we are cancelled."""
+    before = engine_cores()
+    starting = asyncio.create_task(asyncio.to_thread(start))
+    try:
+        while not starting.done():
+            await asyncio.wait([starting], timeout=LOOK_S)
+            for core in engine_cores() - before:
+                guard.watch(core)  # and, from one look to the next, its workers
+    except asyncio.CancelledError:
+        # A thread cannot be stopped, but this one fails when the process it waits for is gone.
+        while not starting.done():
+            for core in engine_cores() - before:
+                kill_tree(core)
+            await asyncio.wait([starting], timeout=LOOK_S)
+        if starting.exception() is None:
+            shut_down(starting.result())
+        raise
+    return starting.result()
+
+
+def engine_cores() -> set[int]:
+    """The pids of the processes that vLLM runs its engines in, as children of this one."""
+    children = multiprocessing.active_children()
+    return {c.pid for c in children if c.pid is not None and c.name.startswith("EngineCore")}
+
+
+def start(
+    settings: VLLM,
+    log: FailureLog | None = None,
+    step_logger: StepLogger | None = None,
+    runner: Runner = "generate",
+) -> AsyncLLM:
+    """Load the model, to generate or to rate; returns when the engine answers."""
+    path = resolve_model(settings.model)
+    prepare_environment(settings, is_local=os.path.isdir(path))
+    try:
+        from vllm.v1.engine.async_llm import AsyncLLM
+    except ImportError as error:
+        raise InputError(
+            f"backend must be installed: pip install 'nbest[cuda]' or 'nbest[cpu]', got {error}"
+        ) from error
+    loggers = stat_loggers(settings, step_logger)
+    try:
+        arguments = engine_args(settings, path)
+        arguments.runner = runner
+        arguments.logging_config = None if log is None else log.logging_config()
+        return AsyncLLM.from_engine_args(arguments, stat_loggers=loggers)
+    except (ValueError, OSError) as error:
+        raise InputError(
+            f"model {settings.model!r} cannot be served: {complaint(error)}"
+        ) from error
+    except RuntimeError as error:  # of the engine's own process, which has logged the cause
+        cause = "" if log is None else log.cause()
+        said = cause or first_line(error) + where_more_is_said()
+        raise BackendError(f"model {settings.model!r} cannot be served: {said}") from error
+
+
+def stat_loggers(settings: VLLM, step_logger: StepLogger | None) -> list[StatLoggerFactory]:
+    """Ours, and vLLM's for Ray, which then takes the place of its own for Prometheus."""
+    made: list[StatLoggerFactory] = []
+    if step_logger is not None:
+        made.append(lambda config, index: step_logger)
+    if settings.ray_metrics:
+        from vllm.v1.metrics import ray_wrappers
+
+        rule = "be off where Ray Serve cannot be imported (pip install grpcio-reflection)"
+        require(ray_wrappers.ray_metrics is not None, "ray_metrics", rule, True)
+        made.append(ray_wrappers.RayPrometheusStatLogger)
+    return made
+
+
+def shut_down(engine: AsyncLLM) -> None:
+    engine.shutdown()
+    # Its __del__ would do so again at exit, and fail in an interpreter half taken down.
+    vars(engine)["shutdown"] = lambda: None
+
+
+def prepare_environment(settings: VLLM, *, is_local: bool) -> None:
+    """What vLLM reads from the environment alone. Whatever the user has set himself stays."""
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+    os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")  # standard output is ours
+    os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", str(settings.cpu_kv_cache_gib))
+    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+    # The engine's process would print other people's warnings on our standard error.
+    os.environ.setdefault("PYTHONWARNINGS", "ignore")
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    if is_local:
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+
+def engine_args(settings: VLLM, path: str) -> AsyncEngineArgs:
+    from vllm import AsyncEngineArgs
+    from vllm.platforms import current_platform
+
+    is_cpu = current_platform.is_cpu()
+    extra = cpu_args(settings, path) if is_cpu else {}
+    eager = is_cpu if settings.enforce_eager is None else settings.enforce_eager
+    return AsyncEngineArgs(
+        model=path,
+        revision=settings.revision,
+        dtype=settings.dtype,
+        max_model_len=settings.max_model_len,
+        max_num_seqs=settings.max_num_seqs,
+        tensor_parallel_size=settings.tensor_parallel_size,
+        distributed_executor_backend=settings.distributed_executor_backend,
+        gpu_memory_utilization=settings.gpu_memory_utilization,
+        enforce_eager=eager,
+        enable_prefix_caching=settings.enable_prefix_caching,
+        trust_remote_code=settings.trust_remote_code,
+        use_tqdm_on_load=False,
+        disable_log_stats=False,  # the time to the first token comes from them
+        **extra,
+    )
+
+
+def cpu_args(settings: VLLM, path: str) -> dict[str, Any]:
+    """What vLLM's CPU engine (0.32) needs, and what suits samples of one prompt.
+
+    A prefill is never chunked: with a seed, a chunked one kills it. Its own blocks of 128 tokens
+    are large: of a prompt only whole blocks are shared, and the rest is computed for each sample.
+    """
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(path, trust_remote_code=settings.trust_remote_code)
+    longest = settings.max_model_len or config.max_position_embeddings
+    return {
+        "enable_chunked_prefill": False,
+        "max_num_batched_tokens": max(2048, longest),
+        "block_size": CPU_BLOCK_TOKENS,
+    }

@@ -1,0 +1,1 @@
+"""Ray: the driver, workers, leases, and what joins them."""

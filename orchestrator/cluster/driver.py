@@ -1,0 +1,275 @@
+"""The driver: leases queries to workers, hears what became of them, shows progress.
+
+It owns no sample. It holds the queries that are left and a short record of each that is done, so
+that its work grows with queries and not with samples.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass, field
+
+import ray
+from ray.actor import ActorHandle
+from ray.exceptions import ActorDiedError, ActorUnavailableError, RayError, RayTaskError
+
+from nbest.orchestrator.cluster.engine.client import REVIVE_PAUSE_S, RemoteEngine, cause_of
+from nbest.orchestrator.cluster.engine.watch import LOOK_S, EngineWatch
+from nbest.orchestrator.cluster.leases import Lease, LeaseBook
+from nbest.orchestrator.cluster.metrics import metrics_report
+from nbest.orchestrator.cluster.session import (
+    marked_folder,
+    ray_session,
+    start_workers,
+    started_engines,
+)
+from nbest.orchestrator.cluster.settings import STALL_TIMEOUT_S, Cluster
+from nbest.orchestrator.cluster.shared_folder import Mark
+from nbest.orchestrator.cluster.worker import EngineSeat, QueryWorker, WorkerReport
+from nbest.orchestrator.errors import BackendError, EngineDead, InputError, NbestError
+from nbest.orchestrator.protocols import BatchStrategy
+from nbest.orchestrator.run.job import Job
+from nbest.orchestrator.run.progress import Report, Tally, snapshot
+from nbest.orchestrator.tasks import task_group
+from nbest.orchestrator.types import Record
+
+# Deaths of one worker in a row, with no query answered in between, that end the run.
+MAX_WORKER_DEATHS = 6
+
+# How often the display is told that engines are still starting.
+STARTING_S = 0.5
+
+# How long workers and engines get to write what they hold and to stop; less where the run has been
+# interrupted or has failed: schedulers grant little, and some of those asked may be gone.
+CLOSE_S = 20.0
+CLOSE_SOON_S = 2.0
+
+
+async def run_on_ray(job: Job, cluster: Cluster, report: Report) -> list[Record]:
+    """Answer the queries of a job on Ray; returns when every query has a record."""
+    with (
+        ray_session(cluster, job.backend, tuple(job.models.values())),
+        marked_folder(job.work.directory, cluster) as mark,
+        started_engines(job, cluster) as engines,
+    ):
+        driver = Driver(
+            job,
+            engines,
+            start_workers(job, cluster),
+            metrics_report(report, job.work.run),
+            mark=mark,
+            stall_s=cluster.stall_timeout_s,
+        )
+        try:
+            records = await driver.run()
+        except BaseException:
+            await driver.close(CLOSE_SOON_S)
+            raise
+        await driver.close()
+        return records
+
+
+@dataclass(slots=True, kw_only=True)
+class Hand:
+    """A worker, and what the driver knows of it."""
+
+    actor: ActorHandle[QueryWorker]
+    lease: Lease = field(default_factory=Lease)
+    tally: Tally = field(default_factory=Tally)  # of its present life
+    past: Tally = field(default_factory=Tally)  # of its lives before
+    deaths: int = 0  # since it last answered a query
+    has_joined: bool = False  # in its present life
+    verdicts: dict[str, str] = field(default_factory=dict)  # killers to record: why, by query id
+
+
+class Driver:
+    """Hands out queries and hears what became of them."""
+
+    def __init__(
+        self,
+        job: Job,
+        engines: Sequence[EngineSeat],
+        workers: Sequence[ActorHandle[QueryWorker]],
+        report: Report,
+        *,
+        have_joined: bool = False,  # whether the workers know their engines already
+        mark: Mark | None = None,  # that workers must find in the run directory
+        stall_s: float = STALL_TIMEOUT_S,
+    ) -> None:
+        self._engines = engines
+        self._mark = mark
+        self._hands = [Hand(actor=worker, has_joined=have_joined) for worker in workers]
+        self._watches = [EngineWatch(seat.name, seat.actor, stall_s) for seat in engines]
+        is_batch = isinstance(job.work.strategy, BatchStrategy)
+        self._book = LeaseBook(job.queries, is_batch=is_batch)
+        self._num_queries = len(job.queries)
+        self._records: dict[str, Record] = {}
+        self._is_done = asyncio.Event()
+        self._stall_s = stall_s
+        self._lost = 0  # workers that will never be back
+        self._show = report
+        self._started_s = time.monotonic()
+        self._first_engine_s = 0.0
+
+    async def run(self) -> list[Record]:
+        await self._first_engines()
+        if not self._num_queries:
+            self._is_done.set()
+        async with task_group() as group:
+            watching = [group.create_task(watch.run()) for watch in self._watches]
+            driving = [group.create_task(self._drive(hand)) for hand in self._hands]
+            await self._is_done.wait()
+            for task in (*watching, *driving):
+                task.cancel()  # one may still wait for an actor that Ray has no room for
+        await self._last_look()
+        return list(self._records.values())
+
+    async def close(self, grace_s: float = CLOSE_S) -> None:
+        """Let everybody write what they hold; who does not answer in time is left to Ray."""
+        await _settle([hand.actor.close.remote() for hand in self._hands], grace_s)
+        await _settle([seat.actor.close.remote() for seat in self._engines], grace_s)
+
+    async def _first_engines(self) -> None:
+        """Wait for an engine of each model."""
+        models = dict.fromkeys(seat.model for seat in self._engines)
+        async with task_group() as group:
+            for model in models:
+                seats = [seat for seat in self._engines if seat.model == model]
+                group.create_task(self._first_engine(seats))
+        self._first_engine_s = time.monotonic() - self._started_s
+
+    async def _first_engine(self, seats: Sequence[EngineSeat]) -> None:
+        """Wait for one of these, so that a model that cannot be loaded is an error at once."""
+        starts = [RemoteEngine(seat.actor, "driver").revive() for seat in seats]
+        pending = {asyncio.ensure_future(start) for start in starts}
+        failures: list[BaseException] = []
+        try:
+            while pending:
+                done, pending = await asyncio.wait(
+                    pending, timeout=STARTING_S, return_when=asyncio.FIRST_COMPLETED
+                )
+                self._report()
+                failures += [error for start in done if (error := start.exception()) is not None]
+                if len(failures) == len(starts) or any(isinstance(e, InputError) for e in failures):
+                    break
+                if any(start.exception() is None for start in done):
+                    return
+        finally:
+            for start in pending:  # they join later, by way of the workers' pools
+                start.cancel()
+        raise _did_not_start(failures)
+
+    async def _drive(self, hand: Hand) -> None:
+        """Keep one worker at work, through all its lives."""
+        while await self._reach(hand):
+            try:
+                while True:
+                    async with asyncio.timeout(self._stall_s):
+                        await self._top_up(hand)
+                        news = await hand.actor.report.remote()
+                    self._note(hand, news)
+            except TimeoutError:
+                ray.kill(hand.actor, no_restart=False)
+                self._take_back(hand, f"no answer for {self._stall_s:.0f} s", has_died=False)
+            except RayTaskError as error:
+                raise error.cause if isinstance(error.cause, NbestError) else error from None
+            except RayError as loss:  # of the worker, or of what it had said
+                self._take_back(hand, cause_of(loss))
+
+    async def _reach(self, hand: Hand) -> bool:
+        """Wait until the worker's process answers, however long Ray has no room for it.
+
+        False if it never will; BackendError if none ever will.
+        """
+        while True:
+            try:
+                await hand.actor.life.remote()
+                return True
+            except ActorUnavailableError:
+                await asyncio.sleep(REVIVE_PAUSE_S)
+            except ActorDiedError as death:
+                self._lost += 1
+                if self._lost < len(self._hands):
+                    return False
+                raise BackendError(f"no worker is left: {cause_of(death)}") from death
+
+    async def _top_up(self, hand: Hand) -> None:
+        """Lease enough queries for the time until the next report."""
+        if not hand.has_joined:
+            await hand.actor.join.remote(self._engines, self._mark)
+            hand.has_joined = True
+            for query_id, why in hand.verdicts.items():
+                await hand.actor.give_up.remote(query_id, why)
+        batch = self._book.next_for(hand.lease)
+        if batch:
+            is_second_hand = self._book.is_second_hand(batch)
+            await hand.actor.lease.remote(batch, is_second_hand=is_second_hand)
+            hand.lease.has_taken = True
+
+    def _take_back(self, hand: Hand, cause: str, *, has_died: bool = True) -> None:
+        """A worker died: what it had not answered goes back to the head of the queue."""
+        hand.deaths += 1
+        if hand.deaths > MAX_WORKER_DEATHS:
+            raise BackendError(f"a worker died {hand.deaths} times in a row: {cause}")
+        for killer in self._book.take_back(hand.lease, has_died=has_died):
+            hand.verdicts[killer.id] = f"it killed its workers, the last one alone: {cause}"
+        hand.has_joined = False
+        hand.past += hand.tally
+        hand.tally = Tally()
+
+    def _note(self, hand: Hand, news: WorkerReport) -> None:
+        for record in news.records:
+            self._records[record.query_id] = record
+            hand.verdicts.pop(record.query_id, None)
+            hand.deaths = 0
+        for watch in self._watches:
+            if watch.name in news.lives:
+                watch.served(news.lives[watch.name])
+        self._book.answered(hand.lease, news.records, news.queued)
+        hand.tally = news.tally
+        self._report()
+        if len(self._records) == self._num_queries:
+            self._is_done.set()
+
+    async def _last_look(self) -> None:
+        """The engines' counts as they are at the end."""
+        await _settle([watch.look() for watch in self._watches], LOOK_S)
+        self._report()
+
+    def _report(self) -> None:
+        total = Tally()
+        for hand in self._hands:
+            total += hand.past
+            total += hand.tally
+        self._show(
+            snapshot(
+                total,
+                num_queries=self._num_queries,
+                engines=[watch.view for watch in self._watches],
+                elapsed_s=time.monotonic() - self._started_s,
+                first_engine_s=self._first_engine_s,
+            )
+        )
+
+
+def _did_not_start(failures: Sequence[BaseException]) -> BaseException:
+    """The error that says why there is no engine."""
+    for failure in failures:
+        if isinstance(failure, InputError):
+            return failure
+    first = failures[0]
+    if isinstance(first, EngineDead):
+        return BackendError(f"an engine did not start: {first}")
+    return first
+
+
+async def _settle(calls: Sequence[Awaitable[None]], timeout_s: float) -> None:
+    """Wait for calls to end in whatever way."""
+    futures = [asyncio.ensure_future(call) for call in calls]
+    done, pending = await asyncio.wait(futures, timeout=timeout_s)
+    for future in done:
+        future.exception()  # seen
+    for future in pending:
+        future.cancel()

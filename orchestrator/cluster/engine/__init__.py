@@ -1,0 +1,1 @@
+"""An engine as a Ray actor, and the worker's side of it."""

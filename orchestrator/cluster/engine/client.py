@@ -1,0 +1,183 @@
+"""What stands for an engine in a worker: a `Backend` whose engine is an actor.
+
+Every worker has its own, named after itself. Requests gather until the event loop comes round and
+travel together; finished samples are fetched by one long call at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from ray.actor import ActorHandle
+from ray.exceptions import ActorUnavailableError, RayError, RayTaskError
+
+from nbest.orchestrator.cluster.engine.server import EngineServer
+from nbest.orchestrator.cluster.engine.wire import pack_requests, unpack_results
+from nbest.orchestrator.engines.batches import Done, Result
+from nbest.orchestrator.errors import BackendError, EngineDead, InputError, NotBegun
+from nbest.orchestrator.types import Request, Sample
+
+# How long to wait before an actor that is being started again is called again.
+REVIVE_PAUSE_S = 0.5
+
+# Processes that may die while they start an engine, one after the other.
+MAX_STARTS = 3
+
+
+class Answers:
+    """What a call of `generate_many` is waiting for."""
+
+    def __init__(self, requests: Sequence[Request], done: Done) -> None:
+        self.left = {request.id: request for request in requests}
+        self.all: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._done = done
+
+    def take(self, request_id: str, result: Result) -> None:
+        if self.all.done():
+            return
+        try:
+            self._done(self.left.pop(request_id), result)
+        # It goes to the caller of `generate_many`, whatever it is; others have calls of their own.
+        except Exception as error:  # noqa: BLE001
+            self.all.set_exception(error)
+        else:
+            if not self.left:
+                self.all.set_result(None)
+
+
+class RemoteEngine:
+    """The engine of an actor, for one worker."""
+
+    def __init__(self, actor: ActorHandle[EngineServer], client: str) -> None:
+        self._actor = actor
+        self._client = client
+        self.life = ""  # of the engine, when it was reached last
+        self._pending: dict[str, Answers] = {}  # by request id
+        self._outbox: list[Request] = []
+        self._to_abort: list[str] = []
+        self._sending: asyncio.Task[None] | None = None
+        self._collecting: asyncio.Task[None] | None = None
+
+    async def revive(self) -> None:
+        """Wait until the actor serves, the first time or again.
+
+        EngineDead when it never will; InputError when that is because of its settings.
+
+        A process that Ray has no room for is waited for; one that dies while it starts is not, for
+        ever.
+        """
+        tried: set[str] = set()
+        while True:
+            try:
+                life = await self._actor.life.remote()
+                tried.add(life)
+                self.life = await self._actor.ready.remote()
+                return
+            except ActorUnavailableError as error:
+                if len(tried) >= MAX_STARTS:
+                    why = f"it died {len(tried)} times while it started: {cause_of(error)}"
+                    raise EngineDead(why) from error
+                await asyncio.sleep(REVIVE_PAUSE_S)
+            except RayError as error:
+                if isinstance(error, RayTaskError) and isinstance(error.cause, InputError):
+                    raise error.cause from None
+                raise EngineDead(cause_of(error)) from error
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        """While this is open, the engine works for this worker alone."""
+        try:
+            await self._actor.reserve.remote(self.life, self._client)
+            yield
+            await self._actor.release.remote(self._client)
+        except RayError as error:
+            raise EngineDead(cause_of(error)) from error
+
+    async def generate(self, request: Request) -> Sample:
+        results: list[Result] = []
+        await self.generate_many([request], lambda _, result: results.append(result))
+        if isinstance(results[0], BackendError):
+            raise results[0]
+        return results[0]
+
+    async def generate_many(self, requests: Sequence[Request], done: Done) -> None:
+        """As a `BatchedBackend`: one future for all of them."""
+        answers = Answers(requests, done)
+        for request in requests:
+            self._pending[request.id] = answers
+        self._outbox.extend(requests)
+        self._wake()
+        try:
+            await answers.all
+        finally:
+            if answers.left:  # cancelled, or `done` has raised
+                for request_id in answers.left:
+                    self._pending.pop(request_id, None)
+                self._to_abort.extend(answers.left)
+                self._wake()
+
+    async def abort(self, request_id: str) -> None:
+        self._to_abort.append(request_id)
+        self._wake()
+
+    def _wake(self) -> None:
+        """Send what has gathered by the time the loop comes round, and listen for answers."""
+        loop = asyncio.get_running_loop()
+        if self._sending is None or self._sending.done():
+            self._sending = loop.create_task(self._send())
+        if self._collecting is None or self._collecting.done():
+            self._collecting = loop.create_task(self._collect())
+
+    async def _send(self) -> None:
+        """Aborts travel first: of a request that is still here they must find nothing begun."""
+        while self._outbox or self._to_abort:
+            requests: list[Request] = []
+            try:
+                if self._to_abort:
+                    aborts, self._to_abort = self._to_abort, []
+                    await self._actor.abort.remote(aborts)
+                if self._outbox:
+                    requests, self._outbox = self._outbox, []
+                    packed = pack_requests(requests)
+                    await self._actor.submit.remote(self.life, self._client, packed)
+            except RayError as error:
+                if isinstance(error, RayTaskError) and isinstance(error.cause, NotBegun):
+                    self._fail(error.cause, [request.id for request in requests])
+                self._die(error)
+
+    async def _collect(self) -> None:
+        while self._pending:
+            try:
+                finished = await self._actor.collect.remote(self.life, self._client)
+            except RayError as error:
+                return self._die(error)
+            for request_id, result in unpack_results(finished):
+                self._settle(request_id, result)
+
+    def _settle(self, request_id: str, result: Result) -> None:
+        answers = self._pending.pop(request_id, None)
+        if answers is not None:
+            answers.take(request_id, result)
+
+    def _die(self, error: RayError) -> None:
+        """Fail all that is pending; what has not been sent cannot be the cause."""
+        cause = cause_of(error)
+        unsent, self._outbox = [request.id for request in self._outbox], []
+        # Those first that may be the cause: it is by them that the death is judged.
+        begun = self._pending.keys() - set(unsent)
+        self._fail(EngineDead(cause), [i for i in self._pending if i in begun])
+        self._fail(NotBegun(cause), unsent)
+
+    def _fail(self, death: EngineDead, request_ids: Sequence[str]) -> None:
+        for request_id in request_ids:
+            self._settle(request_id, death)
+
+
+def cause_of(error: RayError) -> str:
+    """One line that says what really happened, without Ray's remote traceback."""
+    inner = error.cause if isinstance(error, RayTaskError) else error
+    lines = str(inner).strip().splitlines() or [type(inner).__name__]
+    # When an actor cannot be made, Ray's first line says so and its last one says why.
+    return lines[-1].strip() if "creation task" in lines[0] else lines[0]

@@ -1,0 +1,1 @@
+"""One backend over many engines: placement, batches, aborts, quarantine."""

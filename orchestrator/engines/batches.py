@@ -1,0 +1,73 @@
+"""Many requests, or many samples, in one call: what a backend or a sampler may offer on top.
+
+A task a sample costs more than everything else that happens to the sample, so ours offer it. Nobody
+has to: `generate_each` and `draw` in `query/fanout.py` do one by one what has only one method.
+Both ways give the same; tests hold one against the other.
+
+It knows no engine, no store and no strategy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol, TypeAlias, runtime_checkable
+
+from nbest.orchestrator.errors import BackendError
+from nbest.orchestrator.protocols import Backend
+from nbest.orchestrator.tasks import task_group
+from nbest.orchestrator.types import Request, Sample, SamplingParams
+
+Result: TypeAlias = Sample | BackendError
+Done: TypeAlias = Callable[[Request, Result], None]
+"""Hears what came of a request. It may raise, and does not wait."""
+GenerateMany: TypeAlias = Callable[[Sequence[Request], Done], Awaitable[None]]
+DrawMany: TypeAlias = Callable[[Sequence[int], SamplingParams], Awaitable[tuple[Sample, ...]]]
+
+
+@runtime_checkable
+class BatchedBackend(Protocol):
+    """A `Backend` that takes many requests in one call.
+
+    1. `done` is called once for each request, as soon as it ends, with what `generate` would have
+       returned or raised. The call returns after the last.
+    2. Cancelling the call, or an exception of `done`, leaves nothing running; `done` hears of no
+       more requests, and the exception is raised.
+    3. `abort` works as it does for `generate`.
+    """
+
+    async def generate_many(self, requests: Sequence[Request], done: Done) -> None: ...
+
+
+class BatchedSampler(Protocol):
+    """A `Sampler` that draws many samples in one call: those of these indices, in their order.
+
+    No index comes twice. The first failure is raised when the other draws have ended.
+    """
+
+    async def draw_many(
+        self, indices: Sequence[int], params: SamplingParams
+    ) -> tuple[Sample, ...]: ...
+
+
+async def generate_each(backend: Backend, requests: Sequence[Request], done: Done) -> None:
+    """What `BatchedBackend.generate_many` does, over any backend."""
+    generate_many: GenerateMany | None = getattr(backend, "generate_many", None)
+    if generate_many is None:
+        await generate_one_by_one(backend, requests, done)
+    else:
+        await generate_many(requests, done)
+
+
+async def generate_one_by_one(backend: Backend, requests: Sequence[Request], done: Done) -> None:
+    """The same by way of `generate` alone."""
+    async with task_group() as group:
+        for request in requests:
+            group.create_task(_generate(backend, request, done))
+
+
+async def _generate(backend: Backend, request: Request, done: Done) -> None:
+    try:
+        result: Result = await backend.generate(request)
+    except BackendError as error:
+        result = error
+    done(request, result)

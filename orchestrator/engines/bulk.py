@@ -1,0 +1,116 @@
+"""Answers many requests with the engines of a pool, in as few tasks as can be.
+
+Requests that find a free slot at once go out together, an engine at a time. The others, and those
+that their engine fails, go one by one, as if each had come alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from nbest.orchestrator.engines.batches import Done, Result, generate_each
+from nbest.orchestrator.engines.pool_engine import PooledEngine
+from nbest.orchestrator.errors import BackendError
+from nbest.orchestrator.tasks import task_group
+from nbest.orchestrator.types import Request, Sample
+
+
+@dataclass(slots=True, kw_only=True)
+class Attempts:
+    """What a request has been through."""
+
+    rests: int = 0
+    was_begun: bool = False  # by an engine that died
+
+
+class Seats(Protocol):
+    """What a pool does for one request."""
+
+    def seat(self, request: Request) -> PooledEngine | None:
+        """Give it a slot; None if it has to wait, or is no plain case."""
+
+    def leave(self, engine: PooledEngine, request: Request) -> None:
+        """Take it off its engine."""
+
+    def note_sample(self, engine: PooledEngine, sample: Sample, attempts: Attempts) -> None:
+        """Hear what the engine has finished."""
+
+    def is_over(
+        self, engine: PooledEngine, request: Request, error: BackendError, attempts: Attempts
+    ) -> bool:
+        """Draw the consequences of a failure; False if the request has to be tried again."""
+
+    async def attempt(self, request: Request, attempts: Attempts) -> Sample:
+        """All of `Backend.generate`, after these attempts."""
+
+
+async def answer_all(seats: Seats, requests: Sequence[Request], done: Done) -> None:
+    """What `BatchedBackend.generate_many` says, with the engines of a pool."""
+    seated: dict[str, PooledEngine] = {}  # by request id, while it has a slot from here
+    try:
+        async with task_group() as group:
+            late, batches = _seat(seats, requests, seated)
+            for request in late:
+                group.create_task(_answer(seats, request, Attempts(), done))
+            for batch in batches[1:]:
+                group.create_task(_work(seats, batch, seated, done, group))
+            for batch in batches[:1]:  # mostly the only one, and then no task is needed
+                await _work(seats, batch, seated, done, group)
+    finally:
+        for request in requests if seated else ():
+            if request.id in seated:
+                seats.leave(seated[request.id], request)
+
+
+def _seat(
+    seats: Seats, requests: Sequence[Request], seated: dict[str, PooledEngine]
+) -> tuple[Sequence[Request], list[list[Request]]]:
+    """Give slots out; returns those that got none, and what each engine has got."""
+    batches: dict[str, list[Request]] = {}
+    for place, request in enumerate(requests):
+        engine = seats.seat(request)
+        if engine is None:
+            return requests[place:], list(batches.values())  # nobody overtakes
+        seated[request.id] = engine
+        batches.setdefault(engine.name, []).append(request)
+    return (), list(batches.values())
+
+
+async def _answer(seats: Seats, request: Request, attempts: Attempts, done: Done) -> None:
+    try:
+        result: Result = await seats.attempt(request, attempts)
+    except BackendError as error:
+        result = error
+    done(request, result)
+
+
+async def _work(
+    seats: Seats,
+    batch: Sequence[Request],
+    seated: dict[str, PooledEngine],
+    done: Done,
+    group: asyncio.TaskGroup,
+) -> None:
+    """Let an engine answer the requests that it was given."""
+    engine = seated[batch[0].id]
+    first = Attempts()
+
+    def ended(request: Request, result: Result) -> None:
+        del seated[request.id]
+        if isinstance(result, Sample):
+            seats.note_sample(engine, result, first)
+            seats.leave(engine, request)
+            done(request, result)
+            return
+        attempts = Attempts()
+        is_over = seats.is_over(engine, request, result, attempts)
+        seats.leave(engine, request)
+        if is_over:
+            done(request, result)
+        else:
+            group.create_task(_answer(seats, request, attempts, done))
+
+    await generate_each(engine.backend, batch, ended)

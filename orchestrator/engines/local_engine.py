@@ -1,0 +1,92 @@
+"""The engine of a run in one process: started again when it dies, and metered."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+
+from nbest.orchestrator.engines.batches import Done, Result, generate_each
+from nbest.orchestrator.engines.history import EngineLog, EngineView
+from nbest.orchestrator.engines.meter import Meter
+from nbest.orchestrator.errors import EngineDead, NbestError
+from nbest.orchestrator.protocols import Backend, BackendConfig
+from nbest.orchestrator.types import Request, Sample
+
+
+class LocalEngine:
+    """A `Backend` that opens its engine, and opens it again."""
+
+    def __init__(self, settings: BackendConfig, name: str) -> None:
+        self._settings = settings
+        self.name = name
+        self._lives = 0
+        self._resources = AsyncExitStack()
+        self._backend: Backend | None = None
+        self._meter = Meter()
+        self._log = EngineLog(name)
+
+    async def revive(self) -> None:
+        """Start the engine, after the last one has been cleared away; EngineDead if it cannot."""
+        await self.close()
+        try:
+            self._backend = await self._resources.enter_async_context(
+                self._settings.open(self.name)
+            )
+        except NbestError as error:
+            if self._lives:
+                raise EngineDead(f"it cannot be started again: {error}") from error
+            raise
+        self._meter = Meter()
+        self._lives += 1
+        self.view()  # however short this life may be, it is one
+
+    async def generate(self, request: Request) -> Sample:
+        if self._backend is None:
+            raise EngineDead("the engine has been closed")
+        self._meter.began()
+        sample: Sample | None = None
+        try:
+            sample = await self._backend.generate(request)
+            return sample
+        finally:
+            self._meter.ended(sample)
+
+    async def generate_many(self, requests: Sequence[Request], done: Done) -> None:
+        """As a `BatchedBackend`, if the engine is one or not."""
+        meter, left = self._meter, len(requests)
+
+        def ended(request: Request, result: Result) -> None:
+            nonlocal left
+            left -= 1
+            meter.ended(result if isinstance(result, Sample) else None)
+            done(request, result)
+
+        if self._backend is None:
+            for request in requests:
+                done(request, EngineDead("the engine has been closed"))
+            return
+        for _ in requests:
+            meter.began()
+        try:
+            await generate_each(self._backend, requests, ended)
+        finally:
+            for _ in range(left):
+                meter.ended(None)
+
+    async def abort(self, request_id: str) -> None:
+        if self._backend is not None:
+            await self._backend.abort(request_id)
+
+    async def close(self) -> None:
+        self._backend = None
+        resources, self._resources = self._resources, AsyncExitStack()
+        await resources.aclose()
+
+    def view(self) -> EngineView:
+        """How it is doing."""
+        if self._backend is None:
+            self._log.lost()
+        else:
+            self._log.saw(self._meter.pulse(str(self._lives)), time.monotonic())
+        return self._log.view()

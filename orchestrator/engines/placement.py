@@ -1,0 +1,58 @@
+"""Where a request goes: to the least loaded engine, or to the one that holds its prefix.
+
+It knows loads and prefixes, and nothing of deaths, of turns or of time.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from nbest.orchestrator.engines.idlest import Idlest
+from nbest.orchestrator.engines.pool_engine import PooledEngine
+from nbest.orchestrator.types import Request
+
+# Below this share of its slots an engine counts as idle. Engines decode a half-full batch almost as
+# fast as one sample, so until then a free engine is worth more than a cached prefix.
+BUSY_SHARE = 0.5
+
+# How much fuller than the idlest engine the one with the prefix may be and still be preferred: more
+# would leave engines uneven, and the last samples of a query would wait for the fullest.
+HOME_SLACK = 0.1
+
+# How many prefixes to remember the engine of. More queries than this are never open at once.
+PREFIXES = 65_536
+
+
+class Placement:
+    """Chooses among engines, and remembers which prefix went where."""
+
+    def __init__(self, engines: Sequence[PooledEngine]) -> None:
+        self._only = engines[0] if len(engines) == 1 else None
+        self._idlest = Idlest(engines)
+        self._engine_of_prefix: OrderedDict[str, PooledEngine] = OrderedDict()
+
+    def engine_for(self, request: Request) -> PooledEngine | None:
+        """None where no engine has a free slot."""
+        if self._only is not None:  # as below, at half the cost: a run in one process
+            return self._only if self._only.has_slot else None
+        idlest = self._idlest()
+        if idlest is None or idlest.load < BUSY_SHARE:
+            return idlest
+        home = self._engine_of_prefix.get(request.affinity)
+        if home is None or not home.has_slot:
+            return idlest
+        return home if home.load <= idlest.load + HOME_SLACK else idlest
+
+    def take(self, engine: PooledEngine, request: Request) -> None:
+        """The engine has the request from now on."""
+        engine.in_flight.add(request.id)
+        if self._only is None:
+            self._engine_of_prefix[request.affinity] = engine
+            if len(self._engine_of_prefix) > PREFIXES:
+                self._engine_of_prefix.popitem(last=False)
+
+    def note(self, engine: PooledEngine) -> None:
+        """The load of this engine has become less, or it takes requests again."""
+        if self._only is None:
+            self._idlest.note(engine)

@@ -1,0 +1,1 @@
+"""One query: draw samples, ask models, choose an answer."""

@@ -1,0 +1,218 @@
+"""Draws the samples of one query from a backend, by way of the store.
+
+It knows no engine, no file and no strategy. It counts what the query has spent, and adds what is
+new to the tally of the run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from nbest.orchestrator.engines.batches import Result, generate_each
+from nbest.orchestrator.errors import BackendError, EngineDead, Quarantined
+from nbest.orchestrator.ids import sample_seed
+from nbest.orchestrator.protocols import Backend, SampleStore
+from nbest.orchestrator.query.model_calls import Asking, call_key, rating_key
+from nbest.orchestrator.query.models import model_key
+from nbest.orchestrator.run.progress import Tally
+from nbest.orchestrator.tasks import task_group
+from nbest.orchestrator.types import (
+    Identity,
+    Message,
+    Query,
+    Request,
+    Sample,
+    SamplingParams,
+    Status,
+    Usage,
+)
+
+
+class StoredSampler:
+    """A `Sampler` over one query: the store first, the backend for what is missing."""
+
+    def __init__(
+        self,
+        *,
+        run: str,
+        seed: int,
+        query: Query,
+        backend: Backend,
+        store: SampleStore,
+        tally: Tally,
+        begun: Callable[[], None],
+        models: Mapping[str, Backend] | None = None,
+        affinity: str | None = None,
+        response: str | None = None,
+    ) -> None:
+        self._run = run
+        self._seed = seed
+        self._query = query
+        self._backend = backend
+        self._store = store
+        self._tally = tally
+        self._begun = begun
+        self._models = models or {}  # reward models, by key
+        self._affinity = query.id if affinity is None else affinity
+        self._response = response  # what the requests want rated; None: they generate
+        self._samples: list[Sample] = []
+        self._called: list[Sample] = []  # what scorers have asked of models
+        self.errors: list[str] = []
+
+    @property
+    def usage(self) -> Usage:
+        """What has been spent so far."""
+        called = usage_of(self._called)
+        scorer_tokens = called.prompt_tokens + called.generated_tokens
+        return usage_of(self._samples) + replace(called, scorer_tokens=scorer_tokens)
+
+    async def __call__(self, index: int, params: SamplingParams) -> Sample:
+        self._begun()
+        sample = self._reused(index)
+        if sample is not None:
+            return sample
+        request = self._request(index, params)
+        try:
+            result: Result = await self._backend.generate(request)
+        except BackendError as error:
+            result = error
+        return self._drawn(index, request, result)
+
+    async def draw_many(self, indices: Sequence[int], params: SamplingParams) -> tuple[Sample, ...]:
+        """As a `BatchedSampler`: the same as one call an index."""
+        # When the event loop comes round: by then, requests that have to wait for an engine do so.
+        asyncio.get_running_loop().call_soon(self._begun)
+        samples = {index: self._reused(index) for index in indices}
+        missing = [index for index, sample in samples.items() if sample is None]
+        requests = [self._request(index, params) for index in missing]
+        index_of = {request.id: index for index, request in zip(missing, requests, strict=True)}
+
+        def done(request: Request, result: Result) -> None:
+            index = index_of[request.id]
+            samples[index] = self._drawn(index, request, result)
+
+        if requests:
+            await generate_each(self._backend, requests, done)
+        return tuple(sample for sample in samples.values() if sample is not None)
+
+    @property
+    def ask(self) -> Asking:
+        """As `Sampler.ask`; by its `together` many questions at once."""
+        return Asking(one=self._ask)
+
+    async def rate(self, identity: Identity, responses: Sequence[str]) -> tuple[Sample, ...]:
+        """As `Sampler.rate`; the same response twice is rated once."""
+        model = model_key(identity)
+        async with task_group() as group:
+            tasks = {r: group.create_task(self._rate(model, r)) for r in dict.fromkeys(responses)}
+        return tuple(tasks[response].result() for response in responses)
+
+    async def abort(self, index: int) -> None:
+        await self._backend.abort(self._request_id(index))
+
+    async def _ask(
+        self, name: str, prompt: str | tuple[Message, ...], params: SamplingParams
+    ) -> Sample:
+        key = call_key(self._query.id, name, prompt, params)
+        return await self._call(key, replace(self._query, id=key, prompt=prompt), params)
+
+    async def _rate(self, model: str, response: str) -> Sample:
+        key = rating_key(self._query.id, model, response)
+        query = replace(self._query, id=key)
+        backend = self._models.get(model, NotStarted())  # what is stored needs none
+        return await self._call(key, query, SamplingParams(), backend, response)
+
+    async def _call(
+        self,
+        key: str,
+        query: Query,
+        params: SamplingParams,
+        backend: Backend | None = None,
+        response: str | None = None,
+    ) -> Sample:
+        """What a model says to a scorer: a sample of a query of its own."""
+        sampler = StoredSampler(
+            run=self._run,
+            seed=self._seed,
+            query=query,
+            backend=backend or self._backend,
+            store=self._store,
+            tally=self._tally,
+            begun=self._begun,
+            affinity=self._query.id,
+            response=response,
+        )
+        sample = await sampler(0, params)
+        if sample.status is Status.ERROR:
+            # Asked again by the next command, and until then known to have failed: whoever chooses
+            # again from the store finds what this run has found.
+            self._store.add(key, 0, sample)
+        self._called.append(sample)
+        self.errors.extend(sampler.errors)
+        return sample
+
+    def _reused(self, index: int) -> Sample | None:
+        sample = self._store.get(self._query.id, index)
+        if sample is not None:
+            self._tally.samples_reused += 1
+            self._samples.append(sample)
+        return sample
+
+    def _request(self, index: int, params: SamplingParams) -> Request:
+        return Request(
+            id=self._request_id(index),
+            prompt=self._query.prompt,
+            params=params,
+            seed=sample_seed(self._seed, self._query.id, index),
+            affinity=self._affinity,
+            response=self._response,
+        )
+
+    def _drawn(self, index: int, request: Request, result: Result) -> Sample:
+        """The sample that the backend has answered with, counted and stored."""
+        if isinstance(result, Sample):
+            self._store.add(self._query.id, index, result)
+        elif isinstance(result, (EngineDead, Quarantined)):
+            raise result  # there will be no sample: the run or the query ends here
+        else:
+            # Not stored: an error is no sample, and the same command again should try again.
+            self.errors.append(str(result))
+            result = Sample(id=request.id, text="", status=Status.ERROR, error=str(result))
+        self._tally.samples_drawn += 1
+        self._tally.generated_tokens += result.generated_tokens
+        if result.status is Status.CANCELLED:
+            self._tally.cancelled_tokens += result.generated_tokens
+        self._samples.append(result)
+        return result
+
+    def _request_id(self, index: int) -> str:
+        return f"{self._run}/{self._query.id}/s{index}"
+
+
+class NotStarted:
+    """The `Backend` of a model that this run has not started."""
+
+    async def generate(self, request: Request) -> Sample:
+        raise BackendError("the reward model has not been started")
+
+    async def abort(self, request_id: str) -> None: ...
+
+
+def usage_of(samples: Sequence[Sample]) -> Usage:
+    """What samples cost together."""
+    prompt = cached = generated = cancelled = 0
+    for sample in samples:
+        prompt += sample.prompt_tokens
+        cached += sample.cached_tokens
+        generated += sample.generated_tokens
+        if sample.status is Status.CANCELLED:
+            cancelled += sample.generated_tokens
+    return Usage(
+        samples=len(samples),
+        prompt_tokens=prompt,
+        cached_tokens=cached,
+        generated_tokens=generated,
+        cancelled_tokens=cancelled,
+    )

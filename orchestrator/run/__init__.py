@@ -1,0 +1,1 @@
+"""A run: the main loop, the job that it does, its progress."""

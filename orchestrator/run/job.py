@@ -1,0 +1,37 @@
+"""What a run is: the queries, what to do with them, and where the samples are kept.
+
+A value that pickles: the driver hands it to workers as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nbest.orchestrator.protocols import BackendConfig, BatchStrategy, Strategy
+from nbest.orchestrator.query.models import models_of
+from nbest.orchestrator.types import Query
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What a worker needs to know besides its queries and its engines."""
+
+    run: str  # first part of every request id
+    seed: int
+    strategy: Strategy | BatchStrategy
+    directory: str | None  # the run's folder; None keeps samples in memory for the time of the run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A run, whole."""
+
+    work: Work
+    backend: BackendConfig | None  # None: all samples are there, and only scorers want a model
+    queries: Sequence[Query]  # those that are still to be answered
+
+    @property
+    def models(self) -> dict[str, BackendConfig]:
+        """Those that scorers want, by key."""
+        return models_of(self.work.strategy)

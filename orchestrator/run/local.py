@@ -1,0 +1,158 @@
+"""Runs in this process, without Ray: the same loop over a pool of one engine a model."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import dataclass, replace
+
+from nbest.orchestrator.engines.local_engine import LocalEngine
+from nbest.orchestrator.engines.pool import Pool
+from nbest.orchestrator.engines.pool_engine import PooledEngine, slots_for
+from nbest.orchestrator.errors import BackendError
+from nbest.orchestrator.protocols import BackendConfig, BatchStrategy, Strategy
+from nbest.orchestrator.query.models import models_of
+from nbest.orchestrator.run.job import Job, Work
+from nbest.orchestrator.run.loop import Loop, one_lease
+from nbest.orchestrator.run.progress import Progress, Report, Tally, snapshot
+from nbest.orchestrator.store.run_store import open_store
+from nbest.orchestrator.types import Message, Query, Record, Selection
+from nbest.orchestrator.waiting import wait_for
+
+REPORT_S = 0.25
+
+
+async def run_here(job: Job, report: Report) -> list[Record]:
+    """Answer the queries of a job in this process; returns when every query has a record."""
+    records: list[Record] = []
+    async with open_loop(job.work, job.backend) as here:
+        started_s = time.monotonic()
+
+        def show() -> None:
+            report(_progress(here, len(job.queries), time.monotonic() - started_s))
+
+        watching = asyncio.create_task(_regularly(show))
+        try:
+            await here.loop.answer_leases(
+                one_lease(job.queries), lambda a: records.append(a.record)
+            )
+            here.loop.settle()
+        finally:
+            watching.cancel()
+            show()
+    return records
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Here:
+    """The main loop of this process, and its engines."""
+
+    loop: Loop
+    engines: tuple[LocalEngine, ...]
+
+
+@asynccontextmanager
+async def open_loop(work: Work, backend: BackendConfig | None) -> AsyncIterator[Here]:
+    """The main loop over live engines; at the end everything sampled is durable."""
+    store = await open_store(work.directory)
+    async with aclosing(store), AsyncExitStack() as running:
+        engines: list[LocalEngine] = []
+        pool = Pool([])
+        if backend is not None:
+            engines.append(LocalEngine(backend, "engine0"))
+            pool = await running.enter_async_context(_running(engines[0], backend))
+        models: dict[str, Pool] = {}
+        for place, (key, model) in enumerate(models_of(work.strategy).items()):
+            engine = LocalEngine(model, f"reward{place}")
+            engines.append(engine)
+            models[key] = await running.enter_async_context(_running(engine, model))
+        loop = Loop(
+            strategy=work.strategy,
+            pool=pool,
+            store=store,
+            run=work.run,
+            seed=work.seed,
+            tally=Tally(),
+            models=models,
+        )
+        yield Here(loop=loop, engines=tuple(engines))
+
+
+@asynccontextmanager
+async def _running(engine: LocalEngine, settings: BackendConfig) -> AsyncIterator[Pool]:
+    """A pool of this engine, which has been started."""
+    slots = slots_for(settings.max_concurrency)
+    pooled = PooledEngine(name=engine.name, backend=engine, slots=slots, revive=engine.revive)
+    try:
+        await engine.revive()
+        pool = Pool([pooled])
+        try:
+            yield pool
+        finally:
+            await pool.close()
+    finally:
+        await engine.close()
+
+
+def run(
+    queries: Iterable[Query],
+    strategy: Strategy | BatchStrategy,
+    backend: BackendConfig,
+    *,
+    seed: int = 0,
+) -> list[Record]:
+    """Answer queries in this process and return a record of each, in the order in which they end.
+
+    Nothing is written: for runs that survive a crash, use `nbest run` or `run_here` with a folder.
+    """
+    work = Work(run="run", seed=seed, strategy=strategy, directory=None)
+    job = Job(work=work, backend=backend, queries=tuple(queries))
+    return wait_for(run_here(job, lambda progress: None))
+
+
+def ask(
+    question: str | tuple[Message, ...],
+    strategy: Strategy | BatchStrategy,
+    backend: BackendConfig,
+    *,
+    seed: int = 0,
+) -> Selection:
+    """Ask one question, as a chat with one user turn if it is a text; BackendError if it fails.
+
+    Example: `ask("What is 17 + 25?", BestOfN(n=16, select=MajorityVote()), VLLM("smollm2-135m"))`
+    """
+    return wait_for(_ask(question, strategy, backend, seed))
+
+
+async def _ask(
+    question: str | tuple[Message, ...],
+    strategy: Strategy | BatchStrategy,
+    backend: BackendConfig,
+    seed: int,
+) -> Selection:
+    chat = (Message(role="user", content=question),) if isinstance(question, str) else question
+    work = Work(run="ask", seed=seed, strategy=strategy, directory=None)
+    async with open_loop(work, backend) as here:
+        answered = await here.loop.answer(Query(id="q0", prompt=chat))
+    if answered.selection is None:
+        raise BackendError(answered.record.error)
+    return answered.selection
+
+
+async def _regularly(show: Callable[[], None]) -> None:
+    while True:
+        await asyncio.sleep(REPORT_S)
+        show()
+
+
+def _progress(here: Here, num_queries: int, elapsed_s: float) -> Progress:
+    tally = here.loop.tally
+    return snapshot(
+        replace(tally, regenerated_tokens=here.loop.pool.regenerated_tokens),
+        num_queries=num_queries,
+        engines=[engine.view() for engine in here.engines],
+        elapsed_s=elapsed_s,
+        first_engine_s=0.0,  # it is up before the loop begins
+    )

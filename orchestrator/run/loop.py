@@ -1,0 +1,205 @@
+"""The main loop: queries in, records out, as many at once as the engines can use.
+
+The same loop runs in a user's process and inside every Ray worker. It knows engines only as a pool,
+and durable storage only as something that takes samples and records.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from nbest.orchestrator.engines.pool import Pool
+from nbest.orchestrator.errors import EngineDead, OutOfBudget, Quarantined, StoreError
+from nbest.orchestrator.protocols import BatchStrategy, Strategy
+from nbest.orchestrator.query.sampler import StoredSampler
+from nbest.orchestrator.run.progress import Tally
+from nbest.orchestrator.store.run_store import RunStore
+from nbest.orchestrator.tasks import task_group
+from nbest.orchestrator.types import Outcome, Query, Record, Selection
+
+# Open queries that wait for their scores hold their samples in memory; this bounds how many.
+MAX_OPEN_QUERIES = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """What became of one query: the selection in full, and the record that is kept of it."""
+
+    record: Record
+    selection: Selection | None  # None: it ended in an error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loop:
+    """Everything that the loop works with."""
+
+    strategy: Strategy | BatchStrategy
+    pool: Pool  # of the model that samples
+    store: RunStore
+    run: str = "run"  # first part of every request id
+    seed: int = 0
+    tally: Tally = field(default_factory=Tally)
+    models: Mapping[str, Pool] = field(default_factory=dict)  # those that scorers want, by key
+    doubtful: list[Record] = field(default_factory=list)  # quarantines that are not stored yet
+    strategy_repr: str = field(init=False)  # made once: it takes longer than a sample
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "strategy_repr", repr(self.strategy))
+
+    async def answer_leases(
+        self, leases: AsyncIterable[Sequence[Query]], done: Callable[[Answered], None]
+    ) -> None:
+        """Answer what is handed out, as it comes: a lease is a batch where the strategy wants one.
+
+        `done` is called for all of a batch at once, so whoever has heard of one has heard of all.
+        """
+        if not isinstance(self.strategy, BatchStrategy):
+            return await self.answer_all(_each_of(leases), done)
+        async for lease in leases:
+            for answered in await self._answer_batch(self.strategy, lease):
+                done(answered)
+
+    async def _answer_batch(
+        self, strategy: BatchStrategy, queries: Sequence[Query]
+    ) -> list[Answered]:
+        started_s = time.monotonic()
+        samplers = [self.sampler(query) for query in queries]
+        choices = await strategy.draw(queries, samplers)
+        async with task_group() as group:
+            tasks = [
+                group.create_task(self._answer_by(choice, query, sampler, started_s))
+                for choice, query, sampler in zip(choices, queries, samplers, strict=True)
+            ]
+        return [task.result() for task in tasks]
+
+    async def answer_all(
+        self, queries: AsyncIterable[Query], done: Callable[[Answered], None]
+    ) -> None:
+        """Answer every query and call `done` for each, in the order in which they end.
+
+        The next query is opened when the one before has sent its requests and none of them waits
+        for an engine: whether a query wants one sample or ten thousand, the engines are full and
+        the queue is short.
+        """
+        places = asyncio.Semaphore(MAX_OPEN_QUERIES)
+        async with task_group() as group:
+            async for query in queries:
+                await places.acquire()
+                has_begun = asyncio.Event()
+                group.create_task(self._answer_one(query, has_begun, places, done))
+                await has_begun.wait()
+                await self.pool.room()
+
+    async def _answer_one(
+        self,
+        query: Query,
+        has_begun: asyncio.Event,
+        places: asyncio.Semaphore,
+        done: Callable[[Answered], None],
+    ) -> None:
+        try:
+            done(await self.answer(query, has_begun.set))
+        finally:
+            has_begun.set()
+            places.release()
+
+    async def answer(self, query: Query, begun: Callable[[], None] = lambda: None) -> Answered:
+        """Answer one query. Only the death of the engines is raised; all else is in the record."""
+        if isinstance(self.strategy, BatchStrategy):  # a batch of one
+            return (await self._answer_batch(self.strategy, [query]))[0]
+        sampler = self.sampler(query, begun)
+        return await self._answer_by(self.strategy, query, sampler, time.monotonic())
+
+    async def _answer_by(
+        self, strategy: Strategy, query: Query, sampler: StoredSampler, started_s: float
+    ) -> Answered:
+        selection, outcome, error = await self._select(strategy, query, sampler)
+        record = Record(
+            query_id=query.id,
+            strategy=self.strategy_repr,
+            outcome=outcome,
+            index=selection.index if selection else None,
+            answer=selection.answer if selection else None,
+            confidence=selection.confidence if selection else float("nan"),
+            error=error,
+            usage=sampler.usage,
+            seconds=time.monotonic() - started_s,
+        )
+        self._keep(record)
+        self.tally.queries += 1
+        self.tally.errors += record.outcome is Outcome.ERROR
+        self.tally.quarantined += record.outcome is Outcome.QUARANTINED
+        return Answered(record=record, selection=selection)
+
+    def sampler(self, query: Query, begun: Callable[[], None] = lambda: None) -> StoredSampler:
+        """What draws the samples of a query; `begun` is called when its requests are sent."""
+        return StoredSampler(
+            run=self.run,
+            seed=self.seed,
+            query=query,
+            backend=self.pool,
+            store=self.store,
+            tally=self.tally,
+            begun=begun,
+            models=self.models,
+        )
+
+    async def close(self) -> None:
+        """Wait no longer for engines that are down."""
+        for pool in (self.pool, *self.models.values()):
+            await pool.close()
+
+    def settle(self) -> None:
+        """Keep the quarantines that are still in doubt: the engines have ended well."""
+        if self.pool.has_finished:
+            for record in self.doubtful:
+                self.store.add_record(record)
+        self.doubtful.clear()
+
+    def _keep(self, record: Record) -> None:
+        """Store a record; a quarantine only when engines are seen to work for others.
+
+        Where every query kills its engine it is the engine that is broken: that run ends with an
+        error, and none of its queries should be avoided in the next one.
+        """
+        if record.outcome is Outcome.QUARANTINED:
+            self.doubtful.append(record)
+            return
+        self.store.add_record(record)
+        if self.doubtful and record.outcome is not Outcome.ERROR:
+            self.settle()
+
+    async def _select(
+        self, strategy: Strategy, query: Query, sampler: StoredSampler
+    ) -> tuple[Selection | None, Outcome, str]:
+        """The selection, or None; how the query ended; and why, if it has no selection."""
+        try:
+            selection = await strategy(query, sampler)
+        except (EngineDead, StoreError):  # the run's trouble, not this query's
+            raise
+        except Quarantined as error:
+            return None, Outcome.QUARANTINED, str(error)
+        except OutOfBudget as error:
+            return None, Outcome.OUT_OF_BUDGET, str(error)
+        # Strategies and scorers are plugins, and they read what a model wrote: whatever they
+        # raise is the end of this query, not of the run.
+        except Exception as error:  # noqa: BLE001
+            return None, Outcome.ERROR, f"{type(error).__name__}: {error}"
+        if selection.answer is None and sampler.errors:
+            return None, Outcome.ERROR, sampler.errors[0]
+        is_answered = selection.answer is not None
+        return selection, Outcome.ANSWERED if is_answered else Outcome.ABSTAINED, ""
+
+
+async def one_lease(queries: Sequence[Query]) -> AsyncIterator[Sequence[Query]]:
+    """All of them, handed out at once."""
+    yield queries
+
+
+async def _each_of(leases: AsyncIterable[Sequence[Query]]) -> AsyncIterator[Query]:
+    async for lease in leases:
+        for query in lease:
+            yield query

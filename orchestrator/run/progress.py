@@ -1,0 +1,90 @@
+"""What is counted while a run goes on, and the snapshot of it that a display gets.
+
+It knows no terminal: how to show a snapshot is the caller's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
+
+from nbest.orchestrator.engines.history import EngineView
+
+
+@dataclass(slots=True, kw_only=True)
+class Tally:
+    """The running counts of one process."""
+
+    queries: int = 0  # that came to an end, errors included
+    errors: int = 0  # of queries
+    quarantined: int = 0  # of queries
+    samples_drawn: int = 0  # from an engine, in this run of the command
+    samples_reused: int = 0  # from the store
+    generated_tokens: int = 0  # of samples_drawn
+    cancelled_tokens: int = 0  # of generated_tokens, those of aborted samples
+    # Of generated_tokens, those of samples that an engine which died had begun before. At most this
+    # much work was lost: how far the engine had come dies with it.
+    regenerated_tokens: int = 0
+
+    def __iadd__(self, other: Tally) -> Tally:
+        for name in (field.name for field in fields(self)):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        return self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """One look at a run."""
+
+    queries: int
+    num_queries: int  # in all
+    errors: int
+    samples_drawn: int
+    samples_reused: int
+    generated_tokens: int
+    cancelled_tokens: int
+    regenerated_tokens: int
+    quarantined: int
+    engines: tuple[EngineView, ...]
+    elapsed_s: float
+    first_engine_s: float  # when the first engine was up, on the same clock
+
+    @property
+    def useful_tokens(self) -> int:
+        return self.generated_tokens - self.cancelled_tokens
+
+    @property
+    def num_engines(self) -> int:
+        return len(self.engines)
+
+    @property
+    def engines_up(self) -> int:
+        return sum(engine.state == "up" for engine in self.engines)
+
+
+Report = Callable[[Progress], None]
+
+
+def snapshot(
+    tally: Tally,
+    *,
+    num_queries: int,
+    engines: Iterable[EngineView],
+    elapsed_s: float,
+    first_engine_s: float,
+) -> Progress:
+    """The tally of the moment, frozen, with what it is measured against."""
+    return Progress(
+        queries=tally.queries,
+        num_queries=num_queries,
+        errors=tally.errors,
+        samples_drawn=tally.samples_drawn,
+        samples_reused=tally.samples_reused,
+        generated_tokens=tally.generated_tokens,
+        cancelled_tokens=tally.cancelled_tokens,
+        regenerated_tokens=tally.regenerated_tokens,
+        quarantined=tally.quarantined,
+        engines=tuple(engines),
+        elapsed_s=elapsed_s,
+        first_engine_s=first_engine_s,
+    )

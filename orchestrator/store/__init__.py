@@ -1,0 +1,1 @@
+"""The sample store: durable, read again by any later run."""

@@ -1,0 +1,86 @@
+"""What people chose among the samples of a run, kept in its directory.
+
+`choices/STAMP-WRITER.json`: a file for each sitting, written anew and whole at every choice, so a
+choice that was seen on the screen survives any crash, and two people never write to one file. The
+latest choice about a query counts.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+
+from nbest.orchestrator.errors import StoreError
+from nbest.orchestrator.store.format.files import RunFolder, StrPath
+
+CHOICES = "choices"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """One decision of a person."""
+
+    query_id: str
+    index: int | None  # of the sample that is best; None: skipped
+    shown: tuple[int, ...]  # the samples that were to be seen, in their order on the screen
+    at_ns: int  # nanoseconds since 1970
+    by: str = ""  # who
+
+
+class Sitting:
+    """The choices of one person at one time; each is durable when `add` or `undo` returns."""
+
+    def __init__(self, run: StrPath, by: str = "") -> None:
+        self._folder = RunFolder(run)
+        self._name = f"{CHOICES}/{time.time_ns():020d}-{secrets.token_hex(4)}.json"
+        self._by = by
+        self.choices: list[Choice] = []
+
+    def add(self, query_id: str, index: int | None, shown: Sequence[int]) -> None:
+        choice = Choice(
+            query_id=query_id,
+            index=index,
+            shown=tuple(shown),
+            at_ns=time.time_ns(),
+            by=self._by,
+        )
+        self._commit([*self.choices, choice])
+
+    def undo(self) -> Choice | None:
+        """Take the last choice of this sitting back; None where there is none."""
+        if not self.choices:
+            return None
+        last = self.choices[-1]
+        self._commit(self.choices[:-1])
+        return last
+
+    def _commit(self, choices: list[Choice]) -> None:
+        self._folder.add_folder(CHOICES)
+        self._folder.commit(self._name, json.dumps([asdict(c) for c in choices]).encode())
+        self.choices = choices
+
+
+def read_choices(run: StrPath) -> dict[str, Choice]:
+    """The choice that counts, by query id. StoreError names a file that cannot be read."""
+    folder = RunFolder(run)
+    latest: dict[str, Choice] = {}
+    for choice in sorted(_all(folder), key=lambda choice: choice.at_ns):
+        latest[choice.query_id] = choice
+    return latest
+
+
+def _all(folder: RunFolder) -> Iterable[Choice]:
+    for name in folder.files(CHOICES):
+        if not name.startswith(".") and name.endswith(".json"):
+            yield from _choices_in(folder, f"{CHOICES}/{name}")
+
+
+def _choices_in(folder: RunFolder, name: str) -> list[Choice]:
+    try:
+        rows = json.loads(folder.read(name))
+        return [Choice(**{**row, "shown": tuple(row["shown"])}) for row in rows]
+    except (ValueError, TypeError, KeyError) as error:
+        raise StoreError(f"{folder.path}/{name} is damaged: {error}") from error

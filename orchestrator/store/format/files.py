@@ -1,0 +1,188 @@
+"""The files of a run directory: each is written whole, synced and renamed, never appended to.
+
+It knows names and bytes, on a local path or on any filesystem that Arrow can reach. It knows no
+table, no sample and no key.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from nbest.orchestrator.errors import InputError, StoreError
+from nbest.orchestrator.store.format.arrow import FileSystem, OpenFile, filesystems, pa
+from nbest.orchestrator.store.format.names import is_part, is_temporary, temporary_name
+from nbest.orchestrator.types import require
+
+StrPath = str | os.PathLike[str]
+
+
+class RunFolder:
+    """The files of one run directory. What the filesystem refuses is a StoreError of one line."""
+
+    def __init__(self, path: StrPath) -> None:
+        self._fs, self._root = _open_filesystem(os.fspath(path))
+        self.path = without_password(os.fspath(path))  # as messages show it
+        self.is_local: bool = isinstance(self._fs, filesystems.LocalFileSystem)
+
+    def full(self, name: str = "") -> str:
+        """The path of a file of this run, on its filesystem."""
+        return f"{self._root}/{name}" if name else self._root
+
+    def exists(self, name: str) -> bool:
+        with self._reporting("read"):
+            info = self._fs.get_file_info(self.full(name))
+            return bool(info.type != filesystems.FileType.NotFound)
+
+    def names(self) -> list[str]:
+        """What is in the run directory itself."""
+        return sorted(self._listing(""))
+
+    def files(self, folder: str) -> list[str]:
+        """The names of the files in a folder; none where there is no such folder."""
+        listing = self._listing(folder)
+        return sorted(name for name in listing if not listing[name])
+
+    def folders(self, folder: str) -> list[str]:
+        """The folders in a folder, relative to the run."""
+        listing = self._listing(folder)
+        return [f"{folder}/{name}" for name in sorted(listing) if listing[name]]
+
+    def parts(self, folder: str) -> list[str]:
+        """The committed parts of a folder, first committed first, relative to the run."""
+        return [f"{folder}/{name}" for name in sorted(filter(is_part, self._listing(folder)))]
+
+    def create(self) -> None:
+        """Make the run directory, and what is missing above it. Raises InputError."""
+        try:
+            self._fs.create_dir(self.full(), recursive=True)
+            if self.is_local:
+                _sync_directory(os.path.dirname(self.full()))
+        except OSError as error:
+            rule = f"be a directory that can be made or used ({cause_of(error)})"
+            raise InputError(f"run directory must {rule}, got {self.path!r}") from error
+
+    def add_folder(self, folder: str) -> None:
+        """Make a folder in the run directory, if it is not there; the run itself must be there."""
+        try:
+            self._fs.create_dir(self.full(folder), recursive=False)
+            if self.is_local:
+                _sync_directory(os.path.dirname(self.full(folder)))
+        except OSError as error:
+            raise self._failure("written", error) from error
+
+    def commit(self, name: str, data: bytes) -> None:
+        """Write a file so that it is there whole, even after a power cut, or not at all."""
+        temporary = self.full(temporary_name(name))
+        try:
+            self._write(temporary, self.full(name), data)
+        except OSError as error:
+            with suppress(OSError):
+                self._fs.delete_file(temporary)
+            raise self._failure("written", error) from error
+
+    def open(self, name: str) -> OpenFile:
+        """A file to read at any place in it; raises FileNotFoundError where it is gone."""
+        # Of a remote file, all is fetched at once: what fails later is then the file's own fault.
+        with self._reporting("read"):
+            if self.is_local:
+                return self._fs.open_input_file(self.full(name))
+            return pa.BufferReader(self.read(name))
+
+    def read(self, name: str) -> bytes:
+        """A whole file; raises FileNotFoundError where it is gone."""
+        with self._reporting("read"), self._fs.open_input_file(self.full(name)) as stream:
+            data: bytes = stream.read()
+            return data
+
+    def delete(self, name: str) -> None:
+        with self._reporting("written"), suppress(FileNotFoundError):
+            self._fs.delete_file(self.full(name))
+
+    def set_aside(self, name: str) -> None:
+        """Rename a damaged part: kept for a person to look at, read by no program."""
+        with self._reporting("written"), suppress(FileNotFoundError):
+            self._fs.move(self.full(name), self.full(f"{name}.damaged"))
+
+    def delete_temporaries(self, folder: str = "") -> None:
+        """Delete what a killed writer left unfinished."""
+        for name in filter(is_temporary, self._listing(folder)):
+            self.delete(f"{folder}/{name}" if folder else name)
+
+    def _listing(self, folder: str) -> dict[str, bool]:
+        """Names in a folder, and whether each is a folder; empty where there is no such folder."""
+        selector = filesystems.FileSelector(self.full(folder), allow_not_found=True)
+        is_folder = filesystems.FileType.Directory
+        with self._reporting("listed"):
+            return {i.base_name: i.type == is_folder for i in self._fs.get_file_info(selector)}
+
+    def _write(self, temporary: str, final: str, data: bytes) -> None:
+        if self.is_local:
+            _write_synced(temporary, data)
+            os.replace(temporary, final)
+            _sync_directory(os.path.dirname(final))
+        else:
+            with self._fs.open_output_stream(temporary) as stream:
+                stream.write(data)
+            self._fs.move(temporary, final)
+
+    @contextmanager
+    def _reporting(self, verb: str) -> Iterator[None]:
+        try:
+            yield
+        except FileNotFoundError:  # a reader may have to list again: compaction deletes files
+            raise
+        except OSError as error:
+            raise self._failure(verb, error) from error
+
+    def _failure(self, verb: str, error: OSError) -> StoreError:
+        return StoreError(f"run directory {self.path!r} cannot be {verb}: {cause_of(error)}")
+
+
+def cause_of(error: BaseException) -> str:
+    """What went wrong, in one line, without the paths that Python and Arrow put into theirs."""
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno)
+    lines = str(error).splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+def without_password(path: str) -> str:
+    """A path or URI as it may be shown. A secret may hold a slash, and an option may be a secret.
+
+    >>> without_password("s3://key:secret@bucket/run?region=eu")
+    's3://***@bucket/run?***'
+    """
+    if "://" not in path:
+        return path
+    return re.sub(r"://([^/:]*:.*|[^/]*)@", "://***@", re.sub(r"\?.*", "?***", path))
+
+
+def _open_filesystem(path: str) -> tuple[FileSystem, str]:
+    require(bool(path) and "\0" not in path, "run directory", "be a path or a URI", path)
+    if "://" not in path:
+        return filesystems.LocalFileSystem(), os.path.abspath(path)
+    try:
+        filesystem, root = filesystems.FileSystem.from_uri(path)
+    except (OSError, ValueError) as error:  # its text may quote the URI, password and all
+        rule = "be a path or a URI that Arrow can open"
+        raise InputError(f"run directory must {rule}, got {without_password(path)!r}") from error
+    return filesystem, str(root).rstrip("/")
+
+
+def _write_synced(path: str, data: bytes) -> None:
+    with open(path, "wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _sync_directory(path: str) -> None:
+    # A rename survives a power cut only once the directory that holds the name is on disk.
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,147 @@
+"""Opens a run directory for its one driver: a new one, or one to go on with.
+
+It checks before it writes: a folder that is no run, another fingerprint, or another prompt under a
+known id leaves all as it was. It knows no sample that is being drawn; `store.py` does.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+
+from nbest.orchestrator.errors import InputError, RunChanged
+from nbest.orchestrator.store.compaction import compact
+from nbest.orchestrator.store.format.files import RunFolder, StrPath
+from nbest.orchestrator.store.format.manifest import (
+    Json,
+    Manifest,
+    differences,
+    manifest_of,
+    new_manifest,
+)
+from nbest.orchestrator.store.format.names import (
+    KINDS,
+    LOCK,
+    MANIFEST,
+    QUERIES,
+    SCORES,
+    is_temporary,
+)
+from nbest.orchestrator.store.format.parquet import DamagedFile, PartWriter
+from nbest.orchestrator.store.format.schema import queries_table
+from nbest.orchestrator.store.lock import run_lock
+from nbest.orchestrator.store.reader import read_done, read_queries
+from nbest.orchestrator.types import Outcome, Query, require
+
+_SHOWN_LINES = 20  # of a diff
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenRun:
+    """A run directory whose lock this process holds."""
+
+    path: StrPath
+    manifest: Manifest
+    damaged: tuple[DamagedFile, ...]  # files that were set aside when the run was opened
+
+    def done(self, strategy: str, *, retry_quarantined: bool = False) -> set[str]:
+        """Ids of the queries that the strategy of that repr has ended with, errors left out."""
+        quarantined = (Outcome.QUARANTINED,) if retry_quarantined else ()
+        return read_done(self.path, strategy, retry=(Outcome.ERROR, *quarantined))
+
+    def compact(self) -> None:
+        """Merge small files: at the end of a run, and now and then in a long one."""
+        compact(RunFolder(self.path))
+
+
+@contextmanager
+def open_run(
+    path: StrPath,
+    *,
+    fingerprint: Mapping[str, Json],
+    config: Mapping[str, Json],
+    queries: Sequence[Query],
+) -> Iterator[OpenRun]:
+    """Hold the run at `path`, made if it is not there, for as long as the context lasts.
+
+    `fingerprint` is what decides the samples: model, sampling parameters, seed, prompt template.
+    Raises InputError where there can be no run, RunChanged with a diff where there is another one,
+    RunLocked where another process has it.
+    """
+    _require_storable(queries)
+    folder = RunFolder(path)
+    folder.create()
+    _require_run_or_empty(folder)
+    with run_lock(folder.full(LOCK)) if folder.is_local else nullcontext():
+        manifest = _write_manifest(folder, fingerprint, config)
+        for kind in KINDS:
+            folder.add_folder(kind)
+        _delete_temporaries(folder)
+        damaged = compact(folder)
+        _write_queries(folder, read_queries(path), queries)
+        where = folder.full() if folder.is_local else path  # workers have other working directories
+        yield OpenRun(path=where, manifest=manifest, damaged=tuple(damaged))
+
+
+def _require_storable(queries: Sequence[Query]) -> None:
+    for query_id, count in Counter(query.id for query in queries).items():
+        require(count == 1, "query id", f"be there once, is there {count} times", query_id)
+    for query in queries:
+        for text in (query.id, *_texts(query)):
+            is_unicode = not any("\ud800" <= character <= "\udfff" for character in text)
+            require(is_unicode, f"query {query.id!r}", "be valid Unicode", text)
+
+
+def _texts(query: Query) -> Sequence[str]:
+    if isinstance(query.prompt, str):
+        return (query.prompt,)
+    return [message.content for message in query.prompt]
+
+
+def _require_run_or_empty(folder: RunFolder) -> None:
+    names = folder.names()
+    foreign = [name for name in names if name != LOCK and not is_temporary(name)]
+    if foreign and MANIFEST not in names:
+        rule = f"be empty or hold a {MANIFEST} (it holds {min(foreign)!r})"
+        raise InputError(f"run directory must {rule}, got {folder.path!r}")
+
+
+def _write_manifest(
+    folder: RunFolder, fingerprint: Mapping[str, Json], config: Mapping[str, Json]
+) -> Manifest:
+    """The manifest of the run from now on. The first file of a new run, so that it is one."""
+    manifest = new_manifest(fingerprint, config)
+    if folder.exists(MANIFEST):
+        stored = manifest_of(folder.read(MANIFEST), f"{MANIFEST} in {folder.path!r}")
+        lines = differences(stored.fingerprint, fingerprint)
+        if lines:
+            raise RunChanged(_listed(f"run directory {folder.path!r} has other settings", lines))
+        manifest = replace(stored, config=config)
+        if manifest.to_json() == stored.to_json():
+            return stored
+    folder.commit(MANIFEST, manifest.to_json().encode())
+    return manifest
+
+
+def _delete_temporaries(folder: RunFolder) -> None:
+    for place in ("", *KINDS, *folder.folders(SCORES)):
+        folder.delete_temporaries(place)
+
+
+def _write_queries(folder: RunFolder, known: Sequence[Query], queries: Sequence[Query]) -> None:
+    """Add those that are new to the run."""
+    prompts = {query.id: query.prompt for query in known}
+    changed = [q.id for q in queries if q.id in prompts and prompts[q.id] != q.prompt]
+    if changed:
+        lines = [f"query {query_id!r}: another prompt" for query_id in changed]
+        raise RunChanged(_listed(f"run directory {folder.path!r} has other prompts", lines))
+    new = [query for query in queries if query.id not in prompts]
+    if new:
+        PartWriter(folder, [QUERIES]).commit(QUERIES, queries_table(new))
+
+
+def _listed(head: str, lines: Sequence[str]) -> str:
+    more = [f"and {len(lines) - _SHOWN_LINES} more"] if len(lines) > _SHOWN_LINES else []
+    return "\n  ".join([f"{head}:", *lines[:_SHOWN_LINES], *more])

@@ -1,0 +1,1 @@
+"""Strategies: how many samples a question gets, and when drawing stops."""

@@ -1,0 +1,92 @@
+"""Adaptive sampling: easy questions get few samples, hard ones get many.
+
+Whether to go on is decided by a rule that looks at the answers in the order of their indices, never
+in the order in which they arrive: short answers come first, and often they are other answers than
+long ones. What came early and out of turn waits; what is under way when the rule says stop is
+aborted in its engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+
+from nbest.orchestrator.protocols import Equivalence, Extractor, ModelCalls, Sampler, Scorer
+from nbest.orchestrator.query.fanout import draw_in_order
+from nbest.orchestrator.query.score_cache import remembered
+from nbest.orchestrator.query.selection import WholeText, candidates_from, select, with_left_over
+from nbest.orchestrator.strategies.best_of_n import sampling_for
+from nbest.orchestrator.strategies.stop_on_scores import ScoreRule
+from nbest.orchestrator.strategies.stop_on_votes import StopRule, VoteStands
+from nbest.orchestrator.types import (
+    Query,
+    Sample,
+    SamplingParams,
+    Selection,
+    require,
+    require_share,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adaptive:
+    """Draw samples until a rule is content with their answers, `max_n` at most, and choose.
+
+    `ahead` samples are under way at any time: 1 wastes nothing and waits for each, more keep an
+    engine busy and waste what is under way at the end. Which samples count does not depend on it:
+    the first n in the order of their indices, n being what the rule says. So a run is repeated to
+    the sample whatever the engines' pace, and a replay on stored samples says what a live run does.
+
+    Example: `Adaptive(max_n=64, select=MajorityVote(), extract=LastNumber())`
+    """
+
+    max_n: int
+    select: Scorer
+    rule: StopRule | ScoreRule = field(default_factory=VoteStands)
+    min_n: int = 2
+    ahead: int = 4
+    extract: Extractor = field(default_factory=WholeText)
+    equivalence: Equivalence | None = None  # None: answers mean the same if they are the same text
+    min_confidence: float = 0.0  # below it, it abstains
+    params: SamplingParams = SamplingParams()
+
+    def __post_init__(self) -> None:
+        require(self.max_n >= 1, "max_n", "be at least 1", self.max_n)
+        require(self.min_n >= 1, "min_n", "be at least 1", self.min_n)
+        require(self.ahead >= 1, "ahead", "be at least 1", self.ahead)
+        require_share("min_confidence", self.min_confidence)
+
+    async def __call__(self, query: Query, sampler: Sampler) -> Selection:
+        looking = self.looking_once()
+
+        async def is_enough(samples: Sequence[Sample]) -> bool:
+            return await looking.is_enough(query, samples, sampler)
+
+        indices = range(self.max_n)
+        params = self.sampling()
+        drawn, left_over = await draw_in_order(sampler, indices, params, self.ahead, is_enough)
+        among = await candidates_from(query, drawn, looking.extract, self.equivalence, sampler)
+        chosen = await select(query, among, looking.select, self.min_confidence)
+        return with_left_over(chosen, left_over)
+
+    def sampling(self) -> SamplingParams:
+        """The parameters of a request; it asks for log-probabilities if the scorer needs them."""
+        return sampling_for(self.select, self.params)
+
+    def looking_once(self) -> Adaptive:
+        """The same strategy for one question: texts are read, and samples scored, only once."""
+        return replace(self, extract=cache(self.extract), select=remembered(self.select))
+
+    async def is_enough(self, query: Query, samples: Sequence[Sample], calls: ModelCalls) -> bool:
+        """Whether the rule is content with these samples, in the order of their indices.
+
+        `calls` are for a scorer that asks a model, where the rule looks at scores.
+        """
+        if len(samples) < self.min_n:
+            return False
+        among = await candidates_from(query, samples, self.extract, self.equivalence, calls)
+        if isinstance(self.rule, ScoreRule):
+            scores = await self.select(query, among)
+            return self.rule.stops_on(scores, among.answers, self.max_n)
+        return self.rule(among.answers, self.max_n)

@@ -1,0 +1,159 @@
+"""DeepConf online: samples that the model is unsure of are ended while it still writes them.
+
+Fu et al. 2025, "Deep Think with Confidence" (arXiv 2508.15260), section 3.2 and algorithm 2.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Protocol
+
+import numpy as np
+
+from nbest.orchestrator.protocols import Equivalence, Extractor, ModelCalls, Sampler, Scorer
+from nbest.orchestrator.query.fanout import draw, draw_in_order
+from nbest.orchestrator.query.score_cache import remembered
+from nbest.orchestrator.query.selection import (
+    WholeText,
+    candidates_from,
+    select,
+    with_left_over,
+)
+from nbest.orchestrator.strategies.best_of_n import sampling_for
+from nbest.orchestrator.strategies.stop_on_scores import WeightedConsensus
+from nbest.orchestrator.types import (
+    Candidates,
+    ConfidenceFloor,
+    Query,
+    Sample,
+    SamplingParams,
+    Scores,
+    Selection,
+    require,
+    require_share,
+)
+
+
+class LowestConfidence(Scorer, Protocol):
+    """A scorer whose score is that of the least confident window of a sample."""
+
+    @property
+    def window(self) -> int: ...
+
+    @property
+    def k(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeepConf:
+    """Draw `warm_up` samples whole; end the others where they are less sure than those were.
+
+    The level is the quantile of the lowest confidence of the warm-up samples that `keep` of them
+    reach: 0.9 ends few, 0.1 ends most ("high" and "low" in the paper). A sample falls when the mean
+    over a whole window is below it; the engine ends it there, and it has no vote, as a warm-up
+    sample below the level has none. Sampling ends when the leader has `share` of the weight.
+
+    The vote is `select`; `by` gives the lowest confidence of a window, by `window` positions and
+    the `k` likeliest tokens.
+
+    Example: `DeepConf(max_n=64, by=Confidence(measure="lowest"),
+    select=WeightedVote(by=Confidence(measure="bottom")), extract=LastNumber())`
+    """
+
+    max_n: int
+    by: LowestConfidence
+    select: Scorer
+    warm_up: int = 16
+    keep: float = 0.9
+    share: float = 0.95
+    ahead: int = 4
+    extract: Extractor = field(default_factory=WholeText)
+    equivalence: Equivalence | None = None  # None: answers mean the same if they are the same text
+    min_confidence: float = 0.0  # below it, it abstains
+    params: SamplingParams = SamplingParams()
+
+    def __post_init__(self) -> None:
+        rule = f"lie in 1..{self.max_n}, the most samples of a question"
+        require(1 <= self.warm_up <= self.max_n, "warm_up", rule, self.warm_up)
+        require(0 < self.keep < 1, "keep", "lie in (0, 1)", self.keep)
+        require(0.5 < self.share <= 1, "share", "lie in (0.5, 1]", self.share)
+        require(self.ahead >= 1, "ahead", "be at least 1", self.ahead)
+        require_share("min_confidence", self.min_confidence)
+
+    async def __call__(self, query: Query, sampler: Sampler) -> Selection:
+        asked = _Asked(
+            strategy=self,
+            query=query,
+            calls=sampler,
+            extract=cache(self.extract),
+            select=remembered(self.select),
+            lowest=remembered(self.by),
+        )
+        warm = await draw(sampler, range(self.warm_up), self.sampling())
+        level = await asked.level(warm)
+        left_over: list[Sample] = []
+        drawn = list(warm)
+
+        async def is_enough(more: Sequence[Sample]) -> bool:
+            return await asked.agrees([*warm, *more], level)
+
+        if not await is_enough(()):
+            params = self.sampling(level)
+            rest = range(self.warm_up, self.max_n)
+            more, left_over = await draw_in_order(sampler, rest, params, self.ahead, is_enough)
+            drawn += more
+        among = await asked.voters(drawn, level)
+        chosen = await select(query, among, asked.select, self.min_confidence)
+        return with_left_over(chosen, left_over)
+
+    def sampling(self, level: float = -math.inf) -> SamplingParams:
+        """The parameters of a request; above the level they have a floor."""
+        params = sampling_for(self.by, sampling_for(self.select, self.params))
+        if math.isinf(level):
+            return params
+        floor = ConfidenceFloor(level=level, window=self.by.window, k=self.by.k)
+        return replace(params, floor=floor)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """One question: what looks at its samples again and again reads and scores each only once."""
+
+    strategy: DeepConf
+    query: Query
+    calls: ModelCalls
+    extract: Extractor
+    select: Scorer
+    lowest: Scorer
+
+    async def level(self, warm: Sequence[Sample]) -> float:
+        """What the samples after these must keep to."""
+        among = await self._candidates(warm)
+        return lowest_allowed(await self.lowest(self.query, among), self.strategy.keep)
+
+    async def agrees(self, samples: Sequence[Sample], level: float) -> bool:
+        """Whether the leading answer has its share of the weight."""
+        among = await self.voters(samples, level)
+        scores = await self.select(self.query, among)
+        rule = WeightedConsensus(share=self.strategy.share, warm_up=self.strategy.warm_up)
+        return rule.stops_on(scores, among.answers, self.strategy.max_n)
+
+    async def voters(self, samples: Sequence[Sample], level: float) -> Candidates:
+        """The candidates, without the answers of those below the level."""
+        among = await self._candidates(samples)
+        lowest = await self.lowest(self.query, among)
+        pairs = zip(among.answers, lowest.tolist(), strict=True)
+        return replace(among, answers=tuple(None if c < level else a for a, c in pairs))
+
+    async def _candidates(self, samples: Sequence[Sample]) -> Candidates:
+        equivalence = self.strategy.equivalence
+        return await candidates_from(self.query, samples, self.extract, equivalence, self.calls)
+
+
+def lowest_allowed(lowest: Scores, keep: float) -> float:
+    """The level that a share `keep` of these reaches; minus infinity where none is known."""
+    known = lowest[np.isfinite(lowest)]
+    return float(np.quantile(known, 1 - keep)) if len(known) else -math.inf

@@ -1,0 +1,78 @@
+"""A race to the first valid sample: for structured output, and for the time until there is one.
+
+With a share v of valid samples and n of them under way, the chance that one has come by time t is
+1 - (1 - v F(t))^n, where F is how long samples take: many at once cut the tail of the waiting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from nbest.orchestrator.protocols import Extractor, Sampler, Validator
+from nbest.orchestrator.query.selection import WholeText, read_answers
+from nbest.orchestrator.tasks import task_group
+from nbest.orchestrator.types import Query, Sample, SamplingParams, Selection, require
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RaceToValid:
+    """Draw n samples at once; the first that keeps the rule wins, the others are aborted.
+
+    The losers' requests are aborted in their engines, and what they had cost is counted. It
+    abstains where none of the n is valid. Scores are 1 for the winner, 0 for what came before and
+    was not valid, nan for what was never looked at; the confidence is the share that was valid of
+    what was looked at.
+
+    Example: `RaceToValid(n=8, rule=JsonValid(schema=...))`
+    """
+
+    n: int
+    rule: Validator
+    extract: Extractor = field(default_factory=WholeText)
+    params: SamplingParams = SamplingParams()
+
+    def __post_init__(self) -> None:
+        require(self.n >= 1, "n", "be at least 1", self.n)
+
+    async def __call__(self, query: Query, sampler: Sampler) -> Selection:
+        winner: int | None = None
+        verdicts: dict[int, bool] = {}
+        async with task_group() as group:
+            running = {
+                group.create_task(sampler(index, self.params)): index for index in range(self.n)
+            }
+            pending = set(running)
+            while pending and winner is None:
+                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                for task in sorted(done, key=running.__getitem__):
+                    verdicts[running[task]] = await self._is_valid(query, task.result())
+                winner = min((i for i, valid in verdicts.items() if valid), default=None)
+            await asyncio.gather(*(sampler.abort(running[task]) for task in pending))
+        samples = tuple(task.result() for task in running)
+        return self._selection(samples, verdicts, winner)
+
+    def sampling(self) -> SamplingParams:
+        """The parameters of a request."""
+        return self.params
+
+    async def _is_valid(self, query: Query, sample: Sample) -> bool:
+        read = read_answers([sample], self.extract)
+        verdict = await self.rule(query, read)
+        return bool(verdict[0])
+
+    def _selection(
+        self, samples: tuple[Sample, ...], verdicts: dict[int, bool], winner: int | None
+    ) -> Selection:
+        scores = np.full(len(samples), np.nan)
+        for index, valid in verdicts.items():
+            scores[index] = float(valid)
+        answer = None
+        if winner is not None:
+            answer = read_answers([samples[winner]], self.extract).answers[0]
+        share = sum(verdicts.values()) / len(verdicts) if winner is not None else float("nan")
+        return Selection(
+            index=winner, answer=answer, samples=samples, scores=scores, confidence=share
+        )

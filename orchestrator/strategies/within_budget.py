@@ -1,0 +1,127 @@
+"""A batch of questions within a budget: the strategy that draws as `budget` says.
+
+Questions share what there is, so all of them are decided together. The samples of the batch are in
+memory until it has been answered.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+
+from nbest.orchestrator.errors import EngineDead, OutOfBudget, StoreError
+from nbest.orchestrator.protocols import Equivalence, Extractor, Sampler, Scorer, Strategy
+from nbest.orchestrator.query.fanout import draw
+from nbest.orchestrator.query.selection import WholeText, merge_answers, read_answers, select
+from nbest.orchestrator.strategies.best_of_n import sampling_for
+from nbest.orchestrator.strategies.budget import BatchBudget
+from nbest.orchestrator.tasks import task_group
+from nbest.orchestrator.types import (
+    Candidates,
+    Query,
+    SamplingParams,
+    Selection,
+    Status,
+    require_share,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WithinBudget:
+    """A `BatchStrategy`: draw where it may still change an answer until the budget is spent.
+
+    Which question gets the next sample is decided by votes; the answer is the choice of `select`
+    among what a question got.
+
+    Example: `run(queries, WithinBudget(budget=BatchBudget(average=8), select=MajorityVote()),
+    backend)`
+    """
+
+    budget: BatchBudget
+    select: Scorer
+    extract: Extractor = field(default_factory=WholeText)
+    equivalence: Equivalence | None = None  # None: answers mean the same if they are the same text
+    min_confidence: float = 0.0  # below it, it abstains
+    params: SamplingParams = SamplingParams()
+
+    def __post_init__(self) -> None:
+        require_share("min_confidence", self.min_confidence)
+
+    async def draw(
+        self, queries: Sequence[Query], samplers: Sequence[Sampler]
+    ) -> Sequence[Strategy]:
+        """Spend the budget on them; for each, what is left to do: to choose."""
+        pairs = zip(queries, samplers, strict=True)
+        hands = [
+            _Hand(strategy=self, query=query, sampler=sampler, extract=cache(self.extract))
+            for query, sampler in pairs
+        ]
+        while True:
+            answers = [hand.among.answers for hand in hands]
+            closed = {place for place, hand in enumerate(hands) if hand.is_closed}
+            spent = sum(hand.tokens for hand in hands)
+            wanted = Counter(self.budget.next(answers, spent, closed))
+            if not wanted:
+                return [hand.end() for hand in hands]
+            async with task_group() as group:
+                for place, count in wanted.items():
+                    group.create_task(hands[place].draw(count))
+
+    def sampling(self) -> SamplingParams:
+        """The parameters of a request; it asks for log-probabilities if the scorer needs them."""
+        return sampling_for(self.select, self.params)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Hand:
+    """What one question has got so far."""
+
+    strategy: WithinBudget
+    query: Query
+    sampler: Sampler
+    extract: Extractor  # which reads a text only once
+    among: Candidates = field(default_factory=lambda: Candidates(samples=(), answers=()))
+    tokens: int = 0  # generated for them
+    failure: Exception | None = None  # the end of this question, not of the batch
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether more would be wasted: an engine refuses the question, or dies of it."""
+        samples = self.among.samples
+        return self.failure is not None or any(s.status is Status.ERROR for s in samples)
+
+    async def draw(self, count: int) -> None:
+        """The next so many samples, and what they answer."""
+        places = range(len(self.among), len(self.among) + count)
+        try:
+            more = await draw(self.sampler, places, self.strategy.sampling())
+            self.tokens += sum(sample.generated_tokens for sample in more)
+            read = read_answers((*self.among.samples, *more), self.extract)
+            self.among = await merge_answers(self.query, read, self.strategy.equivalence)
+        except (EngineDead, StoreError):  # the run's trouble, not this question's
+            raise
+        # A quarantine, or whatever an extractor, which may be a plugin, makes of a model's text.
+        except Exception as failure:  # noqa: BLE001
+            self.failure = failure
+
+    def end(self) -> Choosing:
+        return Choosing(strategy=self.strategy, among=self.among, failure=self.failure)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choosing:
+    """A `Strategy` that has its samples and draws none."""
+
+    strategy: WithinBudget
+    among: Candidates
+    failure: Exception | None
+
+    async def __call__(self, query: Query, sampler: Sampler) -> Selection:
+        if self.failure is not None:
+            raise self.failure
+        if not self.among.samples:
+            raise OutOfBudget("the budget of the batch was spent before its first sample")
+        among = replace(self.among, ask=sampler.ask, rate=sampler.rate)
+        return await select(query, among, self.strategy.select, self.strategy.min_confidence)
