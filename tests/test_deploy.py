@@ -139,7 +139,7 @@ def test_the_entrypoint_is_a_command_line_that_nbest_understands(
 ) -> None:
     words = manifests["RayJob"]["spec"]["entrypoint"].split()
     words[words.index("/runs/config.yaml")] = str(folder / "config.yaml")
-    command = [sys.executable, "-m", "nbest.experiments.cli", *words[1:], "--dry-run"]
+    command = [sys.executable, "-m", "nbest", *words[1:], "--dry-run"]
     done = run(command, cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)})
     assert (words[0], done.returncode) == ("nbest", 0), done.stderr
 
@@ -184,7 +184,7 @@ def environment(folder: Path) -> Iterator[dict[str, str]]:
     programs = folder / "bin"
     programs.mkdir()
     for name, line in {
-        "nbest": f'exec {sys.executable} -m nbest.experiments.cli "$@"',
+        "nbest": f'exec {sys.executable} -m nbest "$@"',
         "srun": 'exec "$@"',  # of a job on one node
         "scontrol": f'echo "$@" > {folder}/scontrol.said',
     }.items():

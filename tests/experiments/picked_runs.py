@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from nbest.experiments.gold import Gold
-from nbest.experiments.gold_file import write_gold
+from nbest.experiments.questions.gold import Gold
+from nbest.experiments.runs.gold_file import write_gold
 from nbest.orchestrator.store.opening import open_run
 from nbest.orchestrator.store.writer import FileStore
 from nbest.orchestrator.types import Message, Query, Sample, Status

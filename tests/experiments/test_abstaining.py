@@ -9,17 +9,17 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from nbest.experiments.abstaining import (
+from nbest.experiments.analysis.abstaining import (
     MAX_POINTS,
     RiskLimit,
     abstention_json,
     answered_sentence,
     guarantee_sentence,
 )
-from nbest.experiments.cli import app
-from nbest.experiments.evaluate import Row
-from nbest.experiments.gold import Gold
-from nbest.experiments.gold_file import write_gold
+from nbest.experiments.analysis.rows import Row
+from nbest.experiments.cli.app import app
+from nbest.experiments.questions.gold import Gold
+from nbest.experiments.runs.gold_file import write_gold
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.store.opening import open_run
 from nbest.orchestrator.store.writer import FileStore

@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbest.experiments.account import account
+from nbest.experiments.cli.display.account import account
 from nbest.orchestrator.engines.history import EngineView
 from nbest.orchestrator.run.progress import Progress, Tally, snapshot
 

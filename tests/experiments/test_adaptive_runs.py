@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from nbest.experiments.config import load_config
-from nbest.experiments.plan import make_plan
-from nbest.experiments.runs import carry_out, failures
-from nbest.experiments.select_command import compare
+from nbest.experiments.analysis.select import compare
+from nbest.experiments.config.config import load_config
+from nbest.experiments.runs.execute import carry_out, failures
+from nbest.experiments.runs.plan import make_plan
 from nbest.orchestrator.errors import InputError, RunChanged
 from nbest.orchestrator.run.progress import Progress
 from nbest.orchestrator.store.format.files import RunFolder

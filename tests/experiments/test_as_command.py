@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from nbest.experiments.as_command import as_command
-from nbest.experiments.exit_codes import Exit
-from nbest.experiments.near_ties import main
+from nbest.experiments.cli.ending import as_command
+from nbest.experiments.cli.exit_codes import Exit
+from nbest.experiments.studies.near_ties import main
 from nbest.orchestrator.errors import InputError, NbestError
 
 

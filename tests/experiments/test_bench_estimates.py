@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from nbest.experiments.bench_estimates import HOLDS, Pool, measure_estimates, times_table
+from nbest.experiments.bench.estimates import HOLDS, Pool, measure_estimates, times_table
 
 
 def test_every_figure_is_measured() -> None:

@@ -12,22 +12,32 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from nbest.experiments.bench_faults import SCENARIOS, faults_table, measure_faults
-from nbest.experiments.faults_checks import repeated_keys, same_results, stored_samples, witness
-from nbest.experiments.faults_cluster import cluster
-from nbest.experiments.faults_disk import can_mount, full_disk
-from nbest.experiments.faults_driver import driver
-from nbest.experiments.faults_processes import marked, python, wait_until
-from nbest.experiments.faults_row import Account, FaultRow, Setting
-from nbest.experiments.faults_rows import BAD, bad_rows
-from nbest.experiments.faults_signals import second_signal, signals
-from nbest.experiments.faults_strategies import strategies
-from nbest.experiments.faults_where import LOCAL
-from nbest.experiments.faults_workplace import Load
+from nbest.experiments.bench.faults.account import Account, FaultRow, Setting
+from nbest.experiments.bench.faults.checks import (
+    repeated_keys,
+    same_results,
+    stored_samples,
+    witness,
+)
+from nbest.experiments.bench.faults.faults_where import LOCAL
+from nbest.experiments.bench.faults.processes import marked, python, wait_until
+from nbest.experiments.bench.faults.scenarios.cluster import cluster
+from nbest.experiments.bench.faults.scenarios.disk import can_mount, full_disk
+from nbest.experiments.bench.faults.scenarios.driver import driver
+from nbest.experiments.bench.faults.scenarios.rows import BAD, bad_rows
+from nbest.experiments.bench.faults.scenarios.signals import second_signal, signals
+from nbest.experiments.bench.faults.scenarios.strategies import strategies
+from nbest.experiments.bench.faults.suite import (
+    SCENARIOS,
+    faults_table,
+    measure_faults,
+)
+from nbest.experiments.bench.faults.workplace import Load
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.store.opening import open_run
 from nbest.orchestrator.store.writer import FileStore
@@ -186,7 +196,7 @@ def test_a_table_has_a_line_a_row() -> None:
 
 def test_the_command_prints_one_document_and_says_whether_all_holds(tmp_path: Path) -> None:
     root = Path(__file__).parents[2]
-    command = [sys.executable, "-m", "nbest.experiments.cli", "bench", "faults", "--json"]
+    command = [sys.executable, "-m", "nbest", "bench", "faults", "--json"]
     done = subprocess.run(
         [*command, "--only", "two_drivers"],
         cwd=tmp_path,
@@ -218,9 +228,7 @@ def carried_out(scenario: Callable[[Setting], FaultRow], folder: Path) -> FaultR
 def test_every_name_leads_to_a_scenario() -> None:
     for path in SCENARIOS.values():
         module, _, function = path.partition(":")
-        assert callable(
-            getattr(__import__(f"nbest.experiments.{module}", fromlist=["_"]), function)
-        )
+        assert callable(getattr(import_module(f"{SCENARIOS_ROOM}.{module}"), function))
 
 
 def test_the_driver_is_killed_at_a_random_moment(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from nbest.experiments.bench_race import Lengths, drawn, measure_races, run_race
-from nbest.experiments.cli import app
+from nbest.experiments.bench.race import Lengths, drawn, measure_races, run_race
+from nbest.experiments.cli.app import app
 from nbest.orchestrator.errors import InputError
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from nbest.experiments.bench_schedule import ONE_QUERY, STRAGGLERS, Pace, simulate
+from nbest.experiments.bench.schedule import ONE_QUERY, STRAGGLERS, Pace, simulate
 from nbest.orchestrator.engines.pool_engine import slots_for
 
 

@@ -8,8 +8,8 @@ from dataclasses import asdict, fields
 import pytest
 from typer.testing import CliRunner
 
-from nbest.experiments.bench_selectors import HOLDS, SelectorSpeeds, measure_selectors, speeds_table
-from nbest.experiments.cli import app
+from nbest.experiments.bench.selectors import HOLDS, SelectorSpeeds, measure_selectors, speeds_table
+from nbest.experiments.cli.app import app
 
 
 @pytest.fixture(scope="module")

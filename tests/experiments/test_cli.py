@@ -42,7 +42,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def command(*args: str) -> list[str]:
-    return [sys.executable, "-m", "nbest.experiments.cli", *args]
+    return [sys.executable, "-m", "nbest", *args]
 
 
 def environment() -> dict[str, str]:
@@ -241,7 +241,7 @@ def test_a_changed_setting_is_refused_with_the_difference(folder: Path) -> None:
 
 def test_help_imports_nothing_heavy() -> None:
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "nbest.experiments.cli", "--help"],
+        [sys.executable, "-X", "importtime", "-m", "nbest", "--help"],
         env=environment(),
         capture_output=True,
         text=True,

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from nbest.experiments.config import Config, load_config
-from nbest.experiments.prompts import render
-from nbest.experiments.sections import ClusterSection, SamplingSection
+from nbest.experiments.config.config import Config, load_config
+from nbest.experiments.config.sections import ClusterSection, SamplingSection
+from nbest.experiments.questions.prompts import render
 from nbest.orchestrator.cluster.settings import Cluster
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.types import SamplingParams

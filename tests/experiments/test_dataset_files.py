@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import TypeAdapter
 
-from nbest.experiments.dataset_files import JsonlFile, TableFile
-from nbest.experiments.datasets import Dataset
-from nbest.experiments.items import Questions
+from nbest.experiments.questions.datasets.files import JsonlFile, TableFile
+from nbest.experiments.questions.datasets.kinds import Dataset
+from nbest.experiments.questions.items import Questions
 from nbest.orchestrator.errors import InputError
 
 ROWS = [

@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PROGRAM = """
 import sys
-from nbest.experiments.dataset_hub import HubData
+from nbest.experiments.questions.datasets.hub import HubData
 from nbest.orchestrator.errors import InputError
 for settings in ({"shots_split": "train"}, {"split": "nope"}, {"repo": "nobody/nothing"}):
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nbest.experiments.dataset_tasks import TaskData, shots_seed
+from nbest.experiments.questions.datasets.tasks import TaskData, shots_seed
 from nbest.orchestrator.errors import InputError
 
 SUMS = {"min_terms": 2, "max_terms": 2, "min_digits": 1, "max_digits": 1}

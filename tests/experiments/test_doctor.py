@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from nbest.experiments.doctor import MARKS, Finding, findings, installed, print_findings
+from nbest.experiments.cli.doctor import MARKS, Finding, findings, installed, print_findings
 
 ROOT = Path(__file__).parents[2]
 
@@ -80,7 +80,7 @@ def test_it_starts_no_engine_and_imports_none() -> None:
     """It has to work where an engine cannot even be imported."""
     program = """
 import sys
-from nbest.experiments.doctor import findings
+from nbest.experiments.cli.doctor import findings
 findings()
 print(sorted({"ray", "torch", "vllm", "transformers", "datasets"} & set(sys.modules)))
 """
@@ -97,7 +97,7 @@ print(sorted({"ray", "torch", "vllm", "transformers", "datasets"} & set(sys.modu
 
 def test_the_exit_status_says_whether_there_is_a_fault(found: dict[str, Finding]) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "nbest.experiments.cli", "doctor", "--json"],
+        [sys.executable, "-m", "nbest", "doctor", "--json"],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -8,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from nbest.experiments.engine_table import MAX_SHOWN, cells, engine_table, summary, worst
+from nbest.experiments.cli.display.engine_table import (
+    MAX_SHOWN,
+    cells,
+    engine_table,
+    summary,
+    worst,
+)
 from nbest.orchestrator.engines.history import EngineView
 
 engines = st.lists(

@@ -21,7 +21,7 @@ from nbest import (
     clustered_interval,
     wilson_interval,
 )
-from nbest.experiments.evaluate import (
+from nbest.experiments.analysis.rows import (
     JSON_KEYS,
     Case,
     Row,
@@ -30,8 +30,8 @@ from nbest.experiments.evaluate import (
     one_sample_row,
     selector_row,
 )
-from nbest.experiments.gold import Gold
-from nbest.experiments.graders import Exact, Grader, Number, Ungraded
+from nbest.experiments.questions.gold import Gold
+from nbest.experiments.questions.graders.plain import Exact, Grader, Number, Ungraded
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import Extractor
 from nbest.orchestrator.query.selection import WholeText, read_answers

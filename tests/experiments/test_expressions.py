@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbest.experiments.expressions import Expression, parse_expression, parse_expressions
+from nbest.experiments.language.expressions import Expression, parse_expression, parse_expressions
 from nbest.orchestrator.errors import InputError
 
 VALUES = st.recursive(

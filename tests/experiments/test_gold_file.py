@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbest.experiments.dataset_tasks import TaskData
-from nbest.experiments.gold import Gold
-from nbest.experiments.gold_file import GOLD_FILE, packed, read_gold, unpacked, write_gold
-from nbest.experiments.grader_tasks import ReasoningGym
+from nbest.experiments.questions.datasets.tasks import TaskData
+from nbest.experiments.questions.gold import Gold
+from nbest.experiments.questions.graders.tasks import ReasoningGym
+from nbest.experiments.runs.gold_file import GOLD_FILE, packed, read_gold, unpacked, write_gold
 from nbest.orchestrator.errors import RunChanged, StoreError
 
 ENTRIES = st.recursive(

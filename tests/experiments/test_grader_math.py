@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from nbest.experiments.gold import Gold
-from nbest.experiments.gold_file import write_gold
-from nbest.experiments.plugins import build_equivalence, build_grader
-from nbest.experiments.select_command import compare
+from nbest.experiments.analysis.select import compare
+from nbest.experiments.config.plugins import build_equivalence, build_grader
+from nbest.experiments.questions.gold import Gold
+from nbest.experiments.runs.gold_file import write_gold
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.store.opening import open_run
 from nbest.orchestrator.store.writer import FileStore

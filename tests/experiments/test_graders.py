@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nbest.experiments.dataset_tasks import TaskData
-from nbest.experiments.gold import Gold
-from nbest.experiments.grader_tasks import EVALUATING_TASKS, ReasoningGym
-from nbest.experiments.graders import Exact, Grader, Number, Ungraded
+from nbest.experiments.questions.datasets.tasks import TaskData
+from nbest.experiments.questions.gold import Gold
+from nbest.experiments.questions.graders.plain import Exact, Grader, Number, Ungraded
+from nbest.experiments.questions.graders.tasks import EVALUATING_TASKS, ReasoningGym
 from nbest.orchestrator.errors import InputError
 
 NO_VERDICT = math.nan

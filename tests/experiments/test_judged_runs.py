@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from nbest import FakeBackend, Reply, ask, run
-from nbest.experiments.config import Config
-from nbest.experiments.gold import Gold
-from nbest.experiments.gold_file import write_gold
-from nbest.experiments.plan import make_plan
-from nbest.experiments.plugins import build_scorer
-from nbest.experiments.runs import carry_out
-from nbest.experiments.select_command import compare, load_cases
-from nbest.experiments.stored_calls import asks_model
+from nbest.experiments.analysis.select import compare, load_cases
+from nbest.experiments.config.config import Config
+from nbest.experiments.config.plugins import build_scorer
+from nbest.experiments.questions.gold import Gold
+from nbest.experiments.runs.execute import carry_out
+from nbest.experiments.runs.gold_file import write_gold
+from nbest.experiments.runs.plan import make_plan
+from nbest.experiments.runs.stored_calls import asks_model
 from nbest.orchestrator.errors import InputError, RequestRejected
 from nbest.orchestrator.protocols import Scorer
 from nbest.orchestrator.run.job import Job, Work

@@ -12,7 +12,7 @@ HEAVY = ("vllm", "torch", "ray", "transformers", "pyarrow", "datasets", "reasoni
 PROGRAM = f"""
 import sys, json
 from pathlib import Path
-from nbest.experiments.config import load_config
+from nbest.experiments.config.config import load_config
 for name in ("demo", "gsm8k"):
     load_config(Path("experiments/configs") / (name + ".yaml"))
 print(json.dumps([name for name in {HEAVY!r} if name in sys.modules]))
@@ -29,8 +29,8 @@ def test_a_missing_extra_says_how_to_install_it() -> None:
     program = """
 import sys
 sys.modules["datasets"] = sys.modules["reasoning_gym"] = None  # as if not installed
-from nbest.experiments.dataset_hub import HubData
-from nbest.experiments.dataset_tasks import TaskData
+from nbest.experiments.questions.datasets.hub import HubData
+from nbest.experiments.questions.datasets.tasks import TaskData
 from nbest.orchestrator.errors import InputError
 for dataset in (HubData(repo="a/b"), TaskData(task="chain_sum")):
     try:

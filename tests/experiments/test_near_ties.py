@@ -7,7 +7,7 @@ from itertools import product
 
 import pytest
 
-from nbest.experiments.near_ties import main, near_tie
+from nbest.experiments.studies.near_ties import main, near_tie
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.strategies.stop_on_votes import BetaStop, EValueStop, StopRule, VoteStands
 

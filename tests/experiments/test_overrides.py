@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbest.experiments.config_errors import Origins, dotted
-from nbest.experiments.overrides import apply_overrides, parse_override
+from nbest.experiments.config.overrides import apply_overrides, parse_override
+from nbest.experiments.language.errors import Origins, dotted
 from nbest.orchestrator.errors import InputError
 
 # JSON writes other characters as two escapes, which YAML does not know.

@@ -14,11 +14,11 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from nbest.experiments.cli import app
-from nbest.experiments.pick_session import PickSession, questions_of
-from nbest.experiments.pick_terminal import pick_in_terminal
-from nbest.experiments.preferences import preference_lines
-from nbest.experiments.select_command import compare
+from nbest.experiments.analysis.select import compare
+from nbest.experiments.cli.app import app
+from nbest.experiments.pick.session import PickSession, questions_of
+from nbest.experiments.pick.terminal import pick_in_terminal
+from nbest.experiments.runs.exchange.preferences import preference_lines
 from nbest.orchestrator.errors import InputError, StoreError
 from nbest.orchestrator.store.choices import Sitting, read_choices
 from tests.experiments.picked_runs import picked_run
@@ -174,7 +174,7 @@ def test_texts_of_a_model_cannot_act_on_the_terminal(tmp_path: Path) -> None:
 
 def test_one_key_is_enough_in_a_real_terminal(run: Path) -> None:
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "nbest.experiments.cli", "pick", str(run), "--name", "ann"]
+    command = [sys.executable, "-m", "nbest", "pick", str(run), "--name", "ann"]
     environment = {**os.environ, "TERM": "xterm"}
     process = subprocess.Popen(
         command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, close_fds=True

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nbest.experiments.pick_session import PickSession
-from nbest.experiments.pick_web import COOKIE, PickServer
+from nbest.experiments.pick.session import PickSession
+from nbest.experiments.pick.web import COOKIE, PickServer
 from nbest.orchestrator.store.choices import read_choices
 from tests.experiments.attacks import attacks
 from tests.experiments.picked_runs import picked_run

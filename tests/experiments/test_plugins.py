@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nbest.experiments.plugins import (
+from nbest.experiments.config.plugins import (
     BACKENDS,
     EXTRACTORS,
     GRADERS,

@@ -17,15 +17,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nbest import WeightedVote
-from nbest.experiments.curve_command import Curves, curves_of, powers_of_two, rows, sampling_notes
-from nbest.experiments.curve_sampling import chosen_one_by_one, sampled_curves
-from nbest.experiments.curve_view import curve_table, plot_curves
-from nbest.experiments.curves import curve_of, graded_cases, values_of, vote_curves
-from nbest.experiments.export_command import export_run
-from nbest.experiments.import_command import import_pool
-from nbest.experiments.plugins import build_scorer
-from nbest.experiments.pool_commands import numbers
-from nbest.experiments.select_command import compare, load_cases
+from nbest.experiments.analysis.curves.exact import curve_of, graded_cases, values_of, vote_curves
+from nbest.experiments.analysis.curves.of_run import (
+    Curves,
+    curves_of,
+    powers_of_two,
+    rows,
+    sampling_notes,
+)
+from nbest.experiments.analysis.curves.sampled import chosen_one_by_one, sampled_curves
+from nbest.experiments.analysis.curves.view import curve_table, plot_curves
+from nbest.experiments.analysis.select import compare, load_cases
+from nbest.experiments.cli.pools import numbers
+from nbest.experiments.config.plugins import build_scorer
+from nbest.experiments.runs.exchange.export import export_run
+from nbest.experiments.runs.exchange.import_pool import import_pool
 from nbest.orchestrator.errors import InputError, RunChanged
 from nbest.orchestrator.store.reader import read_samples, read_scores
 from nbest.orchestrator.types import Candidates, Query, Scores, Status

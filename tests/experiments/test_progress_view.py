@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from nbest.experiments.account import account
-from nbest.experiments.progress_view import (
+from nbest.experiments.cli.display.account import account
+from nbest.experiments.cli.display.progress_view import (
     MAX_NEWS,
     LiveView,
     PlainView,
@@ -22,7 +22,7 @@ from nbest.experiments.progress_view import (
     progress_view,
     shown_progress,
 )
-from nbest.experiments.progress_words import line
+from nbest.experiments.cli.display.progress_words import line
 from nbest.orchestrator.engines.history import EngineView, State
 from nbest.orchestrator.errors import BackendError
 from nbest.orchestrator.run.progress import Tally, snapshot
@@ -103,7 +103,7 @@ def test_a_live_view_writes_nothing_into_results(capsys: pytest.CaptureFixture[s
 
 PROGRAM = """
 import sys
-from nbest.experiments.progress_view import shown_progress
+from nbest.experiments.cli.display.progress_view import shown_progress
 from nbest.orchestrator.engines.history import EngineView
 from nbest.orchestrator.run.progress import Tally, snapshot
 name = "[red]x[/red]\\x1b[5m"

@@ -7,7 +7,14 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbest.experiments.progress_words import EngineNews, counted, duration, line, rate, seconds_left
+from nbest.experiments.cli.display.progress_words import (
+    EngineNews,
+    counted,
+    duration,
+    line,
+    rate,
+    seconds_left,
+)
 from nbest.orchestrator.engines.history import EngineView, State
 from nbest.orchestrator.run.progress import Tally, snapshot
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbest.experiments.gold import Gold
-from nbest.experiments.items import Item, Questions
-from nbest.experiments.prompts import PromptSection, filled, placeholders, render
+from nbest.experiments.questions.gold import Gold
+from nbest.experiments.questions.items import Item, Questions
+from nbest.experiments.questions.prompts import PromptSection, filled, placeholders, render
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.types import Message
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from nbest import FakeBackend, Reply
-from nbest.experiments.cli import app
-from nbest.experiments.config import load_config
-from nbest.experiments.plan import Plan, make_plan
-from nbest.experiments.runs import carry_out, failures
+from nbest.experiments.cli.app import app
+from nbest.experiments.config.config import load_config
+from nbest.experiments.runs.execute import carry_out, failures
+from nbest.experiments.runs.plan import Plan, make_plan
 from nbest.orchestrator.errors import EngineDead
 from nbest.orchestrator.run.progress import Progress
 from nbest.orchestrator.store.reader import read_records

@@ -38,7 +38,7 @@ QUESTIONS = {"a": "3 + 4 =", "long": "1 + " * 400, "b": "2 + 2 ="}
 
 def nbest(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "nbest.experiments.cli", *args],
+        [sys.executable, "-m", "nbest", *args],
         cwd=folder,
         env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
         capture_output=True,
@@ -113,7 +113,7 @@ def test_a_run_survives_an_engine_that_dies(tmp_path: Path) -> None:
     (tmp_path / "questions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in questions))
     (tmp_path / "config.yaml").write_text(MANY)
     run = tmp_path / "runs/faulty"
-    command = [sys.executable, "-m", "nbest.experiments.cli", "run", "config.yaml"]
+    command = [sys.executable, "-m", "nbest", "run", "config.yaml"]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     with (tmp_path / "said").open("wb") as said:
         process = subprocess.Popen(

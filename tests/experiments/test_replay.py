@@ -16,16 +16,16 @@ import numpy as np
 import pytest
 
 from nbest import FakeBackend, First, Longest, MajorityVote, Matches, Reply, WeightedVote
-from nbest.experiments.curves import graded_cases
-from nbest.experiments.evaluate import Case
-from nbest.experiments.gold import Gold
-from nbest.experiments.gold_file import write_gold
-from nbest.experiments.import_command import import_pool
-from nbest.experiments.plugins import build_strategy
-from nbest.experiments.replay_command import Replayed, orders, replay, replay_cases
-from nbest.experiments.replay_drawn import Drawn, pointwise_scores
-from nbest.experiments.replay_view import sentences
-from nbest.experiments.select_command import load_cases
+from nbest.experiments.analysis.curves.exact import graded_cases
+from nbest.experiments.analysis.replay.drawn import Drawn, pointwise_scores
+from nbest.experiments.analysis.replay.replay import Replayed, orders, replay, replay_cases
+from nbest.experiments.analysis.replay.view import sentences
+from nbest.experiments.analysis.rows import Case
+from nbest.experiments.analysis.select import load_cases
+from nbest.experiments.config.plugins import build_strategy
+from nbest.experiments.questions.gold import Gold
+from nbest.experiments.runs.exchange.import_pool import import_pool
+from nbest.experiments.runs.gold_file import write_gold
 from nbest.model_backend.fake.clocks import VirtualTime
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import Scorer, Strategy

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nbest.experiments.replay_deep_conf import ReplayedDeepConf
+from nbest.experiments.analysis.replay.deep_conf import ReplayedDeepConf
 from nbest.model_backend.confidence_floor import falls_after
 from nbest.orchestrator.types import ConfidenceFloor, Sample, TopLogprobs
 

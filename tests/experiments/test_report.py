@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from nbest import MajorityVote
-from nbest.experiments.import_command import import_pool
-from nbest.experiments.report_command import write_report
-from nbest.experiments.report_costs import Prices, costs_of
-from nbest.experiments.report_data import Spending, pareto_front, run_report
+from nbest.experiments.report.costs import Prices, costs_of
+from nbest.experiments.report.data import Spending, pareto_front, run_report
+from nbest.experiments.report.page import write_report
+from nbest.experiments.runs.exchange.import_pool import import_pool
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.store.format.files import RunFolder
 from nbest.orchestrator.store.format.parquet import PartWriter
@@ -245,7 +245,7 @@ def test_a_selector_that_fails_at_a_question_has_no_curve(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = {"vote": MajorityVote(), "mine": FailsOnce()}
-    monkeypatch.setattr("nbest.experiments.report_data.named_scorer", lambda name, run: made[name])
+    monkeypatch.setattr("nbest.experiments.report.data.named_scorer", lambda name, run: made[name])
     run = pool(tmp_path, 6, 8)
     report = run_report(run, ["vote", "mine"])
     assert [curve.name for curve in report.curves] == ["one sample", "any right", "vote"]

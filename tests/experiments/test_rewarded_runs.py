@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from nbest.experiments.config import load_config
-from nbest.experiments.plan import make_plan
-from nbest.experiments.plugins import build_scorer
-from nbest.experiments.runs import carry_out
-from nbest.experiments.select_command import compare
-from nbest.experiments.stored_calls import NotAsked, asks_model, asks_sampling_model
-from nbest.experiments.tables import selector_table
+from nbest.experiments.analysis.select import compare
+from nbest.experiments.cli.display.tables import selector_table
+from nbest.experiments.config.config import load_config
+from nbest.experiments.config.plugins import build_scorer
+from nbest.experiments.runs.execute import carry_out
+from nbest.experiments.runs.plan import make_plan
+from nbest.experiments.runs.stored_calls import NotAsked, asks_model, asks_sampling_model
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.run.progress import Progress
 from nbest.orchestrator.types import Outcome

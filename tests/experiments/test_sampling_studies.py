@@ -11,19 +11,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nbest.experiments.config import load_config
-from nbest.experiments.coverage_growth import CONFIG as COVERAGE
-from nbest.experiments.coverage_growth import decades, growth, picture
-from nbest.experiments.coverage_growth import table as coverage_table
-from nbest.experiments.curves import graded_cases
-from nbest.experiments.evaluate import Case
-from nbest.experiments.import_command import import_pool
-from nbest.experiments.plugins import build_scorer
-from nbest.experiments.select_command import load_cases
-from nbest.experiments.selectors_against_n import CONFIG as SELECTORS_CONFIG
-from nbest.experiments.selectors_against_n import SELECTORS
-from nbest.experiments.temperature import CONFIG as TEMPERATURE
-from nbest.experiments.temperature import findings, table
+from nbest.experiments.analysis.curves.exact import graded_cases
+from nbest.experiments.analysis.rows import Case
+from nbest.experiments.analysis.select import load_cases
+from nbest.experiments.config.config import load_config
+from nbest.experiments.config.plugins import build_scorer
+from nbest.experiments.runs.exchange.import_pool import import_pool
+from nbest.experiments.studies.coverage_growth import CONFIG as COVERAGE
+from nbest.experiments.studies.coverage_growth import decades, growth, picture
+from nbest.experiments.studies.coverage_growth import table as coverage_table
+from nbest.experiments.studies.selectors_against_n import CONFIG as SELECTORS_CONFIG
+from nbest.experiments.studies.selectors_against_n import SELECTORS
+from nbest.experiments.studies.temperature import CONFIG as TEMPERATURE
+from nbest.experiments.studies.temperature import findings, table
 from nbest.orchestrator.errors import InputError
 
 

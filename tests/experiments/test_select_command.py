@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from nbest import FakeBackend, LastNumber, MajorityVote, SeededAnswers
-from nbest.experiments.evaluate import Row
-from nbest.experiments.gold import Gold
-from nbest.experiments.gold_file import write_gold
-from nbest.experiments.paired_rows import paired_sentences
-from nbest.experiments.select_command import compare, load_cases
+from nbest.experiments.analysis.paired import paired_sentences
+from nbest.experiments.analysis.rows import Row
+from nbest.experiments.analysis.select import compare, load_cases
+from nbest.experiments.questions.gold import Gold
+from nbest.experiments.runs.gold_file import write_gold
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.run.job import Job, Work
 from nbest.orchestrator.run.local import run_here
@@ -152,7 +152,7 @@ def test_a_run_without_log_probabilities_says_so(tmp_path: Path) -> None:
 
 def test_a_process_that_only_reads_ends_well(run: Path) -> None:
     """Threads of Arrow's that begin as the process ends would abort it: two times of five here."""
-    program = f"from nbest.experiments.gold_file import read_gold; read_gold({str(run)!r})"
+    program = f"from nbest.experiments.runs.gold_file import read_gold; read_gold({str(run)!r})"
     for _ in range(10):
         done = subprocess.run(
             [sys.executable, "-c", program],
@@ -168,7 +168,7 @@ def test_no_engine_and_no_cluster_is_imported(run: Path) -> None:
     program = f"""
 import sys
 from pathlib import Path
-from nbest.experiments.select_command import compare
+from nbest.experiments.analysis.select import compare
 compare(Path({str(run)!r}), "vote,mean_logprob,random,first")
 print(sorted({{"ray", "torch", "vllm", "transformers", "reasoning_gym"}} & set(sys.modules)))
 """

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from nbest.experiments.cli import app
-from nbest.experiments.config import load_config
-from nbest.experiments.plan import make_plan
-from nbest.experiments.report_data import run_report
-from nbest.experiments.runs import carry_out
-from nbest.experiments.stopping import KINDS, stopping_notes
-from nbest.experiments.strategy_section import StrategySection
+from nbest.experiments.analysis.bias_notes import KINDS, stopping_notes
+from nbest.experiments.cli.app import app
+from nbest.experiments.config.config import load_config
+from nbest.experiments.config.strategy import StrategySection
+from nbest.experiments.report.data import run_report
+from nbest.experiments.runs.execute import carry_out
+from nbest.experiments.runs.plan import make_plan
 
 FAKE = 'model={backend: fake, answers: ["7", "8"], weights: [3, 1]}'
 SAID = "depended on what they said (strategy."

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nbest.experiments.adaptive_rules import BUDGET, RULES, chosen, elsewhere, front, main
-from nbest.experiments.curves import Curve
-from nbest.experiments.plugins import build_strategy
-from nbest.experiments.replay_command import Replay
-from nbest.experiments.verifier_gain_report import Chosen, Findings, picture, table
+from nbest.experiments.analysis.curves.exact import Curve
+from nbest.experiments.analysis.replay.replay import Replay
+from nbest.experiments.config.plugins import build_strategy
+from nbest.experiments.studies.adaptive_rules import BUDGET, RULES, chosen, elsewhere, front, main
+from nbest.experiments.studies.verifier_gain_report import Chosen, Findings, picture, table
 
 
 def replayed(accuracy: float, tokens: float) -> Replay:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 
-from nbest.experiments.runs import tidied
+from nbest.experiments.runs.execute import tidied
 
 
 async def test_a_long_run_is_tidied_again_and_again() -> None:

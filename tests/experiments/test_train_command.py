@@ -10,10 +10,10 @@ from random import Random
 
 import pytest
 
-from nbest.experiments.import_command import import_pool
-from nbest.experiments.train_command import silent, summary, trained_document
-from nbest.experiments.verifier_examples import graded_examples, preference_examples
-from nbest.experiments.verifier_report import reliability
+from nbest.experiments.runs.exchange.import_pool import import_pool
+from nbest.experiments.training.command import silent, summary, trained_document
+from nbest.experiments.training.examples import graded_examples, preference_examples
+from nbest.experiments.training.report import reliability
 from nbest.model_backend.reward.torch_settings import TorchReward
 from nbest.model_backend.verifier.settings import VerifierSettings
 from nbest.orchestrator.errors import InputError

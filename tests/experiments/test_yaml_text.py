@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbest.experiments.yaml_text import MAX_BYTES, MAX_NODES, parse_yaml, read_yaml
+from nbest.experiments.language.yaml_text import MAX_BYTES, MAX_NODES, parse_yaml, read_yaml
 from nbest.orchestrator.errors import InputError
 
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(

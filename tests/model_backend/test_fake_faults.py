@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from nbest.experiments.plugins import build_backend
+from nbest.experiments.config.plugins import build_backend
 from nbest.model_backend.fake.engine import FakeBackend, FakeEngine, Script, SeededAnswers
 from nbest.model_backend.fake.faults import (
     Fails,

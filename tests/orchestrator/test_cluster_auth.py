@@ -273,7 +273,13 @@ def folder(tmp_path: Path) -> Path:
 def nbest_run(
     folder: Path, address: str, *options: str, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "nbest.experiments.cli", "run", str(folder / "config.yaml")]
+    command = [
+        sys.executable,
+        "-m",
+        "nbest",
+        "run",
+        str(folder / "config.yaml"),
+    ]
     command += ["--out", str(folder / "run"), "--set", f"cluster.address={address}", *options]
     return subprocess.run(
         command,

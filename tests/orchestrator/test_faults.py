@@ -17,8 +17,13 @@ from pathlib import Path
 import pytest
 
 from nbest import BestOfN, FakeBackend, MajorityVote, Query, Record, SamplingParams, SeededAnswers
-from nbest.experiments.faults_checks import drawn_ids, engine_processes, repeated_keys, same_results
-from nbest.experiments.faults_plugins import KillsWorker
+from nbest.experiments.bench.faults.checks import (
+    drawn_ids,
+    engine_processes,
+    repeated_keys,
+    same_results,
+)
+from nbest.experiments.bench.faults.harmful import KillsWorker
 from nbest.model_backend.fake.engine import Script
 from nbest.model_backend.fake.faults import (
     Fails,

@@ -8,8 +8,8 @@ from __future__ import annotations
 import pytest
 
 from nbest import FinalAnswer, LastNumber
-from nbest.experiments.gold import Gold
-from nbest.experiments.graders import Exact, Number
+from nbest.experiments.questions.gold import Gold
+from nbest.experiments.questions.graders.plain import Exact, Number
 
 RIGHT = [
     ("... so she has 42 left.\nA: 42", "42"),

@@ -1,0 +1,1 @@
+"""Analysis of a run: a row a selector, pairs, abstention."""

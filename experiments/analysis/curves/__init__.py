@@ -1,0 +1,1 @@
+"""Curves: accuracy against the number of samples."""

@@ -1,0 +1,1 @@
+"""Replays: what a strategy would have drawn from stored samples."""

@@ -1,0 +1,143 @@
+"""DeepConf replayed: the strategy itself, on a sampler that hands out stored samples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from nbest.experiments.analysis.replay.drawn import Drawn, Spent
+from nbest.experiments.analysis.rows import Case
+from nbest.experiments.runs.stored_calls import StoredCalls
+from nbest.experiments.runs.stored_sampler import DrawsNothing
+from nbest.orchestrator.protocols import Scorer
+from nbest.orchestrator.query.score_cache import Remembered
+from nbest.orchestrator.strategies.deep_conf import DeepConf
+from nbest.orchestrator.types import Sample, SamplingParams, Scores, Status, TopLogprobs
+from nbest.scorers.confidence.trace import Confidence, token_confidence, window_means
+from nbest.scorers.votes.weighted import WeightedVote
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayedDeepConf:
+    """DeepConf online by the lowest confidence of a window, votes weighted by the worst tenth.
+
+    It needs samples whose likeliest tokens were kept: `sampling.logprobs: 20`.
+    """
+
+    warm_up: int = 16
+    keep: float = 0.9
+    share: float = 0.95
+    window: int = 2048
+    k: int = 20
+    known: dict[str, KnownTraces] = field(default_factory=dict, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self._strategy(self.warm_up, self.traces())  # says what is wrong
+
+    @property
+    def select(self) -> Scorer:
+        """What it chooses by, and what it is compared with."""
+        return WeightedVote(by=Confidence(measure="bottom", window=self.window, k=self.k))
+
+    async def outcomes(self, drawn: Sequence[Drawn]) -> list[Spent]:
+        """Of each question by itself."""
+        return [await self._outcome(each) for each in drawn]
+
+    async def _outcome(self, drawn: Drawn) -> Spent:
+        query = drawn.case.query
+        traces = self.known.setdefault(query.id, self.traces())
+        sampler = StoredOrder(drawn.case, drawn.order, traces)
+        chosen = await self._strategy(len(drawn.order), traces)(query, sampler)
+        tokens = sum(sample.generated_tokens for sample in chosen.samples)
+        samples = float(len(chosen.samples))
+        return Spent(answer=chosen.answer, samples=samples, tokens=float(tokens))
+
+    def traces(self) -> KnownTraces:
+        """Of a question of which nothing has been computed yet."""
+        return KnownTraces(
+            lowest=Lowest(
+                by=Confidence(measure="lowest", window=self.window, k=self.k),
+                window=self.window,
+                k=self.k,
+            ),
+            bottom=Remembered(by=Confidence(measure="bottom", window=self.window, k=self.k)),
+        )
+
+    def _strategy(self, max_n: int, traces: KnownTraces) -> DeepConf:
+        return DeepConf(
+            max_n=max_n,
+            by=traces.lowest,
+            select=WeightedVote(by=traces.bottom),
+            warm_up=self.warm_up,
+            keep=self.keep,
+            share=self.share,
+            ahead=1,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lowest(Remembered):
+    """The lowest confidence of a window, computed once for all orders of the samples."""
+
+    window: int
+    k: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownTraces:
+    """What is computed of the traces of a question; it does not depend on their order."""
+
+    lowest: Lowest
+    bottom: Remembered
+    means: dict[str, Scores] = field(default_factory=dict)  # of all windows, by sample id
+
+    def falls_after(self, sample: Sample, level: float) -> int | None:
+        """As `confidence_floor.falls_after`, position by position, has it."""
+        if sample.top_logprobs is None:
+            return None
+        found = self.means.get(sample.id)
+        if found is None:
+            found = whole_windows(sample.top_logprobs, self.lowest.window, self.lowest.k)
+            self.means[sample.id] = found
+        below = np.flatnonzero(found < level)
+        return self.lowest.window + int(below[0]) if len(below) else None
+
+
+def whole_windows(top: TopLogprobs, window: int, k: int) -> Scores:
+    """[T - window + 1] the mean confidence of each window; none where the trace is shorter."""
+    confidence = token_confidence(top.array()[:, :k])
+    return window_means(confidence, window) if len(confidence) >= window else np.empty(0)
+
+
+class StoredOrder(DrawsNothing):
+    """A `Sampler` over the stored samples of a question, in an order.
+
+    The answers are those that were read already: they stand for the texts. Below a floor a sample
+    ends where a live engine would have ended it.
+    """
+
+    def __init__(self, case: Case, order: Sequence[int], traces: KnownTraces) -> None:
+        super().__init__(StoredCalls(query_id=case.query.id, find=lambda key: None))
+        self._case = case
+        self._order = order
+        self._traces = traces
+
+    async def __call__(self, index: int, params: SamplingParams) -> Sample:
+        place = self._order[index]
+        sample = _as_read(
+            self._case.candidates.samples[place], self._case.candidates.answers[place]
+        )
+        if params.floor is None:
+            return sample
+        length = self._traces.falls_after(sample, params.floor.level)
+        if length is None:
+            return sample
+        return replace(sample, status=Status.TRUNCATED, generated_tokens=length)
+
+
+def _as_read(sample: Sample, answer: str | None) -> Sample:
+    if answer is not None:
+        return replace(sample, text=answer)
+    return replace(sample, status=Status.UNPARSEABLE) if sample.status is Status.OK else sample

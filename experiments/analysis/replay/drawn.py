@@ -1,0 +1,94 @@
+"""One random order of the samples of a question, as a strategy that is replayed sees it."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import NamedTuple
+
+import numpy as np
+
+from nbest.experiments.analysis.rows import Case
+from nbest.orchestrator.protocols import Scorer
+from nbest.orchestrator.query.selection import taken
+from nbest.orchestrator.types import Scores
+from nbest.scorers.votes.majority import MajorityVote
+
+
+class Spent(NamedTuple):
+    """What became of a question, and what it cost."""
+
+    answer: str | None  # None: it abstains
+    samples: float
+    tokens: float
+    seconds: float = math.nan  # from the first request to the answer, where that can be known
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """The samples of a question in an order; what was scored once need not be scored again."""
+
+    case: Case
+    order: Sequence[int]  # [n] places in the pool
+    whole: Scores | None  # [N] the scores of all, where each depends on its candidate alone
+
+    @property
+    def answers(self) -> list[str | None]:
+        """[n] in this order."""
+        return [self.case.candidates.answers[i] for i in self.order]
+
+    def tokens(self, n: int) -> float:
+        """Generated for the first n."""
+        samples = self.case.candidates.samples
+        return float(sum(samples[i].generated_tokens for i in self.order[:n]))
+
+    def tokens_upto(self) -> list[int]:
+        """[n + 1] generated for the first 0, 1, ... n."""
+        samples = self.case.candidates.samples
+        return list(accumulate((samples[i].generated_tokens for i in self.order), initial=0))
+
+    def last_s(self) -> float:
+        """Until the last of them had ended."""
+        samples = self.case.candidates.samples
+        return max(samples[i].total_s for i in self.order)
+
+    async def scores(self, scorer: Scorer, n: int) -> Scores:
+        """[n] of the first n as if there were no others."""
+        if self.whole is not None:
+            return self.whole[list(self.order[:n])]
+        return await scorer(self.case.query, taken(self.case.candidates, self.order[:n]))
+
+    async def spent(self, scorer: Scorer, n: int) -> Spent:
+        """What it comes to if the first n are drawn and chosen from."""
+        return Spent(answer=await self.answer(scorer, n), samples=float(n), tokens=self.tokens(n))
+
+    async def answer(self, scorer: Scorer, n: int) -> str | None:
+        """The choice among the first n; of equals the first, as selection has it."""
+        answers = self.answers[:n]
+        if isinstance(scorer, MajorityVote):
+            return _leader(answers)
+        has_answer = np.array([answer is not None for answer in answers], np.bool_)
+        scores = np.where(has_answer, await self.scores(scorer, n), math.nan)
+        return None if np.isnan(scores).all() else answers[int(np.nanargmax(scores))]
+
+    def right(self, answer: str | None) -> float:
+        """1 for a right answer, 0 for a wrong one and for none; nan if nobody knows."""
+        if not self.case.is_graded:
+            return math.nan
+        return 0.0 if answer is None else self.case.verdicts[answer]
+
+
+async def pointwise_scores(scorer: Scorer, case: Case) -> Scores | None:
+    """[N] of the pool; None for a scorer that compares candidates."""
+    if not getattr(scorer, "is_pointwise", False):
+        return None
+    return await scorer(case.query, case.candidates)
+
+
+def _leader(answers: Sequence[str | None]) -> str | None:
+    """Of a vote; a counter keeps the order in which answers came, and max takes the first."""
+    counts = Counter(answer for answer in answers if answer is not None)
+    return max(counts, key=counts.__getitem__, default=None)

@@ -1,0 +1,209 @@
+"""`nbest replay`: what an adaptive strategy would have drawn, on samples that are stored.
+
+The samples of each question are put into many random orders, and the same rule as in a live run
+says after each sample whether it has seen enough.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from nbest.experiments.analysis.curves.exact import ended, graded_cases
+from nbest.experiments.analysis.replay.drawn import Drawn, Spent, pointwise_scores
+from nbest.experiments.analysis.rows import Case, require_logprobs
+from nbest.experiments.analysis.select import load_cases
+from nbest.experiments.config.plugins import build_strategy
+from nbest.orchestrator.protocols import Scorer
+from nbest.orchestrator.strategies.stop_on_scores import ScoreRule
+from nbest.orchestrator.strategies.stop_on_votes import StopRule, VoteStands
+from nbest.orchestrator.types import Scores, require
+from nbest.orchestrator.waiting import wait_for
+from nbest.scorers.estimators.intervals import Interval, clustered_interval
+from nbest.scorers.votes.majority import MajorityVote
+
+TELL_EVERY = 10  # orders
+
+
+class ReplayedStrategy(Protocol):
+    """What can be replayed: by what it chooses, and what comes of orders of the samples.
+
+    One order of each question comes in, for some strategies decide over a whole batch.
+    """
+
+    @property
+    def select(self) -> Scorer: ...
+
+    async def outcomes(self, drawn: Sequence[Drawn]) -> list[Spent]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replayed:
+    """A strategy that is replayed: when it stops, and by what it then chooses."""
+
+    rule: StopRule | ScoreRule = field(default_factory=VoteStands)
+    min_n: int = 2
+    select: Scorer = field(default_factory=MajorityVote)
+
+    def __post_init__(self) -> None:
+        require(self.min_n >= 1, "min_n", "be at least 1", self.min_n)
+
+    async def outcomes(self, drawn: Sequence[Drawn]) -> list[Spent]:
+        return [await each.spent(self.select, await self.stops_after(each)) for each in drawn]
+
+    async def stops_after(self, drawn: Drawn) -> int:
+        """How many of these samples, in their order, it would have drawn."""
+        answers, limit, rule = drawn.answers, len(drawn.order), self.rule
+        if not isinstance(rule, ScoreRule):
+            return next((n for n in range(self.min_n, limit) if rule(answers[:n], limit)), limit)
+        for n in range(self.min_n, limit):
+            if rule.stops_on(await drawn.scores(self.select, n), answers[:n], limit):
+                return n
+        return limit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    """Means over the shuffles, then over the questions; nan for what nobody knows."""
+
+    accuracy: float  # nan where there is no gold answer
+    low: float  # 95%, clustered by question
+    high: float
+    samples: float  # a question
+    tokens: float  # a question
+    tokens_fixed: float  # a question, for max_n samples
+    saving: float  # share of tokens saved against drawing max_n for every question
+    accuracy_fixed: float  # of the same choice from max_n in the same orders
+    answered: float  # share of questions; of the others it abstains
+    agreement: float  # share of questions with the answer of that choice from max_n
+    seconds: float = math.nan  # a question, where the strategy decides by who ends first
+    seconds_fixed: float = math.nan  # until the last of max_n has ended
+
+    def as_json(self) -> dict[str, float | None]:
+        """What `--json` prints; nan becomes null, for JSON has none."""
+        return {k: None if math.isnan(v) else v for k, v in asdict(self).items()}
+
+
+class Measured(NamedTuple):
+    """What is measured of a question in one order of its samples."""
+
+    right: float
+    answered: float
+    agrees: float
+    samples: float
+    tokens: float
+    seconds: float
+    right_fixed: float
+    tokens_fixed: float
+    seconds_fixed: float
+
+
+def replay(
+    run: Path,
+    strategy: str = "adaptive",
+    max_n: int = 64,
+    shuffles: int = 100,
+    seed: int = 0,
+    extract: str | None = None,
+    grade: str | None = None,
+    tell: Callable[[str], None] = lambda line: None,
+    equivalence: str | None = None,
+) -> Replay:
+    """Replay a strategy on the questions of a run, which have `max_n` samples or more.
+
+    On those with a gold answer; where there is none, on all, and nothing is said of accuracy.
+    """
+    require(shuffles >= 1, "shuffles", "be at least 1", shuffles)
+    made = build_strategy(strategy)
+    loaded = load_cases(run, extract, grade, equivalence)
+    cases = graded_cases(loaded) or [ended(case) for case in loaded]
+    require_logprobs(strategy, made.select, cases)
+    fewest = min(len(case.candidates) for case in cases)
+    rule = f"lie in 1..{fewest}, the samples of the question that has fewest"
+    require(1 <= max_n <= fewest, "max_n", rule, max_n)
+    return replay_cases(cases, made, max_n, shuffles, seed, tell)
+
+
+def replay_cases(
+    cases: Sequence[Case],
+    strategy: ReplayedStrategy,
+    max_n: int,
+    shuffles: int,
+    seed: int = 0,
+    tell: Callable[[str], None] = lambda line: None,
+) -> Replay:
+    """The same on cases; the orders depend on the seed and the place of the question alone."""
+    means = wait_for(_means(cases, strategy, max_n, shuffles, seed, tell))
+    mean = Measured(*means.mean(axis=0).tolist())
+    is_graded = not math.isnan(mean.right)
+    interval = clustered_interval(means[:, 0]) if is_graded else Interval(math.nan, math.nan)
+    return Replay(
+        accuracy=mean.right,
+        low=interval.low,
+        high=interval.high,
+        samples=mean.samples,
+        tokens=mean.tokens,
+        tokens_fixed=mean.tokens_fixed,
+        saving=1 - mean.tokens / mean.tokens_fixed if mean.tokens_fixed else 0.0,
+        accuracy_fixed=mean.right_fixed,
+        answered=mean.answered,
+        agreement=mean.agrees,
+        seconds=mean.seconds,
+        seconds_fixed=math.nan if math.isnan(mean.seconds) else mean.seconds_fixed,
+    )
+
+
+async def _means(
+    cases: Sequence[Case],
+    strategy: ReplayedStrategy,
+    max_n: int,
+    shuffles: int,
+    seed: int,
+    tell: Callable[[str], None],
+) -> Scores:
+    """[Q, 9] means over the shuffles of what is `Measured`."""
+    scores = [await pointwise_scores(strategy.select, case) for case in cases]
+    shuffled = [orders(case, max_n, shuffles, seed, q) for q, case in enumerate(cases)]
+    total = np.zeros((len(cases), len(Measured._fields)))
+    for number, same in enumerate(zip(*shuffled, strict=True), start=1):  # an order of each
+        drawn = [
+            Drawn(case=case, order=order, whole=whole)
+            for case, order, whole in zip(cases, same, scores, strict=True)
+        ]
+        total += np.array(await _measured(drawn, strategy, max_n), np.float64)
+        if number % TELL_EVERY == 0:
+            tell(f"{number} of {shuffles} orders of each question")
+    return total / shuffles
+
+
+async def _measured(
+    drawn: Sequence[Drawn], strategy: ReplayedStrategy, max_n: int
+) -> list[Measured]:
+    """[Q] what the strategy does, beside the same choice from all `max_n`."""
+    spent = await strategy.outcomes(drawn)
+    fixed = [await each.spent(strategy.select, max_n) for each in drawn]
+    return [
+        Measured(
+            right=each.right(one.answer),
+            answered=float(one.answer is not None),
+            agrees=float(one.answer == every.answer),
+            samples=one.samples,
+            tokens=one.tokens,
+            seconds=one.seconds,
+            right_fixed=each.right(every.answer),
+            tokens_fixed=every.tokens,
+            seconds_fixed=each.last_s(),
+        )
+        for one, every, each in zip(spent, fixed, drawn, strict=True)
+    ]
+
+
+def orders(case: Case, max_n: int, shuffles: int, seed: int, place: int) -> list[list[int]]:
+    """Random orders of `max_n` of the samples of a question."""
+    rng = np.random.default_rng([seed, place])
+    return [rng.permutation(len(case.candidates))[:max_n].tolist() for _ in range(shuffles)]

@@ -1,0 +1,1 @@
+"""Faults: real processes killed, and what was lost counted."""

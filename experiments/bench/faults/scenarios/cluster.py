@@ -1,0 +1,93 @@
+"""Engines, workers and whole nodes of a cluster of three are killed at random while runs go on."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from nbest.experiments.bench.faults.account import Account, FaultRow, Setting
+from nbest.experiments.bench.faults.checks import Witness, conclude, same_results, witness
+from nbest.experiments.bench.faults.faults_where import LOCAL
+from nbest.experiments.bench.faults.processes import Process, wait_until
+from nbest.experiments.bench.faults.standing import ENGINE, WORKER, Standing, standing_cluster
+from nbest.experiments.bench.faults.workplace import Load, Workplace
+
+NODES = 3
+KILLS = 2  # a round
+
+
+class Victim(StrEnum):
+    """What is killed."""
+
+    ENGINE = "engine"
+    WORKER = "worker"
+    NODE = "node"
+
+
+def cluster(setting: Setting, load: Load | None = None) -> FaultRow:
+    """Every round is a run of three engines and two workers, and has two kills."""
+    account = Account(scenario="cluster")
+    place = Workplace(setting.folder, load or Load(token_s=0.08))
+    ended = place.run("whole", LOCAL)
+    account.require(ended.status == 0, f"unbroken run: {ended.last_words}")
+    reference = same_results(place.path("whole"))
+    chance = random.Random(setting.seed)
+    with standing_cluster(setting.folder, num_nodes=NODES, cpus=4) as standing:
+        for number in range(setting.rounds):
+            kinds = [list(Victim)[number % 3], *chance.choices(list(Victim), k=KILLS - 1)]
+            scene = _Scene(account=account, place=place, standing=standing, chance=chance)
+            scene.play(f"round{number}", kinds, reference)
+            names = ", ".join(kinds)
+            setting.tell(f"cluster {number + 1}/{setting.rounds}, {names}: {account.told}")
+    return account.row()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Scene:
+    """One round and what it needs."""
+
+    account: Account
+    place: Workplace
+    standing: Standing
+    chance: random.Random
+
+    def play(self, run: str, victims: Sequence[Victim], reference: str) -> None:
+        where = self.standing.where(engines=3, workers=2)
+        seen: list[Witness] = []
+        with self.place.started(run, where) as process:
+            wait_until(lambda: self.place.has_drawn(run), process)
+            for victim in victims:
+                time.sleep(self.chance.uniform(0, self._pause_s()))
+                if process.is_running:
+                    seen.append(witness(self.place.path(run), self.place.journal(run)))
+                    self._kill(victim, process)
+            ended = process.wait()
+        self.account.rounds += 1
+        told = ", ".join(victims)
+        self.account.require(
+            ended.status == 0, f"{run}, {told}: {ended.status}, {ended.last_words}"
+        )
+        conclude(self.account, self.place, run, reference, seen)
+        wait_until(lambda: not self.standing.pids(ENGINE), self.standing.process, limit_s=20)
+
+    def _pause_s(self) -> float:
+        """So that both kills fall into the time that the engines need at their best."""
+        load = self.place.load
+        return load.span_s / 3 / KILLS
+
+    def _kill(self, victim: Victim, process: Process) -> None:
+        if victim is Victim.NODE:
+            self.standing.lose_node(self.chance.randrange(NODES))
+            self.account.kills += 1
+            return
+        title = ENGINE if victim is Victim.ENGINE else WORKER
+        wait_until(lambda: bool(self.standing.pids(title)), process, limit_s=20)
+        pids = self.standing.pids(title)
+        if pids:
+            os.kill(self.chance.choice(pids), signal.SIGKILL)
+            self.account.kills += 1

@@ -1,0 +1,67 @@
+"""R4: one query kills whoever works on it. It is given up after few deaths; nobody else is."""
+
+from __future__ import annotations
+
+from nbest.experiments.bench.faults.account import Account, FaultRow, Setting
+from nbest.experiments.bench.faults.checks import drawn_ids, engine_processes, same_results
+from nbest.experiments.bench.faults.faults_where import on_ray
+from nbest.experiments.bench.faults.processes import Ended
+from nbest.experiments.bench.faults.workplace import Load, Workplace
+from nbest.orchestrator.store.reader import read_records
+from nbest.orchestrator.types import Outcome
+
+POISON = "the poison"
+HARMS = {"sigkill": 1, "exit": 2}  # and the engines that there are
+TRIALS = 2  # deaths that it takes to be sure, after those of the engines that had it beside others
+MAX_WORKERS_KILLED = 3
+SMALL = Load(queries=60, n=4, token_s=0.05, special={"poison": POISON})
+
+
+def poisoned_engine(setting: Setting, load: Load = SMALL) -> FaultRow:
+    """The query's prompt kills the engine, by a signal and by an exit."""
+    account = Account(scenario="poison")
+    for harm, engines in HARMS.items():
+        place = Workplace(setting.folder / harm, load)
+        run_without_poison(account, place, engines=engines)
+        ended = place.run("run", on_ray(engines), f"model.harm_on={POISON}", f"model.harm={harm}")
+        require_quarantine(account, place, harm, ended)
+        restarts = engine_processes(place.journal("run")) - engines
+        account.kills += restarts
+        account.require(restarts <= engines + TRIALS, f"{harm}: {restarts} engines started again")
+    return account.row()
+
+
+def poisoned_worker(setting: Setting, load: Load = SMALL) -> FaultRow:
+    """The query's scorer kills the worker."""
+    account = Account(scenario="poison_worker")
+    place = Workplace(setting.folder, load)
+    deaths = place.folder / "deaths"
+    select = f"select=[\"kills_worker(query_id='poison', journal='{deaths}')\"]"
+    run_without_poison(account, place, select)
+    ended = place.run("run", on_ray(), select)
+    require_quarantine(account, place, "worker", ended)
+    account.kills += len(drawn_ids(deaths))
+    account.require(account.kills <= MAX_WORKERS_KILLED, f"{account.kills} workers were killed")
+    return account.row()
+
+
+def run_without_poison(
+    account: Account, place: Workplace, *settings: str, engines: int = 2
+) -> None:
+    """The same run without the poison, which is the last query."""
+    limit = ("--limit", str(place.load.queries))
+    ended = place.run("calm", on_ray(engines), *settings, options=limit)
+    account.require(ended.status == 0, f"calm run: {ended.last_words}")
+
+
+def require_quarantine(account: Account, place: Workplace, what: str, ended: Ended) -> None:
+    account.rounds += 1
+    account.require(ended.status == 3, f"{what}: exit status {ended.status}, {ended.last_words}")
+    outcomes = {r.query_id: r.outcome for r in read_records(place.path("run"))}
+    poison = outcomes.pop("poison", None)
+    account.require(poison is Outcome.QUARANTINED, f"{what}: the poison ended as {poison}")
+    answered = sum(outcome is Outcome.ANSWERED for outcome in outcomes.values())
+    account.lost += place.load.n * (place.load.queries - answered)
+    apart = {"poison"}
+    calm = same_results(place.path("calm"), apart)
+    account.unequal += same_results(place.path("run"), apart) != calm

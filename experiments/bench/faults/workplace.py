@@ -1,0 +1,142 @@
+"""A folder with a config and questions for fake engines, and the runs that are made in it.
+
+It knows how to ask for a run; what happens to the run is the business of a scenario.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nbest.experiments.bench.faults.faults_where import Where
+from nbest.experiments.bench.faults.processes import ROOT, Ended, Process, python, wait_until
+
+PLUGINS = {
+    "kills_worker": "nbest.experiments.bench.faults.harmful:KillsWorker",
+    "raises": "nbest.experiments.bench.faults.harmful:Raises",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """How much there is to do, and how fast an engine does it."""
+
+    queries: int = 200
+    n: int = 8
+    token_s: float = 0.02  # of every sample: each has one token
+    max_concurrency: int = 16
+    special: Mapping[str, str] = field(default_factory=dict)  # more questions, by id
+
+    @property
+    def samples(self) -> int:
+        return self.queries * self.n
+
+    @property
+    def span_s(self) -> float:
+        """How long one engine takes for all of it."""
+        return self.samples / self.max_concurrency * self.token_s
+
+
+class Workplace:
+    """One config, and any number of runs of it. Every run has a journal of what was drawn."""
+
+    def __init__(self, folder: Path, load: Load) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.load = load
+        self._write_plugins()
+        questions = {f"q{i}": f"What is {i}?" for i in range(load.queries)} | dict(load.special)
+        rows = ({"id": i, "question": text, "answer": "42"} for i, text in questions.items())
+        (folder / "questions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        (folder / "config.yaml").write_text(json.dumps(self._config()))  # JSON is YAML
+
+    def path(self, run: str) -> Path:
+        return self.folder / run
+
+    def journal(self, run: str) -> Path:
+        """Beside the runs, whatever becomes of the disk that a run is on."""
+        return self.folder / f"{run.replace('/', '-')}.journal"
+
+    @contextmanager
+    def started(
+        self,
+        run: str,
+        where: Where,
+        *settings: str,
+        options: tuple[str, ...] = (),
+        before: tuple[str, ...] = (),
+    ) -> Iterator[Process]:
+        """`nbest run` into the folder of that name; `before` as `python` has it."""
+        settings = (where.setting, f"model.journal={self.journal(run)}", *settings)
+        sets = [part for setting in settings for part in ("--set", setting)]
+        args = ["run", "config.yaml", "--out", str(self.path(run)), *sets, *options]
+        # Ray's processes change their titles, and must not do so over their environment.
+        env = {"SPT_NOENV": "1", "COLUMNS": "200", "PYTHONPATH": self._import_path(), **where.env}
+        with python("nbest", *args, folder=self.folder, env=env, before=before) as process:
+            yield process
+
+    def run(self, run: str, where: Where, *settings: str, options: tuple[str, ...] = ()) -> Ended:
+        """The same, to its end."""
+        with self.started(run, where, *settings, options=options) as process:
+            return process.wait()
+
+    def timed(self, run: str, where: Where, *settings: str) -> tuple[Ended, float]:
+        """The same, and the seconds from its first request to its end."""
+        with self.started(run, where, *settings) as process:
+            wait_until(lambda: self.has_drawn(run), process)
+            began_s = time.monotonic()
+            return process.wait(), time.monotonic() - began_s
+
+    def kill_after(self, moment_s: float, run: str, process: Process) -> bool:
+        """SIGKILL so long after its first request; whether it was still running."""
+        wait_until(lambda: self.has_drawn(run), process)
+        time.sleep(moment_s)
+        was_running = process.is_running
+        process.send(signal.SIGKILL)
+        process.wait()
+        return was_running
+
+    def has_drawn(self, run: str) -> bool:
+        """Whether an engine has been given a request."""
+        return self.journal(run).exists()
+
+    def num_parts(self, run: str) -> int:
+        """How many files of samples are committed."""
+        return len(list(self.path(run).glob("samples/*.parquet")))
+
+    def _config(self) -> dict[str, object]:
+        return {
+            "name": "t",
+            "seed": 1,
+            "dataset": {"kind": "jsonl", "path": "questions.jsonl"},
+            "prompt": {"template": "Q: {question}"},
+            "model": {
+                "backend": "faulty_fake",
+                "answers": ["42", "41", "40"],
+                "weights": [3, 2, 1],
+                "token_s": self.load.token_s,
+                "max_concurrency": self.load.max_concurrency,
+            },
+            "sampling": {"logprobs": 0},
+            "strategy": {"n": self.load.n},
+            "select": ["vote"],
+            "extract": "last_number",
+            "grade": "number",
+            "cluster": {"local": True},
+        }
+
+    def _import_path(self) -> str:
+        return f"{ROOT}:{self.folder / 'plugins'}"
+
+    def _write_plugins(self) -> None:
+        """A package of somebody else's, as far as `nbest` can see: selectors that misbehave."""
+        info = self.folder / "plugins" / "nbest_faults-1.0.dist-info"
+        info.mkdir(parents=True, exist_ok=True)
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: nbest-faults\nVersion: 1.0\n")
+        lines = [f"{name} = {where}\n" for name, where in PLUGINS.items()]
+        (info / "entry_points.txt").write_text("[nbest.scorers]\n" + "".join(lines))

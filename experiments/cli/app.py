@@ -1,0 +1,196 @@
+"""The command line. It reads options and prints results; everything else is done elsewhere.
+
+What a command needs is imported inside it, so that `--help` takes no time.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nbest.experiments.cli.benches import bench
+from nbest.experiments.cli.ending import as_command
+from nbest.experiments.cli.exit_codes import Exit, tolerated_errors
+from nbest.experiments.cli.people import add_person_commands
+from nbest.experiments.cli.pools import add_pool_commands
+from nbest.experiments.training.command import add_train_command
+from nbest.orchestrator.errors import InputError
+
+app = typer.Typer(
+    help="Spend more compute at answer time: draw N samples a question, and pick the best.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+app.add_typer(bench, name="bench")
+add_person_commands(app)
+add_pool_commands(app)
+add_train_command(app)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+Extract = Annotated[
+    str | None, typer.Option(help="How an answer is read in a text, e.g. last_number.")
+]
+MinConfidence = Annotated[
+    float,
+    typer.Option(help="Give no answer that a smaller share of the answers agrees with."),
+]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="A.B=C", help="Change a value of the config.")
+]
+
+
+@app.command(epilog="Example: nbest run experiments/configs/demo.yaml --set strategy.n=32")
+def run(
+    config: Annotated[Path, typer.Argument(help="A YAML file.", show_default=False)],
+    set_: SetOption = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder; default: runs/NAME.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Only the first so many questions.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the first prompt; start nothing.")
+    ] = False,
+    fail_on_error: Annotated[
+        str,
+        typer.Option(
+            help="Exit with 3 if questions ended in error: true, false, a share, a count."
+        ),
+    ] = "true",
+    allow_unauthenticated_ray: Annotated[
+        bool,
+        typer.Option(
+            "--allow-unauthenticated-ray", help="Join a Ray cluster that asks for no token."
+        ),
+    ] = False,
+    retry_quarantined: Annotated[
+        bool,
+        typer.Option("--retry-quarantined", help="Ask again what killed its engine last time."),
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Run a batch; the same command again goes on where it stopped."""
+    from nbest.experiments.cli.display.progress_view import shown_progress
+    from nbest.experiments.cli.run_summary import conclude, print_plan
+    from nbest.experiments.config.config import load_config
+    from nbest.experiments.runs.execute import carry_out
+    from nbest.experiments.runs.plan import make_plan
+
+    allowed = ["cluster.allow_unauthenticated=true"] if allow_unauthenticated_ray else []
+    plan = make_plan(load_config(config, [*(set_ or ()), *allowed]), limit)
+    if dry_run:
+        return print_plan(plan)
+    folder = out or Path("runs") / plan.config.name
+    tolerated = tolerated_errors(fail_on_error, plan.num_queries)
+    with shown_progress(is_quiet=quiet) as report:
+        records = carry_out(plan, folder, report, retry_quarantined=retry_quarantined)
+    conclude(plan, folder, records, tolerated, as_json)
+
+
+@app.command(epilog="Example: nbest select runs/demo --select 'vote,mean_logprob,random(seed=3)'")
+def select(
+    run_dir: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    selectors: Annotated[str, typer.Option("--select", help="Names, with commas between.")],
+    extract: Extract = None,
+    grade: Annotated[str | None, typer.Option(help="How answers are graded, e.g. number.")] = None,
+    equivalence: Annotated[
+        str | None, typer.Option(help="Which answers count as the same, e.g. number.")
+    ] = None,
+    min_confidence: MinConfidence = 0.0,
+    max_risk: Annotated[
+        float | None,
+        typer.Option(help="Fit the least confidence that keeps the share of wrong answers."),
+    ] = None,
+    delta: Annotated[float, typer.Option(help="How likely --max-risk may be missed.")] = 0.1,
+    as_json: Json = False,
+) -> None:
+    """Choose again from stored samples; no engine starts."""
+    from nbest.experiments.analysis.abstaining import (
+        RiskLimit,
+        answered_sentence,
+        guarantee_sentence,
+    )
+    from nbest.experiments.analysis.paired import paired_sentences
+    from nbest.experiments.analysis.select import compare
+    from nbest.experiments.cli.run_summary import print_comparison, print_stopping
+    from nbest.experiments.language.text import printable
+
+    if max_risk is not None and min_confidence > 0:
+        raise InputError("max_risk must be given without min_confidence: it fits one")
+    compared = compare(run_dir, selectors, extract, grade, equivalence, min_confidence)
+    limit = None if max_risk is None else RiskLimit(max_risk=max_risk, delta=delta)
+    print_comparison(compared, as_json, limit)
+    if as_json:
+        return
+    print_stopping(run_dir)
+    for sentence in paired_sentences(compared.rows):
+        print(printable(sentence))
+    for row in compared.rows:
+        if min_confidence > 0:
+            print(printable(answered_sentence(row)))
+        if limit is not None:
+            print(printable(guarantee_sentence(row, limit)))
+
+
+@app.command(epilog='Example: nbest ask "What is 17 + 25?" -n 16 --select vote')
+def ask(
+    question: Annotated[str, typer.Argument(help="What to ask.", show_default=False)],
+    n: Annotated[int, typer.Option("-n", help="How many samples.")] = 8,
+    selector: Annotated[str, typer.Option("--select", help="Which one to take.")] = "vote",
+    extract: Annotated[str, typer.Option(help="How an answer is read.")] = "final_answer",
+    model: Annotated[str, typer.Option(help="Name, folder or hub id.")] = "smollm2-135m",
+    temperature: Annotated[float, typer.Option(help="0 is greedy.")] = 0.7,
+    max_tokens: Annotated[int, typer.Option(help="Longest answer.")] = 256,
+    seed: Annotated[int, typer.Option(help="Same seed, same samples.")] = 0,
+    rule: Annotated[
+        str | None, typer.Option(help="Stop when it is content, e.g. vote_stands.")
+    ] = None,
+    race: Annotated[
+        str | None, typer.Option(help="The first valid sample wins, e.g. json.")
+    ] = None,
+    min_confidence: MinConfidence = 0.0,
+    backend: Annotated[str, typer.Option(help="vllm, or fake for a rehearsal.")] = "vllm",
+    as_json: Json = False,
+) -> None:
+    """Ask one question, in this process."""
+    from nbest.experiments.cli.ask import Question, answer, as_document, as_text
+
+    asked = Question(
+        text=question,
+        n=n,
+        select=selector,
+        extract=extract,
+        model=model,
+        temperature=temperature,
+        max_tokens=max_tokens,
+        seed=seed,
+        rule=rule,
+        race=race,
+        min_confidence=min_confidence,
+        backend=backend,
+    )
+    selection = answer(asked)
+    print(json.dumps(as_document(selection), indent=2) if as_json else as_text(selection))
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Say what is installed, what works, and what to do about the rest."""
+    from nbest.experiments.cli.doctor import findings, print_findings
+
+    found = findings()
+    if as_json:
+        print(json.dumps([finding.as_json() for finding in found], indent=2))
+    else:
+        print_findings(found)
+    if any(finding.is_fault for finding in found):
+        raise typer.Exit(Exit.FAILED)
+
+
+def main() -> None:
+    """Entry point."""
+    as_command(lambda: app(args=sys.argv[1:] or ["--help"], standalone_mode=False))

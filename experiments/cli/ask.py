@@ -1,0 +1,100 @@
+"""`nbest ask`: one question, N samples, one answer, in this process."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from nbest.experiments.cli.display.tables import safe_lines
+from nbest.experiments.config.plugins import build_backend, build_extractor, build_scorer
+from nbest.experiments.config.strategy import Sampling, StrategySection
+from nbest.experiments.language.errors import describe
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.run.local import ask
+from nbest.orchestrator.types import SamplingParams, Selection, require
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """A question and how to answer it."""
+
+    text: str
+    n: int
+    select: str
+    extract: str
+    model: str
+    temperature: float
+    max_tokens: int
+    seed: int
+    rule: str | None  # when there are samples enough
+    race: str | None  # the validator that the first sample must pass
+    min_confidence: float
+    backend: str
+
+
+def answer(question: Question) -> Selection:
+    """Start the engine, draw, choose."""
+    require(bool(question.text.strip()), "question", "hold a text", question.text)
+    strategy = _strategy(question)
+    settings = {"model": question.model} if question.backend == "vllm" else {}
+    backend = build_backend(question.backend, settings)
+    return ask(question.text, strategy, backend, seed=question.seed)
+
+
+def _strategy(question: Question) -> Sampling:
+    section = {
+        "n": question.n,
+        "rule": question.rule,
+        "race": question.race,
+        "min_confidence": question.min_confidence,
+    }
+    try:
+        strategy = StrategySection.model_validate(section)
+    except ValidationError as error:
+        _, what = describe(error.errors(include_url=False)[0], section)
+        raise InputError(what) from error
+    params = SamplingParams(temperature=question.temperature, max_tokens=question.max_tokens)
+    select, extract = build_scorer(question.select), build_extractor(question.extract)
+    return strategy.build(select, extract, None, params)
+
+
+def as_text(selection: Selection) -> str:
+    """The chosen sample in full, then the answer and how the others saw it."""
+    if selection.index is None:
+        agree = selection.confidence
+        unsure = "" if math.isnan(agree) else f"at most {agree:.0%} of the answers agree; "
+        return f"no answer: {unsure}{_statuses(selection)}"
+    text = safe_lines(selection.samples[selection.index].text.strip())
+    chosen = safe_lines(selection.answer or "")
+    share = f"{selection.confidence:.0%} of the answers agree"
+    return f"{text}\n\nanswer: {chosen}   ({share}; {_statuses(selection)})"
+
+
+def as_document(selection: Selection) -> dict[str, object]:
+    """What `--json` prints."""
+    return {
+        "answer": selection.answer,
+        "index": selection.index,
+        "confidence": _or_none(selection.confidence),
+        "samples": [
+            {
+                "text": sample.text,
+                "status": sample.status,
+                "score": _or_none(float(score)),
+                "tokens": sample.generated_tokens,
+            }
+            for sample, score in zip(selection.samples, selection.scores, strict=True)
+        ],
+    }
+
+
+def _statuses(selection: Selection) -> str:
+    counts = Counter(sample.status for sample in selection.samples)
+    return ", ".join(f"{count} {status}" for status, count in counts.most_common())
+
+
+def _or_none(value: float) -> float | None:
+    return None if math.isnan(value) else value

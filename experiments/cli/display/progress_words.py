@@ -1,0 +1,92 @@
+"""A run and its engines in words: what a display says, whatever it is shown on.
+
+It knows no terminal and no clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from nbest.experiments.language.text import printable
+from nbest.orchestrator.engines.history import EngineView
+from nbest.orchestrator.run.progress import Progress
+
+
+def rate(progress: Progress) -> float:
+    """Generated tokens a second since the first engine was up."""
+    seconds = progress.elapsed_s - progress.first_engine_s
+    return progress.generated_tokens / seconds if seconds > 0 else 0.0
+
+
+def seconds_left(progress: Progress) -> float | None:
+    """By the pace so far; None while there is none."""
+    seconds = progress.elapsed_s - progress.first_engine_s
+    if not progress.queries or seconds <= 0:
+        return None
+    return seconds / progress.queries * (progress.num_queries - progress.queries)
+
+
+def duration(seconds: float) -> str:
+    """In the largest unit that still says something.
+
+    >>> duration(34.2), duration(600), duration(9000)
+    ('34 s', '10 min', '2.5 h')
+    """
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things.
+
+    >>> counted(1, "restart"), counted(2, "restart")
+    ('1 restart', '2 restarts')
+    """
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def line(progress: Progress) -> str:
+    """A snapshot in one line."""
+    parts = [f"queries {progress.queries}/{progress.num_queries}"]
+    parts.append(f"samples {progress.samples_drawn}")
+    if progress.samples_reused:
+        parts.append(f"reused {progress.samples_reused}")
+    parts.append(f"{rate(progress):.0f} tokens/s")
+    parts.append(f"engines {progress.engines_up}/{progress.num_engines}")
+    parts.append(f"errors {progress.errors}")
+    if progress.quarantined:
+        parts.append(f"quarantined {progress.quarantined}")
+    if not progress.engines_up and not progress.generated_tokens:
+        parts.append(f"starting {duration(progress.elapsed_s)}")
+    elif (left := seconds_left(progress)) is not None:
+        parts.append(f"{duration(left)} left")
+    return "  ".join(parts)
+
+
+class EngineNews:
+    """Tells what has changed since the last look: engines that went down or came back.
+
+    That an engine has started is no news: the line counts those.
+    """
+
+    def __init__(self) -> None:
+        self._last: dict[str, EngineView] = {}
+
+    def of(self, engines: Iterable[EngineView]) -> list[str]:
+        """A line an engine, in their order."""
+        news = []
+        for engine in engines:
+            before = self._last.get(engine.name, EngineView(name=engine.name))
+            self._last[engine.name] = engine
+            if what := _change(before, engine):
+                restarts = f" ({counted(engine.restarts, 'restart')})" if engine.restarts else ""
+                news.append(f"{printable(engine.name)} {what}{restarts}")
+        return news
+
+
+def _change(before: EngineView, now: EngineView) -> str:
+    if now.state == "down":
+        return "" if before.state == "down" else "down"
+    is_back = before.state == "down" or now.restarts > before.restarts
+    return "up again" if now.state == "up" and is_back else ""

@@ -1,0 +1,54 @@
+"""`nbest pick` and `nbest export`: a person chooses, and the choices go on to other programs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def add_person_commands(app: typer.Typer) -> None:
+    """Add both to the command line."""
+    app.command(epilog="Example: nbest pick runs/demo --web")(pick)
+    line = "nbest export runs/demo --format preferences --out pairs.jsonl"
+    app.command(epilog=f"Example: {line}")(export)
+
+
+def pick(
+    run_dir: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    web: Annotated[bool, typer.Option("--web", help="As a page of this machine.")] = False,
+    name: Annotated[str, typer.Option(help="Who chooses; kept with the choices.")] = "",
+    seed: Annotated[int, typer.Option(help="Another order of the candidates.")] = 0,
+    port: Annotated[int, typer.Option(help="Of the page; 0 takes a free one.")] = 0,
+) -> None:
+    """Choose the best sample of each question yourself; the choices are kept in the run."""
+    from nbest.experiments.cli.pick_command import pick_in_browser, pick_on_screen
+    from nbest.experiments.pick.session import PickSession
+
+    session = PickSession(run_dir, by=name, seed=seed)
+    if web:
+        pick_in_browser(session, port)
+    else:
+        pick_on_screen(session)
+
+
+def export(
+    run_dir: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    what: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            help="preferences: pairs of chosen and rejected texts. jsonl: what `nbest import` "
+            "reads. parquet: one row a sample.",
+        ),
+    ] = "preferences",
+    out: Annotated[Path | None, typer.Option(help="A file; else standard output.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
+) -> None:
+    """Write samples, or what people chose among them, in a form that other programs read."""
+    from nbest.experiments.runs.exchange.export import export_run
+
+    count = export_run(run_dir, what, out, force=force)
+    print(f"{count} {'bytes' if what == 'parquet' else 'lines'}", file=sys.stderr)

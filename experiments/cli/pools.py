@@ -1,0 +1,156 @@
+"""`nbest import`, `curve` and `replay`: pools of samples, from elsewhere or sampled here."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nbest.orchestrator.errors import InputError
+
+
+def add_pool_commands(app: typer.Typer) -> None:
+    """Add them to the command line."""
+    line = "nbest import pool.jsonl --out runs/pool --grade number"
+    app.command("import", epilog=f"Example: {line}")(import_)
+    line = "nbest curve runs/demo --select vote,mean_logprob --k 1,4,16"
+    app.command(epilog=f"Example: {line}")(curve)
+    line = "nbest replay runs/pool --strategy adaptive --max-n 64"
+    app.command(epilog=f"Example: {line}")(replay)
+    line = "nbest report runs/demo runs/other --out report.html"
+    app.command(epilog=f"Example: {line}")(report)
+
+
+def replay(
+    run_dir: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    strategy: Annotated[
+        str,
+        typer.Option(
+            help="adaptive, or with a rule: adaptive(rule=beta(confidence=0.9)), "
+            "adaptive(rule=reservation(cost=0.02), select=score(name=verifier)); "
+            "deep_conf(window=512); budget(average=8); race(rule=json)."
+        ),
+    ] = "adaptive",
+    max_n: Annotated[int, typer.Option(help="Samples of a question at most.")] = 64,
+    shuffles: Annotated[int, typer.Option(help="Random orders of each question.")] = 100,
+    seed: Annotated[int, typer.Option(help="Of the orders.")] = 0,
+    extract: Annotated[str | None, typer.Option(help="How an answer is read.")] = None,
+    grade: Annotated[str | None, typer.Option(help="How answers are graded.")] = None,
+    equivalence: Annotated[str | None, typer.Option(help="Which answers are the same.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """What a strategy would have spent on stored samples, and how right it would have been.
+
+    Without gold answers: what it would have spent, and how often it answers as all samples do.
+    """
+    from nbest.experiments.analysis.replay.replay import replay as replayed
+    from nbest.experiments.analysis.replay.view import sentences
+
+    found = replayed(run_dir, strategy, max_n, shuffles, seed, extract, grade, _tell, equivalence)
+    if as_json:
+        print(json.dumps(found.as_json(), indent=2))
+        return
+    print("\n".join(sentences(found, max_n)))
+
+
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders.")],
+    out: Annotated[Path, typer.Option(help="The page, one HTML file.")] = Path("report.html"),
+    selectors: Annotated[
+        str | None, typer.Option("--select", help="Names; default: those of each run's config.")
+    ] = None,
+    input_price: Annotated[float, typer.Option(help="Dollars a million tokens read.")] = 0.0,
+    output_price: Annotated[float, typer.Option(help="Dollars a million generated.")] = 0.0,
+    parameters: Annotated[float, typer.Option(help="Of the model, e.g. 135e6, for FLOPs.")] = 0.0,
+    questions: Annotated[int, typer.Option(help="Shown of each sort, with candidates.")] = 8,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
+) -> None:
+    """A page to look at: curves, costs, risk, the questions that are most contested."""
+    from nbest.experiments.report.costs import Prices
+    from nbest.experiments.report.page import write_report
+
+    prices = Prices(input_price=input_price, output_price=output_price, parameters=parameters)
+    print(write_report(runs, out, selectors, prices, shown=questions, force=force, tell=_tell))
+
+
+def import_(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="POOL.jsonl...", help="One line a question.")
+    ],
+    out: Annotated[Path, typer.Option(help="Run folder.")],
+    extract: Annotated[str, typer.Option(help="How an answer is read in a text.")] = "whole_text",
+    grade: Annotated[str, typer.Option(help="How answers are graded, e.g. number.")] = "exact",
+) -> None:
+    """Make a run of samples that were made elsewhere; the same again changes nothing.
+
+    A line: {"id": "q0", "gold": "33", "samples": [{"answer": "33", "tokens": 2141}]}. A sample may
+    have text, logprobs, finish_reason and scores; a line a prompt.
+    """
+    from nbest.experiments.runs.exchange.import_pool import import_pool
+
+    done = import_pool(files, out, extract=extract, grade=grade, tell=_tell)
+    scored = f", scores of {', '.join(done.scorers)}" if done.scorers else ""
+    print(f"{done.queries} questions, {done.samples} samples{scored} in {out}")
+
+
+def curve(
+    run_dir: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    selectors: Annotated[str, typer.Option("--select", help="Names, with commas between.")],
+    ks: Annotated[
+        str, typer.Option("--k", help="Numbers of samples, e.g. 1,2,4; default: powers of two.")
+    ] = "",
+    extract: Annotated[str | None, typer.Option(help="How an answer is read.")] = None,
+    grade: Annotated[str | None, typer.Option(help="How answers are graded.")] = None,
+    equivalence: Annotated[str | None, typer.Option(help="Which answers are the same.")] = None,
+    beyond: Annotated[
+        str, typer.Option(help="Coverage of more samples than were drawn, e.g. 1000,10000.")
+    ] = "",
+    plot: Annotated[Path | None, typer.Option(help="Draw them: a .svg, .png or .pdf.")] = None,
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="A list of rows; of several selectors each has its `select`."),
+    ] = False,
+) -> None:
+    """Accuracy against the number of samples, over all subsets of those that are stored."""
+    from nbest.experiments.analysis.curves.of_run import curves_of, rows
+    from nbest.experiments.analysis.curves.view import curve_table, plot_curves
+    from nbest.experiments.language.text import printable
+
+    more = numbers(beyond) or ()
+    found = curves_of(run_dir, selectors, numbers(ks), extract, grade, equivalence, more)
+    if plot is not None:
+        plot_curves(found, plot)
+    if as_json:
+        print(json.dumps(rows(found), indent=2))
+        return
+    from nbest.experiments.cli.display.tables import console
+
+    console().print(curve_table(found))
+    for k, each in found.beyond.items():
+        print(
+            f"any right of {k:,}: {each.coverage:.3f} ({each.low:.2f}-{each.high:.2f}), "
+            "by a beta-binomial law fitted to what was drawn"
+        )
+    for note in found.notes:
+        print(printable(note))
+
+
+def _tell(line: str) -> None:
+    """How far a command has come, for somebody who waits."""
+    if sys.stderr.isatty():
+        from nbest.experiments.language.text import printable
+
+        print(printable(line), file=sys.stderr)
+
+
+def numbers(text: str) -> tuple[int, ...] | None:
+    """`1,2,4` as numbers; None where nothing is given."""
+    if not text.strip():
+        return None
+    try:
+        return tuple(dict.fromkeys(int(part) for part in text.split(",")))
+    except ValueError:
+        raise InputError(f"k must be whole numbers with commas between, got {text!r}") from None

@@ -1,0 +1,98 @@
+"""What `nbest run` and `nbest select` print: the table, and what went wrong."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+
+from nbest.experiments.analysis.abstaining import RiskLimit, abstention_json
+from nbest.experiments.analysis.bias_notes import stopping_notes
+from nbest.experiments.analysis.select import Comparison, compare
+from nbest.experiments.cli.display.tables import console, safe_lines, selector_table
+from nbest.experiments.cli.exit_codes import Exit
+from nbest.experiments.config.strategy import StrategySection
+from nbest.experiments.language.text import printable
+from nbest.experiments.questions.prompts import prompt_text
+from nbest.experiments.runs.execute import failures
+from nbest.experiments.runs.plan import Plan
+from nbest.orchestrator.store.reader import read_manifest
+from nbest.orchestrator.types import Outcome, Record
+
+
+def conclude(
+    plan: Plan, folder: Path, records: Sequence[Record], tolerated: int, as_json: bool
+) -> None:
+    """Print the table of a run and what failed in it; exit with 3 if too much did."""
+    failed = failures(records)
+    if len(failed) < plan.num_queries:
+        print_comparison(compare(folder, ",".join(plan.config.select)), as_json)
+        if not as_json:
+            print_stopping(folder)
+    tell_errors(failed, plan.num_queries)
+    _tell_out_of_budget(records)
+    if len(failed) > tolerated:
+        raise typer.Exit(Exit.SOME_ERRORS)
+
+
+def print_stopping(folder: Path) -> None:
+    """Warn of a run whose samples are those that agreed."""
+    for note in stopping_notes(read_manifest(folder).config):
+        print(note)
+
+
+def print_plan(plan: Plan) -> None:
+    queries = plan.prompts.queries
+    if queries:
+        print(safe_lines(prompt_text(queries[0])))
+    bad = f", {len(plan.prompts.bad)} that cannot be asked" if plan.prompts.bad else ""
+    summary = f"{len(queries)} questions{bad}, {_samples_each(plan.config.strategy)}"
+    print(f"-- the prompt of the first of {summary}", file=sys.stderr)
+
+
+def print_comparison(comparison: Comparison, as_json: bool, limit: RiskLimit | None = None) -> None:
+    for row in comparison.rows:
+        if row.failed:
+            text = f"{row.select} failed at {row.failed} questions, first {row.failure}"
+            print(f"nbest: {printable(text)}", file=sys.stderr)
+    if as_json:
+        documents = [row.as_json() | abstention_json(row, limit) for row in comparison.rows]
+        print(json.dumps(documents, indent=2))
+        return
+    console().print(selector_table(comparison.rows, comparison.baselines))
+
+
+def tell_errors(failed: Sequence[Record], num_queries: int) -> None:
+    """Say which questions failed: the first few, and how many."""
+    if not failed:
+        return
+    for record in failed[:5]:
+        how = "failed" if record.outcome is Outcome.ERROR else str(record.outcome)
+        print(
+            f"nbest: {printable(record.query_id)} {how}: {printable(record.error)}", file=sys.stderr
+        )
+    quarantined = sum(record.outcome is Outcome.QUARANTINED for record in failed)
+    advice = f", {quarantined} of them quarantined (--retry-quarantined asks again)"
+    print(
+        f"nbest: {len(failed)} of {num_queries} questions failed{advice if quarantined else ''}",
+        file=sys.stderr,
+    )
+
+
+def _tell_out_of_budget(records: Sequence[Record]) -> None:
+    count = sum(record.outcome is Outcome.OUT_OF_BUDGET for record in records)
+    if count:
+        print(
+            f"nbest: {count} of {len(records)} questions got no sample, for the budget was spent: "
+            "they are in no line of the table",
+            file=sys.stderr,
+        )
+
+
+def _samples_each(strategy: StrategySection) -> str:
+    kinds = (strategy.rule, strategy.deep_conf, strategy.budget)
+    most = "" if all(kind is None for kind in kinds) else "at most "
+    return f"{most}{strategy.n} samples each"

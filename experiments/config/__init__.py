@@ -1,0 +1,1 @@
+"""Configs: the sections of a run, overrides, the table of plugin names."""

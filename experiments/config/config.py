@@ -1,0 +1,164 @@
+"""The config of a run: a YAML file and `--set`, checked whole before anything is started.
+
+Every mistake is one line, with the file and the line of the key, as an InputError. Checking imports
+the classes that the config names, none of which imports an engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+
+from nbest.experiments.config.overrides import apply_overrides
+from nbest.experiments.config.plugins import (
+    build_equivalence,
+    build_extractor,
+    build_grader,
+    build_scorer,
+)
+from nbest.experiments.config.sections import ClusterSection, ModelSection, SamplingSection
+from nbest.experiments.config.strategy import StrategySection
+from nbest.experiments.language.errors import Origins, explain
+from nbest.experiments.language.expressions import parse_expression, split_expressions
+from nbest.experiments.language.section import Section
+from nbest.experiments.language.text import shown
+from nbest.experiments.language.yaml_text import read_yaml
+from nbest.experiments.questions.datasets.kinds import Dataset
+from nbest.experiments.questions.datasets.tasks import TaskData
+from nbest.experiments.questions.graders.plain import Grader
+from nbest.experiments.questions.graders.tasks import EVALUATING_TASKS
+from nbest.experiments.questions.prompts import PromptSection
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.protocols import Equivalence, Extractor, Scorer
+
+
+def _is_selector(text: str) -> str:
+    build_scorer(text)
+    return text
+
+
+def _is_equivalence(text: str) -> str:
+    build_equivalence(text)
+    return text
+
+
+def _is_extractor(text: str) -> str:
+    build_extractor(text)
+    return text
+
+
+def _is_grader(text: str) -> str:
+    build_grader(text)
+    return text
+
+
+def _listed(value: object) -> object:
+    return split_expressions(value) if isinstance(value, str) else value
+
+
+Selectors = Annotated[
+    tuple[Annotated[str, AfterValidator(_is_selector)], ...],
+    Field(strict=False),
+    BeforeValidator(_listed),
+]
+
+
+class Config(Section):
+    """Everything that a run is made of."""
+
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,79}$",
+        description="The name of the run: its folder in runs/ and the start of its request ids.",
+    )
+    seed: int = Field(
+        default=0,
+        ge=0,
+        le=2**53,
+        description="Every sample has its own seed, derived from this one.",
+    )
+    dataset: Dataset = Field(description="What is asked.")
+    prompt: PromptSection = Field(
+        default=PromptSection(), description="How it is put to the model."
+    )
+    model: ModelSection = Field(description="Which model answers, and its engine's settings.")
+    sampling: SamplingSection = Field(
+        default=SamplingSection(), description="How samples are drawn."
+    )
+    strategy: StrategySection = Field(default=StrategySection(), description="How many samples.")
+    select: Selectors = Field(
+        default=("vote",),
+        min_length=1,
+        description="Selectors, as vote or random(seed=3). The first one gives the run's answers; "
+        "all of them stand in its table.",
+    )
+    extract: Annotated[str, AfterValidator(_is_extractor)] = Field(
+        default="final_answer",
+        description="How the answer is read out of a sample's text, as last_number or "
+        'after_marker(marker="####").',
+    )
+    equivalence: Annotated[str, AfterValidator(_is_equivalence)] = Field(
+        default="exact",
+        description="Which answers count as the same: exact, for equal text, or the name of an "
+        "equivalence, as number.",
+    )
+    grade: Annotated[str, AfterValidator(_is_grader)] = Field(
+        default="exact",
+        description="How answers are compared with gold answers: exact, number, mathematics, "
+        "reasoning_gym, "
+        "none, or one with settings, as number(tolerance=0.01).",
+    )
+    cluster: ClusterSection = Field(default=ClusterSection(), description="Where it runs.")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if len(set(self.select)) < len(self.select):
+            twice = next(text for text in self.select if self.select.count(text) > 1)
+            raise InputError(f"select must name every selector once, got {twice!r} twice")
+        if self.strategy.budget is not None and self.cluster.workers > 1:
+            rule = "be 1 with strategy.budget: one worker decides for all questions"
+            raise InputError(f"cluster.workers must {rule}, got {self.cluster.workers}")
+        if parse_expression(self.grade).name == "reasoning_gym":
+            self._check_task_grader()
+        return self
+
+    def _check_task_grader(self) -> None:
+        if not isinstance(self.dataset, TaskData):
+            rule = f"be exact, number or none for a dataset of kind {self.dataset.kind}"
+            raise InputError(f"grade must {rule}, got {self.grade!r}")
+        if self.dataset.task in EVALUATING_TASKS:
+            rule = f"be exact, number or none for {self.dataset.task}"
+            why = "its own grader would run the model's text as code"
+            raise InputError(f"grade must {rule} ({why}), got {self.grade!r}")
+
+    def scorers(self) -> dict[str, Scorer]:
+        """The selectors' scorers by their expressions, in order; the first gives the answers."""
+        return {text: build_scorer(text) for text in self.select}
+
+    def extractor(self) -> Extractor:
+        return build_extractor(self.extract)
+
+    def same(self) -> Equivalence | None:
+        return build_equivalence(self.equivalence)
+
+    def grader(self) -> Grader:
+        return build_grader(self.grade)
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
+    """The config in a file, with `--set` assignments made in order."""
+    document = read_yaml(path)
+    if document.value is None:
+        raise InputError(f"{path}: must hold a config, got an empty file")
+    if not isinstance(document.value, Mapping):
+        raise InputError(
+            f"{path}:1: must be a mapping of keys to values, got {shown(document.value)}"
+        )
+    origins = Origins(source=str(path), lines=document.lines)
+    raw, origins = apply_overrides(document.value, overrides, origins)
+    try:
+        return Config.model_validate(raw)
+    except ValidationError as error:
+        raise InputError(explain(error, raw, origins)) from error

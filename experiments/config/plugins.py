@@ -1,0 +1,218 @@
+"""The one table of names: what a config or a command line calls a class, and where that class is.
+
+Built-in names stand here; anybody else's come by entry points, in the group that each kind names:
+
+    [project.entry-points."nbest.scorers"]
+    my_reward = "my_package.reward:MyReward"
+
+Classes are given as text and imported when they are asked for, so that neither `--help` nor a check
+of a config pays for an engine. A built-in name always means the built-in class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from nbest.experiments.language.plugin_kind import PluginKind
+from nbest.experiments.questions.graders.plain import Grader
+from nbest.orchestrator.protocols import BackendConfig, Equivalence, Extractor, Scorer, Validator
+from nbest.orchestrator.strategies.stop_on_scores import ScoreRule
+from nbest.orchestrator.strategies.stop_on_votes import StopRule
+
+if TYPE_CHECKING:
+    from nbest.experiments.analysis.replay.replay import ReplayedStrategy
+
+
+SELECTORS = PluginKind(
+    noun="selector",
+    group="nbest.scorers",
+    methods=("__call__", "needs_logprobs"),
+    built_in={
+        "first": "nbest.scorers.baselines:First",
+        "random": "nbest.scorers.baselines:Random",
+        "vote": "nbest.scorers.votes.majority:MajorityVote",
+        "mean_logprob": "nbest.scorers.confidence.logprob:MeanLogprob",
+        "sum_logprob": "nbest.scorers.confidence.logprob:SumLogprob",
+        "shortest": "nbest.scorers.length:Shortest",
+        "longest": "nbest.scorers.length:Longest",
+        "first_valid": "nbest.scorers.validators.selectors:FirstValid",
+        "among_valid": "nbest.scorers.validators.among:AmongValid",
+        "weighted_vote": "nbest.scorers.votes.weighted:WeightedVote",
+        "borda": "nbest.scorers.votes.ranked:Borda",
+        "majority_of_bests": "nbest.scorers.votes.majority_of_bests:MajorityOfBests",
+        "routed_vote": "nbest.scorers.votes.routed_vote:RoutedVote",
+        "mbr": "nbest.scorers.votes.bayes_risk:MinimumBayesRisk",
+        "judge": "nbest.scorers.judges.judge:Judge",
+        "tournament": "nbest.scorers.judges.tournament:Tournament",
+        "universal_vote": "nbest.scorers.judges.universal_vote:UniversalVote",
+        "user": "nbest.scorers.given:UserChoice",
+        "length_penalised_logprob": "nbest.scorers.confidence.logprob:LengthPenalisedLogprob",
+        "perplexity": "nbest.scorers.confidence.logprob:Perplexity",
+        "self_certainty": "nbest.scorers.confidence.self_certainty:SelfCertainty",
+        "confidence": "nbest.scorers.confidence.trace:Confidence",
+        "reward": "nbest.scorers.judges.reward:RewardModel",
+        "score": "nbest.scorers.stored_score:StoredScore",
+        "top_vote": "nbest.scorers.votes.top_vote:TopVote",
+        "best_of_majority": "nbest.scorers.votes.best_of_majority:BestOfMajority",
+        "pessimistic": "nbest.scorers.votes.vote_and_score:Pessimistic",
+    },
+)
+
+EXTRACTORS = PluginKind(
+    noun="extractor",
+    group="nbest.extractors",
+    methods=("__call__",),
+    built_in={
+        "whole_text": "nbest.orchestrator.query.selection:WholeText",
+        "last_number": "nbest.scorers.answers.extract:LastNumber",
+        "after_marker": "nbest.scorers.answers.extract:AfterMarker",
+        "boxed": "nbest.scorers.answers.extract:Boxed",
+        "regex": "nbest.scorers.answers.extract:Regex",
+        "code_block": "nbest.scorers.answers.code_block:CodeBlock",
+        "choice_letter": "nbest.scorers.answers.choice_letter:ChoiceLetter",
+        "final_answer": "nbest.scorers.answers.extract:FinalAnswer",
+    },
+)
+
+VALIDATORS = PluginKind(
+    noun="validator",
+    group="nbest.validators",
+    methods=("__call__",),
+    built_in={
+        "regex": "nbest.scorers.validators.rules:Matches",
+        "json": "nbest.scorers.validators.rules:JsonValid",
+        "yaml": "nbest.scorers.validators.yaml:YamlValid",
+        "sql": "nbest.scorers.validators.sql:SqlValid",
+        "python_tests": "nbest.scorers.validators.python_tests:PassesTests",
+        "all_of": "nbest.scorers.validators.rules:AllOf",
+    },
+)
+
+EQUIVALENCES = PluginKind(
+    noun="equivalence",
+    group="nbest.equivalences",
+    methods=("__call__",),
+    built_in={
+        "number": "nbest.scorers.equivalence.plain:NumberEquivalence",
+        "choice": "nbest.scorers.equivalence.plain:ChoiceEquivalence",
+        "json": "nbest.scorers.equivalence.plain:JsonEquivalence",
+        "mathematics": "nbest.scorers.equivalence.mathematics:MathEquivalence",
+        "sql_result": "nbest.scorers.equivalence.sql_result:SqlResultEquivalence",
+    },
+)
+
+GRADERS = PluginKind(
+    noun="grader",
+    group="nbest.graders",
+    methods=("__call__",),
+    built_in={
+        "exact": "nbest.experiments.questions.graders.plain:Exact",
+        "number": "nbest.experiments.questions.graders.plain:Number",
+        "mathematics": "nbest.experiments.questions.graders.mathematics:Mathematics",
+        "reasoning_gym": "nbest.experiments.questions.graders.tasks:ReasoningGym",
+        "none": "nbest.experiments.questions.graders.plain:Ungraded",
+    },
+)
+
+BACKENDS = PluginKind(
+    noun="backend",
+    group="nbest.backends",
+    methods=("open", "max_concurrency", "gpus", "identity"),
+    built_in={
+        "vllm": "nbest.model_backend.vllm.settings:VLLM",
+        "fake": "nbest.model_backend.fake.factories:seeded_fake",
+        "faulty_fake": "nbest.model_backend.fake.factories:faulty_fake",
+    },
+)
+
+
+REWARD_MODELS = PluginKind(
+    noun="reward model",
+    group="nbest.reward_models",
+    methods=("open", "max_concurrency", "gpus", "identity"),
+    built_in={
+        "vllm": "nbest.model_backend.vllm.reward:VLLMReward",
+        "torch": "nbest.model_backend.reward.torch_settings:TorchReward",
+        "fake": "nbest.model_backend.fake.rewards:fake_rewards",
+    },
+    plain="vllm",
+)
+
+
+STOP_RULES = PluginKind(
+    noun="stop rule",
+    group="nbest.stop_rules",
+    methods=(),  # of two kinds: a function of answers, or one that `stops_on` scores
+    built_in={
+        "vote_stands": "nbest.orchestrator.strategies.stop_on_votes:VoteStands",
+        "beta": "nbest.orchestrator.strategies.stop_on_votes:BetaStop",
+        "e_value": "nbest.orchestrator.strategies.stop_on_votes:EValueStop",
+        "unanimous_window": "nbest.orchestrator.strategies.stop_on_votes:UnanimousWindow",
+        "reservation": "nbest.orchestrator.strategies.stop_on_scores:ReservationStop",
+        "weighted_consensus": "nbest.orchestrator.strategies.stop_on_scores:WeightedConsensus",
+    },
+)
+
+STRATEGIES = PluginKind(
+    noun="strategy",
+    group="nbest.replayed_strategies",
+    methods=("select", "outcomes"),
+    built_in={
+        "adaptive": "nbest.experiments.analysis.replay.replay:Replayed",
+        "budget": "nbest.experiments.analysis.replay.budget:ReplayedBudget",
+        "deep_conf": "nbest.experiments.analysis.replay.deep_conf:ReplayedDeepConf",
+        "race": "nbest.experiments.analysis.replay.race:ReplayedRace",
+    },
+)
+
+
+KIND_OF_TYPE: Mapping[Any, PluginKind] = {
+    Scorer: SELECTORS,
+    Validator: VALIDATORS,
+    Equivalence: EQUIVALENCES,
+    Extractor: EXTRACTORS,
+    BackendConfig: REWARD_MODELS,
+    StopRule: STOP_RULES,
+    ScoreRule: STOP_RULES,
+}
+
+
+def build_scorer(text: str) -> Scorer:
+    """The scorer of a selector: `vote`, `random(seed=3)`."""
+    return cast("Scorer", SELECTORS.parse(text))
+
+
+def build_extractor(text: str) -> Extractor:
+    """`last_number`, `after_marker(marker="####")`."""
+    return cast("Extractor", EXTRACTORS.parse(text))
+
+
+def build_equivalence(text: str) -> Equivalence | None:
+    """`number`, `mathematics(timeout_s=5)`; None for `exact`: answers that are the same text."""
+    return None if text == "exact" else cast("Equivalence", EQUIVALENCES.parse(text))
+
+
+def build_grader(text: str) -> Grader:
+    """`exact`, `number(tolerance=0.01)`."""
+    return cast("Grader", GRADERS.parse(text))
+
+
+def build_validator(text: str) -> Validator:
+    """`json`, `all_of(rules=[json, yaml])`."""
+    return cast("Validator", VALIDATORS.parse(text))
+
+
+def build_stop_rule(text: str) -> StopRule | ScoreRule:
+    """`vote_stands`, `beta(confidence=0.9)`, `reservation(cost=0.01)`."""
+    return cast("StopRule | ScoreRule", STOP_RULES.parse(text))
+
+
+def build_strategy(text: str) -> ReplayedStrategy:
+    """`adaptive`, `adaptive(rule=beta(confidence=0.9))`."""
+    return cast("ReplayedStrategy", STRATEGIES.parse(text))
+
+
+def build_backend(name: str, settings: Mapping[str, object]) -> BackendConfig:
+    """The settings of an engine; nothing is started."""
+    return cast("BackendConfig", BACKENDS.build(name, settings))

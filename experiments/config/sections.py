@@ -1,0 +1,202 @@
+"""The sections of a config about the engine, the sampling and the cluster.
+
+They are inert: nothing here opens a file, imports an engine or starts a process.
+"""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import ConfigDict, Field, JsonValue, field_validator, model_validator
+
+from nbest.experiments.config.plugins import BACKENDS, build_backend
+from nbest.experiments.language.section import Section, Texts
+from nbest.orchestrator.cluster.settings import Cluster
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.protocols import BackendConfig
+from nbest.orchestrator.types import Constraint, SamplingParams
+
+
+class ModelSection(Section):
+    """Which model, and its engine's settings; they are those of the backend's class."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, JsonValue]
+
+    backend: str = Field(
+        default="vllm", description="vllm, fake, or the name of an installed plugin."
+    )
+
+    @field_validator("backend")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
+        BACKENDS.factory(name)
+        return name
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        self.build()
+        return self
+
+    def build(self) -> BackendConfig:
+        """The backend's settings; nothing is started."""
+        return build_backend(self.backend, self.__pydantic_extra__)
+
+
+class ConstraintSection(Section):
+    """What every sample is forced to look like; exactly one of them."""
+
+    schema_text: str | None = Field(
+        default=None, alias="json", description="A JSON schema, as JSON text."
+    )
+    regex: str | None = Field(default=None, description="A regular expression.")
+    choice: Texts | None = Field(
+        default=None, description="A list of texts, one of which it must be."
+    )
+    grammar: str | None = Field(
+        default=None, description="A grammar, in the dialect of the engine."
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        try:
+            self.build()
+        except InputError as error:  # it names itself; here it has a longer name
+            raise InputError(str(error).removeprefix("constraint ")) from error
+        return self
+
+    def build(self) -> Constraint:
+        """As a request carries it."""
+        return Constraint(
+            json=self.schema_text, regex=self.regex, choice=self.choice, grammar=self.grammar
+        )
+
+
+class SamplingSection(Section):
+    """How one sample is drawn."""
+
+    temperature: float = Field(default=1.0, description="0 is greedy; at most 2.")
+    top_p: float = Field(
+        default=1.0, description="Keep the likeliest tokens that reach this probability."
+    )
+    top_k: int = Field(
+        default=0, description="Keep this many of the likeliest tokens; 0 keeps all."
+    )
+    min_p: float = Field(
+        default=0.0, description="Drop tokens below this share of the likeliest one."
+    )
+    max_tokens: int = Field(default=256, description="Longest answer, in tokens.")
+    stop: Texts = Field(default=(), description="Texts that end an answer, and are not part of it.")
+    logprobs: int | None = Field(
+        default=None,
+        description="0: keep the log-probability of each token; k: and of the k likeliest.",
+    )
+    token_texts: bool = Field(
+        default=False, description="With logprobs: keep the k likeliest tokens as text, too."
+    )
+    constraint: ConstraintSection | None = Field(
+        default=None, description="A format that is enforced."
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        self.build()
+        return self
+
+    def build(self) -> SamplingParams:
+        """As a request carries it; it checks the ranges."""
+        return SamplingParams(
+            temperature=self.temperature,
+            top_p=self.top_p,
+            top_k=self.top_k,
+            min_p=self.min_p,
+            max_tokens=self.max_tokens,
+            stop=self.stop,
+            logprobs=self.logprobs,
+            token_texts=self.token_texts,
+            constraint=None if self.constraint is None else self.constraint.build(),
+        )
+
+
+class ClusterSection(Section):
+    """Where it runs: Ray processes on this machine by default."""
+
+    engines: int = Field(default=1, ge=1, description="Engines, each with the whole model.")
+    reward_engines: int = Field(
+        default=1, ge=1, description="Engines of each reward model that a selector wants."
+    )
+    workers: int = Field(
+        default=1, ge=1, description="Processes that send requests and score answers."
+    )
+    cpus_per_engine: float = Field(
+        default=1.0, gt=0, description="CPU cores that Ray sets aside for each."
+    )
+    gpus_per_engine: int | None = Field(
+        default=None,
+        ge=0,
+        description="GPUs for each engine. Default: as many as its tensor_parallel_size where "
+        "there are GPUs, otherwise none.",
+    )
+    local: bool = Field(default=False, description="One engine in this process, without Ray.")
+    address: str | None = Field(
+        default=None,
+        min_length=1,
+        description="A running Ray cluster to join: HOST:PORT, or auto on one of its machines.",
+    )
+    engines_span_nodes: bool = Field(
+        default=False, description="The GPUs of an engine may be on several nodes."
+    )
+    shared_folder: bool = Field(
+        default=False,
+        description="All nodes share the run folder, though it looks like a disk of this machine.",
+    )
+    allow_unauthenticated: bool = Field(
+        default=False, description="Join a Ray cluster that asks nobody for a token."
+    )
+    metrics_port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65535,
+        description="Where Prometheus finds the metrics of a Ray that is started here.",
+    )
+    stall_timeout_s: float = Field(
+        default=120.0,
+        gt=0,
+        description="Seconds after which a process that answers nothing is replaced.",
+    )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.local and self.engines > 1:
+            raise InputError(f"engines must be 1 when local is true, got {self.engines}")
+        if self.local and self.workers > 1:
+            raise InputError(f"workers must be 1 when local is true, got {self.workers}")
+        if self.local and self.reward_engines > 1:
+            count = self.reward_engines
+            raise InputError(f"reward_engines must be 1 when local is true, got {count}")
+        if self.local and self.metrics_port is not None:
+            raise InputError(
+                f"metrics_port must be left out when local is true, got {self.metrics_port}"
+            )
+        if self.local and self.address is not None:
+            raise InputError(f"address must be left out when local is true, got {self.address!r}")
+        for key in ("engines_span_nodes", "shared_folder", "allow_unauthenticated"):
+            if self.local and getattr(self, key):
+                raise InputError(f"{key} must be left out when local is true, got True")
+        return self
+
+    def build(self) -> Cluster:
+        """As the orchestrator takes it; not for `local`, which has no cluster."""
+        return Cluster(
+            address=self.address,
+            engines=self.engines,
+            workers=self.workers,
+            reward_engines=self.reward_engines,
+            cpus_per_engine=self.cpus_per_engine,
+            gpus_per_engine=self.gpus_per_engine,
+            engines_span_nodes=self.engines_span_nodes,
+            shared_folder=self.shared_folder,
+            allow_unauthenticated=self.allow_unauthenticated,
+            metrics_port=self.metrics_port,
+            stall_timeout_s=self.stall_timeout_s,
+        )

@@ -1,0 +1,172 @@
+"""The section of a config about the strategy: how many samples are drawn, and when it is enough.
+
+It is inert: it builds a strategy and starts nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from nbest.experiments.analysis.bias_notes import KINDS
+from nbest.experiments.config.plugins import build_stop_rule, build_validator
+from nbest.experiments.language.section import Section
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.protocols import Equivalence, Extractor, Scorer
+from nbest.orchestrator.query.selection import WholeText
+from nbest.orchestrator.strategies.adaptive import Adaptive
+from nbest.orchestrator.strategies.best_of_n import BestOfN
+from nbest.orchestrator.strategies.budget import BatchBudget
+from nbest.orchestrator.strategies.deep_conf import DeepConf
+from nbest.orchestrator.strategies.race import RaceToValid
+from nbest.orchestrator.strategies.within_budget import WithinBudget
+from nbest.orchestrator.types import SamplingParams
+from nbest.scorers.confidence.trace import Confidence
+from nbest.scorers.votes.majority import MajorityVote
+
+Sampling = BestOfN | Adaptive | RaceToValid | DeepConf | WithinBudget
+"""The strategies that a config can name."""
+
+
+class DeepConfSection(Section):
+    """Samples that the model is unsure of are ended in mid-flight (DeepConf)."""
+
+    warm_up: int = Field(default=16, ge=1, description="Samples that are drawn whole.")
+    keep: float = Field(
+        default=0.9, gt=0, lt=1, description="Share of the warm-up that would not have been ended."
+    )
+    share: float = Field(
+        default=0.95, gt=0.5, le=1, description="Of the votes' weight, at which a question is over."
+    )
+    window: int = Field(default=2048, ge=1, description="Tokens that confidence is a mean over.")
+    k: int = Field(default=20, ge=1, le=20, description="Likeliest tokens that it is read from.")
+
+
+class BudgetSection(Section):
+    """What all questions share; it goes where it may still change an answer."""
+
+    average: float | None = Field(default=None, description="Samples a question, in the mean.")
+    tokens: int | None = Field(default=None, description="Generated tokens, of all together.")
+    first_n: int = Field(default=3, ge=1, description="Samples that every question gets.")
+    round_size: int = Field(default=64, ge=1, description="Samples that are given out at a time.")
+
+
+class StrategySection(Section):
+    """How many samples are drawn, and when there is no answer."""
+
+    n: int = Field(
+        default=16,
+        ge=1,
+        le=1_000_000,
+        description="Samples a question; with a rule, deep_conf or a budget, at most.",
+    )
+    rule: str | None = Field(
+        default=None,
+        description="When a question has samples enough, as vote_stands or beta(confidence=0.9). "
+        "Default: every question gets n.",
+    )
+    race: str | None = Field(
+        default=None,
+        description="The n samples race: the first that this validator passes is the answer, and "
+        "the others are aborted. As json(schema=...) or regex(pattern=...).",
+    )
+    deep_conf: DeepConfSection | None = Field(
+        default=None, description="End samples in mid-flight that the model is unsure of."
+    )
+    budget: BudgetSection | None = Field(
+        default=None, description="What all questions share, in samples or in tokens."
+    )
+    ahead: int = Field(
+        default=4,
+        ge=1,
+        description="With a rule or deep_conf: samples of a question under way at any time.",
+    )
+    min_confidence: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Abstain where a smaller share of the answers agrees with the chosen one.",
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        given = {kind: value for kind in KINDS if (value := self._value(kind)) is not None}
+        if len(given) > 1:
+            first, second, *_ = given
+            rule = f"be left out where there is a {first}"
+            raise InputError(f"{second} must {rule}, got {given[second]!r}")
+        if self.race is not None and self.min_confidence > 0:
+            raise InputError(f"race must be left out with min_confidence, got {self.race!r}")
+        self.build(MajorityVote(), WholeText(), None, SamplingParams())
+        return self
+
+    def _value(self, kind: str) -> object:
+        """As it was written; None where it was not."""
+        value = getattr(self, kind)
+        return value.model_dump(exclude_unset=True) if isinstance(value, Section) else value
+
+    def build(
+        self,
+        select: Scorer,
+        extract: Extractor,
+        equivalence: Equivalence | None,
+        params: SamplingParams,
+    ) -> Sampling:
+        """A fixed number of samples, as many as a rule wants, or whatever else is named."""
+        if self.race is not None:
+            rule = build_validator(self.race)
+            return RaceToValid(n=self.n, rule=rule, extract=extract, params=params)
+        if self.deep_conf is not None:
+            return self._deep_conf(self.deep_conf, select, extract, equivalence, params)
+        if self.budget is not None:
+            budget = BatchBudget(max_n=self.n, **self.budget.model_dump())
+            return WithinBudget(
+                budget=budget,
+                select=select,
+                extract=extract,
+                equivalence=equivalence,
+                min_confidence=self.min_confidence,
+                params=params,
+            )
+        if self.rule is not None:
+            return Adaptive(
+                max_n=self.n,
+                select=select,
+                rule=build_stop_rule(self.rule),
+                ahead=self.ahead,
+                extract=extract,
+                equivalence=equivalence,
+                min_confidence=self.min_confidence,
+                params=params,
+            )
+        return BestOfN(
+            n=self.n,
+            select=select,
+            extract=extract,
+            equivalence=equivalence,
+            min_confidence=self.min_confidence,
+            params=params,
+        )
+
+    def _deep_conf(
+        self,
+        section: DeepConfSection,
+        select: Scorer,
+        extract: Extractor,
+        equivalence: Equivalence | None,
+        params: SamplingParams,
+    ) -> DeepConf:
+        return DeepConf(
+            max_n=self.n,
+            by=Confidence(measure="lowest", window=section.window, k=section.k),
+            select=select,
+            warm_up=section.warm_up,
+            keep=section.keep,
+            share=section.share,
+            ahead=self.ahead,
+            extract=extract,
+            equivalence=equivalence,
+            min_confidence=self.min_confidence,
+            params=params,
+        )

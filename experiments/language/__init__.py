@@ -1,0 +1,1 @@
+"""How a user's words are read: YAML, expressions, construction, errors of one line."""

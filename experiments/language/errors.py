@@ -1,0 +1,132 @@
+"""Says in one line what is wrong with a config: where, the key, the rule, the value.
+
+It knows pydantic's error types and no section of the config.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from nbest.experiments.language.text import shown, suggestion
+from nbest.experiments.language.yaml_text import KeyPath
+
+# Messages of `types.require` and of `plugins` begin with the key that they are about.
+ABOUT_A_KEY = re.compile(r"(\w+(?:\.\w+)*)(?: must |: no such key)")
+
+RULES: Mapping[str, str] = {
+    "missing": "be given",
+    "int_type": "be a whole number",
+    "int_from_float": "be a whole number",
+    "float_type": "be a number",
+    "finite_number": "be a finite number",
+    "string_type": "be text",
+    "string_too_short": "not be empty",
+    "string_pattern_mismatch": "match {pattern}",
+    "bool_type": "be true or false",
+    "tuple_type": "be a list",
+    "too_short": "hold at least {min_length}",
+    "dict_type": "be a mapping of keys to values",
+    "model_type": "be a mapping of keys to values",
+    "model_attributes_type": "be a mapping of keys to values",
+    "greater_than_equal": "be at least {ge}",
+    "greater_than": "be above {gt}",
+    "less_than_equal": "be at most {le}",
+    "less_than": "be below {lt}",
+    "literal_error": "be {expected}",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origins:
+    """Where the values of a config come from."""
+
+    source: str  # of the file, as the user named it
+    lines: Mapping[KeyPath, int] = field(default_factory=dict)  # in the file
+    overrides: Mapping[KeyPath, str] = field(default_factory=dict)  # `--set a.b=c`, by its path
+
+    def where(self, path: KeyPath) -> str:
+        """The place of a key, or of the nearest thing around it."""
+        for end in range(len(path), -1, -1):
+            if (text := self.overrides.get(path[:end])) is not None:
+                return text
+            if end and (line := self.lines.get(path[:end])) is not None:
+                return f"{self.source}:{line}"
+        # A section that only assignments made: the last of them.
+        made = [text for set_path, text in self.overrides.items() if set_path[:1] == path[:1]]
+        return made[-1] if made else self.source
+
+
+def explain(error: ValidationError, raw: object, origins: Origins) -> str:
+    """One line about the first error; the count of the others."""
+    details = error.errors(include_url=False)
+    path, text = describe(details[0], raw)
+    more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
+    return f"{origins.where(path)}: {text}{more}".replace("\n", " ")
+
+
+def describe(detail: ErrorDetails, raw: object) -> tuple[KeyPath, str]:
+    """The path of the key at fault, and `KEY must RULE, got VALUE` or `KEY: WHAT`."""
+    kind, context = detail["type"], detail.get("ctx", {})
+    path = key_path(detail["loc"], raw, is_absent=kind == "missing")
+    if kind == "unknown_key":
+        path = (*path, context["key"])
+        return path, f"{dotted(path)}: {context['text']}"
+    if kind.startswith("union_tag"):
+        return _wrong_kind((*path, "kind"), context)
+    if kind == "value_error":
+        return _raised(path, str(context["error"]), isinstance(detail["input"], Mapping))
+    rule = RULES.get(kind, "").format(**context)
+    if not rule:
+        return path, f"{dotted(path)}: {detail['msg']}, got {shown(detail['input'])}"
+    got = "nothing" if kind == "missing" else shown(detail["input"])
+    return path, f"{dotted(path)} must {rule}, got {got}"
+
+
+def _wrong_kind(path: KeyPath, context: Mapping[str, str]) -> tuple[KeyPath, str]:
+    known = context.get("expected_tags", "").replace("'", "").split(", ")
+    if "tag" not in context:
+        return path, f"{dotted(path)} must be given, got nothing"
+    tag = str(context["tag"])
+    return path, f"{dotted(path)}: no kind {shown(tag)}{suggestion(tag, known)}"
+
+
+def _raised(path: KeyPath, message: str, is_section: bool) -> tuple[KeyPath, str]:
+    """An InputError from a validator, about the value at `path` or about a key in it."""
+    about = ABOUT_A_KEY.match(message)
+    if about is None or not is_section:
+        return path, f"{dotted(path)}: {message}"
+    prefix = f"{dotted(path)}." if path else ""
+    return (*path, *about[1].split(".")), f"{prefix}{message}"
+
+
+def key_path(loc: KeyPath, raw: object, *, is_absent: bool) -> KeyPath:
+    """Pydantic's location without what is no key in `raw`, as the kind of dataset that it tried.
+
+    The last step is in `raw` too, unless the error is that it `is_absent`.
+    """
+    path: list[str | int] = []
+    for i, step in enumerate(loc):
+        try:
+            raw = raw[step]  # type: ignore[index] # whatever it is, TypeError says that it is a leaf
+        except (KeyError, IndexError, TypeError):
+            if i + 1 < len(loc) or not is_absent:
+                continue
+        path.append(step)
+    return tuple(path)
+
+
+def dotted(path: KeyPath) -> str:
+    """`("select", 0)` as `select[0]`."""
+    text = ""
+    for step in path:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        else:
+            name = step if re.fullmatch(r"[\w-]+", step) else shown(step)
+            text += f".{name}" if text else name
+    return text

@@ -1,0 +1,104 @@
+"""Reads `name(key=value, ...)`: how a config file or a command line names an object with settings.
+
+The text is parsed, never run: values are literals (text, numbers, true, false, null, lists,
+mappings) or expressions again, as in `weighted_vote(by=mean_logprob)`. A regular expression is best
+written `r"..."`, as in Python.
+
+It knows no name and no class.
+"""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from nbest.experiments.language.text import shown
+from nbest.orchestrator.errors import InputError
+
+MAX_CHARACTERS = 10_000
+WORDS: Mapping[str, bool | None] = {"true": True, "false": False, "null": None, "none": None}
+LAYOUT = "\n\r\t"  # the control characters that somebody may mean
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expression:
+    """`random(seed=3)` has the name `random` and the arguments `{"seed": 3}`."""
+
+    text: str
+    name: str
+    arguments: Mapping[str, object]
+
+
+def split_expressions(text: str) -> tuple[str, ...]:
+    """`vote,random(seed=3)` as the texts of two expressions."""
+    return tuple(expression.text for expression in parse_expressions(text))
+
+
+def parse_expression(text: str) -> Expression:
+    """One expression."""
+    found = parse_expressions(text)
+    if len(found) != 1:
+        raise InputError(f"must be one name or name(key=value), got {shown(text)}")
+    return found[0]
+
+
+def parse_expressions(text: str) -> tuple[Expression, ...]:
+    """A list of them, separated by commas: `vote,random(seed=3)`."""
+    node = _parsed(text)
+    nodes = node.elts if isinstance(node, ast.Tuple) else [node]
+    return tuple(_expression(n, ast.get_source_segment(text.strip(), n) or text) for n in nodes)
+
+
+def _parsed(text: str) -> ast.expr:
+    problem = f"must look like name or name(key=value), got {shown(text)}"
+    if len(text) > MAX_CHARACTERS:
+        raise InputError(problem)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Python would have "\d" written as r"\d"; both work
+            return ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise InputError(problem) from error
+
+
+def _expression(node: ast.expr, source: str) -> Expression:
+    if isinstance(node, ast.Name):
+        return Expression(text=source, name=node.id, arguments={})
+    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
+        raise InputError(f"must look like name or name(key=value), got {shown(source)}")
+    if node.args or any(k.arg is None for k in node.keywords):
+        raise InputError(f"every argument must look like key=value, got {shown(source)}")
+    name = node.func.id
+    arguments = {k.arg: _literal(k.value, f"{name}: {k.arg}") for k in node.keywords if k.arg}
+    return Expression(text=source, name=name, arguments=arguments)
+
+
+def _literal(node: ast.expr, key: str) -> object:
+    """The value that a node spells."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str | int | float | None):
+        return _checked_text(node.value, key) if isinstance(node.value, str) else node.value
+    if isinstance(node, ast.Name) and node.id in WORDS:
+        return WORDS[node.id]
+    if isinstance(node, ast.Name | ast.Call):
+        return _expression(node, ast.unparse(node))
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        number = _literal(node.operand, key)
+        if isinstance(number, int | float) and not isinstance(number, bool):
+            return -number
+    if isinstance(node, ast.List | ast.Tuple):
+        return [_literal(child, key) for child in node.elts]
+    if isinstance(node, ast.Dict) and None not in node.keys:
+        pairs = zip(node.keys, node.values, strict=True)
+        return {str(_literal(k, key)): _literal(v, key) for k, v in pairs if k is not None}
+    raise InputError(f"{key} must be a plain value, got {shown(ast.unparse(node))}")
+
+
+def _checked_text(text: str, key: str) -> str:
+    r"""`"\bword"` would search for a backspace; nobody means that."""
+    if any(ord(c) < 32 and c not in LAYOUT for c in text):
+        raise InputError(
+            f'{key} must hold no control character (write a pattern r"..."), got {text!r}'
+        )
+    return text

@@ -1,0 +1,121 @@
+"""One kind of thing that has names in a config: how a name becomes an object with settings.
+
+It knows no name; `plugins.py` has the tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, cast, get_args, get_origin
+
+from nbest.experiments.language.construction import Factory, construct, type_hints
+from nbest.experiments.language.expressions import Expression, parse_expression
+from nbest.experiments.language.text import one_line, shown, suggestion
+from nbest.orchestrator.errors import InputError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PluginKind:
+    """One kind of thing that has names."""
+
+    noun: str  # in messages
+    group: str  # of entry points
+    methods: tuple[str, ...]  # what the object must have
+    built_in: Mapping[str, str]  # name to `module:Class`
+    plain: str = ""  # the name that a text stands for that is none itself, as its first argument
+
+    def names(self) -> tuple[str, ...]:
+        """Every name that `build` knows, sorted."""
+        return tuple(sorted({*self.built_in, *(e.name for e in entry_points(group=self.group))}))
+
+    def factory(self, name: str) -> Factory:
+        """The class of that name, imported now."""
+        if (path := self.built_in.get(name)) is not None:
+            module, _, attribute = path.partition(":")
+            return cast("Factory", getattr(import_module(module), attribute))
+        found = tuple(entry_points(group=self.group, name=name))
+        if not found:
+            raise InputError(f"no {self.noun} named {name!r}{suggestion(name, self.names())}")
+        if len({e.value for e in found}) > 1:
+            where = ", ".join(sorted(e.value for e in found))
+            raise InputError(f"{self.noun} {name!r} must come from one package, got {where}")
+        return _loaded(found[0], self.noun)
+
+    def build(self, name: str, arguments: Mapping[str, object]) -> object:
+        """The object of that name with those settings."""
+        return self._made(self.factory(name), arguments)
+
+    def parse(self, text: str) -> object:
+        """The object that `name(key=value)` stands for; errors about a key begin with the name."""
+        if self.plain and "(" not in text and text not in self.names():
+            return self.build(self.plain, {"model": text})
+        return self.of_expression(parse_expression(text))
+
+    def of_expression(self, expression: Expression) -> object:
+        """The same for what has been parsed."""
+        factory = self.factory(expression.name)
+        try:
+            return self._made(factory, expression.arguments)
+        except InputError as error:
+            name = expression.name
+            about_itself = str(error).startswith(f"{name} must ")
+            raise InputError(str(error) if about_itself else f"{name}: {error}") from error
+
+    def _made(self, factory: Factory, arguments: Mapping[str, object]) -> object:
+        hints = type_hints(factory)
+        resolved = {key: _resolved(key, v, hints.get(key)) for key, v in arguments.items()}
+        made = construct(factory, resolved)
+        for method in self.methods:
+            if not hasattr(made, method):
+                raise InputError(f"a {self.noun} must have {method}, got {type(made).__name__}")
+        return made
+
+
+def _resolved(key: str, value: object, hint: Any) -> object:
+    """What an argument stands for where its type is one that has names: `by=mean_logprob`."""
+    kind = _kind_of(hint)
+    if kind is None:
+        if isinstance(value, Expression) and hint is str and not value.arguments:
+            return value.name  # a bare word where a text is wanted: `score(name=verifier)`
+        if isinstance(value, Expression):
+            raise InputError(f"{key} must be a plain value, got {shown(value.text)}")
+        return value
+    if value is None and type(None) in get_args(hint):
+        return None
+    if get_origin(hint) is tuple and isinstance(value, Sequence) and not isinstance(value, str):
+        return tuple(_named(key, each, kind) for each in value)
+    return _named(key, value, kind)
+
+
+def _named(key: str, value: object, kind: PluginKind) -> object:
+    if not isinstance(value, Expression | str):
+        raise InputError(f"{key} must name a {kind.noun}, got {shown(value)}")
+    try:
+        return kind.parse(value) if isinstance(value, str) else kind.of_expression(value)
+    except InputError as error:
+        raise InputError(f"{key}: {error}") from error
+
+
+def _kind_of(hint: Any) -> PluginKind | None:
+    """The kind whose protocol the type is, or is a tuple or a union of."""
+    from nbest.experiments.config.plugins import KIND_OF_TYPE  # the table is made of kinds
+
+    return next(
+        (KIND_OF_TYPE[part] for part in (hint, *get_args(hint)) if part in KIND_OF_TYPE), None
+    )
+
+
+def _loaded(entry: EntryPoint, noun: str) -> Factory:
+    try:
+        factory = entry.load()
+    except Exception as error:  # importing a plugin runs somebody else's code
+        what = f"{type(error).__name__}: {one_line(error)}"
+        raise InputError(
+            f"{noun} {entry.name!r} ({entry.value}) cannot be loaded: {what}"
+        ) from error
+    if not callable(factory):
+        raise InputError(f"{noun} {entry.name!r} must be a class, got {type(factory).__name__}")
+    return cast("Factory", factory)

@@ -1,0 +1,40 @@
+"""What all sections of a config have in common: frozen, strict, and no key but those they name.
+
+It knows no section.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from nbest.experiments.language.text import suggestion
+
+
+class Section(BaseModel):
+    """One mapping of a config file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_unknown_key(cls, data: object) -> object:
+        # Ahead of pydantic's own check, which knows no nearest key.
+        if not isinstance(data, dict) or cls.model_config.get("extra") == "allow":
+            return data
+        known = {field.alias or name for name, field in cls.model_fields.items()}
+        for key in data:
+            if key not in known:
+                text = f"no such key{suggestion(str(key), known)}"
+                raise PydanticCustomError("unknown_key", "{text}", {"key": key, "text": text})
+        return data
+
+
+def _alone(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+# A list of texts; a single text stands for a list of one.
+Texts = Annotated[tuple[str, ...], Field(strict=False), BeforeValidator(_alone)]

@@ -1,0 +1,1 @@
+"""A person picks: in the terminal or in a browser."""

@@ -1,0 +1,1 @@
+"""Questions: data sets, prompts, gold answers, graders."""

@@ -1,0 +1,1 @@
+"""Data sets: files, hub, tasks that make questions."""

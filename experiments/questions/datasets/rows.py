@@ -1,0 +1,104 @@
+"""From the rows of a table to items: which column is what, and what to do about a bad row.
+
+It knows no file format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pydantic import Field
+
+from nbest.experiments.language.section import Section
+from nbest.experiments.language.text import shown, suggestion
+from nbest.experiments.questions.gold import Gold
+from nbest.experiments.questions.items import Item, as_text
+from nbest.orchestrator.errors import InputError
+
+Row = Mapping[str, object]
+RESERVED = ("question", "answer", "full_answer")  # what a prompt calls them, whatever the column
+
+
+class Columns(Section):
+    """What the columns of a table mean."""
+
+    name: str | None = Field(
+        default=None,
+        description="First part of the ids of rows without one, as in gsm8k/17. "
+        "Default: the name of the file or of the data set.",
+    )
+    id: str = Field(
+        default="id", description="Column of the ids. Rows without one get their number."
+    )
+    question: str = Field(default="question", description="Column of the questions.")
+    answer: str = Field(
+        default="answer", description="Column of the gold answers, kept apart from the prompts."
+    )
+    answer_after: str | None = Field(
+        default=None,
+        min_length=1,
+        description="The gold answer is what follows the last of these in its column, "
+        'as "####" in GSM8K.',
+    )
+
+    def items(self, rows: Sequence[tuple[int, Row]], source: str, name: str) -> tuple[Item, ...]:
+        """[Q] one a row; `rows` come with the numbers that errors and ids call them by."""
+        self._check_columns({key for _, row in rows for key in row}, source)
+        items = tuple(self._item(row, number, name) for number, row in rows)
+        if self.answer_after is not None:
+            self._check_marker(rows, items, source)
+        return items
+
+    def _check_columns(self, known: set[str], source: str) -> None:
+        if not known:
+            return  # no rows at all: whoever counts the questions says so
+        for key in ("question", "id", "answer"):
+            column: str = getattr(self, key)
+            if column not in known and (key == "question" or key in self.model_fields_set):
+                near = suggestion(column, known)
+                raise InputError(f"dataset.{key}: {source} has no column {shown(column)}{near}")
+
+    def _check_marker(
+        self, rows: Sequence[tuple[int, Row]], items: Sequence[Item], source: str
+    ) -> None:
+        answers = sum(as_text(row.get(self.answer)) is not None for _, row in rows)
+        if answers and all(item.gold is None for item in items):
+            raise InputError(
+                f"dataset.answer_after must be in the answers of {source}, "
+                f"got {self.answer_after!r}, which is in none of {answers}"
+            )
+
+    def _item(self, row: Row, number: int, name: str) -> Item:
+        fields = {
+            key: text
+            for key, value in row.items()
+            if key not in {self.answer, *RESERVED} and (text := as_text(value)) is not None
+        }
+        question = row.get(self.question)
+        error = question_error(question, self.question, number)
+        if not error:
+            fields["question"] = as_text(question) or ""
+        row_id = (as_text(row.get(self.id)) or "").strip() or f"{name}/{number}"
+        if not row_id.isprintable():
+            raise InputError(f"row {number}: an id must be printable text, got {shown(row_id)}")
+        return Item(id=row_id, fields=fields, gold=self._gold(row), error=error)
+
+    def _gold(self, row: Row) -> Gold | None:
+        full = as_text(row.get(self.answer))
+        if full is None or not full.strip():
+            return None
+        if self.answer_after is None:
+            return Gold(answer=full.strip(), full=full)
+        _, found, answer = full.rpartition(self.answer_after)
+        return Gold(answer=answer.strip(), full=full) if found and answer.strip() else None
+
+
+def question_error(question: object, column: str, number: int) -> str:
+    """Why there is nothing to ask in this row; empty when there is."""
+    if question is None:
+        return f"row {number}: {column} must hold a question, got nothing"
+    if not isinstance(question, str | int | float) or isinstance(question, bool):
+        return f"row {number}: {column} must be text, got {shown(question)}"
+    if not str(question).strip():
+        return f"row {number}: {column} must hold a question, got blank text"
+    return ""

@@ -1,0 +1,76 @@
+"""Compares a chosen answer with the gold answer: 1.0 right, 0.0 wrong, nan ungraded.
+
+Nan is no opinion: there is no answer to grade, or this grader cannot tell. It is left out of every
+mean and counted by itself; it is never "wrong".
+
+It knows no sample, no scorer and no dataset.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Protocol
+
+from nbest.experiments.questions.gold import Gold
+from nbest.orchestrator.types import require
+from nbest.scorers.answers.number import canonical_number
+
+
+class Grader(Protocol):
+    """Says whether an answer is right.
+
+    1. Returns 1.0, 0.0 or nan; nan for the answer None, which is an abstention.
+    2. Raises on no text at all: a model wrote it.
+    3. Equal arguments get equal verdicts, in any order.
+    """
+
+    def __call__(self, answer: str | None, gold: Gold) -> float: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exact:
+    """Right when the texts are equal but for white space around them, and case with `casefold`."""
+
+    casefold: bool = False
+
+    def __call__(self, answer: str | None, gold: Gold) -> float:
+        if answer is None:
+            return math.nan
+        return float(self._plain(answer) == self._plain(gold.answer))
+
+    def _plain(self, text: str) -> str:
+        return text.strip().casefold() if self.casefold else text.strip()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Number:
+    """Right when both are the same number, however spelled: 1,000 and 1000.0 and 1e3.
+
+    With `tolerance`, numbers that differ by at most so much are the same. A gold answer that is no
+    number cannot be graded; an answer that is no number is wrong.
+    """
+
+    tolerance: float = 0.0
+
+    def __post_init__(self) -> None:
+        holds = 0 <= self.tolerance < math.inf
+        require(holds, "tolerance", "be at least 0 and finite", self.tolerance)
+
+    def __call__(self, answer: str | None, gold: Gold) -> float:
+        right = canonical_number(gold.answer)
+        if answer is None or right is None:
+            return math.nan
+        said = canonical_number(answer)
+        if said is None or said == right or self.tolerance == 0:  # equal numbers are spelled alike
+            return float(said == right)
+        return float(abs(Fraction(said) - Fraction(right)) <= Fraction(self.tolerance))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ungraded:
+    """For questions that nobody knows the answers of."""
+
+    def __call__(self, answer: str | None, gold: Gold) -> float:
+        return math.nan

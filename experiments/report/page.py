@@ -1,0 +1,102 @@
+"""`nbest report`: one page about one run or several, to look at, to print, to send."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Sequence
+from importlib.resources import files
+from pathlib import Path
+
+from nbest.experiments.analysis.paired import paired_runs
+from nbest.experiments.language.expressions import split_expressions
+from nbest.experiments.language.extras import optional
+from nbest.experiments.language.text import printable
+from nbest.experiments.report.costs import Prices, costs_of
+from nbest.experiments.report.data import SHOWN_QUESTIONS, RunReport, run_report
+from nbest.experiments.report.pictures import (
+    accuracy_against_k,
+    accuracy_against_tokens,
+    risk_against_coverage,
+)
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.types import require
+
+PICTURES = {
+    "k": accuracy_against_k,
+    "tokens": accuracy_against_tokens,
+    "risk": risk_against_coverage,
+}
+
+
+def write_report(
+    runs: Sequence[Path],
+    out: Path,
+    selectors: str | None = None,
+    prices: Prices | None = None,
+    *,
+    shown: int = SHOWN_QUESTIONS,
+    force: bool = False,
+    tell: Callable[[str], None] = lambda line: None,
+) -> Path:
+    """Gather, draw and write the page: one file, no script, nothing that it loads."""
+    if out.exists() and not force:
+        raise InputError(f"out must be a new file (or give --force), got {str(out)!r}")
+    names = None if selectors is None else split_expressions(selectors)
+    require(shown >= 0, "questions", "be 0 or more", shown)
+    reports = []
+    for run in runs:
+        tell(f"reading {run.name}, drawing its curves, replaying it")
+        reports.append(run_report(run, names, shown))
+    page = report_page(reports, prices or Prices())
+    unfinished = out.with_name(f".{out.name}.tmp")
+    try:
+        unfinished.write_text(page, encoding="utf-8")
+        os.replace(unfinished, out)
+    except OSError as error:
+        raise InputError(f"out must be a file that can be written ({error.strerror})") from error
+    return out
+
+
+def report_page(reports: Sequence[RunReport], prices: Prices) -> str:
+    """The HTML. Whatever a model wrote is escaped; only our own pictures are put in as they are."""
+    optional("jinja2", "reports", "report")
+    from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    environment.filters["share"] = share
+    environment.filters["seconds"] = seconds
+    template = environment.from_string(
+        files("nbest.experiments.report").joinpath("page.html").read_text(encoding="utf-8")
+    )
+    graded = [report for report in reports if report.num_graded]
+    return template.render(
+        title=printable(_listed([report.name for report in reports])),
+        compared=[
+            sentence
+            for other in reports[1:]
+            for sentence in paired_runs(reports[0].name, reports[0].rows, other.name, other.rows)
+        ],
+        reports=reports,
+        graded=graded,
+        costs=[cost for report in reports for cost in costs_of(report, prices)],
+        flops=prices.parameters > 0,
+        price=prices.input_price + prices.output_price > 0,
+        # Drawn by matplotlib, which escapes the names that it is given.
+        pictures={name: Markup(draw(graded)) for name, draw in PICTURES.items() if graded},
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    """`one, two and three`."""
+    return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
+
+
+def share(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.3f}"
+
+
+def seconds(value: float) -> str:
+    """Imported samples do not say how long they took."""
+    return f"{value:.1f}" if value > 0 else "-"

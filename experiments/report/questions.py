@@ -1,0 +1,97 @@
+"""The questions that a report shows with their candidates: best, worst, most contested."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nbest.experiments.analysis.rows import Case
+
+SHOWN_CHARACTERS = 1500  # of a text
+SHOWN_ANSWERS = 5  # of a question
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerShown:
+    """One answer to a question, with a sample that gives it."""
+
+    answer: str
+    votes: int
+    is_right: bool | None  # None: ungraded
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuestionShown:
+    """A question and what was said to it."""
+
+    id: str
+    prompt: str
+    share_right: float  # of the samples; nan where nothing is graded
+    is_graded: bool
+    num_samples: int
+    num_silent: int  # without an answer
+    answers: tuple[AnswerShown, ...]
+
+
+def best(cases: Sequence[Case], count: int) -> tuple[QuestionShown, ...]:
+    """Those of which most samples are right."""
+    return _shown(cases, count, lambda case: (-_share(case), case.query.id))
+
+
+def worst(cases: Sequence[Case], count: int) -> tuple[QuestionShown, ...]:
+    """Those of which fewest samples are right."""
+    return _shown(cases, count, lambda case: (_share(case), case.query.id))
+
+
+def contested(cases: Sequence[Case], count: int) -> tuple[QuestionShown, ...]:
+    """Those whose leading answer is least ahead."""
+    return _shown(cases, count, lambda case: (_margin(case), case.query.id))
+
+
+def _share(case: Case) -> float:
+    return float(np.mean(case.shares)) if case.shares else 0.0
+
+
+def _margin(case: Case) -> float:
+    """How far the leader is ahead, as a share of the votes; 1 where there are none."""
+    votes = sorted(Counter(a for a in case.candidates.answers if a is not None).values())
+    if not votes:
+        return 1.0
+    second = votes[-2] if len(votes) > 1 else 0
+    return (votes[-1] - second) / sum(votes)
+
+
+def _shown(
+    cases: Sequence[Case], count: int, key: Callable[[Case], tuple[float, str]]
+) -> tuple[QuestionShown, ...]:
+    ordered = sorted(cases, key=key)
+    return tuple(_question(case) for case in ordered[:count])
+
+
+def _question(case: Case) -> QuestionShown:
+    answers = case.candidates.answers
+    votes = Counter(answer for answer in answers if answer is not None)
+    texts = {a: s.text for a, s in zip(answers, case.candidates.samples, strict=True)}
+    prompt = case.query.prompt
+    said = prompt if isinstance(prompt, str) else "\n".join(m.content for m in prompt)
+    return QuestionShown(
+        id=case.query.id,
+        prompt=said[-SHOWN_CHARACTERS:],
+        share_right=_share(case) if case.is_graded else float("nan"),
+        is_graded=case.is_graded,
+        num_samples=len(answers),
+        num_silent=answers.count(None),
+        answers=tuple(
+            AnswerShown(
+                answer=answer[:SHOWN_CHARACTERS],
+                votes=count,
+                is_right=None if np.isnan(v := case.verdicts[answer]) else v == 1.0,
+                text=texts[answer][:SHOWN_CHARACTERS],
+            )
+            for answer, count in votes.most_common(SHOWN_ANSWERS)
+        ),
+    )

@@ -1,0 +1,52 @@
+"""`nbest export`: a run in forms that other programs read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from nbest.experiments.runs.exchange.export_samples import pool_lines, samples_table
+from nbest.experiments.runs.exchange.preferences import preference_lines
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.store.reader import read_manifest
+
+
+def _joined(lines: Callable[[Path], Iterator[str]]) -> Callable[[Path], bytes]:
+    return lambda run: "".join(f"{line}\n" for line in lines(run)).encode()
+
+
+FORMATS: Mapping[str, Callable[[Path], bytes]] = {
+    "preferences": _joined(preference_lines),
+    "jsonl": _joined(pool_lines),
+    "parquet": samples_table,
+}
+
+
+def export_run(run: Path, what: str, out: Path | None, *, force: bool = False) -> int:
+    """Write a format to a file, whole or not at all, or print it; the number of its lines.
+
+    Of a table, which has no lines, it is the number of its bytes.
+    """
+    if what not in FORMATS:
+        raise InputError(f"format must be one of {', '.join(FORMATS)}, got {what!r}")
+    if out is not None and out.exists() and not force:
+        raise InputError(f"out must be a new file (or give --force), got {str(out)!r}")
+    if out is None and what == "parquet":
+        raise InputError("out must be given for a table, which is no text")
+    read_manifest(run)  # says so where it is no run
+    data = FORMATS[what](run)
+    if out is None:
+        print(data.decode(), end="")
+    else:
+        _write(out, data)
+    return len(data) if what == "parquet" else data.count(b"\n")
+
+
+def _write(out: Path, data: bytes) -> None:
+    unfinished = out.with_name(f".{out.name}.tmp")
+    try:
+        unfinished.write_bytes(data)
+        os.replace(unfinished, out)
+    except OSError as error:
+        raise InputError(f"out must be a file that can be written ({error.strerror})") from error

@@ -1,0 +1,93 @@
+"""The samples of a run for other programs: lines of the pool format, or one table.
+
+What `--format jsonl` writes, `nbest import` reads: answers and scores come back as they were.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from nbest.experiments.analysis.rows import Case
+from nbest.experiments.runs.exchange.pool_lines import STATUS_OF_FINISH
+from nbest.experiments.analysis.select import load_cases
+from nbest.orchestrator.types import Sample, Status
+
+FINISH_OF_STATUS: Mapping[Status, str] = {
+    Status.TRUNCATED: "length",
+    Status.CANCELLED: "abort",
+    Status.ERROR: "error",
+}
+assert all(STATUS_OF_FINISH[name] is status for status, name in FINISH_OF_STATUS.items())
+
+
+def pool_lines(run: Path) -> Iterator[str]:
+    """One JSON object a question, in the order of the run."""
+    from nbest.experiments.runs.gold_file import read_gold
+
+    gold = read_gold(run)
+    for case in load_cases(run):
+        line: dict[str, object] = {"id": case.query.id}
+        if case.query.id in gold:
+            line["gold"] = gold[case.query.id].answer
+        if case.query.prompt:
+            line["prompt"] = _prompt(case)
+        line["samples"] = [_sample(case, i) for i in range(len(case.candidates))]
+        yield json.dumps(line)
+
+
+def _prompt(case: Case) -> str:
+    """A chat as its JSON: the format knows no messages."""
+    if isinstance(case.query.prompt, str):
+        return case.query.prompt
+    return json.dumps([{"role": m.role, "content": m.content} for m in case.query.prompt])
+
+
+def _sample(case: Case, i: int) -> dict[str, object]:
+    sample: Sample = case.candidates.samples[i]
+    found: dict[str, object] = {"answer": case.candidates.answers[i], "text": sample.text}
+    found["tokens"] = sample.generated_tokens
+    if sample.status in FINISH_OF_STATUS:
+        found["finish_reason"] = FINISH_OF_STATUS[sample.status]
+    if sample.logprobs is not None:
+        found["logprobs"] = list(sample.logprobs)
+    scores = {name: float(each[i]) for name, each in case.candidates.scores.items()}
+    known = {name: None if math.isnan(score) else score for name, score in scores.items()}
+    return found | ({"scores": known} if known else {})
+
+
+def samples_table(run: Path) -> bytes:
+    """Parquet, one row a sample: query id, index, text, answer, verdict, status, tokens, scores."""
+    import io
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = [_row(case, i) for case in load_cases(run) for i in range(len(case.candidates))]
+    sink = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows), sink)
+    return sink.getvalue()
+
+
+def _row(case: Case, i: int) -> dict[str, object]:
+    sample, answer = case.candidates.samples[i], case.candidates.answers[i]
+    verdict = math.nan if answer is None else case.verdicts[answer]
+    return {
+        "query_id": case.query.id,
+        "sample_id": sample.id,
+        "text": sample.text,
+        "answer": answer,
+        "is_right": None if math.isnan(verdict) else verdict == 1.0,
+        "status": str(sample.status),
+        "prompt_tokens": sample.prompt_tokens,
+        "generated_tokens": sample.generated_tokens,
+        "total_s": sample.total_s,
+        "mean_logprob": _mean(sample.logprobs),
+        **{f"score_{name}": float(each[i]) for name, each in case.candidates.scores.items()},
+    }
+
+
+def _mean(values: tuple[float, ...] | None) -> float | None:
+    return math.fsum(values) / len(values) if values else None

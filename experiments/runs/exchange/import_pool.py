@@ -1,0 +1,124 @@
+"""`nbest import`: samples made elsewhere become a run, to be chosen from like any other."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from contextlib import aclosing
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from nbest.experiments.questions.gold import Gold
+from nbest.experiments.runs.gold_file import write_gold
+from nbest.experiments.config.plugins import build_extractor, build_grader
+from nbest.experiments.runs.exchange.pool_lines import PoolLine, read_pool
+from nbest.experiments.runs.recorded_answers import Row, read_recorded, write_recorded
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.protocols import Extractor
+from nbest.orchestrator.store.format.manifest import Json
+from nbest.orchestrator.store.opening import OpenRun, open_run
+from nbest.orchestrator.store.reader import read_scores
+from nbest.orchestrator.store.writer import FileStore
+from nbest.orchestrator.types import Query
+from nbest.orchestrator.waiting import wait_for
+
+TELL_EVERY = 1000  # questions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imported:
+    """What a run holds now."""
+
+    queries: int
+    samples: int
+    scorers: tuple[str, ...]  # whose numbers came with the samples
+
+
+def import_pool(
+    files: Sequence[Path],
+    out: Path,
+    *,
+    extract: str = "whole_text",
+    grade: str = "exact",
+    tell: Callable[[str], None] = lambda line: None,
+) -> Imported:
+    """Write the lines of these files as a run; the same again changes nothing.
+
+    Whatever is wrong with a line is found before anything is written. RunChanged where the folder
+    holds other samples.
+    """
+    build_extractor(extract), build_grader(grade)  # before anything is read
+    queries, gold, digest = _questions(files)
+    fingerprint = {"imported": digest}
+    config: dict[str, Json] = {
+        "name": out.name,
+        "extract": extract,
+        "grade": grade,
+        "imported": True,
+    }
+    with open_run(out, fingerprint=fingerprint, config=config, queries=queries) as run:
+        write_gold(out, gold)
+        imported = wait_for(_store(files, run, build_extractor(extract), tell))
+        run.compact()
+    return imported
+
+
+def _questions(files: Sequence[Path]) -> tuple[list[Query], dict[str, Gold], str]:
+    """Every question, its gold answer, and what the files are known by."""
+    queries, gold, digest = [], {}, sha256()
+    for line in read_pool(files):
+        digest.update(line.model_dump_json().encode("utf-8", "surrogatepass"))
+        queries.append(Query(id=line.id, prompt=line.prompt))
+        if line.gold is not None:
+            gold[line.id] = Gold(answer=line.gold)
+    if not queries:
+        raise InputError(f"pool must hold a line a question, got none in {_named(files)}")
+    return queries, gold, digest.hexdigest()
+
+
+async def _store(
+    files: Sequence[Path], run: OpenRun, extract: Extractor, tell: Callable[[str], None]
+) -> Imported:
+    count, samples = 0, 0
+    recorded, unread = read_recorded(run.path), list[Row]()
+    scored: dict[str, set[str]] = {}  # by scorer, the questions that have its numbers already
+    async with aclosing(await FileStore.open(run.path)) as store:
+        for line in read_pool(files):
+            for name in {name for sample in line.samples for name in sample.scores}:
+                if name not in scored:
+                    scored[name] = set(read_scores(run.path, name))
+            _add(store, line, scored)
+            unread += _unread(line, extract, recorded.get(line.id, {}))
+            count, samples = count + 1, samples + len(line.samples)
+            if count % TELL_EVERY == 0:
+                tell(f"{count} questions, {samples} samples")
+                await store.flush()  # what has been read need not stay in memory
+    write_recorded(run.path, unread)
+    return Imported(queries=count, samples=samples, scorers=tuple(sorted(scored)))
+
+
+def _unread(line: PoolLine, extract: Extractor, known: Mapping[int, str]) -> Iterator[Row]:
+    """The answers that are not what the extractor reads in their texts."""
+    for index, sample in enumerate(line.samples):
+        answer = (sample.answer or "").strip()
+        is_new = bool(answer) and sample.text is not None and index not in known
+        if is_new and extract(sample.text or "") != answer:
+            yield line.id, index, answer
+
+
+def _add(store: FileStore, line: PoolLine, scored: Mapping[str, Set[str]]) -> None:
+    """Store what is not there yet."""
+    by_scorer: dict[str, dict[int, float]] = {}
+    for index, each in enumerate(line.samples):
+        if store.get(line.id, index) is None:
+            store.add(line.id, index, each.sample(f"import/{line.id}/s{index}"))
+        for name, score in each.scores.items():
+            by_scorer.setdefault(name, {})[index] = math.nan if score is None else score
+    for name, scores in by_scorer.items():
+        if line.id not in scored[name]:
+            store.add_scores(name, line.id, scores)
+
+
+def _named(files: Sequence[Path]) -> str:
+    return ", ".join(repr(str(file)) for file in files)

@@ -1,0 +1,50 @@
+"""A person's choices as pairs of a chosen and a rejected text, as TRL's trainers read them.
+
+One JSON object a line: `{"prompt": ..., "chosen": ..., "rejected": ...}`. For a raw prompt all
+three are text; for a chat they are lists of `{"role", "content"}`, and the last two hold the turn
+of the assistant. Skipped questions give no pairs; what was not shown is in none.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from nbest.experiments.runs.sample_ids import index_of
+from nbest.orchestrator.store.choices import Choice, read_choices
+from nbest.orchestrator.store.reader import read_queries, read_samples
+from nbest.orchestrator.types import Query
+
+
+def preference_lines(run: Path) -> Iterator[str]:
+    """Each pair as one line of JSON, questions in the order of the run."""
+    choices, samples = read_choices(run), dict(read_samples(run))
+    for query in read_queries(run):
+        choice = choices.get(query.id)
+        if choice is not None and query.id in samples:
+            texts = {index_of(sample): sample.text for sample in samples[query.id]}
+            yield from (json.dumps(pair) for pair in _pairs(query, choice, texts))
+
+
+def _pairs(query: Query, choice: Choice, texts: dict[int, str]) -> Iterator[dict[str, object]]:
+    if choice.index is None or choice.index not in texts:
+        return
+    chosen = texts[choice.index]
+    for index in choice.shown:
+        if index in texts and texts[index] != chosen:
+            yield {
+                "prompt": _prompt(query),
+                "chosen": _turn(query, chosen),
+                "rejected": _turn(query, texts[index]),
+            }
+
+
+def _prompt(query: Query) -> object:
+    if isinstance(query.prompt, str):
+        return query.prompt
+    return [{"role": message.role, "content": message.content} for message in query.prompt]
+
+
+def _turn(query: Query, text: str) -> object:
+    return text if isinstance(query.prompt, str) else [{"role": "assistant", "content": text}]

@@ -1,0 +1,163 @@
+"""Carries out a plan in a run directory: what is stored is used, what is missing is generated.
+
+It knows no terminal; progress goes to whoever wants to show it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator, Callable, Iterable, Set
+from contextlib import aclosing, asynccontextmanager, suppress
+from pathlib import Path
+
+from nbest.experiments.runs.gold_file import write_gold
+from nbest.experiments.runs.plan import Plan
+from nbest.experiments.runs.resume import (
+    batch_is_complete,
+    has_all_samples,
+    is_complete,
+    needs_engine,
+)
+from nbest.experiments.config.strategy import Sampling
+from nbest.orchestrator.engines.pool import Pool
+from nbest.orchestrator.protocols import BatchStrategy
+from nbest.orchestrator.run.job import Job, Work
+from nbest.orchestrator.run.local import run_here
+from nbest.orchestrator.run.loop import Loop, one_lease
+from nbest.orchestrator.run.progress import Report
+from nbest.orchestrator.store.opening import OpenRun, open_run
+from nbest.orchestrator.store.reader import read_records
+from nbest.orchestrator.store.run_store import RunStore, open_store
+from nbest.orchestrator.types import Outcome, Query, Record
+from nbest.orchestrator.waiting import wait_for
+
+# Often enough that small files never become many thousands, seldom enough that nobody notices.
+TIDY_S = 300.0
+
+
+def carry_out(
+    plan: Plan, out: Path, report: Report, *, retry_quarantined: bool = False
+) -> list[Record]:
+    """Answer what has no answer yet; returns the record of every question of the plan.
+
+    Questions that ended in an error are asked again, those that are quarantined only on request.
+    """
+    gc.freeze()  # what is imported stays: looking through it again and again takes time
+    config = plan.config.model_dump(mode="json", by_alias=True)
+    with open_run(
+        out, fingerprint=plan.fingerprint(), config=config, queries=plan.prompts.queries
+    ) as run:
+        write_gold(out, plan.gold)
+        done = run.done(repr(plan.strategy), retry_quarantined=retry_quarantined)
+        answered = wait_for(_answer_tidily(plan, run, done, out, report))
+        if answered:
+            run.compact()
+    return records_of(plan, out, answered)
+
+
+async def _answer_tidily(
+    plan: Plan, run: OpenRun, done: Set[str], out: Path, report: Report
+) -> list[Record]:
+    async with tidied(run.compact):
+        return await _answer(plan, done, out, report)
+
+
+@asynccontextmanager
+async def tidied(compact: Callable[[], None], every_s: float = TIDY_S) -> AsyncIterator[None]:
+    """Call `compact` in a thread now and then, and not at all after the context has ended.
+
+    Workers write a few files a second, and a run may take days.
+    """
+    is_over = asyncio.Event()
+
+    async def tidy() -> None:
+        while not is_over.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(is_over.wait(), every_s)
+            if not is_over.is_set():
+                await asyncio.to_thread(compact)
+
+    tidying = asyncio.create_task(tidy())
+    try:
+        yield
+    finally:
+        is_over.set()
+        await tidying
+
+
+def records_of(plan: Plan, out: Path, answered: Iterable[Record] = ()) -> list[Record]:
+    """The records of the plan's questions and strategy.
+
+    Of a question that was `answered` just now, that record: a quarantine that is in doubt, because
+    no engine has ever worked, is not in the store.
+    """
+    ids = {item.id for item in plan.prompts.bad} | {query.id for query in plan.prompts.queries}
+    strategy = repr(plan.strategy)
+    records = {r.query_id: r for r in read_records(out) if r.strategy == strategy}
+    records |= {r.query_id: r for r in answered}
+    return [record for query_id, record in records.items() if query_id in ids]
+
+
+def failures(records: Iterable[Record]) -> list[Record]:
+    """Those of questions that got neither an answer nor an abstention."""
+    return [r for r in records if r.outcome in (Outcome.ERROR, Outcome.QUARANTINED)]
+
+
+def _work(plan: Plan, out: Path) -> Work:
+    return Work(
+        run=plan.config.name,
+        seed=plan.config.seed,
+        strategy=plan.strategy,
+        directory=str(out.resolve()),  # workers have another working directory
+    )
+
+
+async def _answer(plan: Plan, done: Set[str], out: Path, report: Report) -> list[Record]:
+    """Answer what is not done, with engines only if samples are missing; the records of that."""
+    strategy = repr(plan.strategy)
+    left = [query for query in plan.prompts.queries if query.id not in done]
+    if left and isinstance(plan.strategy, BatchStrategy):  # it decides for all of them together
+        left = list(plan.prompts.queries)
+    refused = {r.query_id for r in read_records(out) if r.strategy == strategy}
+    work = _work(plan, out)
+    records: list[Record] = []
+    store = await open_store(out)
+    async with aclosing(store):
+        for item in plan.prompts.bad:
+            if item.id not in refused:
+                store.add_record(_refusal(item.id, item.error, strategy))
+        complete = await _complete(store, left, plan.strategy)
+        loop = Loop(strategy=plan.strategy, pool=Pool([]), store=store, run=work.run)
+        await loop.answer_leases(
+            one_lease(complete), lambda answered: records.append(answered.record)
+        )
+    ids = {query.id for query in complete}
+    missing = [query for query in left if query.id not in ids]
+    sampled = [await has_all_samples(store, query, plan.strategy) for query in missing]
+    has_samples = not needs_engine(plan.strategy) and all(sampled)
+    backend = None if has_samples else plan.backend
+    job = Job(work=work, backend=backend, queries=missing)
+    return [*records, *await _generate(plan, job, report)]
+
+
+async def _complete(store: RunStore, left: list[Query], strategy: Sampling) -> list[Query]:
+    """Those for which no engine is needed."""
+    if isinstance(strategy, BatchStrategy):
+        return left if await batch_is_complete(store, left, strategy) else []
+    return [query for query in left if await is_complete(store, query, strategy)]
+
+
+async def _generate(plan: Plan, job: Job, report: Report) -> list[Record]:
+    if not job.queries:
+        return []
+    if plan.config.cluster.local:
+        return await run_here(job, report)
+    from nbest.orchestrator.cluster.driver import run_on_ray  # Ray takes a second to import
+
+    return await run_on_ray(job, plan.cluster(), report)
+
+
+def _refusal(query_id: str, error: str, strategy: str) -> Record:
+    """The record of a question that cannot be asked."""
+    return Record(query_id=query_id, strategy=strategy, outcome=Outcome.ERROR, error=error)

@@ -1,0 +1,108 @@
+"""The right answers of a run: kept apart from the queries, and in the run directory.
+
+A run that carries its own gold answers can be graded again anywhere, without the dataset that it
+came from. The file is `gold.parquet`, one row a question that has an answer.
+
+It knows no dataset format and no grader.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable, Mapping
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from nbest.experiments.questions.gold import Gold
+from nbest.experiments.language.text import one_line, shown
+from nbest.orchestrator.errors import RunChanged, StoreError
+from nbest.orchestrator.store.format.files import RunFolder, StrPath
+
+GOLD_FILE = "gold.parquet"
+TUPLE = "__tuple__"  # JSON has no tuples, and some task graders tell them from lists
+SCHEMA = pa.schema(
+    [
+        pa.field(name, pa.string(), nullable=False)  # options and entry are JSON
+        for name in ("query_id", "answer", "full", "task", "options", "entry")
+    ]
+)
+
+
+def write_gold(run_dir: StrPath, gold: Mapping[str, Gold]) -> None:
+    """Keep the answers, by query id, in an existing run directory; those already there stay.
+
+    Raises RunChanged when a question is there with another answer.
+    """
+    folder = RunFolder(run_dir)
+    known = read_gold(run_dir)
+    for query_id, new in gold.items():
+        old = known.get(query_id, new)
+        if packed(old) != packed(new):
+            was, now = shown(old.answer), shown(new.answer)
+            raise RunChanged(
+                f"the answer of {shown(query_id)} must be that of the run, {was}, got {now}"
+            )
+    if missing := {i: g for i, g in gold.items() if i not in known}:
+        folder.commit(GOLD_FILE, _table_bytes({**known, **missing}))
+
+
+def read_gold(run_dir: StrPath) -> dict[str, Gold]:
+    """The answers by query id; empty where the run has none."""
+    folder = RunFolder(run_dir)
+    try:
+        data = folder.read(GOLD_FILE)
+    except FileNotFoundError:
+        return {}
+    try:
+        # Arrow's threads now and then abort a process that ends soon after they began.
+        table = pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
+        rows = table.cast(SCHEMA).to_pylist()
+        return {row.pop("query_id"): unpacked(row) for row in rows}
+    except (pa.ArrowException, ValueError, KeyError, TypeError) as error:
+        where = f"{GOLD_FILE} in {folder.path!r}"
+        raise StoreError(
+            f"{where} is damaged ({one_line(error)}); delete it and run again"
+        ) from error
+
+
+def _table_bytes(gold: Mapping[str, Gold]) -> bytes:
+    rows: Iterable[Mapping[str, str]] = [{"query_id": i, **packed(g)} for i, g in gold.items()]
+    sink = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(list(rows), schema=SCHEMA), sink, compression="zstd")
+    return sink.getvalue()
+
+
+def packed(gold: Gold) -> dict[str, str]:
+    """A row of the file, less its id; equal gold, equal row."""
+    return {
+        "answer": gold.answer,
+        "full": gold.full,
+        "task": gold.task,
+        "options": json.dumps(_tagged(gold.options), sort_keys=True),
+        "entry": json.dumps(_tagged(gold.entry), sort_keys=True),
+    }
+
+
+def unpacked(row: Mapping[str, str]) -> Gold:
+    """The inverse of `packed`."""
+    options, entry = (json.loads(row[k], object_hook=_untagged) for k in ("options", "entry"))
+    return Gold(
+        answer=row["answer"], full=row["full"], task=row["task"], options=options, entry=entry
+    )
+
+
+def _tagged(value: object) -> object:
+    if isinstance(value, tuple):
+        return {TUPLE: [_tagged(v) for v in value]}
+    if isinstance(value, list):
+        return [_tagged(v) for v in value]
+    if isinstance(value, Mapping):
+        return {k: _tagged(v) for k, v in value.items()}
+    return value
+
+
+def _untagged(pairs: dict[str, object]) -> object:
+    inner = pairs.get(TUPLE)
+    return tuple(inner) if isinstance(inner, list) and len(pairs) == 1 else pairs

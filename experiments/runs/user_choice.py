@@ -1,0 +1,25 @@
+"""A person's choices as the selector `user`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nbest.experiments.runs.sample_ids import index_of
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.store.choices import read_choices
+from nbest.orchestrator.store.reader import read_samples
+from nbest.scorers.given import UserChoice
+
+
+def chosen_by_user(run: Path) -> UserChoice:
+    """The selector `user` of a run; InputError where nobody has chosen anything."""
+    choices = read_choices(run)
+    places = {query_id: c.index for query_id, c in choices.items() if c.index is not None}
+    if not places:
+        raise InputError(f"user needs choices, and nobody has made any: nbest pick {run}")
+    chosen: dict[str, str] = {}
+    for query_id, samples in read_samples(run):
+        if query_id in places:
+            by_index = {index_of(sample): sample.id for sample in samples}
+            chosen[query_id] = by_index.get(places[query_id], "")
+    return UserChoice(chosen=chosen)

@@ -1,0 +1,1 @@
+"""Studies: long experiments, one command each."""

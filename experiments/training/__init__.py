@@ -1,0 +1,1 @@
+"""`nbest train-verifier`: examples, training, its report."""

@@ -1,0 +1,74 @@
+"""What runs hold that a verifier can learn from: graded responses, or a person's choices."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from nbest.experiments.analysis.select import load_cases
+from nbest.experiments.runs.sample_ids import index_of
+from nbest.model_backend.verifier.data import Graded, Preference
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.store.choices import read_choices
+from nbest.orchestrator.store.reader import read_manifest, read_queries, read_samples
+
+
+def graded_examples(
+    runs: Sequence[Path], extract: str | None = None, grade: str | None = None
+) -> list[Graded]:
+    """Every sample with an answer that could be graded; InputError where there is none.
+
+    A question is known by its prompt, for two runs may ask the same under two names.
+    """
+    found = [each for run in runs for each in _graded(run, extract, grade)]
+    if not found:
+        raise InputError(f"runs must hold graded samples, {_named(runs)} have none")
+    return found
+
+
+def preference_examples(runs: Sequence[Path]) -> list[Preference]:
+    """What people chose with `nbest pick` against what else they saw."""
+    found = [each for run in runs for each in _preferred(run)]
+    if not found:
+        raise InputError(f"runs must hold choices (nbest pick), {_named(runs)} have none")
+    return found
+
+
+def _graded(run: Path, extract: str | None, grade: str | None) -> Iterator[Graded]:
+    for case in load_cases(run, extract, grade):
+        pairs = zip(case.candidates.samples, case.candidates.answers, strict=True)
+        for sample, answer in pairs:
+            verdict = math.nan if answer is None else case.verdicts[answer]
+            if not math.isnan(verdict):
+                prompt = case.query.prompt
+                yield Graded(
+                    question=repr(prompt),
+                    prompt=prompt,
+                    response=sample.text,
+                    is_right=verdict == 1.0,
+                )
+
+
+def _preferred(run: Path) -> Iterator[Preference]:
+    read_manifest(run)  # says so where it is no run
+    choices, samples = read_choices(run), dict(read_samples(run))
+    for query in read_queries(run):
+        choice = choices.get(query.id)
+        if choice is None or choice.index is None:
+            continue
+        texts = {index_of(sample): sample.text for sample in samples.get(query.id, ())}
+        chosen = texts.get(choice.index)
+        others = {texts[index] for index in choice.shown if index in texts} - {chosen}
+        if chosen is not None:
+            for rejected in sorted(others):
+                yield Preference(
+                    question=repr(query.prompt),
+                    prompt=query.prompt,
+                    chosen=chosen,
+                    rejected=rejected,
+                )
+
+
+def _named(runs: Sequence[Path]) -> str:
+    return ", ".join(repr(str(run)) for run in runs)
