@@ -34,6 +34,7 @@ from nbest.experiments.bench.faults.scenarios.signals import second_signal, sign
 from nbest.experiments.bench.faults.scenarios.strategies import strategies
 from nbest.experiments.bench.faults.suite import (
     SCENARIOS,
+    SCENARIOS_ROOM,
     faults_table,
     measure_faults,
 )
