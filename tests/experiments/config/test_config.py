@@ -1,0 +1,318 @@
+"""The config: the ready ones hold, every setting is used, every mistake is one line."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import fields, replace
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from nbest.experiments.config.config import Config, load_config
+from nbest.experiments.config.sections import ClusterSection, SamplingSection
+from nbest.experiments.questions.prompts import render
+from nbest.orchestrator.cluster.settings import Cluster
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.types import SamplingParams
+
+CONFIGS = Path(__file__).parents[3] / "experiments" / "configs"
+DEMO = CONFIGS / "demo.yaml"
+TEXT = """\
+name: small
+dataset:
+  kind: jsonl
+  path: questions.jsonl
+model:
+  backend: fake
+sampling:
+  temperature: 0.5
+strategy:
+  n: 4
+select:
+  - vote
+  - random(seed=3)
+extract: last_number
+grade: number
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    file = tmp_path / "small.yaml"
+    file.write_text(TEXT)
+    return file
+
+
+def refusal(path: Path, *overrides: str) -> str:
+    with pytest.raises(InputError) as caught:
+        load_config(path, overrides)
+    assert str(caught.value).isprintable()
+    return str(caught.value)
+
+
+def test_the_ready_configs_hold() -> None:
+    for file in CONFIGS.glob("*.yaml"):
+        config = load_config(file)
+        assert config.name == file.stem
+        if file.stem != "coverage":  # ten thousand samples do not decode at once
+            assert config.model.build().max_concurrency >= config.strategy.n
+
+
+def test_the_demo_is_what_the_readme_says() -> None:
+    demo = load_config(DEMO)
+    assert (demo.dataset.kind, demo.strategy.n, demo.prompt.shots) == ("reasoning_gym", 16, 6)
+    names = [text.partition("(")[0] for text in demo.select]
+    scores = "mean_logprob sum_logprob shortest longest first random first_valid"
+    assert names == ["vote", *scores.split()]
+    assert demo.sampling.build().stop == ("\n",)
+    assert demo.sampling.logprobs == 0
+
+
+def test_the_demo_asks_32_sums_after_six_examples() -> None:
+    demo = load_config(DEMO)
+    prompts = render(demo.prompt, demo.dataset.load(demo.prompt.shots))
+    texts = [str(query.prompt) for query in prompts.queries]
+    assert (len(texts), prompts.bad) == (32, ())
+    for text in texts:
+        *examples, question = text.split("\n\n")
+        assert len(examples) == 6
+        assert all(re.fullmatch(r"Q: .*=\nA: -?\d+", example) for example in examples)
+        assert re.fullmatch(r"Q: .*=\nA:", question)
+
+
+def test_gsm8k_shows_whole_solutions_and_grades_numbers(tmp_path: Path) -> None:
+    rows = [{"question": f"{i}+1?", "answer": f"It is {i + 1}.\n#### {i + 1}"} for i in range(6)]
+    file = tmp_path / "test.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    config = load_config(CONFIGS / "gsm8k.yaml", [f"dataset.path={file}"])
+    questions = config.dataset.load(config.prompt.shots)
+    first = render(config.prompt, questions).queries[0]
+    assert first.id == "gsm8k/5"
+    assert str(first.prompt).endswith(
+        "Question: 3+1?\nAnswer: It is 4.\n#### 4\n\nQuestion: 4+1?\nAnswer:"
+    )
+    answer = config.extractor()("So that makes 5 in all.\n#### 5.0")
+    assert config.grader()(answer, questions.gold()[first.id]) == 1.0
+
+
+def test_a_config_survives_json(path: Path) -> None:
+    for config in (load_config(DEMO), load_config(path, ["sampling.constraint={json: '{}'}"])):
+        text = json.dumps(config.model_dump(mode="json", by_alias=True))
+        assert Config.model_validate(json.loads(text)) == config
+
+
+def test_overrides_are_made_in_order(path: Path) -> None:
+    config = load_config(path, ["strategy.n=8", "strategy.n=9", "select[0]=shortest", "seed=5"])
+    assert (config.strategy.n, config.seed) == (9, 5)
+    assert config.select == ("shortest", "random(seed=3)")
+
+
+def test_one_text_stands_for_a_list(path: Path) -> None:
+    config = load_config(path, ["select=vote, random(seed=1)", "sampling.stop=END"])
+    assert config.select == ("vote", "random(seed=1)")
+    assert config.sampling.stop == ("END",)
+
+
+def test_the_objects_are_those_that_the_config_names(path: Path) -> None:
+    config = load_config(path, ["grade=exact(casefold=true)", 'extract=after_marker(marker="=")'])
+    assert [repr(s) for s in config.scorers().values()] == ["MajorityVote()", "Random(seed=3)"]
+    assert config.extractor()("x = 5") == "5"
+    assert repr(config.grader()) == "Exact(casefold=True)"
+
+
+SETTINGS = {
+    "temperature": 0.1,
+    "top_p": 0.2,
+    "top_k": 3,
+    "min_p": 0.4,
+    "max_tokens": 5,
+    "stop": ["x"],
+    "logprobs": 1,
+    "constraint": {"choice": ["yes", "no"]},
+    "token_texts": True,
+}
+
+
+def test_the_sampling_section_is_sampling_params() -> None:
+    assert SamplingSection().build() == SamplingParams()
+    names = {field.name for field in fields(SamplingParams)}
+    assert names - {"floor"} == set(SamplingSection.model_fields) == set(SETTINGS)
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_every_sampling_setting_reaches_the_request(name: str) -> None:
+    built = SamplingSection.model_validate({name: SETTINGS[name]}).build()
+    changed = {f.name for f in fields(built) if getattr(built, f.name) != f.default}
+    assert changed == {name}
+
+
+@pytest.mark.parametrize("kind", ["json", "regex", "choice", "grammar"])
+def test_every_constraint_reaches_the_request(kind: str) -> None:
+    built = SamplingSection.model_validate({"constraint": {kind: "x"}}).build()
+    assert built.constraint is not None
+    assert getattr(built.constraint, kind) == (("x",) if kind == "choice" else "x")
+
+
+def every_model(model: type[BaseModel]) -> set[str]:
+    """Keys without a description, in the exported schema."""
+    schema = model.model_json_schema()
+    sections = {"Config": schema, **schema["$defs"]}
+    return {
+        f"{section}.{key}"
+        for section, body in sections.items()
+        for key, entry in body.get("properties", {}).items()
+        if key != "kind" and "description" not in entry
+    }
+
+
+def test_the_schema_describes_every_key() -> None:
+    assert every_model(Config) == set()
+
+
+# What `--set` adds to the small config, and what is said.
+MISTAKES = [
+    ("sampling.temperatur=1", "sampling.temperatur: no such key; did you mean 'temperature'?"),
+    ("nmae=x", "nmae: no such key; did you mean 'name'?"),
+    ("cluster.x=1", "cluster.x: no such key; it is one of: address, allow_unauthenticated, "),
+    ("dataset.pth=x", "dataset.pth: no such key; did you mean 'path'?"),
+    ("dataset={kind: jsonl}", "dataset.path must be given, got nothing"),
+    ("dataset={}", "dataset.kind must be given, got nothing"),
+    ("dataset=null", "dataset must be a mapping of keys to values, got None"),
+    ("dataset.kind=jsnl", "dataset.kind: no kind 'jsnl'; did you mean 'jsonl'?"),
+    ("dataset.path=", "dataset.path must be text, got None"),
+    ("dataset.path=''", "dataset.path must not be empty, got ''"),
+    ("name=a/b", "name must match ^[A-Za-z0-9_-][A-Za-z0-9._-]{0,79}$, got 'a/b'"),
+    ("name=..", "name must match "),
+    ("name=5", "name must be text, got 5"),
+    ("seed=-1", "seed must be at least 0, got -1"),
+    ("strategy.n=0", "strategy.n must be at least 1, got 0"),
+    ("strategy.n=true", "strategy.n must be a whole number, got True"),
+    ("strategy.n=2.5", "strategy.n must be a whole number, got 2.5"),
+    ("strategy.n='8'", "strategy.n must be a whole number, got '8'"),
+    ("sampling.temperature=-1", "sampling.temperature must lie in [0, 2], got -1"),
+    ("sampling.temperature=.nan", "sampling.temperature must lie in [0, 2], got nan"),
+    ("sampling.temperature=hot", "sampling.temperature must be a number, got 'hot'"),
+    ("sampling.max_tokens=0", "sampling.max_tokens must be at least 1, got 0"),
+    ("sampling.stop=[1]", "sampling.stop[0] must be text, got 1"),
+    ("sampling.stop=['']", "sampling.stop must hold no empty string, got ('',)"),
+    ("sampling=3", "sampling must be a mapping of keys to values, got 3"),
+    ("sampling.constraint={}", "sampling.constraint: must set exactly one of json, regex, "),
+    ("select[0]=votes", "select[0]: no selector named 'votes'; did you mean 'vote'?"),
+    ("select[1]=random(sed=3)", "select[1]: random: sed: no such key; did you mean 'seed'?"),
+    ("select[1]=random(seed=x)", "select[1]: random: seed must be a plain value, got 'x'"),
+    ("select[1]=random(seed=null)", "select[1]: random: seed must be a whole number, got None"),
+    ("select[1]=random(3)", "select[1]: every argument must look like key=value, got 'random(3)'"),
+    ("select[1]=first_valid", "select[1]: first_valid must set exactly one of regex, json_schema"),
+    ("select=[]", "select must hold at least 1, got []"),
+    ("select=[vote, vote]", "select must name every selector once, got 'vote' twice"),
+    ("select=vote,,", "select: must look like name or name(key=value), got 'vote,,'"),
+    ("extract=last_numbr", "extract: no extractor named 'last_numbr'; did you mean 'last_number'?"),
+    ("extract=regex", "extract: regex: pattern must be given, got nothing"),
+    ("grade=numbers", "grade: no grader named 'numbers'; did you mean 'number'?"),
+    ("grade=number(tolerance=-1)", "grade: number: tolerance must be at least 0 and finite, got "),
+    ("grade=reasoning_gym", "grade must be exact, number or none for a dataset of kind jsonl, "),
+    ("model.backend=vlm", "model.backend: no backend named 'vlm'; did you mean 'vllm'?"),
+    ("model={backend: vllm}", "model.model must be given, got nothing"),
+    ("model={backend: vllm, model: x, max_modl_len: 9}", "model.max_modl_len: no such key; did "),
+    ("model={model: x, max_model_len: long}", "model.max_model_len must be a whole number, got 'l"),
+    ("model={model: x, max_num_seqs: 0}", "model.max_num_seqs must be at least 1, got 0"),
+    ("prompt.template='{question'", "prompt.template must have a name between { and } (write {{"),
+    ("prompt.template='{question.x}'", "prompt.template must hold only plain names in braces, as"),
+    ("prompt.shots=2", "prompt.shot_template must be given when shots is 2, got nothing"),
+    ("prompt.system=Hello", "prompt.system must go with chat: true, got 'Hello'"),
+    ("cluster={local: true, engines: 2}", "cluster.engines must be 1 when local is true, got 2"),
+    ("cluster={local: true, workers: 2}", "cluster.workers must be 1 when local is true, got 2"),
+    ("cluster={local: true, address: x}", "cluster.address must be left out when local is true"),
+    (
+        "cluster={local: true, shared_folder: true}",
+        "cluster.shared_folder must be left out when local is true, got True",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), MISTAKES, ids=[text for text, _ in MISTAKES])
+def test_a_mistake_on_the_command_line_is_one_line(path: Path, text: str, message: str) -> None:
+    assert refusal(path, text).startswith(f"--set {text}: {message}")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "message"),
+    [
+        ("temperature: 0.5", "temperatur: 0.5", 8, "sampling.temperatur: no such key; did you"),
+        ("temperature: 0.5", "temperature: -1", 8, "sampling.temperature must lie in [0, 2], got"),
+        ("n: 4", "n: 0", 10, "strategy.n must be at least 1, got 0"),
+        ("- vote", "- votes", 12, "select[0]: no selector named 'votes'; did you mean 'vote'?"),
+        ("kind: jsonl", "kind: json", 3, "dataset.kind: no kind 'json'; did you mean 'jsonl'?"),
+        ("path: questions.jsonl", "pth: x", 4, "dataset.pth: no such key; did you mean 'path'?"),
+        ("path: questions.jsonl", "", 2, "dataset.path must be given, got nothing"),
+        ("grade: number", "grade: numbr", 15, "grade: no grader named 'numbr'; did you mean 'n"),
+        ("grade: number", "grade: [number]", 15, "grade must be text, got ['number']"),
+        ("backend: fake", "backend: fake\n  tokens: 1", 7, "model.tokens: no such key; "),
+        ("backend: fake", "backend: fake\n  weights: [1]", 7, "model.weights must hold one posi"),
+        ("backend: fake", "backend: fake\n  weights: [x]", 7, "model.weights must be a whole num"),
+    ],
+)
+def test_a_mistake_in_the_file_has_its_line(
+    path: Path, old: str, new: str, line: int, message: str
+) -> None:
+    assert old in TEXT
+    path.write_text(TEXT.replace(old, new))
+    assert refusal(path).startswith(f"{path}:{line}: {message}")
+
+
+def test_several_mistakes_are_counted(path: Path) -> None:
+    assert refusal(path, "strategy.n=0", "seed=-1").endswith(" (and 1 more)")
+
+
+def test_a_missing_section_is_named(path: Path) -> None:
+    path.write_text("name: x")
+    assert refusal(path) == f"{path}: dataset must be given, got nothing (and 1 more)"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", ": must hold a config, got an empty file"),
+        ("# nothing\n", ": must hold a config, got an empty file"),
+        ("- a\n- b\n", ":1: must be a mapping of keys to values, got ['a', 'b']"),
+        ("hello", ":1: must be a mapping of keys to values, got 'hello'"),
+        ("name: [", ":2:1: broken YAML: did not find expected node content"),
+        ("name: a\nname: b", ":2: the key 'name' is given twice"),
+        ("'na\\nme\x07': 1", ":1: broken YAML: control characters are not allowed"),
+        ('"na\\nme": 1', r":1: 'na\nme': no such key; did you mean 'name'?"),
+    ],
+)
+def test_what_is_no_config_is_refused(path: Path, text: str, message: str) -> None:
+    path.write_text(text)
+    assert refusal(path).startswith(f"{path}{message}")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    assert refusal(tmp_path / "x.yaml") == f"{tmp_path / 'x.yaml'}: no such file"
+
+
+def test_a_task_whose_grader_runs_text_is_not_graded_by_it() -> None:
+    said = refusal(DEMO, "dataset={kind: reasoning_gym, task: countdown}", "grade=reasoning_gym")
+    assert "grade must be exact, number or none for countdown" in said
+    assert load_config(DEMO, ["grade=reasoning_gym"]).grade == "reasoning_gym"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("address", "10.0.0.1:6379"),
+        ("engines", 3),
+        ("workers", 2),
+        ("cpus_per_engine", 4.0),
+        ("gpus_per_engine", 2),
+        ("engines_span_nodes", True),
+        ("shared_folder", True),
+        ("allow_unauthenticated", True),
+    ],
+)
+def test_every_setting_of_the_cluster_arrives(key: str, value: object) -> None:
+    built = ClusterSection.model_validate({key: value}).build()
+    assert built == replace(Cluster(), **{key: value})  # type: ignore[arg-type]
+    assert built != Cluster()

@@ -1,0 +1,185 @@
+"""Extractors: where each looks, and that no text at all can hurt one."""
+
+import json
+import pickle
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from nbest import AfterMarker, Boxed, ChoiceLetter, FinalAnswer, LastNumber, Regex
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.protocols import Extractor
+
+# The types are the test, under mypy: each class is an Extractor.
+EXTRACTORS: tuple[Extractor, ...] = (
+    LastNumber(),
+    AfterMarker(),
+    Boxed(),
+    Regex(pattern=r"(\d+)"),
+    ChoiceLetter(),
+    FinalAnswer(),
+)
+GSM8K = Path(__file__).parents[3].parent / "shared/data/gsm8k/test.jsonl"
+LONG = 100_000
+PIECES = (
+    *("1", "1,", "1,000", "1,000,", "1/", "0/0", "0/0.", "1.1.", "1e", "9e999", ".5", "- ", "1{,}"),
+    *("1x10^", "1 x 10^{", r"\frac{1}{", r"\boxed{", r"\a{", "{", "}", "\\", "$", "*", "(", "[ "),
+    *(
+        "answer is ",
+        "answer:",
+        "answer" + " " * 999,
+        "answer is A ",
+        "Answer: (",
+        "(A",
+        "A",
+        "A)\n",
+    ),
+    *(" ", "\n", "\n ", " \n", "\t", "#### ", "####", "\ud800", "\u0663", "\u0130"),
+)
+
+every_extractor = pytest.mark.parametrize("extract", EXTRACTORS, ids=repr)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2 + 2 = 4\n#### 4", "4"),
+        ("#### 1,000\nmore text 5", "1000"),
+        ("#### 1\n#### 2", "2"),
+        ("#### -5", "-5"),
+        ("####A", "A"),
+        ("#### 18 dollars\r\n", "18 dollars"),
+        ("####\n18", None),
+        ("no marker 5", None),
+    ],
+)
+def test_after_marker(text: str, expected: str | None) -> None:
+    assert AfterMarker()(text) == expected
+
+
+def test_after_another_marker() -> None:
+    assert AfterMarker(marker="A:")("Q: 1 A: 2") == "2"
+    with pytest.raises(InputError, match=r"^marker must not be empty, got ''$"):
+        AfterMarker(marker="")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (r"so \boxed{42}.", "42"),
+        (r"\boxed{1} or \boxed{2}", "2"),
+        (r"\boxed{1,000}", "1000"),
+        (r"\boxed{\frac{1}{2}}", "0.5"),
+        (r"\boxed{\frac{a}{b}}", r"\frac{a}{b}"),
+        (r"\boxed{\boxed{5}}", "5"),
+        (r"\boxed{\{1, 2\}}", r"\{1, 2\}"),
+        (r"\boxed{\left\{1, 2\right.}", r"\left\{1, 2\right."),
+        (r"\boxed{(3, 4)}", "(3, 4)"),
+        (r"\boxed{ A }", "A"),
+        (r"\boxed{-5}", "-5"),
+        (r"\boxed{}", None),
+        (r"\boxed{5", None),
+        (r"\boxed{1} and \boxed{{5}", None),
+        (r"boxed{5}", None),
+    ],
+)
+def test_boxed(text: str, expected: str | None) -> None:
+    assert Boxed()(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("pattern", "group", "expected"),
+    [
+        (r"\d+", None, "34"),
+        (r"(\d)(\d)", None, "3"),
+        (r"(\d)(\d)", 2, "4"),
+        (r"(\d)(?P<answer>\d)", None, "4"),
+        (r"(?P<tens>\d)(?P<answer>\d)", "tens", "3"),
+        (r"(\d)(?P<answer>\d)", 0, "34"),
+        (r"b(x)?", None, None),
+        (r"z", None, None),
+        (r"", None, None),
+        (r"and.*4 ", None, "and 34"),
+    ],
+)
+def test_regex(pattern: str, group: int | str | None, expected: str | None) -> None:
+    assert Regex(pattern=pattern, group=group)("ab12 and 34 ") == expected
+
+
+def test_regex_rewrites_no_number() -> None:
+    assert Regex(pattern="= (.*)")("= 1,000.0") == "1,000.0"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "group", "message"),
+    [
+        ("(", None, "pattern must be a regex (missing ), unterminated subpattern at position 0)"),
+        ("a", 1, "group must be a group of the pattern, one of [0], got 1"),
+        ("(?P<x>a)", "y", "group must be a group of the pattern, one of [0, 1, 'x'], got 'y'"),
+    ],
+)
+def test_regex_refuses(pattern: str, group: int | str | None, message: str) -> None:
+    with pytest.raises(InputError, match="^" + re.escape(message)):
+        Regex(pattern=pattern, group=group)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (r"#### 1, the answer is 2, \boxed{3}", "3"),
+        (r"\boxed{unbalanced; #### 1", "1"),
+        ("the answer is 2\n#### 1", "1"),
+        ("The answer is 3. Wait, no. The answer is 5.", "5"),  # T8
+        ("The final answer is $12$. I hope it is correct.", "12"),
+        ("Answer: **Paris**", "Paris"),
+        ("ANSWER:\n\n1,000", "1000"),
+        ("The answer: .5", "0.5"),
+        ("answer = -5", "-5"),
+        ("The answer is 3.14.", "3.14"),
+        ("What is the answer? 7 and 8", "8"),
+        ("answer is", "answer is"),
+        ("3 + 4 = 7", "7"),
+        (" Paris\n", "Paris"),
+        (" \n", None),
+        ("", None),
+    ],
+)
+def test_final_answer(text: str, expected: str | None) -> None:
+    assert FinalAnswer()(text) == expected
+
+
+@every_extractor
+@given(st.text() | st.lists(st.sampled_from(PIECES)).map("".join))
+@example("")
+@example("\ud800")
+def test_no_text_raises_and_an_answer_is_never_blank(extract: Extractor, text: str) -> None:
+    answer = extract(text)
+    assert answer is None or (answer == answer.strip() != "")
+
+
+@every_extractor
+@pytest.mark.parametrize("piece", PIECES, ids=ascii)
+@pytest.mark.timeout(20)
+def test_a_hundred_thousand_characters_take_no_time(extract: Extractor, piece: str) -> None:
+    # Anything worse than linear time takes minutes here, and runs into the timeout.
+    text = (piece * LONG)[:LONG]
+    for around in (text, f"1{text}x", rf"The answer is {text}", rf"\boxed{{{text}", f"C) {text}"):
+        extract(around)
+
+
+@every_extractor
+def test_an_extractor_pickles_and_shows_its_settings(extract: Extractor) -> None:
+    assert pickle.loads(pickle.dumps(extract)) == extract
+    assert eval(repr(extract)) == extract
+
+
+@pytest.mark.skipif(not GSM8K.exists(), reason="needs ../shared/data/gsm8k")
+def test_gold_answers_of_gsm8k() -> None:
+    solutions = [json.loads(line)["answer"] for line in GSM8K.read_text().splitlines()]
+    golds = [AfterMarker()(solution) for solution in solutions]
+    assert all(gold is not None and re.fullmatch(r"-?\d+(\.\d+)?", gold) for gold in golds)
+    assert golds == [LastNumber()(solution) for solution in solutions]
+    assert golds == [FinalAnswer()(solution) for solution in solutions]
