@@ -72,7 +72,7 @@ if TYPE_CHECKING:
     from nbest.scorers.answers.code_block import CodeBlock
     from nbest.scorers.answers.extract import AfterMarker, Boxed, FinalAnswer, LastNumber, Regex
     from nbest.scorers.answers.number import canonical_number
-    from nbest.scorers.baselines import First, Random
+    from nbest.scorers.baselines import First, Longest, Random, Shortest
     from nbest.scorers.confidence.logprob import (
         LengthPenalisedLogprob,
         MeanLogprob,
@@ -91,43 +91,27 @@ if TYPE_CHECKING:
     )
     from nbest.scorers.equivalence.sql_result import SqlResultEquivalence
     from nbest.scorers.estimators.best_of_k import best_of_k
-    from nbest.scorers.estimators.coverage import (
-        all_at_k,
-        extrapolate,
-        fit_beta_binomial,
-        fit_power_law,
-    )
-    from nbest.scorers.estimators.intervals import (
-        Interval,
-        clustered_interval,
-        pass_at_k,
-        wilson_interval,
-    )
+    from nbest.scorers.estimators.coverage import extrapolate, fit_beta_binomial, fit_power_law
+    from nbest.scorers.estimators.intervals import Interval, clustered_interval, wilson_interval
     from nbest.scorers.estimators.majority_at_k import majority_at_k
     from nbest.scorers.estimators.over_optimisation import Watch, watch
     from nbest.scorers.estimators.paired import Difference, mcnemar, paired_difference
+    from nbest.scorers.estimators.pass_at_k import all_at_k, pass_at_k
     from nbest.scorers.estimators.weighted_at_k import weighted_choices
-    from nbest.scorers.given import UserChoice
+    from nbest.scorers.given import StoredScore, UserChoice
     from nbest.scorers.judges.judge import Judge
     from nbest.scorers.judges.reward import RewardModel
     from nbest.scorers.judges.tournament import Tournament
     from nbest.scorers.judges.universal_vote import UniversalVote
-    from nbest.scorers.length import Longest, Shortest
-    from nbest.scorers.stored_score import StoredScore
-    from nbest.scorers.validators.among import AmongValid
     from nbest.scorers.validators.python_tests import PassesTests
     from nbest.scorers.validators.rules import AllOf, JsonValid, Matches, Satisfies
-    from nbest.scorers.validators.selectors import FirstValid
+    from nbest.scorers.validators.selectors import AmongValid, FirstValid
     from nbest.scorers.validators.sql import SqlValid
     from nbest.scorers.validators.yaml import YamlValid
     from nbest.scorers.votes.bayes_risk import MinimumBayesRisk
-    from nbest.scorers.votes.best_of_majority import BestOfMajority
     from nbest.scorers.votes.majority import MajorityVote, vote_shares
-    from nbest.scorers.votes.majority_of_bests import MajorityOfBests
-    from nbest.scorers.votes.ranked import Borda
-    from nbest.scorers.votes.routed_vote import RoutedVote
-    from nbest.scorers.votes.top_vote import TopVote
-    from nbest.scorers.votes.vote_and_score import Pessimistic
+    from nbest.scorers.votes.ranked import Borda, MajorityOfBests, TopVote
+    from nbest.scorers.votes.vote_and_score import BestOfMajority, Pessimistic, RoutedVote
     from nbest.scorers.votes.weighted import WeightedVote
 
 __version__: str
@@ -267,15 +251,8 @@ _NAMES = {
     "model_backend.fake.rewards": ("Rewards",),
     "model_backend.reward.steps": ("Steps",),
     "model_backend.reward.torch_settings": ("TorchReward",),
-    "model_backend.vllm.settings": ("VLLM",),
     "model_backend.vllm.reward": ("VLLMReward",),
-    "orchestrator.strategies.adaptive": ("Adaptive",),
-    "orchestrator.strategies.budget": ("BatchBudget",),
-    "orchestrator.strategies.deep_conf": ("DeepConf",),
-    "orchestrator.run.local": (
-        "ask",
-        "run",
-    ),
+    "model_backend.vllm.settings": ("VLLM",),
     "orchestrator.protocols": (
         "Backend",
         "BackendConfig",
@@ -288,13 +265,21 @@ _NAMES = {
         "Strategy",
         "Validator",
     ),
+    "orchestrator.query.selection": ("WholeText",),
+    "orchestrator.run.local": (
+        "ask",
+        "run",
+    ),
+    "orchestrator.strategies.adaptive": ("Adaptive",),
+    "orchestrator.strategies.best_of_n": ("BestOfN",),
+    "orchestrator.strategies.budget": ("BatchBudget",),
+    "orchestrator.strategies.deep_conf": ("DeepConf",),
     "orchestrator.strategies.race": ("RaceToValid",),
     "orchestrator.strategies.stop_on_scores": (
         "ReservationStop",
         "ScoreRule",
         "WeightedConsensus",
     ),
-    "orchestrator.query.selection": ("WholeText",),
     "orchestrator.strategies.stop_on_votes": (
         "BetaStop",
         "EValueStop",
@@ -302,7 +287,7 @@ _NAMES = {
         "UnanimousWindow",
         "VoteStands",
     ),
-    "orchestrator.strategies.best_of_n": ("BestOfN",),
+    "orchestrator.strategies.within_budget": ("WithinBudget",),
     "orchestrator.types": (
         "Candidates",
         "ConfidenceFloor",
@@ -320,33 +305,8 @@ _NAMES = {
         "TopLogprobs",
         "Usage",
     ),
-    "orchestrator.strategies.within_budget": ("WithinBudget",),
-    "scorers.validators.among": ("AmongValid",),
-    "scorers.estimators.best_of_k": ("best_of_k",),
-    "scorers.votes.best_of_majority": ("BestOfMajority",),
-    "scorers.votes.ranked": ("Borda",),
     "scorers.answers.choice_letter": ("ChoiceLetter",),
     "scorers.answers.code_block": ("CodeBlock",),
-    "scorers.confidence.trace": ("Confidence",),
-    "scorers.estimators.coverage": (
-        "all_at_k",
-        "extrapolate",
-        "fit_beta_binomial",
-        "fit_power_law",
-    ),
-    "scorers.equivalence.plain": (
-        "ChoiceEquivalence",
-        "JsonEquivalence",
-        "NumberEquivalence",
-    ),
-    "scorers.equivalence.mathematics": ("MathEquivalence",),
-    "scorers.equivalence.sql_result": ("SqlResultEquivalence",),
-    "scorers.estimators.intervals": (
-        "Interval",
-        "clustered_interval",
-        "pass_at_k",
-        "wilson_interval",
-    ),
     "scorers.answers.extract": (
         "AfterMarker",
         "Boxed",
@@ -354,9 +314,11 @@ _NAMES = {
         "LastNumber",
         "Regex",
     ),
-    "scorers.judges.judge": ("Judge",),
-    "scorers.length": (
+    "scorers.answers.number": ("canonical_number",),
+    "scorers.baselines": (
+        "First",
         "Longest",
+        "Random",
         "Shortest",
     ),
     "scorers.confidence.logprob": (
@@ -367,9 +329,30 @@ _NAMES = {
         "mean_logprob",
         "sum_logprob",
     ),
+    "scorers.confidence.self_certainty": (
+        "SelfCertainty",
+        "self_certainty",
+    ),
+    "scorers.confidence.trace": ("Confidence",),
+    "scorers.equivalence.mathematics": ("MathEquivalence",),
+    "scorers.equivalence.plain": (
+        "ChoiceEquivalence",
+        "JsonEquivalence",
+        "NumberEquivalence",
+    ),
+    "scorers.equivalence.sql_result": ("SqlResultEquivalence",),
+    "scorers.estimators.best_of_k": ("best_of_k",),
+    "scorers.estimators.coverage": (
+        "extrapolate",
+        "fit_beta_binomial",
+        "fit_power_law",
+    ),
+    "scorers.estimators.intervals": (
+        "Interval",
+        "clustered_interval",
+        "wilson_interval",
+    ),
     "scorers.estimators.majority_at_k": ("majority_at_k",),
-    "scorers.votes.majority_of_bests": ("MajorityOfBests",),
-    "scorers.answers.number": ("canonical_number",),
     "scorers.estimators.over_optimisation": (
         "Watch",
         "watch",
@@ -379,39 +362,48 @@ _NAMES = {
         "mcnemar",
         "paired_difference",
     ),
-    "scorers.given": ("UserChoice",),
-    "scorers.votes.vote_and_score": ("Pessimistic",),
-    "scorers.baselines": (
-        "First",
-        "Random",
+    "scorers.estimators.pass_at_k": (
+        "all_at_k",
+        "pass_at_k",
     ),
-    "scorers.validators.python_tests": ("PassesTests",),
+    "scorers.estimators.weighted_at_k": ("weighted_choices",),
+    "scorers.given": (
+        "StoredScore",
+        "UserChoice",
+    ),
+    "scorers.judges.judge": ("Judge",),
     "scorers.judges.reward": ("RewardModel",),
-    "scorers.votes.bayes_risk": ("MinimumBayesRisk",),
-    "scorers.votes.routed_vote": ("RoutedVote",),
-    "scorers.confidence.self_certainty": (
-        "SelfCertainty",
-        "self_certainty",
-    ),
-    "scorers.validators.sql": ("SqlValid",),
-    "scorers.stored_score": ("StoredScore",),
-    "scorers.votes.top_vote": ("TopVote",),
     "scorers.judges.tournament": ("Tournament",),
     "scorers.judges.universal_vote": ("UniversalVote",),
-    "scorers.validators.selectors": ("FirstValid",),
+    "scorers.validators.python_tests": ("PassesTests",),
     "scorers.validators.rules": (
         "AllOf",
         "JsonValid",
         "Matches",
         "Satisfies",
     ),
+    "scorers.validators.selectors": (
+        "AmongValid",
+        "FirstValid",
+    ),
+    "scorers.validators.sql": ("SqlValid",),
+    "scorers.validators.yaml": ("YamlValid",),
+    "scorers.votes.bayes_risk": ("MinimumBayesRisk",),
     "scorers.votes.majority": (
         "MajorityVote",
         "vote_shares",
     ),
-    "scorers.estimators.weighted_at_k": ("weighted_choices",),
+    "scorers.votes.ranked": (
+        "Borda",
+        "MajorityOfBests",
+        "TopVote",
+    ),
+    "scorers.votes.vote_and_score": (
+        "BestOfMajority",
+        "Pessimistic",
+        "RoutedVote",
+    ),
     "scorers.votes.weighted": ("WeightedVote",),
-    "scorers.validators.yaml": ("YamlValid",),
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names}
 

@@ -1,19 +1,22 @@
-"""The two baselines that look at no sample: the first one, and one at random.
+"""Baselines: the first sample, one at random, the shortest and the longest.
 
-Each is one sample alone, so both cost and score what no selection at all would. Randomness is a
-hash: the same in every process, on every machine, in any order.
+The first two are one sample alone, so both cost and score what no selection at all would.
+Randomness is a hash: the same in every process, on every machine, in any order. Length is more than
+a baseline in reasoning models: among samples of one question the shorter ones are often the better
+ones (Hassid et al. 2025, arXiv 2505.17813).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from nbest.orchestrator.types import Candidates, Query, Scores
+from nbest.orchestrator.types import Candidates, Query, Sample, Scores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,3 +48,37 @@ def uniform_hash(seed: int, query_id: str, sample_id: str) -> float:
     key = json.dumps([seed, query_id, sample_id]).encode()
     bits = int.from_bytes(hashlib.blake2b(key, digest_size=8).digest())
     return (bits >> 11) * 2.0**-53  # 53 bits, which a float64 holds exactly
+
+
+def lengths(samples: Sequence[Sample]) -> Scores:
+    """[N] generated tokens; nan where a sample has no count while another one has.
+
+    Where no sample has a count, as in a pool made elsewhere, characters of text stand in: tokens
+    and characters are never compared with each other.
+    """
+    tokens = np.fromiter((s.generated_tokens for s in samples), np.float64, count=len(samples))
+    if tokens.any():
+        return np.where(tokens > 0, tokens, np.nan)
+    return np.fromiter((len(s.text) for s in samples), np.float64, count=len(samples))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shortest:
+    """Prefers fewer generated tokens."""
+
+    needs_logprobs: ClassVar[int | None] = None
+    is_pointwise: ClassVar[bool] = True
+
+    async def __call__(self, query: Query, candidates: Candidates) -> Scores:
+        return -lengths(candidates.samples)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Longest:
+    """Prefers more generated tokens."""
+
+    needs_logprobs: ClassVar[int | None] = None
+    is_pointwise: ClassVar[bool] = True
+
+    async def __call__(self, query: Query, candidates: Candidates) -> Scores:
+        return lengths(candidates.samples)

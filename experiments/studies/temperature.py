@@ -28,8 +28,9 @@ from nbest.experiments.config.config import load_config
 from nbest.experiments.runs.execute import carry_out
 from nbest.experiments.runs.plan import make_plan
 from nbest.orchestrator.types import Scores
-from nbest.scorers.estimators.intervals import clustered_interval, pass_at_k
+from nbest.scorers.estimators.intervals import clustered_interval
 from nbest.scorers.estimators.paired import Difference, paired_difference
+from nbest.scorers.estimators.pass_at_k import pass_at_k
 
 CONFIG = Path(__file__).parents[1] / "configs" / "temperature.yaml"
 TEMPERATURES = (0.3, 0.6, 0.9, 1.2)

@@ -8,8 +8,7 @@ from decimal import Decimal
 
 from nbest.orchestrator.types import Query, require
 from nbest.scorers.equivalence.plain import groups_of
-from nbest.scorers.sandboxes.sql import Database, Dialect, Row, SqlFailure, open_database
-from nbest.scorers.validators.sql import is_query
+from nbest.scorers.sandboxes.sql import Database, Dialect, Row, SqlFailure, is_query, open_database
 
 MAX_ROWS = 10_000
 

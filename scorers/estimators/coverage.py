@@ -53,16 +53,6 @@ class Extrapolation(NamedTuple):
     high: float
 
 
-def all_at_k(n: int, c: int, k: int) -> float:
-    """The chance that k of n samples, c of them correct, are all correct: C(c, k) / C(n, k).
-
-    Pass^k, how reliable a model is; unbiased for any k. Exact integers, rounded once.
-    """
-    require(0 <= c <= n, "c", f"lie in 0..{n}", c)
-    require(1 <= k <= n, "k", f"lie in 1..{n}", k)
-    return math.comb(c, k) / math.comb(n, k)
-
-
 def fit_beta_binomial(right: Counts, drawn: Counts) -> BetaBinomial:
     """The Beta distribution of greatest likelihood, from right samples of those drawn [Q] each.
 

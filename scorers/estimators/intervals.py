@@ -61,18 +61,6 @@ def clustered_interval(means: Sequence[float] | Scores, confidence: float = 0.95
     return Interval(max(0.0, mean - half), min(1.0, mean + half))
 
 
-def pass_at_k(n: int, c: int, k: int) -> float:
-    """The chance that k of n samples, c of them correct, drawn without replacement, hold a hit.
-
-    1 - C(n - c, k) / C(n, k), Chen et al. 2021 (arXiv 2107.03374), equation 1: unbiased for any k.
-    Exact integers, rounded once.
-    """
-    require(0 <= c <= n, "c", f"lie in 0..{n}", c)
-    require(1 <= k <= n, "k", f"lie in 1..{n}", k)
-    draws = math.comb(n, k)
-    return (draws - math.comb(n - c, k)) / draws
-
-
 def _quantile(confidence: float) -> float:
     require(0 < confidence < 1, "confidence", "lie in (0, 1)", confidence)
     return NormalDist().inv_cdf(0.5 + confidence / 2)

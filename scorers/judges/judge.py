@@ -15,9 +15,8 @@ from typing import ClassVar
 import numpy as np
 
 from nbest.orchestrator.types import Candidates, Query, SamplingParams, Scores, require
-from nbest.scorers.judges.asking import ask_each, ask_of
 from nbest.scorers.judges.distinct import By, distinct
-from nbest.scorers.judges.prompt import JudgePrompt, judge_prompt
+from nbest.scorers.judges.prompt import JudgePrompt, ask_each, ask_of, judge_prompt
 from nbest.scorers.judges.reply import score_of
 
 NAME = "judge"

@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nbest.orchestrator.types import Ask, Query, SamplingParams
-from nbest.scorers.judges.asking import ask_each
 from nbest.scorers.judges.distinct import content_hash
-from nbest.scorers.judges.prompt import JudgePrompt, judge_prompt
+from nbest.scorers.judges.prompt import JudgePrompt, ask_each, judge_prompt
 from nbest.scorers.judges.reply import preference_of
 
 NAME = "tournament"

@@ -5,15 +5,19 @@ never in the system role, it stands between two lines that it cannot contain, an
 what lies between them. That lowers the risk; no wording removes it.
 
 Everything is made of the content alone: the same candidates get the same prompt in every process.
+
+Questions are put many at once where whoever answers offers `together`, as the sampler of a run
+does; else one by one. Both ways give the same.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from nbest.orchestrator.types import Message, Query
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.types import Ask, Candidates, Message, Query, Sample, SamplingParams
 from nbest.scorers.judges.distinct import content_hash, storable
 
 MARK_CHARS = 16  # 64 bits: nobody finds a text that holds its own hash
@@ -85,3 +89,26 @@ def _absent(purpose: str, body: str, texts: Sequence[str]) -> str:
     while any(code in text.casefold() for text in texts):
         code = content_hash(purpose, code)[:MARK_CHARS]
     return code
+
+
+AskTogether = Callable[
+    [str, Sequence[str | tuple[Message, ...]], SamplingParams], Awaitable[tuple[Sample, ...]]
+]
+
+
+def ask_of(candidates: Candidates, name: str) -> Ask:
+    """Whom to ask; InputError where there is nobody."""
+    if candidates.ask is None:
+        raise InputError(f"{name} needs a model to ask: use it in `nbest run` or `nbest ask`")
+    return candidates.ask
+
+
+async def ask_each(
+    ask: Ask, name: str, asked: Sequence[JudgePrompt], params: SamplingParams
+) -> tuple[Sample, ...]:
+    """The replies to these prompts, in their order."""
+    prompts = [each.prompt for each in asked]
+    together: AskTogether | None = getattr(ask, "together", None)
+    if together is not None:
+        return await together(name, prompts, params)
+    return tuple([await ask(name, prompt, params) for prompt in prompts])

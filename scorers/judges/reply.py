@@ -3,16 +3,19 @@ r"""Reads what a judge said: a number, or one of two letters. In doubt it is nan
 A reply has to be a statement, and nothing that only looks like one: `7`, `**8/10**`, `Score: 9` and
 `Score: 9, because ...` are; "I found 3 errors", "1. First ..." and "8/10" on a scale of 5 are not.
 Lines that contradict each other say nothing. Of a reply that was cut off only whole lines count: a
-"1" at its end may be the start of 10.
+"1" at its end may be the start of 10. Where the likeliest tokens were kept, their probabilities say
+more than the one token that the judge chose.
 """
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping, Sequence
+
+import numpy as np
 
 from nbest.orchestrator.types import Sample, Status
-from nbest.scorers.judges.judge_tokens import first_value
 from nbest.scorers.judges.prompt import JudgePrompt
 
 _AROUND = r"[\s*_`\"'{}()\[\]#]*+"
@@ -110,3 +113,45 @@ def _stated(text: str, *patterns: str) -> set[str]:
         lines = [lines[0].rstrip(" .")]
     matches = [re.fullmatch(pattern, line) for line in lines for pattern in patterns]
     return {match["value"] for match in matches if match}
+
+
+def first_value(sample: Sample, values: Mapping[str, float], said: float, before: str) -> float:
+    """The mean of `values` under the probabilities of their tokens, at the first position where
+    one of them is likeliest and what its line holds before it matches `before`.
+
+    G-Eval (Liu et al. 2023, arXiv 2303.16634), equation 1, with the probabilities of these tokens
+    renormalised. `said` is what the reply says in words: it is the result where the likeliest
+    tokens were not kept. Where it is nan, only a value that ends the reply counts; after any other
+    there is something that could not be read.
+    """
+    top = sample.top_logprobs
+    if top is None or not top.texts:
+        return said
+    likeliest = top.texts[:: top.k]
+    position = _position(likeliest, values, before)
+    if position is None:
+        return said
+    if math.isnan(said) and position + 1 < len(likeliest):
+        return math.nan
+    tokens = top.texts[position * top.k : (position + 1) * top.k]
+    return _mean(tokens, top.array()[position].astype(np.float64).tolist(), values)
+
+
+def _position(likeliest: Sequence[str], values: Mapping[str, float], before: str) -> int | None:
+    said = ""
+    for position, token in enumerate(likeliest):
+        said += token
+        if token.strip() in values:
+            head = said.rstrip()[: -len(token.strip())]
+            if re.fullmatch(before, head.rpartition("\n")[2]):
+                return position
+    return None
+
+
+def _mean(tokens: Sequence[str], logprobs: Sequence[float], values: Mapping[str, float]) -> float:
+    pairs = zip((token.strip() for token in tokens), logprobs, strict=True)
+    weights = [(values[t], math.exp(p)) for t, p in pairs if t in values and p <= 0]  # nan is not
+    total = math.fsum(weight for _, weight in weights)
+    if not total:
+        return math.nan
+    return math.fsum(value * weight for value, weight in weights) / total

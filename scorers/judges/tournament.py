@@ -14,12 +14,11 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from nbest.orchestrator.types import Candidates, Query, SamplingParams, Scores, require
-from nbest.scorers.judges.asking import ask_of
 from nbest.scorers.judges.distinct import By, distinct
 from nbest.scorers.judges.judge import judging_params, mean_of_readable
-from nbest.scorers.judges.knockout import knockout
 from nbest.scorers.judges.pairwise import NAME, Comparison, Pair
-from nbest.scorers.judges.rankings import bradley_terry
+from nbest.scorers.judges.prompt import ask_of
+from nbest.scorers.judges.rankings import bradley_terry, knockout
 
 KINDS = ("knockout", "league", "bradley_terry")
 

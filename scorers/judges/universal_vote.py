@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from nbest.orchestrator.types import Candidates, Query, SamplingParams, Scores, require
-from nbest.scorers.judges.asking import ask_each, ask_of
 from nbest.scorers.judges.distinct import Distinct, distinct
-from nbest.scorers.judges.prompt import JudgePrompt, judge_prompt
+from nbest.scorers.judges.prompt import JudgePrompt, ask_each, ask_of, judge_prompt
 from nbest.scorers.judges.reply import choice_of
 from nbest.scorers.votes.majority import vote_shares
 

@@ -144,3 +144,22 @@ def _open_duckdb(schema: str) -> Iterator[Database]:
         yield _DuckDB(connection)
     finally:
         connection.close()
+
+
+MAX_CHARACTERS = 100_000
+
+
+def is_query(sql: str, dialect: Dialect) -> bool:
+    """Whether sqlglot reads one statement that asks and changes nothing. It raises on no text."""
+    try:
+        import sqlglot
+        from sqlglot.errors import SqlglotError
+    except ImportError as error:
+        raise InputError("sql needs a package: pip install 'nbest[sql]'") from error
+    if len(sql) > MAX_CHARACTERS:
+        return False
+    try:
+        statements = [s for s in sqlglot.parse(sql, read=dialect) if s is not None]
+    except (SqlglotError, RecursionError, ValueError):
+        return False
+    return len(statements) == 1 and isinstance(statements[0], sqlglot.exp.Query)

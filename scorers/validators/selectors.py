@@ -1,4 +1,4 @@
-"""The first candidate that keeps a rule."""
+"""Selectors by a rule: the first candidate that keeps it, or the best of those that do."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from nbest.orchestrator.protocols import Validator
+from nbest.orchestrator.protocols import Scorer, Validator
 from nbest.orchestrator.types import Candidates, Query, Scores, require
 from nbest.scorers.answers.regex import compiled_regex
 from nbest.scorers.validators.json_schema import schema_validator
-from nbest.scorers.validators.rules import JsonValid, Matches
+from nbest.scorers.validators.rules import JsonValid, Matches, without
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,3 +50,24 @@ class FirstValid:
         if self.regex is not None:
             return Matches(pattern=self.regex)
         return JsonValid(schema=self.json_schema)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AmongValid:
+    """Scores the candidates that keep a rule as `by` does when there are no others.
+
+    Example: `AmongValid(rule=JsonValid(), by=Shortest())`, the shortest valid one; with
+    `by=MajorityVote()` only valid candidates vote.
+    """
+
+    rule: Validator
+    by: Scorer
+
+    @property
+    def needs_logprobs(self) -> int | None:
+        return self.by.needs_logprobs
+
+    async def __call__(self, query: Query, candidates: Candidates) -> Scores:
+        is_valid = await self.rule(query, candidates)
+        scores = await self.by(query, without(candidates, ~is_valid))
+        return np.where(is_valid, scores, np.nan)

@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.types import Candidates, Query, require
-from nbest.scorers.sandboxes.sql import Database, Dialect, SqlFailure, open_database
+from nbest.scorers.sandboxes.sql import Database, Dialect, SqlFailure, is_query, open_database
 from nbest.scorers.validators.rules import Flags, Of, valid_flags
 
 Check = Literal["parse", "explain", "execute"]
 
-MAX_CHARACTERS = 100_000
 MAX_ROWS = 10_000  # that are fetched to see that a query can be carried out
 
 
@@ -55,19 +53,3 @@ class SqlValid:
         except SqlFailure:
             return False
         return True
-
-
-def is_query(sql: str, dialect: Dialect) -> bool:
-    """Whether sqlglot reads one statement that asks and changes nothing. It raises on no text."""
-    try:
-        import sqlglot
-        from sqlglot.errors import SqlglotError
-    except ImportError as error:
-        raise InputError("sql needs a package: pip install 'nbest[sql]'") from error
-    if len(sql) > MAX_CHARACTERS:
-        return False
-    try:
-        statements = [s for s in sqlglot.parse(sql, read=dialect) if s is not None]
-    except (SqlglotError, RecursionError, ValueError):
-        return False
-    return len(statements) == 1 and isinstance(statements[0], sqlglot.exp.Query)

@@ -15,16 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.protocols import Scorer
 from nbest.orchestrator.types import Candidates, Query, Scores, require
 from nbest.scorers.votes.majority import answer_totals
-from nbest.scorers.votes.ranks import tie_groups
+from nbest.scorers.votes.ranked import RankedBy, tie_groups
 
 Transform = Literal["raw", "rank", "softmax", "log_odds"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WeightedVote:
+class WeightedVote(RankedBy):
     """Scores a candidate by what the weights of all candidates with its answer add up to.
 
     `by` gives a number to each candidate, and `transform` makes a weight of it:
@@ -43,7 +42,6 @@ class WeightedVote:
     Example: `WeightedVote(by=MeanLogprob(), transform="softmax", temperature=0.5)`
     """
 
-    by: Scorer
     transform: Transform = "raw"
     temperature: float = 1.0  # of softmax
 
@@ -52,14 +50,8 @@ class WeightedVote:
         require(self.transform in _WEIGHTS, "transform", rule, self.transform)
         require(self.temperature > 0, "temperature", "be above 0", self.temperature)
 
-    @property
-    def needs_logprobs(self) -> int | None:
-        return self.by.needs_logprobs
-
     async def __call__(self, query: Query, candidates: Candidates) -> Scores:
-        scores = await self.by(query, candidates)
-        voters = np.array([answer is not None for answer in candidates.answers], np.bool_)
-        weights = self._weights(np.where(voters, scores, np.nan))
+        weights = self._weights(await self.ranked(query, candidates))
         return answer_totals(candidates.answers, weights)
 
     async def lasting_weights(self, query: Query, candidates: Candidates) -> Scores | None:

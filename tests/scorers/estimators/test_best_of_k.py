@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.types import Scores
 from nbest.scorers.estimators.best_of_k import BLOCK, best_of_k
-from nbest.scorers.estimators.intervals import pass_at_k
-from nbest.scorers.votes.majority_of_bests import best_of_m_chances
+from nbest.scorers.estimators.pass_at_k import pass_at_k
+from nbest.scorers.votes.ranked import best_of_m_chances
 
 
 def by_hand(scores: Scores, values: Scores) -> list[float]:

@@ -11,12 +11,11 @@ import pytest
 from nbest.orchestrator.errors import InputError
 from nbest.scorers.estimators.coverage import (
     BetaBinomial,
-    all_at_k,
     extrapolate,
     fit_beta_binomial,
     fit_power_law,
 )
-from nbest.scorers.estimators.intervals import pass_at_k
+from nbest.scorers.estimators.pass_at_k import all_at_k, pass_at_k
 
 
 def simulated(alpha: float, beta: float, questions: int, n: int, seed: int) -> tuple[object, ...]:

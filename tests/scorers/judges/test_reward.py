@@ -11,9 +11,8 @@ from nbest import FakeBackend, MajorityVote, MeanLogprob, Rewards
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.types import Candidates, Identity, Query, Sample, Scores, Status
 from nbest.scorers.judges.reward import RewardModel, rewards_of, sigmoid
-from nbest.scorers.votes.best_of_majority import BestOfMajority
-from nbest.scorers.votes.top_vote import TopVote, top_weights
-from nbest.scorers.votes.vote_and_score import Pessimistic
+from nbest.scorers.votes.ranked import TopVote, top_weights
+from nbest.scorers.votes.vote_and_score import BestOfMajority, Pessimistic
 
 QUERY = Query(id="q", prompt="?")
 MODEL = FakeBackend(script=Rewards(of=lambda response: [0.0]))

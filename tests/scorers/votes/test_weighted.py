@@ -18,9 +18,7 @@ from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.query.selection import select
 from nbest.orchestrator.types import Candidates, Query, Sample, Scores
 from nbest.scorers.votes.majority import answer_totals
-from nbest.scorers.votes.majority_of_bests import best_of_m_chances
-from nbest.scorers.votes.ranked import borda_weights
-from nbest.scorers.votes.ranks import tie_groups
+from nbest.scorers.votes.ranked import best_of_m_chances, borda_weights, tie_groups
 from nbest.scorers.votes.weighted import Transform, log_odds, rank_weights, softmax
 
 QUERY = Query(id="q", prompt="?")
