@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from nbest.model_backend.fake.clocks import LoopClock, ManualClock
-    from nbest.model_backend.fake.engine import FakeBackend, Reply, SeededAnswers
+    from nbest.model_backend.fake.engine import FakeBackend
     from nbest.model_backend.fake.rewards import Rewards
+    from nbest.model_backend.fake.script import Reply, SeededAnswers
     from nbest.model_backend.reward.steps import Steps
     from nbest.model_backend.reward.torch_settings import TorchReward
     from nbest.model_backend.vllm.reward import VLLMReward
@@ -243,12 +244,12 @@ _NAMES = {
         "LoopClock",
         "ManualClock",
     ),
-    "model_backend.fake.engine": (
-        "FakeBackend",
+    "model_backend.fake.engine": ("FakeBackend",),
+    "model_backend.fake.rewards": ("Rewards",),
+    "model_backend.fake.script": (
         "Reply",
         "SeededAnswers",
     ),
-    "model_backend.fake.rewards": ("Rewards",),
     "model_backend.reward.steps": ("Steps",),
     "model_backend.reward.torch_settings": ("TorchReward",),
     "model_backend.vllm.reward": ("VLLMReward",),

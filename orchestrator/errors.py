@@ -65,3 +65,8 @@ class RunChanged(StoreError):
 
 class RunLocked(StoreError):
     """Another process is writing to the run directory."""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what a foreign exception says; its type where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

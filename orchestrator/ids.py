@@ -1,6 +1,8 @@
-"""The seed of a sample is a hash of what it is: no order, no retry and no sharding changes it.
+"""Ids of requests and samples, made and parsed here alone, and the seed that follows from them.
 
-It knows no clock and no random state.
+A request is named by a path, `RUN/QUERY/sINDEX`; where a worker has died and its query is asked
+again, by `RUN/QUERY/sINDEX/tATTEMPT`, so that an abort which comes late hits no other request. The
+sample has the same id whatever attempt made it: without its last part.
 """
 
 from __future__ import annotations
@@ -8,7 +10,36 @@ from __future__ import annotations
 from hashlib import blake2b
 
 
+def sample_id(run: str, query_id: str, index: int) -> str:
+    """The id of a sample: `RUN/QUERY/sINDEX`."""
+    return f"{run}/{query_id}/s{index}"
+
+
+def request_id(run: str, query_id: str, index: int, attempt: int = 0) -> str:
+    """The id of a request: that of its sample, and from the second attempt on which one it is."""
+    sample = sample_id(run, query_id, index)
+    return f"{sample}/t{attempt}" if attempt else sample
+
+
+def query_of(request_id: str) -> str:
+    """`RUN/QUERY`, the query that a request belongs to; an id of one part is its own query."""
+    return _without_attempt(request_id).rpartition("/")[0] or request_id
+
+
+def index_of(sample_id: str) -> int:
+    """The index of a sample within its query."""
+    return int(sample_id.rpartition("/s")[2])
+
+
+def _without_attempt(request_id: str) -> str:
+    head, _, last = request_id.rpartition("/")
+    return head if last[:1] == "t" and last[1:].isdigit() else request_id
+
+
 def sample_seed(run_seed: int, query_id: str, index: int) -> int:
-    """A seed in [0, 2**53): integers that every JSON parser on the way to a server keeps exact."""
+    """A seed in [0, 2**53), a hash of what the sample is: no order and no retry changes it.
+
+    Every JSON parser on the way to a server keeps such an integer exact.
+    """
     name = f"{run_seed}/{query_id}/{index}".encode()
     return int.from_bytes(blake2b(name, digest_size=8).digest(), "big") >> 11

@@ -1,9 +1,15 @@
-"""Groups of tasks whose first failure is raised as it is, not wrapped in an exception group."""
+"""Tasks of asyncio: groups, and the way into an event loop and back with the result.
+
+The first failure of a group is raised as it is, not wrapped in an exception group.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
+from typing import TypeVar
 
 
 def task_group() -> asyncio.TaskGroup:
@@ -27,3 +33,25 @@ class _Group(asyncio.TaskGroup):
             await super().__aexit__(kind, error, traceback)
         except BaseExceptionGroup as failures:
             raise failures.exceptions[0] from None
+
+
+T = TypeVar("T")
+
+
+def wait_for(coroutine: Coroutine[object, object, T]) -> T:
+    """Run a coroutine to its end, also where an event loop is running already, as in a notebook."""
+    found: list[T] = []
+
+    async def keep() -> None:
+        found.append(await coroutine)
+
+    # The result does not come out of `asyncio.run`: Python 3.11 spells out the task that it has
+    # run, with its result, and ten thousand samples take seconds to spell out.
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        asyncio.run(keep())
+    else:
+        with ThreadPoolExecutor(max_workers=1) as thread:
+            thread.submit(asyncio.run, keep()).result()
+    return found[0]

@@ -124,7 +124,7 @@ class SamplingParams:
 class Request:
     """Exactly one generation; or, with a `response`, the reward of that response to the prompt."""
 
-    id: str  # a path, `RUN/QUERY/sINDEX`: the same name in logs, in the engine and in the sample
+    id: str  # a path, `RUN/QUERY/sINDEX`, as `ids.py` makes it: in logs and in the engine
     prompt: str | tuple[Message, ...]
     params: SamplingParams
     seed: int | None  # None leaves the choice to the engine
@@ -166,7 +166,7 @@ class Sample:
     an outcome model, [S] for a process model and a response of S steps.
     """
 
-    id: str  # the id of its request
+    id: str  # a path, `RUN/QUERY/sINDEX`: that of its request
     text: str
     token_ids: tuple[int, ...] = ()  # [T]
     logprobs: tuple[float, ...] | None = None  # [T] nats, of each sampled token, before temperature

@@ -185,10 +185,11 @@ def module_of(file: str) -> str:
 
 
 def test_no_circles_between_modules() -> None:
+    """Imports inside functions and for the type checker count: a circle is one to its reader."""
     known = {module_of(str(file.relative_to(ROOT))) for file in sources()}
     graph: dict[str, set[str]] = {name: set() for name in known}
     for found in everything():
-        if found.module in known and not found.is_lazy:
+        if found.module in known:
             graph[module_of(found.file)].add(found.module)
 
     def reaches(start: str, goal: str, seen: set[str]) -> bool:

@@ -27,9 +27,9 @@ ROOT = Path(__file__).parents[1]
 PLAIN = (str, int, float, tuple, type(None))
 
 SURFACE = """
-nbest.Adaptive(*, max_n: int, select: Scorer, rule: StopRule | ScoreRule = ..., min_n: int = 2,
-    ahead: int = 4, extract: Extractor = ..., equivalence: Equivalence | None = None,
-    min_confidence: float = 0.0, params: SamplingParams = ...)
+nbest.Adaptive(*, select: Scorer, extract: Extractor = ..., equivalence: Equivalence | None =
+    None, min_confidence: float = 0.0, params: SamplingParams = ..., max_n: int, rule: StopRule
+    | ScoreRule = ..., min_n: int = 2, ahead: int = 4)
 nbest.AfterMarker(*, marker: str = '####')
 nbest.AllOf(*, rules: tuple[Validator, ...])
 nbest.AmongValid(*, rule: Validator, by: Scorer)
@@ -42,8 +42,8 @@ nbest.BatchBudget(*, average: float | None = None, tokens: int | None = None, ma
 nbest.BatchStrategy { async draw(queries: Sequence[Query], samplers: Sequence[Sampler]) ->
     Sequence[Strategy] }
 nbest.BestOfMajority(*, by: Scorer, min_share: float = 0.1)
-nbest.BestOfN(*, n: int, select: Scorer, extract: Extractor = ..., equivalence: Equivalence |
-    None = None, min_confidence: float = 0.0, params: SamplingParams = ...)
+nbest.BestOfN(*, select: Scorer, extract: Extractor = ..., equivalence: Equivalence | None =
+    None, min_confidence: float = 0.0, params: SamplingParams = ..., n: int)
 nbest.BetaStop(*, confidence: float = 0.95)
 nbest.Borda(*, by: Scorer, power: float = 1.0)
 nbest.Boxed()
@@ -56,9 +56,9 @@ nbest.Confidence(*, measure: Measure = 'bottom', window: int = 2048, k: int = 20
 nbest.ConfidenceFloor(*, level: float, window: int = 2048, k: int = 20)
 nbest.Constraint(*, json: str | None = None, regex: str | None = None, choice: tuple[str, ...] |
     None = None, grammar: str | None = None)
-nbest.DeepConf(*, max_n: int, by: LowestConfidence, select: Scorer, warm_up: int = 16, keep:
-    float = 0.9, share: float = 0.95, ahead: int = 4, extract: Extractor = ..., equivalence:
-    Equivalence | None = None, min_confidence: float = 0.0, params: SamplingParams = ...)
+nbest.DeepConf(*, select: Scorer, extract: Extractor = ..., equivalence: Equivalence | None =
+    None, min_confidence: float = 0.0, params: SamplingParams = ..., max_n: int, by:
+    LowestConfidence, warm_up: int = 16, keep: float = 0.9, share: float = 0.95, ahead: int = 4)
 nbest.Difference(mean: float, low: float, high: float)
 nbest.EValueStop(*, alpha: float = 0.05)
 nbest.Equivalence { async __call__(query: Query, answers: Sequence[str]) -> Sequence[int] }
@@ -177,9 +177,8 @@ nbest.Watch(*, peak_k: int, low_k: int, high_k: int, at_peak: float, largest_k: 
 nbest.WeightedConsensus(*, share: float = 0.95, warm_up: int = 16)
 nbest.WeightedVote(*, by: Scorer, transform: Transform = 'raw', temperature: float = 1.0)
 nbest.WholeText()
-nbest.WithinBudget(*, budget: BatchBudget, select: Scorer, extract: Extractor = ...,
-    equivalence: Equivalence | None = None, min_confidence: float = 0.0, params: SamplingParams
-    = ...)
+nbest.WithinBudget(*, select: Scorer, extract: Extractor = ..., equivalence: Equivalence | None
+    = None, min_confidence: float = 0.0, params: SamplingParams = ..., budget: BatchBudget)
 nbest.YamlValid(*, schema: str | None = None, of: Of = 'text')
 nbest.all_at_k(n: int, c: int, k: int) -> float
 nbest.ask(question: str | tuple[Message, ...], strategy: Strategy | BatchStrategy, backend:

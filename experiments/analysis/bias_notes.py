@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from nbest.experiments.config.strategy import KINDS
 from nbest.orchestrator.store.format.manifest import Json
-
-KINDS = ("rule", "race", "deep_conf", "budget")
-"""What a config's strategy may name, one at most, that decides by samples when to stop."""
 
 
 def stopping_notes(config: Mapping[str, Json]) -> tuple[str, ...]:

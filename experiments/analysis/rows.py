@@ -6,20 +6,17 @@ Gold answers meet samples here and nowhere else.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 
 import numpy as np
 
-from nbest.experiments.questions.gold import Gold
-from nbest.experiments.questions.graders.plain import Grader
-from nbest.experiments.runs.recorded_answers import Recorded, with_recorded
+from nbest.experiments.runs.cases import Case
 from nbest.experiments.runs.stored_calls import Meter, NotAsked
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.protocols import Equivalence, Extractor, Scorer
-from nbest.orchestrator.query.selection import merge_answers, read_answers, select
-from nbest.orchestrator.types import Candidates, Query, Sample, Selection
+from nbest.orchestrator.protocols import Scorer
+from nbest.orchestrator.query.selection import select
+from nbest.orchestrator.types import Sample, Selection
 from nbest.scorers.estimators.intervals import Interval, clustered_interval, wilson_interval
 
 JSON_KEYS = (
@@ -32,22 +29,6 @@ JSON_KEYS = (
     "n_samples",
     "tokens",
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """One query with its samples, their answers and the verdict on each."""
-
-    query: Query
-    candidates: Candidates  # [N]
-    verdicts: Mapping[str, float]  # by answer: 1 right, 0 wrong, nan ungraded
-    is_graded: bool  # whether there is a gold answer that the grader can compare with
-
-    @property
-    def shares(self) -> list[float]:
-        """1 for every sample that is right, 0 for wrong ones and abstentions; ungraded left out."""
-        verdicts = [0.0 if a is None else self.verdicts[a] for a in self.candidates.answers]
-        return [v for v in verdicts if not math.isnan(v)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,46 +56,6 @@ class Row:
     def as_json(self) -> dict[str, str | int | float | None]:
         """What `--json` prints; nan becomes null, for JSON has none."""
         return {key: _or_none(getattr(self, key)) for key in JSON_KEYS}
-
-
-def cases(
-    queries: Iterable[Query],
-    candidates: Mapping[str, Candidates],
-    gold: Mapping[str, Gold],
-    grade: Grader,
-) -> list[Case]:
-    """The queries that have samples, with every distinct answer graded once."""
-    return [
-        _case(query, candidates[query.id], gold.get(query.id), grade)
-        for query in queries
-        if query.id in candidates
-    ]
-
-
-async def read_candidates(
-    queries: Iterable[Query],
-    samples: Mapping[str, Sequence[Sample]],
-    extract: Extractor,
-    equivalence: Equivalence | None = None,
-    recorded: Recorded = MappingProxyType({}),
-) -> dict[str, Candidates]:
-    """By query id, the samples that there are, with their answers read, or recorded, and merged."""
-    found = {}
-    for query in queries:
-        if query.id in samples:
-            read = read_answers(samples[query.id], extract)
-            own = with_recorded(read, recorded.get(query.id, {}))
-            found[query.id] = await merge_answers(query, own, equivalence)
-    return found
-
-
-def _case(query: Query, candidates: Candidates, gold: Gold | None, grade: Grader) -> Case:
-    answers = {a for a in candidates.answers if a is not None}
-    verdicts = {a: math.nan if gold is None else grade(a, gold) for a in sorted(answers)}
-    can_tell = any(not math.isnan(v) for v in verdicts.values())
-    if gold is not None and not can_tell:  # it may have an opinion where nothing was answered
-        can_tell = not math.isnan(grade(gold.answer, gold))
-    return Case(query=query, candidates=candidates, verdicts=verdicts, is_graded=can_tell)
 
 
 async def selector_row(

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from nbest.experiments.analysis.curves.exact import share_curves, smallest_pool
-from nbest.experiments.analysis.rows import Case, Row
+from nbest.experiments.analysis.rows import Row
+from nbest.experiments.runs.cases import Case
 from nbest.orchestrator.protocols import Scorer
 from nbest.scorers.estimators.over_optimisation import watch
 

@@ -18,14 +18,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
-from nbest.model_backend.fake.engine import FakeBackend, SeededAnswers
+from nbest.model_backend.fake.engine import FakeBackend
+from nbest.model_backend.fake.script import SeededAnswers
 from nbest.orchestrator.cluster.settings import Cluster
 from nbest.orchestrator.run.job import Job, Work
 from nbest.orchestrator.run.local import run_here
 from nbest.orchestrator.store.opening import open_run
 from nbest.orchestrator.strategies.best_of_n import BestOfN
+from nbest.orchestrator.tasks import wait_for
 from nbest.orchestrator.types import Query, Record
-from nbest.orchestrator.waiting import wait_for
 from nbest.scorers.answers.extract import LastNumber
 from nbest.scorers.votes.majority import MajorityVote
 
@@ -135,8 +136,8 @@ def run_local(job: Job) -> float:
 
 def run_ray(job: Job, cluster: Cluster) -> float:
     """In a session of Ray. Processes are started before the clock is."""
+    from nbest.orchestrator.cluster.actors import start_engines, start_workers
     from nbest.orchestrator.cluster.driver import Driver
-    from nbest.orchestrator.cluster.session import start_engines, start_workers
 
     async def timed() -> float:
         assert job.backend is not None

@@ -16,8 +16,9 @@ from pathlib import Path
 
 from nbest.model_backend.vllm.plain import Batch, PlainVLLM, plain_vllm
 from nbest.model_backend.vllm.settings import VLLM
+from nbest.orchestrator.cluster.actors import start_engines, start_workers
 from nbest.orchestrator.cluster.driver import Driver
-from nbest.orchestrator.cluster.session import ray_session, start_engines, start_workers
+from nbest.orchestrator.cluster.session import ray_session
 from nbest.orchestrator.cluster.settings import Cluster
 from nbest.orchestrator.cluster.worker import EngineSeat
 from nbest.orchestrator.run.job import Job, Work

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.table import Table
 
-from nbest.experiments.bench.bench_table import holds_table
+from nbest.experiments.bench.table import holds_table
 from nbest.experiments.runs.exchange.import_pool import import_pool
 from nbest.scorers.estimators.majority_at_k import majority_at_k
 

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from rich.table import Table
 
 from nbest.model_backend.fake.clocks import VirtualTime
-from nbest.model_backend.fake.engine import FakeBackend, Reply
+from nbest.model_backend.fake.engine import FakeBackend
+from nbest.model_backend.fake.script import Reply
+from nbest.orchestrator.ids import index_of
 from nbest.orchestrator.run.job import Work
 from nbest.orchestrator.run.local import open_loop
 from nbest.orchestrator.strategies.race import RaceToValid
@@ -36,7 +38,7 @@ class Lengths:
     valid: NDArray[np.bool_]
 
     def __call__(self, request: Request) -> Reply:
-        index = int(request.id.rpartition("/s")[2])
+        index = index_of(request.id)
         said = "ok" if self.valid[index] else "no"
         return Reply(tokens=("",) * (int(self.tokens[index]) - 1) + (said,), token_s=TOKEN_S)
 

@@ -22,11 +22,13 @@ from nbest.model_backend.reward.text import reward_ids
 from nbest.model_backend.reward.torch_settings import TorchReward
 from nbest.model_backend.vllm.plain import PlainVLLM, Texts, plain_vllm
 from nbest.model_backend.vllm.reward import VLLMReward
+from nbest.orchestrator.cluster.actors import start_reward_engines, start_workers
 from nbest.orchestrator.cluster.driver import Driver
-from nbest.orchestrator.cluster.session import ray_session, start_reward_engines, start_workers
+from nbest.orchestrator.cluster.session import ray_session
 from nbest.orchestrator.cluster.settings import Cluster
 from nbest.orchestrator.cluster.worker import EngineSeat
-from nbest.orchestrator.query.models import models_of
+from nbest.orchestrator.ids import sample_id
+from nbest.orchestrator.query.model_calls import models_of
 from nbest.orchestrator.run.job import Job, Work
 from nbest.orchestrator.store.opening import open_run
 from nbest.orchestrator.store.run_store import open_store
@@ -162,7 +164,7 @@ async def _store_samples(directory: str, queries: Sequence[Query], load: RewardL
         for q, query in enumerate(queries):
             for i in range(load.n):
                 text = load.response(q, i)
-                store.add(query.id, i, Sample(id=f"bench/{query.id}/s{i}", text=text))
+                store.add(query.id, i, Sample(id=sample_id("bench", query.id, i), text=text))
 
 
 def _ids(settings: VLLMReward, load: RewardLoad, round_: int) -> tuple[tuple[int, ...], ...]:
@@ -183,7 +185,7 @@ async def _by_torch(settings: VLLMReward, load: RewardLoad, count: int) -> list[
         places = [(q, i) for q in range(load.queries) for i in range(load.n)][:count]
         requests = [
             Request(
-                id=f"bench/q{q}/s{i}",
+                id=sample_id("bench", f"q{q}", i),
                 prompt=load.prompt(0, q),
                 params=SamplingParams(),
                 seed=None,

@@ -12,7 +12,8 @@ from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
 
 from nbest.model_backend.fake.clocks import VirtualTime
-from nbest.model_backend.fake.engine import FakeBackend, FakeEngine, Reply
+from nbest.model_backend.fake.engine import FakeBackend, FakeEngine
+from nbest.model_backend.fake.script import Reply
 from nbest.orchestrator.engines.pool import Pool
 from nbest.orchestrator.engines.pool_engine import PooledEngine, slots_for
 from nbest.orchestrator.run.loop import Answered, Loop

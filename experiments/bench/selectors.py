@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from rich.table import Table
 
-from nbest.experiments.bench.bench_table import holds_table
+from nbest.experiments.bench.table import holds_table
 from nbest.orchestrator.query.selection import merge_answers, read_answers, select
 from nbest.orchestrator.types import Candidates, Query, Sample
 from nbest.scorers.answers.extract import Regex

@@ -13,8 +13,7 @@ from typing import Annotated
 import typer
 
 from nbest.experiments.cli.benches import bench
-from nbest.experiments.cli.ending import as_command
-from nbest.experiments.cli.exit_codes import Exit, tolerated_errors
+from nbest.experiments.cli.ending import Exit, as_command, tolerated_errors
 from nbest.experiments.cli.people import add_person_commands
 from nbest.experiments.cli.pools import add_pool_commands
 from nbest.experiments.training.command import add_train_command

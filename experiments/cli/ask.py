@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from nbest.experiments.cli.display.tables import safe_lines
 from nbest.experiments.config.plugins import build_backend, build_extractor, build_scorer
 from nbest.experiments.config.strategy import Sampling, StrategySection
 from nbest.experiments.language.errors import describe
+from nbest.experiments.language.text import safe_lines
 from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.query.choice import Choice
 from nbest.orchestrator.run.local import ask
 from nbest.orchestrator.types import SamplingParams, Selection, require
 
@@ -58,7 +59,7 @@ def _strategy(question: Question) -> Sampling:
         raise InputError(what) from error
     params = SamplingParams(temperature=question.temperature, max_tokens=question.max_tokens)
     select, extract = build_scorer(question.select), build_extractor(question.extract)
-    return strategy.build(select, extract, None, params)
+    return strategy.build(Choice(select=select, extract=extract, params=params))
 
 
 def as_text(selection: Selection) -> str:

@@ -184,7 +184,7 @@ def faults(
     """Kill, stop, fill up and interrupt real runs, and count what is lost."""
     from nbest.experiments.bench.faults.suite import faults_table, measure_faults
     from nbest.experiments.cli.display.tables import console
-    from nbest.experiments.cli.exit_codes import Exit
+    from nbest.experiments.cli.ending import Exit
 
     names = [name.strip() for name in only.split(",") if name.strip()]
     rows = measure_faults(names, rounds, seed, tell)

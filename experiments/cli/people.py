@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from nbest.experiments.pick.session import PickSession
 
 
 def add_person_commands(app: typer.Typer) -> None:
@@ -24,7 +27,6 @@ def pick(
     port: Annotated[int, typer.Option(help="Of the page; 0 takes a free one.")] = 0,
 ) -> None:
     """Choose the best sample of each question yourself; the choices are kept in the run."""
-    from nbest.experiments.cli.pick_command import pick_in_browser, pick_on_screen
     from nbest.experiments.pick.session import PickSession
 
     session = PickSession(run_dir, by=name, seed=seed)
@@ -52,3 +54,25 @@ def export(
 
     count = export_run(run_dir, what, out, force=force)
     print(f"{count} {'bytes' if what == 'parquet' else 'lines'}", file=sys.stderr)
+
+
+def pick_on_screen(session: PickSession) -> None:
+    """Ask in the terminal, one key a choice."""
+    from nbest.experiments.cli.display.tables import console
+    from nbest.experiments.pick.terminal import keyboard, pick_in_terminal
+
+    with keyboard() as next_key:
+        pick_in_terminal(session, console(), next_key)
+
+
+def pick_in_browser(session: PickSession, port: int) -> None:
+    """Serve the page until Ctrl-C; every choice is on disk before the next question is shown."""
+    from nbest.experiments.pick.web import PickServer
+
+    with PickServer(session, port) as server:
+        print(server.url, flush=True)
+        print("open this address in a browser on this machine; Ctrl-C ends it", file=sys.stderr)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            print(f"{session.screen.done} of {session.screen.total} decided", file=sys.stderr)

@@ -12,10 +12,10 @@ import typer
 from nbest.experiments.analysis.abstaining import RiskLimit, abstention_json
 from nbest.experiments.analysis.bias_notes import stopping_notes
 from nbest.experiments.analysis.select import Comparison, compare
-from nbest.experiments.cli.display.tables import console, safe_lines, selector_table
-from nbest.experiments.cli.exit_codes import Exit
+from nbest.experiments.cli.display.tables import console, selector_table
+from nbest.experiments.cli.ending import Exit
 from nbest.experiments.config.strategy import StrategySection
-from nbest.experiments.language.text import printable
+from nbest.experiments.language.text import printable, safe_lines
 from nbest.experiments.questions.prompts import prompt_text
 from nbest.experiments.runs.execute import failures
 from nbest.experiments.runs.plan import Plan

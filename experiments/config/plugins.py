@@ -12,7 +12,7 @@ of a config pays for an engine. A built-in name always means the built-in class.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from nbest.experiments.language.plugin_kind import PluginKind
 from nbest.experiments.questions.graders.plain import Grader
@@ -21,12 +21,14 @@ from nbest.orchestrator.strategies.stop_on_scores import ScoreRule
 from nbest.orchestrator.strategies.stop_on_votes import StopRule
 
 if TYPE_CHECKING:
-    from nbest.experiments.analysis.replay.replay import ReplayedStrategy
+    pass
 
 
 SELECTORS = PluginKind(
     noun="selector",
     group="nbest.scorers",
+    protocols=(Scorer,),
+    parts=lambda: named_kinds(),
     methods=("__call__", "needs_logprobs"),
     built_in={
         "first": "nbest.scorers.baselines:First",
@@ -62,6 +64,8 @@ SELECTORS = PluginKind(
 EXTRACTORS = PluginKind(
     noun="extractor",
     group="nbest.extractors",
+    protocols=(Extractor,),
+    parts=lambda: named_kinds(),
     methods=("__call__",),
     built_in={
         "whole_text": "nbest.orchestrator.query.selection:WholeText",
@@ -78,6 +82,8 @@ EXTRACTORS = PluginKind(
 VALIDATORS = PluginKind(
     noun="validator",
     group="nbest.validators",
+    protocols=(Validator,),
+    parts=lambda: named_kinds(),
     methods=("__call__",),
     built_in={
         "regex": "nbest.scorers.validators.rules:Matches",
@@ -92,6 +98,8 @@ VALIDATORS = PluginKind(
 EQUIVALENCES = PluginKind(
     noun="equivalence",
     group="nbest.equivalences",
+    protocols=(Equivalence,),
+    parts=lambda: named_kinds(),
     methods=("__call__",),
     built_in={
         "number": "nbest.scorers.equivalence.plain:NumberEquivalence",
@@ -105,6 +113,7 @@ EQUIVALENCES = PluginKind(
 GRADERS = PluginKind(
     noun="grader",
     group="nbest.graders",
+    parts=lambda: named_kinds(),
     methods=("__call__",),
     built_in={
         "exact": "nbest.experiments.questions.graders.plain:Exact",
@@ -118,6 +127,7 @@ GRADERS = PluginKind(
 BACKENDS = PluginKind(
     noun="backend",
     group="nbest.backends",
+    parts=lambda: named_kinds(),
     methods=("open", "max_concurrency", "gpus", "identity"),
     built_in={
         "vllm": "nbest.model_backend.vllm.settings:VLLM",
@@ -130,6 +140,8 @@ BACKENDS = PluginKind(
 REWARD_MODELS = PluginKind(
     noun="reward model",
     group="nbest.reward_models",
+    protocols=(BackendConfig,),
+    parts=lambda: named_kinds(),
     methods=("open", "max_concurrency", "gpus", "identity"),
     built_in={
         "vllm": "nbest.model_backend.vllm.reward:VLLMReward",
@@ -143,6 +155,11 @@ REWARD_MODELS = PluginKind(
 STOP_RULES = PluginKind(
     noun="stop rule",
     group="nbest.stop_rules",
+    protocols=(
+        StopRule,
+        ScoreRule,
+    ),
+    parts=lambda: named_kinds(),
     methods=(),  # of two kinds: a function of answers, or one that `stops_on` scores
     built_in={
         "vote_stands": "nbest.orchestrator.strategies.stop_on_votes:VoteStands",
@@ -154,28 +171,10 @@ STOP_RULES = PluginKind(
     },
 )
 
-STRATEGIES = PluginKind(
-    noun="strategy",
-    group="nbest.replayed_strategies",
-    methods=("select", "outcomes"),
-    built_in={
-        "adaptive": "nbest.experiments.analysis.replay.replay:Replayed",
-        "budget": "nbest.experiments.analysis.replay.budget:ReplayedBudget",
-        "deep_conf": "nbest.experiments.analysis.replay.deep_conf:ReplayedDeepConf",
-        "race": "nbest.experiments.analysis.replay.race:ReplayedRace",
-    },
-)
 
-
-KIND_OF_TYPE: Mapping[Any, PluginKind] = {
-    Scorer: SELECTORS,
-    Validator: VALIDATORS,
-    Equivalence: EQUIVALENCES,
-    Extractor: EXTRACTORS,
-    BackendConfig: REWARD_MODELS,
-    StopRule: STOP_RULES,
-    ScoreRule: STOP_RULES,
-}
+def named_kinds() -> tuple[PluginKind, ...]:
+    """The kinds that a setting may name: `weighted_vote(by=mean_logprob)`."""
+    return SELECTORS, VALIDATORS, EQUIVALENCES, EXTRACTORS, REWARD_MODELS, STOP_RULES
 
 
 def build_scorer(text: str) -> Scorer:
@@ -206,11 +205,6 @@ def build_validator(text: str) -> Validator:
 def build_stop_rule(text: str) -> StopRule | ScoreRule:
     """`vote_stands`, `beta(confidence=0.9)`, `reservation(cost=0.01)`."""
     return cast("StopRule | ScoreRule", STOP_RULES.parse(text))
-
-
-def build_strategy(text: str) -> ReplayedStrategy:
-    """`adaptive`, `adaptive(rule=beta(confidence=0.9))`."""
-    return cast("ReplayedStrategy", STRATEGIES.parse(text))
 
 
 def build_backend(name: str, settings: Mapping[str, object]) -> BackendConfig:

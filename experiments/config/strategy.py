@@ -5,23 +5,20 @@ It is inert: it builds a strategy and starts nothing.
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Any, Self
 
 from pydantic import Field, model_validator
 
-from nbest.experiments.analysis.bias_notes import KINDS
 from nbest.experiments.config.plugins import build_stop_rule, build_validator
 from nbest.experiments.language.section import Section
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.protocols import Equivalence, Extractor, Scorer
-from nbest.orchestrator.query.selection import WholeText
+from nbest.orchestrator.query.choice import Choice
 from nbest.orchestrator.strategies.adaptive import Adaptive
 from nbest.orchestrator.strategies.best_of_n import BestOfN
 from nbest.orchestrator.strategies.budget import BatchBudget
 from nbest.orchestrator.strategies.deep_conf import DeepConf
 from nbest.orchestrator.strategies.race import RaceToValid
 from nbest.orchestrator.strategies.within_budget import WithinBudget
-from nbest.orchestrator.types import SamplingParams
 from nbest.scorers.confidence.trace import Confidence
 from nbest.scorers.votes.majority import MajorityVote
 
@@ -41,6 +38,11 @@ class DeepConfSection(Section):
     )
     window: int = Field(default=2048, ge=1, description="Tokens that confidence is a mean over.")
     k: int = Field(default=20, ge=1, le=20, description="Likeliest tokens that it is read from.")
+
+    def build(self) -> dict[str, Any]:
+        """The settings of a `DeepConf` that are its own."""
+        lowest = Confidence(measure="lowest", window=self.window, k=self.k)
+        return {"by": lowest, "warm_up": self.warm_up, "keep": self.keep, "share": self.share}
 
 
 class BudgetSection(Section):
@@ -98,7 +100,7 @@ class StrategySection(Section):
             raise InputError(f"{second} must {rule}, got {given[second]!r}")
         if self.race is not None and self.min_confidence > 0:
             raise InputError(f"race must be left out with min_confidence, got {self.race!r}")
-        self.build(MajorityVote(), WholeText(), None, SamplingParams())
+        self.build(Choice(select=MajorityVote()))
         return self
 
     def _value(self, kind: str) -> object:
@@ -106,67 +108,23 @@ class StrategySection(Section):
         value = getattr(self, kind)
         return value.model_dump(exclude_unset=True) if isinstance(value, Section) else value
 
-    def build(
-        self,
-        select: Scorer,
-        extract: Extractor,
-        equivalence: Equivalence | None,
-        params: SamplingParams,
-    ) -> Sampling:
-        """A fixed number of samples, as many as a rule wants, or whatever else is named."""
+    def build(self, choice: Choice) -> Sampling:
+        """The strategy that is named, with the choice that all strategies share."""
         if self.race is not None:
-            rule = build_validator(self.race)
-            return RaceToValid(n=self.n, rule=rule, extract=extract, params=params)
+            valid = build_validator(self.race)
+            return RaceToValid(n=self.n, rule=valid, extract=choice.extract, params=choice.params)
+        shared = choice.settings() | {"min_confidence": self.min_confidence}
         if self.deep_conf is not None:
-            return self._deep_conf(self.deep_conf, select, extract, equivalence, params)
+            settings = self.deep_conf.build()
+            return DeepConf(max_n=self.n, ahead=self.ahead, **settings, **shared)
         if self.budget is not None:
             budget = BatchBudget(max_n=self.n, **self.budget.model_dump())
-            return WithinBudget(
-                budget=budget,
-                select=select,
-                extract=extract,
-                equivalence=equivalence,
-                min_confidence=self.min_confidence,
-                params=params,
-            )
+            return WithinBudget(budget=budget, **shared)
         if self.rule is not None:
-            return Adaptive(
-                max_n=self.n,
-                select=select,
-                rule=build_stop_rule(self.rule),
-                ahead=self.ahead,
-                extract=extract,
-                equivalence=equivalence,
-                min_confidence=self.min_confidence,
-                params=params,
-            )
-        return BestOfN(
-            n=self.n,
-            select=select,
-            extract=extract,
-            equivalence=equivalence,
-            min_confidence=self.min_confidence,
-            params=params,
-        )
+            rule = build_stop_rule(self.rule)
+            return Adaptive(max_n=self.n, rule=rule, ahead=self.ahead, **shared)
+        return BestOfN(n=self.n, **shared)
 
-    def _deep_conf(
-        self,
-        section: DeepConfSection,
-        select: Scorer,
-        extract: Extractor,
-        equivalence: Equivalence | None,
-        params: SamplingParams,
-    ) -> DeepConf:
-        return DeepConf(
-            max_n=self.n,
-            by=Confidence(measure="lowest", window=section.window, k=section.k),
-            select=select,
-            warm_up=section.warm_up,
-            keep=section.keep,
-            share=section.share,
-            ahead=self.ahead,
-            extract=extract,
-            equivalence=equivalence,
-            min_confidence=self.min_confidence,
-            params=params,
-        )
+
+KINDS = ("rule", "race", "deep_conf", "budget")
+"""What a config's strategy may name, one at most, that decides by samples when to stop."""

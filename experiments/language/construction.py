@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import is_dataclass
 from typing import Any, get_type_hints
 
 from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapter, ValidationError
@@ -55,6 +56,8 @@ def checked_arguments(factory: Factory, arguments: Mapping[str, object]) -> dict
 def type_hints(factory: Factory) -> dict[str, Any]:
     """Empty where they cannot be read: names that exist for the type checker alone."""
     try:
+        if is_dataclass(factory):  # each field in the module that declares it, inherited ones too
+            return get_type_hints(factory)
         return get_type_hints(factory.__init__ if isinstance(factory, type) else factory)  # type: ignore[misc] # of this very class
     except (NameError, TypeError):
         return {}

@@ -5,7 +5,7 @@ It knows no name; `plugins.py` has the tables.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -25,6 +25,8 @@ class PluginKind:
     group: str  # of entry points
     methods: tuple[str, ...]  # what the object must have
     built_in: Mapping[str, str]  # name to `module:Class`
+    protocols: tuple[Any, ...] = ()  # what a setting of this kind is annotated with
+    parts: Callable[[], Sequence[PluginKind]] = tuple  # the kinds that its settings may name
     plain: str = ""  # the name that a text stands for that is none itself, as its first argument
 
     def names(self) -> tuple[str, ...]:
@@ -66,7 +68,8 @@ class PluginKind:
 
     def _made(self, factory: Factory, arguments: Mapping[str, object]) -> object:
         hints = type_hints(factory)
-        resolved = {key: _resolved(key, v, hints.get(key)) for key, v in arguments.items()}
+        kinds = self.parts()
+        resolved = {key: _resolved(key, v, hints.get(key), kinds) for key, v in arguments.items()}
         made = construct(factory, resolved)
         for method in self.methods:
             if not hasattr(made, method):
@@ -74,9 +77,9 @@ class PluginKind:
         return made
 
 
-def _resolved(key: str, value: object, hint: Any) -> object:
+def _resolved(key: str, value: object, hint: Any, kinds: Sequence[PluginKind]) -> object:
     """What an argument stands for where its type is one that has names: `by=mean_logprob`."""
-    kind = _kind_of(hint)
+    kind = _kind_of(hint, kinds)
     if kind is None:
         if isinstance(value, Expression) and hint is str and not value.arguments:
             return value.name  # a bare word where a text is wanted: `score(name=verifier)`
@@ -99,13 +102,10 @@ def _named(key: str, value: object, kind: PluginKind) -> object:
         raise InputError(f"{key}: {error}") from error
 
 
-def _kind_of(hint: Any) -> PluginKind | None:
+def _kind_of(hint: Any, kinds: Sequence[PluginKind]) -> PluginKind | None:
     """The kind whose protocol the type is, or is a tuple or a union of."""
-    from nbest.experiments.config.plugins import KIND_OF_TYPE  # the table is made of kinds
-
-    return next(
-        (KIND_OF_TYPE[part] for part in (hint, *get_args(hint)) if part in KIND_OF_TYPE), None
-    )
+    types = (hint, *get_args(hint))
+    return next((kind for kind in kinds if any(one in kind.protocols for one in types)), None)
 
 
 def _loaded(entry: EntryPoint, noun: str) -> Factory:

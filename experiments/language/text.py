@@ -1,4 +1,4 @@
-"""What to say about a name that does not exist: the nearest one that does.
+"""Text for people: the nearest name to one that is wrong, values and errors on one safe line.
 
 It knows no config and no plugin.
 """
@@ -41,3 +41,8 @@ def one_line(error: BaseException) -> str:
 def printable(text: str) -> str:
     """The text on one line, without what could act on a terminal."""
     return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def safe_lines(text: str) -> str:
+    """A text over several lines, without what could act on a terminal."""
+    return "\n".join(printable(line.expandtabs(4)) for line in text.splitlines())

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nbest.experiments.questions.prompts import prompt_text
-from nbest.experiments.runs.sample_ids import index_of
 from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.ids import index_of
 from nbest.orchestrator.store.choices import Sitting, read_choices
 from nbest.orchestrator.store.reader import read_queries, read_samples
 from nbest.orchestrator.types import Query, Sample, Status
@@ -135,7 +135,7 @@ def _question(query: Query, samples: Sequence[Sample], seed: int) -> Question:
     first: dict[str, int] = {}
     for sample in samples:
         if sample.status is Status.OK and sample.text.strip():
-            first.setdefault(sample.text.strip(), index_of(sample))
+            first.setdefault(sample.text.strip(), index_of(sample.id))
     texts = list(first)
     # So that the place on the screen says nothing about who said it first, or most often.
     digest = hashlib.sha256(f"{seed}/{query.id}".encode("utf-8", "replace")).digest()

@@ -10,7 +10,7 @@ from rich.console import Console, Group
 from rich.panel import Panel
 from rich.text import Text
 
-from nbest.experiments.cli.display.tables import safe_lines
+from nbest.experiments.language.text import safe_lines
 from nbest.experiments.pick.session import PickSession, Screen
 
 QUIT = "q"

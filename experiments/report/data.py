@@ -23,18 +23,19 @@ from nbest.experiments.analysis.curves.of_run import (
     selector_curves,
 )
 from nbest.experiments.analysis.paired import paired_sentences
-from nbest.experiments.analysis.replay.replay import Replay, Replayed, replay_cases
-from nbest.experiments.analysis.rows import Case, Row, any_right_row, one_sample_row, selector_row
-from nbest.experiments.analysis.select import load_cases, named_scorer
+from nbest.experiments.analysis.replay.adaptive import ReplayedAdaptive
+from nbest.experiments.analysis.replay.replay import Replay, replay_cases
+from nbest.experiments.analysis.rows import Row, any_right_row, one_sample_row, selector_row
 from nbest.experiments.analysis.unlabelled import Agreement, agreements, share_warnings
 from nbest.experiments.report.duels import Duel, QuestionVerdicts, duels, verdicts
 from nbest.experiments.report.questions import QuestionShown, best, contested, worst
+from nbest.experiments.runs.cases import Case, load_cases, named_scorer
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import Scorer
 from nbest.orchestrator.query.sampler import usage_of
 from nbest.orchestrator.store.reader import read_manifest, read_records
+from nbest.orchestrator.tasks import wait_for
 from nbest.orchestrator.types import Usage
-from nbest.orchestrator.waiting import wait_for
 from nbest.scorers.estimators.risk_coverage import RiskPoint, risk_coverage
 
 SHOWN_QUESTIONS = 8  # of each sort: best, worst, most contested
@@ -214,4 +215,4 @@ def _replay(cases: Sequence[Case]) -> Replay | None:
     if largest < FEWEST_SAMPLES:
         return None
     shuffles = min(MOST_SHUFFLES, max(FEWEST_SHUFFLES, REPLAYED // len(cases)))
-    return replay_cases(cases, Replayed(), min(largest, 64), shuffles)
+    return replay_cases(cases, ReplayedAdaptive(), min(largest, 64), shuffles)

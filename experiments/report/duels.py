@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from nbest.experiments.analysis.rows import Case, Row
+from nbest.experiments.analysis.rows import Row
+from nbest.experiments.runs.cases import Case
 
 SHOWN_VERDICTS = 40  # questions where selectors differ
 

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Set
 from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 
+from nbest.experiments.config.strategy import Sampling
 from nbest.experiments.runs.gold_file import write_gold
 from nbest.experiments.runs.plan import Plan
 from nbest.experiments.runs.resume import (
@@ -19,7 +20,6 @@ from nbest.experiments.runs.resume import (
     is_complete,
     needs_engine,
 )
-from nbest.experiments.config.strategy import Sampling
 from nbest.orchestrator.engines.pool import Pool
 from nbest.orchestrator.protocols import BatchStrategy
 from nbest.orchestrator.run.job import Job, Work
@@ -29,8 +29,8 @@ from nbest.orchestrator.run.progress import Report
 from nbest.orchestrator.store.opening import OpenRun, open_run
 from nbest.orchestrator.store.reader import read_records
 from nbest.orchestrator.store.run_store import RunStore, open_store
+from nbest.orchestrator.tasks import wait_for
 from nbest.orchestrator.types import Outcome, Query, Record
-from nbest.orchestrator.waiting import wait_for
 
 # Often enough that small files never become many thousands, seldom enough that nobody notices.
 TIDY_S = 300.0

@@ -15,8 +15,8 @@ from collections.abc import Iterable, Mapping
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from nbest.experiments.questions.gold import Gold
 from nbest.experiments.language.text import one_line, shown
+from nbest.experiments.questions.gold import Gold
 from nbest.orchestrator.errors import RunChanged, StoreError
 from nbest.orchestrator.store.format.files import RunFolder, StrPath
 

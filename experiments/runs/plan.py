@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from nbest.experiments.config.config import Config
+from nbest.experiments.config.strategy import Sampling
 from nbest.experiments.questions.gold import Gold
 from nbest.experiments.questions.prompts import Prompts, render
 from nbest.experiments.runs.stored_calls import require_first
-from nbest.experiments.config.strategy import Sampling
 from nbest.orchestrator.cluster.settings import Cluster
 from nbest.orchestrator.protocols import BackendConfig
+from nbest.orchestrator.query.choice import Choice
 from nbest.orchestrator.store.format.manifest import Json
 from nbest.orchestrator.strategies.deep_conf import DeepConf
 
@@ -64,13 +65,16 @@ def make_plan(config: Config, limit: int | None = None) -> Plan:
     scorers = config.scorers()
     require_first(scorers)
     questions = config.dataset.load(config.prompt.shots, limit)
-    first = next(iter(scorers.values()))
+    choice = Choice(
+        select=next(iter(scorers.values())),
+        extract=config.extractor(),
+        equivalence=config.same(),
+        params=config.sampling.build(),
+    )
     return Plan(
         config=config,
         prompts=render(config.prompt, questions),
         gold=questions.gold(),
-        strategy=config.strategy.build(
-            first, config.extractor(), config.same(), config.sampling.build()
-        ),
+        strategy=config.strategy.build(choice),
         backend=config.model.build(),
     )

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from nbest.experiments.runs.sample_ids import index_of
 from nbest.orchestrator.errors import StoreError
+from nbest.orchestrator.ids import index_of
 from nbest.orchestrator.store.format.arrow import pa
 from nbest.orchestrator.store.format.files import RunFolder, StrPath
 from nbest.orchestrator.store.format.parquet import PartWriter, read_parts, table_of
@@ -52,7 +52,7 @@ def with_recorded(among: Candidates, recorded: Mapping[int, str]) -> Candidates:
     if not recorded:
         return among
     pairs = zip(among.samples, among.answers, strict=True)
-    answers = (recorded.get(index_of(s), a) if s.status is Status.OK else None for s, a in pairs)
+    answers = (recorded.get(index_of(s.id), a) if s.status is Status.OK else None for s, a in pairs)
     return replace(among, answers=tuple(answers))
 
 

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
 
-from nbest.experiments.runs.stored_calls import NotAsked, StoredCalls, asks_model, asks_sampling_model
-from nbest.experiments.runs.stored_sampler import NotStored, StoredSamples
 from nbest.experiments.config.strategy import Sampling
+from nbest.experiments.runs.stored_calls import (
+    NotAsked,
+    StoredCalls,
+    asks_model,
+    asks_sampling_model,
+)
+from nbest.experiments.runs.stored_sampler import NotStored, StoredSamples
 from nbest.orchestrator.protocols import BatchStrategy, Strategy
-from nbest.orchestrator.query.selection import candidates_from
 from nbest.orchestrator.store.run_store import RunStore
 from nbest.orchestrator.strategies.adaptive import Adaptive
 from nbest.orchestrator.strategies.best_of_n import BestOfN
@@ -73,7 +77,7 @@ async def stored_samples(store: RunStore, query: Query, strategy: OneByOne) -> l
     """
     most = strategy.max_n if isinstance(strategy, Adaptive) else strategy.n
     calls = StoredCalls(query_id=query.id, find=lambda key: store.get(key, 0))
-    looking = strategy.looking_once() if isinstance(strategy, Adaptive) else None
+    looking = strategy.caching() if isinstance(strategy, Adaptive) else None
     samples: list[Sample] = []
     for index in range(most):
         found = store.get(query.id, index)
@@ -93,7 +97,7 @@ async def _is_answered(
 ) -> bool:
     """Whether every call of the scorer is stored: tried out, for only it knows its calls."""
     calls = StoredCalls(query_id=query.id, find=lambda key: store.get(key, 0))
-    among = await candidates_from(query, samples, strategy.extract, strategy.equivalence, calls)
+    among = await strategy.candidates(query, samples, calls)
     return await _is_there(strategy.select(query, among))
 
 

@@ -11,8 +11,7 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import Scorer
-from nbest.orchestrator.query.model_calls import call_key, rating_key
-from nbest.orchestrator.query.models import model_key, models_of
+from nbest.orchestrator.query.model_calls import call_key, model_key, models_of, rating_key
 from nbest.orchestrator.types import Ask, Candidates, Identity, Message, Sample, SamplingParams
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nbest.experiments.runs.sample_ids import index_of
 from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.ids import index_of
 from nbest.orchestrator.store.choices import read_choices
 from nbest.orchestrator.store.reader import read_samples
 from nbest.scorers.given import UserChoice
@@ -20,6 +20,6 @@ def chosen_by_user(run: Path) -> UserChoice:
     chosen: dict[str, str] = {}
     for query_id, samples in read_samples(run):
         if query_id in places:
-            by_index = {index_of(sample): sample.id for sample in samples}
+            by_index = {index_of(sample.id): sample.id for sample in samples}
             chosen[query_id] = by_index.get(places[query_id], "")
     return UserChoice(chosen=chosen)

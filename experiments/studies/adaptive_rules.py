@@ -19,9 +19,9 @@ from pathlib import Path
 
 from nbest.experiments.analysis.curves.exact import graded_cases
 from nbest.experiments.analysis.replay.replay import Replay, replay_cases
-from nbest.experiments.analysis.select import load_cases
+from nbest.experiments.analysis.replay.strategy import build_strategy
 from nbest.experiments.cli.ending import as_command
-from nbest.experiments.config.plugins import build_strategy
+from nbest.experiments.runs.cases import load_cases
 from nbest.experiments.runs.exchange.import_pool import import_pool
 
 RULES = (

@@ -23,12 +23,11 @@ from nbest.experiments.analysis.curves.exact import (
     smallest_pool,
     values_of,
 )
-from nbest.experiments.analysis.rows import Case
-from nbest.experiments.analysis.select import load_cases
 from nbest.experiments.cli.display.progress_view import shown_progress
 from nbest.experiments.cli.ending import as_command
 from nbest.experiments.config.config import load_config
 from nbest.experiments.language.extras import optional
+from nbest.experiments.runs.cases import Case, load_cases
 from nbest.experiments.runs.execute import carry_out
 from nbest.experiments.runs.plan import make_plan
 from nbest.orchestrator.errors import InputError

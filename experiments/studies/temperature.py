@@ -20,11 +20,10 @@ from pathlib import Path
 import numpy as np
 
 from nbest.experiments.analysis.curves.exact import graded_cases, one_curves, values_of, vote_curves
-from nbest.experiments.analysis.rows import Case
-from nbest.experiments.analysis.select import load_cases
 from nbest.experiments.cli.display.progress_view import shown_progress
 from nbest.experiments.cli.ending import as_command
 from nbest.experiments.config.config import load_config
+from nbest.experiments.runs.cases import Case, load_cases
 from nbest.experiments.runs.execute import carry_out
 from nbest.experiments.runs.plan import make_plan
 from nbest.orchestrator.types import Scores

@@ -20,14 +20,13 @@ from nbest.experiments.analysis.curves.exact import (
     values_of,
     vote_curves,
 )
-from nbest.experiments.analysis.rows import Case
-from nbest.experiments.analysis.select import load_cases
 from nbest.experiments.config.plugins import build_scorer
 from nbest.experiments.language.extras import optional
+from nbest.experiments.runs.cases import Case, load_cases
 from nbest.orchestrator.protocols import Scorer
 from nbest.orchestrator.query.selection import select
+from nbest.orchestrator.tasks import wait_for
 from nbest.orchestrator.types import Scores
-from nbest.orchestrator.waiting import wait_for
 from nbest.scorers.estimators.intervals import wilson_interval
 from nbest.scorers.estimators.over_optimisation import watch
 from nbest.scorers.estimators.paired import mcnemar, paired_difference

@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from nbest.experiments.analysis.select import load_cases
-from nbest.experiments.runs.sample_ids import index_of
+from nbest.experiments.runs.cases import load_cases
 from nbest.model_backend.verifier.data import Graded, Preference
 from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.ids import index_of
 from nbest.orchestrator.store.choices import read_choices
 from nbest.orchestrator.store.reader import read_manifest, read_queries, read_samples
 
@@ -57,7 +57,7 @@ def _preferred(run: Path) -> Iterator[Preference]:
         choice = choices.get(query.id)
         if choice is None or choice.index is None:
             continue
-        texts = {index_of(sample): sample.text for sample in samples.get(query.id, ())}
+        texts = {index_of(sample.id): sample.text for sample in samples.get(query.id, ())}
         chosen = texts.get(choice.index)
         others = {texts[index] for index in choice.shown if index in texts} - {chosen}
         if chosen is not None:

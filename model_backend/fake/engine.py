@@ -11,69 +11,18 @@ from __future__ import annotations
 import asyncio
 import math
 from array import array
-from bisect import bisect
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from itertools import accumulate
 
 from nbest.model_backend.confidence_floor import falls_after
 from nbest.model_backend.fake.clocks import Clock, LoopClock
+from nbest.model_backend.fake.script import Reply, Script, cut, duration_s, tokens_by
 from nbest.orchestrator.engines.aborts import EarlyAborts, cancelled
 from nbest.orchestrator.engines.batches import Done, Result
 from nbest.orchestrator.errors import BackendError
 from nbest.orchestrator.tasks import task_group
-from nbest.orchestrator.types import Request, Sample, SamplingParams, Status, TopLogprobs, require
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
-    """What the fake model would say to a request if nothing cut it short.
-
-    Example: `Reply(tokens=(" 42", "\\n"), logprobs=(-0.1, -0.2), token_s=0.01)`
-    """
-
-    tokens: tuple[str, ...]  # [T]
-    logprobs: tuple[float, ...] | None = None  # [T] one a token; None: -1 for every token
-    top: tuple[Mapping[str, float], ...] | None = None  # [T] likeliest tokens; None: made up
-    first_token_s: float = 0.0  # before the first token
-    token_s: float = 0.0  # for every token
-    prompt_tokens: int = 1
-    error: BackendError | None = None  # raised instead of answering
-
-
-Script = Callable[[Request], Reply]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SeededAnswers:
-    """A script that draws an answer by the seed of the request: a model that is often wrong.
-
-    Example: `SeededAnswers(answers=("42", "41"), weights=(2, 1))` is right two times of three.
-    """
-
-    answers: tuple[str, ...]
-    weights: tuple[int, ...]
-    first_token_s: float = 0.0
-    token_s: float = 0.0
-    _bounds: tuple[int, ...] = field(init=False, repr=False, compare=False)  # weights, summed up
-
-    def __post_init__(self) -> None:
-        rule = "hold one positive whole number an answer"
-        right = len(self.weights) == len(self.answers) and all(w > 0 for w in self.weights)
-        require(bool(self.answers) and right, "weights", rule, self.weights)
-        object.__setattr__(self, "_bounds", tuple(accumulate(self.weights)))
-
-    def __call__(self, request: Request) -> Reply:
-        seed = request.seed or 0
-        answer = self.answers[bisect(self._bounds, seed % self._bounds[-1])]
-        logprob = -1.0 - (seed % 1000) / 1000  # differs, so that ranking has work
-        return Reply(
-            tokens=(answer,),
-            logprobs=(logprob,),
-            first_token_s=self.first_token_s,
-            token_s=self.token_s,
-        )
+from nbest.orchestrator.types import Request, Sample, SamplingParams, Status, TopLogprobs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,41 +208,3 @@ def _filled(top: Mapping[str, float], k: int) -> list[tuple[str, float]]:
     left = max(1e-6, 1.0 - math.fsum(math.exp(logprob) for _, logprob in likeliest))
     least = min([math.log(left / max(1, missing)), *(logprob for _, logprob in likeliest)])
     return likeliest + [(f"<{i}>", least) for i in range(missing)]
-
-
-def cut(
-    tokens: Sequence[str], max_tokens: int, stop: Sequence[str]
-) -> tuple[tuple[str, ...], Status]:
-    """The tokens up to the first stop string (left out) or `max_tokens`, and the status."""
-    if not stop and len(tokens) <= max_tokens:
-        return tuple(tokens), Status.OK
-    text = ""
-    for i, token in enumerate(tokens[:max_tokens]):
-        text += token
-        if any(s in text for s in stop):
-            at = min(text.index(s) for s in stop if s in text)
-            return _up_to(tokens[: i + 1], at), Status.OK
-    status = Status.TRUNCATED if len(tokens) > max_tokens else Status.OK
-    return tuple(tokens[:max_tokens]), status
-
-
-def _up_to(tokens: Sequence[str], length: int) -> tuple[str, ...]:
-    """The tokens, the last of them cut, whose text is the first `length` characters."""
-    kept: list[str] = []
-    for token in tokens:
-        kept.append(token[:length])
-        length -= len(kept[-1])
-    return tuple(kept)
-
-
-def duration_s(reply: Reply, num_tokens: int) -> float:
-    """How long it takes to say this many tokens of a reply."""
-    return reply.first_token_s + reply.token_s * num_tokens
-
-
-def tokens_by(reply: Reply, elapsed_s: float) -> int:
-    """How many tokens of a reply exist after this time."""
-    if reply.token_s <= 0:
-        return len(reply.tokens) if elapsed_s >= reply.first_token_s else 0
-    # A whole number of tokens may come out of the division a little too small.
-    return max(0, int((elapsed_s - reply.first_token_s) / reply.token_s + 1e-6))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from nbest.model_backend.fake.engine import FakeBackend, Script, SeededAnswers
+from nbest.model_backend.fake.engine import FakeBackend
 from nbest.model_backend.fake.faults import (
     Fails,
     Hangs,
@@ -17,6 +17,7 @@ from nbest.model_backend.fake.faults import (
     OverloadedAtFirst,
     Rejects,
 )
+from nbest.model_backend.fake.script import Script, SeededAnswers
 
 
 def seeded_fake(

@@ -14,7 +14,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from nbest.model_backend.fake.engine import Reply, Script
+from nbest.model_backend.fake.script import Reply, Script
 from nbest.orchestrator.errors import BackendError, EngineDead, Overloaded, RequestRejected
 from nbest.orchestrator.types import Request, require
 

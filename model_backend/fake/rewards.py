@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from nbest.model_backend.fake.engine import FakeBackend, Reply
+from nbest.model_backend.fake.engine import FakeBackend
+from nbest.model_backend.fake.script import Reply
 from nbest.orchestrator.errors import RequestRejected
 from nbest.orchestrator.types import Request
 

@@ -4,18 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from nbest.model_backend.models.names import resolve_model
 from nbest.model_backend.reward.reading import Input, Reading, question_after
-from nbest.model_backend.vllm.errors import first_line
-from nbest.orchestrator.errors import InputError, RequestRejected
+from nbest.model_backend.reward.steps import Steps
+from nbest.orchestrator.errors import InputError, RequestRejected, first_line
 from nbest.orchestrator.types import Request
 
 if TYPE_CHECKING:
     import torch
 
-    from nbest.model_backend.reward.torch_settings import TorchReward
+
+class ReaderOptions(Protocol):
+    """What is read here of the settings of a reward model; `TorchReward` says what each means."""
+
+    @property
+    def model(self) -> str: ...
+
+    @property
+    def steps(self) -> Steps | None: ...
+
+    @property
+    def dtype(self) -> str: ...
+
+    @property
+    def max_model_len(self) -> int | None: ...
+
+    @property
+    def revision(self) -> str | None: ...
+
+    @property
+    def trust_remote_code(self) -> bool: ...
+
+    @property
+    def question_after(self) -> str | None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +101,7 @@ def head(layer: Any, states: torch.Tensor) -> torch.Tensor:
     return found
 
 
-def load_reader(settings: TorchReward) -> Reader:
+def load_reader(settings: ReaderOptions) -> Reader:
     """Load the model; InputError says what is wrong with it."""
     import torch
     from transformers import (

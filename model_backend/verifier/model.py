@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any
 from nbest.model_backend.models.names import resolve_model
 from nbest.model_backend.reward.reading import READING
 from nbest.model_backend.reward.torch_model import head
-from nbest.model_backend.vllm.errors import first_line
-from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.errors import InputError, first_line
 
 if TYPE_CHECKING:
     import torch

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from nbest.orchestrator.errors import BackendError, EngineDead, Overloaded, RequestRejected
+from nbest.orchestrator.errors import (
+    BackendError,
+    EngineDead,
+    Overloaded,
+    RequestRejected,
+    first_line,
+)
 
 # vLLM may answer a wrong setting with the list of all models that it knows.
 SHOWN_CHARACTERS = 200
@@ -40,7 +46,3 @@ def complaint(error: Exception) -> str:
     detail = error.errors(include_url=False)[0]
     key = f"{detail['loc'][0]}: " if detail["loc"] else ""
     return f"{key}{detail['msg'].removeprefix('Value error, ')}".splitlines()[0][:SHOWN_CHARACTERS]
-
-
-def first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

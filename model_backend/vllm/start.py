@@ -9,13 +9,13 @@ import asyncio
 import multiprocessing
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from nbest.model_backend.models.names import resolve_model
-from nbest.model_backend.vllm.errors import complaint, first_line
+from nbest.model_backend.vllm.errors import complaint
 from nbest.model_backend.vllm.failure_log import FailureLog, where_more_is_said
 from nbest.model_backend.vllm.orphans import OrphanGuard, kill_tree
-from nbest.orchestrator.errors import BackendError, InputError
+from nbest.orchestrator.errors import BackendError, InputError, first_line
 from nbest.orchestrator.types import require
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from vllm.v1.engine.async_llm import AsyncLLM
     from vllm.v1.metrics.loggers import StatLoggerFactory
 
-    from nbest.model_backend.vllm.settings import VLLM
     from nbest.model_backend.vllm.stall import StepLogger
 
 Runner = Literal["generate", "pooling"]
@@ -33,6 +32,49 @@ CPU_BLOCK_TOKENS = 32
 
 # How often to look for the core's process while it starts: for so long it might be orphaned.
 LOOK_S = 0.2
+
+
+class EngineOptions(Protocol):
+    """What is read here of the settings of an engine; `VLLM` says what each means."""
+
+    @property
+    def model(self) -> str: ...
+
+    @property
+    def dtype(self) -> str: ...
+
+    @property
+    def max_model_len(self) -> int | None: ...
+
+    @property
+    def max_num_seqs(self) -> int: ...
+
+    @property
+    def tensor_parallel_size(self) -> int: ...
+
+    @property
+    def distributed_executor_backend(self) -> str | None: ...
+
+    @property
+    def gpu_memory_utilization(self) -> float: ...
+
+    @property
+    def cpu_kv_cache_gib(self) -> int: ...
+
+    @property
+    def enforce_eager(self) -> bool | None: ...
+
+    @property
+    def enable_prefix_caching(self) -> bool: ...
+
+    @property
+    def revision(self) -> str | None: ...
+
+    @property
+    def trust_remote_code(self) -> bool: ...
+
+    @property
+    def ray_metrics(self) -> bool: ...
 
 
 async def start_guarded(guard: OrphanGuard, start: Callable[[], AsyncLLM]) -> AsyncLLM:
@@ -63,7 +105,7 @@ def engine_cores() -> set[int]:
 
 
 def start(
-    settings: VLLM,
+    settings: EngineOptions,
     log: FailureLog | None = None,
     step_logger: StepLogger | None = None,
     runner: Runner = "generate",
@@ -93,7 +135,9 @@ def start(
         raise BackendError(f"model {settings.model!r} cannot be served: {said}") from error
 
 
-def stat_loggers(settings: VLLM, step_logger: StepLogger | None) -> list[StatLoggerFactory]:
+def stat_loggers(
+    settings: EngineOptions, step_logger: StepLogger | None
+) -> list[StatLoggerFactory]:
     """Ours, and vLLM's for Ray, which then takes the place of its own for Prometheus."""
     made: list[StatLoggerFactory] = []
     if step_logger is not None:
@@ -113,7 +157,7 @@ def shut_down(engine: AsyncLLM) -> None:
     vars(engine)["shutdown"] = lambda: None
 
 
-def prepare_environment(settings: VLLM, *, is_local: bool) -> None:
+def prepare_environment(settings: EngineOptions, *, is_local: bool) -> None:
     """What vLLM reads from the environment alone. Whatever the user has set himself stays."""
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")  # standard output is ours
@@ -126,7 +170,7 @@ def prepare_environment(settings: VLLM, *, is_local: bool) -> None:
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 
-def engine_args(settings: VLLM, path: str) -> AsyncEngineArgs:
+def engine_args(settings: EngineOptions, path: str) -> AsyncEngineArgs:
     from vllm import AsyncEngineArgs
     from vllm.platforms import current_platform
 
@@ -151,7 +195,7 @@ def engine_args(settings: VLLM, path: str) -> AsyncEngineArgs:
     )
 
 
-def cpu_args(settings: VLLM, path: str) -> dict[str, Any]:
+def cpu_args(settings: EngineOptions, path: str) -> dict[str, Any]:
     """What vLLM's CPU engine (0.32) needs, and what suits samples of one prompt.
 
     A prefill is never chunked: with a seed, a chunked one kills it. Its own blocks of 128 tokens

@@ -15,23 +15,20 @@ import ray
 from ray.actor import ActorHandle
 from ray.exceptions import ActorDiedError, ActorUnavailableError, RayError, RayTaskError
 
+from nbest.orchestrator.cluster.actors import start_workers, started_engines
 from nbest.orchestrator.cluster.engine.client import REVIVE_PAUSE_S, RemoteEngine, cause_of
 from nbest.orchestrator.cluster.engine.watch import LOOK_S, EngineWatch
 from nbest.orchestrator.cluster.leases import Lease, LeaseBook
 from nbest.orchestrator.cluster.metrics import metrics_report
-from nbest.orchestrator.cluster.session import (
-    marked_folder,
-    ray_session,
-    start_workers,
-    started_engines,
-)
+from nbest.orchestrator.cluster.session import marked_folder, ray_session
 from nbest.orchestrator.cluster.settings import STALL_TIMEOUT_S, Cluster
 from nbest.orchestrator.cluster.shared_folder import Mark
 from nbest.orchestrator.cluster.worker import EngineSeat, QueryWorker, WorkerReport
 from nbest.orchestrator.errors import BackendError, EngineDead, InputError, NbestError
 from nbest.orchestrator.protocols import BatchStrategy
+from nbest.orchestrator.query.tally import Tally
 from nbest.orchestrator.run.job import Job
-from nbest.orchestrator.run.progress import Report, Tally, snapshot
+from nbest.orchestrator.run.progress import Report, snapshot
 from nbest.orchestrator.tasks import task_group
 from nbest.orchestrator.types import Record
 
@@ -205,7 +202,9 @@ class Driver:
         batch = self._book.next_for(hand.lease)
         if batch:
             is_second_hand = self._book.is_second_hand(batch)
-            await hand.actor.lease.remote(batch, is_second_hand=is_second_hand)
+            await hand.actor.lease.remote(
+                batch, attempt=self._book.deaths, is_second_hand=is_second_hand
+            )
             hand.lease.has_taken = True
 
     def _take_back(self, hand: Hand, cause: str, *, has_died: bool = True) -> None:

@@ -39,6 +39,7 @@ class LeaseBook:
         self._left = deque(queries)
         self._is_batch = is_batch  # all of them are decided together: they are one lease
         self._kills: Counter[str] = Counter()  # by query id
+        self.deaths = 0  # of workers, so far
 
     def next_for(self, lease: Lease) -> list[Query]:
         """What to give a worker now, so that it has enough until it is heard of again."""
@@ -78,6 +79,7 @@ class LeaseBook:
 
         One that was killed because it did not answer may have been slow: that has to happen twice.
         """
+        self.deaths += 1
         in_hand = list(lease.queries.values())
         if lease.has_taken:  # else it may have died without having seen them
             self._kills.update(lease.queries.keys())

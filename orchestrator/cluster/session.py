@@ -1,6 +1,6 @@
-"""Starts what a run on Ray consists of: the session, the engines, the workers.
+"""Opens a session of Ray, started here or joined, and closes it; checks that there is room.
 
-It knows no query and hears of nothing that happens afterwards; `cluster.py` does.
+It starts no actor; `actors.py` does.
 """
 
 from __future__ import annotations
@@ -15,10 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import ray
-from ray.actor import ActorHandle
 from ray.exceptions import AuthenticationError
-from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
-from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from nbest.orchestrator.cluster.auth import (
     keep_token_private,
@@ -26,15 +23,11 @@ from nbest.orchestrator.cluster.auth import (
     make_token,
     require_tokens,
 )
-from nbest.orchestrator.cluster.engine.server import EngineServer
 from nbest.orchestrator.cluster.metrics import require_free_port
 from nbest.orchestrator.cluster.settings import Cluster
 from nbest.orchestrator.cluster.shared_folder import Mark, leave_mark, refuse_local_folder
-from nbest.orchestrator.cluster.worker import EngineSeat, QueryWorker
-from nbest.orchestrator.engines.pool_engine import slots_for
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import BackendConfig
-from nbest.orchestrator.run.job import Job
 from nbest.orchestrator.types import require
 
 
@@ -167,84 +160,3 @@ def num_machines(nodes: Sequence[Mapping[str, Any]]) -> int:
     hosts = {node["NodeManagerHostname"] for node in alive}
     addresses = {node["NodeManagerAddress"] for node in alive}
     return min(len(hosts), len(addresses))
-
-
-@contextmanager
-def placement_groups(backend: BackendConfig, cluster: Cluster) -> Iterator[list[PlacementGroup]]:
-    """A placement group for each engine whose GPUs may be on several nodes, removed at the end.
-
-    Empty where engines stay on one node. There, asking for the GPUs is enough: Ray gives an actor
-    all of them on one node or none. And vLLM must not see a group, for in one it starts its ranks
-    through Ray, which wants bundles of one GPU, instead of as processes of its own.
-    """
-    gpus = gpus_per_engine(backend, cluster)
-    count = cluster.engines if cluster.engines_span_nodes and gpus > 1 else 0
-    groups: list[PlacementGroup] = []
-    try:
-        for _ in range(count):
-            groups.append(placement_group(_bundles(gpus, cluster.cpus_per_engine), "PACK"))
-        yield groups
-    finally:
-        for group in groups:
-            remove_placement_group(group)
-
-
-def _bundles(gpus: int, cpus: float) -> list[dict[str, float]]:
-    """One GPU a bundle, and the engine's CPUs in the first, where the actor itself lives."""
-    first = {"CPU": cpus, "GPU": 1.0} if cpus > 0 else {"GPU": 1.0}
-    return [first, *({"GPU": 1.0} for _ in range(gpus - 1))]
-
-
-@contextmanager
-def started_engines(job: Job, cluster: Cluster) -> Iterator[list[EngineSeat]]:
-    """All that a job wants, of whatever model; their groups are removed at the end."""
-    rewards = start_reward_engines(job.models, cluster)
-    if job.backend is None:
-        yield rewards
-        return
-    with placement_groups(job.backend, cluster) as groups:
-        yield [*start_engines(job.backend, cluster, groups), *rewards]
-
-
-def start_engines(
-    backend: BackendConfig, cluster: Cluster, groups: Sequence[PlacementGroup] = ()
-) -> list[EngineSeat]:
-    """One actor an engine; Ray starts one again that has died, in the same group if it has one."""
-    gpus = {"num_gpus": gpus_per_engine(backend, cluster)}
-    places = [_in_group(groups[i]) if groups else gpus for i in range(cluster.engines)]
-    return [_start(backend, cluster, f"engine{i}", place) for i, place in enumerate(places)]
-
-
-def start_reward_engines(models: Mapping[str, BackendConfig], cluster: Cluster) -> list[EngineSeat]:
-    """The engines of the models that scorers want, by key: `reward0`, `reward1` and so on."""
-    has_gpus = ray.cluster_resources().get("GPU", 0) > 0
-    wanted = [item for item in models.items() for _ in range(cluster.reward_engines)]
-    return [
-        _start(model, cluster, f"reward{i}", {"num_gpus": model.gpus if has_gpus else 0}, key)
-        for i, (key, model) in enumerate(wanted)
-    ]
-
-
-def _start(
-    backend: BackendConfig, cluster: Cluster, name: str, place: Mapping[str, Any], model: str = ""
-) -> EngineSeat:
-    server = ray.remote(EngineServer).options(
-        num_cpus=cluster.cpus_per_engine, max_restarts=-1, max_task_retries=0, **place
-    )
-    slots = math.ceil(slots_for(backend.max_concurrency) / cluster.workers)
-    return EngineSeat(name=name, actor=server.remote(backend, name), slots=slots, model=model)
-
-
-def _in_group(group: PlacementGroup) -> dict[str, Any]:
-    """The actor itself uses no GPU: its children, vLLM's ranks, take one in each bundle."""
-    strategy = PlacementGroupSchedulingStrategy(
-        placement_group=group,
-        placement_group_bundle_index=0,
-        placement_group_capture_child_tasks=True,
-    )
-    return {"num_gpus": 0, "scheduling_strategy": strategy}
-
-
-def start_workers(job: Job, cluster: Cluster) -> list[ActorHandle[QueryWorker]]:
-    actor = ray.remote(QueryWorker).options(num_cpus=1, max_restarts=-1, max_task_retries=0)
-    return [actor.remote(f"worker{i}", job.work) for i in range(cluster.workers)]

@@ -20,10 +20,10 @@ from nbest.orchestrator.cluster.shared_folder import Mark, check_mark
 from nbest.orchestrator.engines.pool import Pool
 from nbest.orchestrator.engines.pool_engine import PooledEngine
 from nbest.orchestrator.protocols import BatchStrategy
-from nbest.orchestrator.query.models import models_of
+from nbest.orchestrator.query.model_calls import models_of
+from nbest.orchestrator.query.tally import Tally
 from nbest.orchestrator.run.job import Work
 from nbest.orchestrator.run.loop import Answered, Loop
-from nbest.orchestrator.run.progress import Tally
 from nbest.orchestrator.store.run_store import RunStore, open_store
 from nbest.orchestrator.types import Outcome, Query, Record
 
@@ -122,12 +122,15 @@ class QueryWorker:
         self._tally.quarantined += 1
         self._done.append(record)
 
-    async def lease(self, queries: Sequence[Query], *, is_second_hand: bool) -> None:
+    async def lease(self, queries: Sequence[Query], *, attempt: int, is_second_hand: bool) -> None:
         """Take on these queries; their records come with later reports.
 
-        Second-hand queries were leased to a worker that died: what it had committed is used.
+        Second-hand queries were leased to a worker that died: what it had committed is used. The
+        number of the attempt keeps their requests apart from those of the worker that died.
         """
         assert self._open is not None  # joined
+        if attempt:
+            self._open.loop.attempts.update((query.id, attempt) for query in queries)
         if is_second_hand:
             await self._open.store.refresh()
         self._in_hand += len(queries)

@@ -1,7 +1,7 @@
 """Remembers aborts that arrive before their request, so that they win all the same.
 
 Every live backend needs this (point 3 of the `Backend` contract): over a network, an abort may
-overtake the request that it names. No id is used twice, so keeping the newest is enough.
+overtake the request that it names. No id is used twice (`ids.py`), so keeping the newest is enough.
 """
 
 from __future__ import annotations

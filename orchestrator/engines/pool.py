@@ -20,8 +20,9 @@ from nbest.orchestrator.engines.batches import Done
 from nbest.orchestrator.engines.bulk import Attempts, answer_all
 from nbest.orchestrator.engines.placement import Placement
 from nbest.orchestrator.engines.pool_engine import PooledEngine
-from nbest.orchestrator.engines.quarantine import Quarantine, Waiter, query_of
+from nbest.orchestrator.engines.quarantine import Quarantine, Waiter
 from nbest.orchestrator.errors import BackendError, EngineDead, NbestError, NotBegun, Overloaded
+from nbest.orchestrator.ids import query_of
 from nbest.orchestrator.types import Request, Sample
 
 # An engine that dies as often as this with no sample finished in between is in a crash loop. Three
@@ -77,7 +78,7 @@ class Pool:
         await answer_all(self, requests, done)
 
     async def attempt(self, request: Request, attempts: Attempts) -> Sample:
-        query = query_of(request)
+        query = query_of(request.id)
         while True:
             self._quarantine.check(query)
             engine = None if self._aborted.take(request.id) else await self._acquire(request, query)
@@ -123,7 +124,7 @@ class Pool:
             self._bury(engine, error)
             if not isinstance(error, NotBegun):
                 attempts.was_begun = True
-                self._accuse(engine, query_of(request))
+                self._accuse(engine, query_of(request.id))
             return False
         if isinstance(error, Overloaded) and attempts.rests < MAX_RESTS:
             attempts.rests += 1

@@ -17,16 +17,11 @@ from collections.abc import Callable
 
 from nbest.orchestrator.engines.pool_engine import PooledEngine
 from nbest.orchestrator.errors import BackendError, EngineDead, NotBegun, Quarantined
+from nbest.orchestrator.ids import query_of
 from nbest.orchestrator.types import Request
 
 Waiter = tuple[Request, asyncio.Future[PooledEngine | None]]
 """A request and its turn: an engine that has taken it, or None when it was aborted first."""
-
-
-def query_of(request: Request) -> str:
-    """Which query a request belongs to: its id without the last part, `RUN/QUERY` of
-    `RUN/QUERY/sINDEX`; an id of one part is a query of its own."""
-    return request.id.rpartition("/")[0] or request.id
 
 
 class Quarantine:
@@ -59,7 +54,7 @@ class Quarantine:
         """Whether the query of the request is accused or convicted."""
         if not self._waiters and not self._convicted:
             return False
-        return self._is_suspect(query_of(request))
+        return self._is_suspect(query_of(request.id))
 
     def wait(self, query: str, waiter: Waiter) -> None:
         """Keep a request of an accused query until its trial."""
@@ -73,7 +68,7 @@ class Quarantine:
         """Whether a request that waits for any engine has to wait for its trial, or has failed."""
         if not self.concerns(request):
             return False
-        query = query_of(request)
+        query = query_of(request.id)
         if query in self._waiters:
             self.wait(query, (request, turn))
         else:

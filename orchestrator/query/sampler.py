@@ -12,11 +12,10 @@ from dataclasses import replace
 
 from nbest.orchestrator.engines.batches import Result, generate_each
 from nbest.orchestrator.errors import BackendError, EngineDead, Quarantined
-from nbest.orchestrator.ids import sample_seed
+from nbest.orchestrator.ids import request_id, sample_id, sample_seed
 from nbest.orchestrator.protocols import Backend, SampleStore
-from nbest.orchestrator.query.model_calls import Asking, call_key, rating_key
-from nbest.orchestrator.query.models import model_key
-from nbest.orchestrator.run.progress import Tally
+from nbest.orchestrator.query.model_calls import Asking, call_key, model_key, rating_key
+from nbest.orchestrator.query.tally import Tally
 from nbest.orchestrator.tasks import task_group
 from nbest.orchestrator.types import (
     Identity,
@@ -46,6 +45,7 @@ class StoredSampler:
         models: Mapping[str, Backend] | None = None,
         affinity: str | None = None,
         response: str | None = None,
+        attempt: int = 0,
     ) -> None:
         self._run = run
         self._seed = seed
@@ -57,6 +57,7 @@ class StoredSampler:
         self._models = models or {}  # reward models, by key
         self._affinity = query.id if affinity is None else affinity
         self._response = response  # what the requests want rated; None: they generate
+        self._attempt = attempt  # how many workers have died in this run before it was leased
         self._samples: list[Sample] = []
         self._called: list[Sample] = []  # what scorers have asked of models
         self.errors: list[str] = []
@@ -143,6 +144,7 @@ class StoredSampler:
             begun=self._begun,
             affinity=self._query.id,
             response=response,
+            attempt=self._attempt,
         )
         sample = await sampler(0, params)
         if sample.status is Status.ERROR:
@@ -173,6 +175,8 @@ class StoredSampler:
     def _drawn(self, index: int, request: Request, result: Result) -> Sample:
         """The sample that the backend has answered with, counted and stored."""
         if isinstance(result, Sample):
+            if self._attempt:
+                result = replace(result, id=sample_id(self._run, self._query.id, index))
             self._store.add(self._query.id, index, result)
         elif isinstance(result, (EngineDead, Quarantined)):
             raise result  # there will be no sample: the run or the query ends here
@@ -188,7 +192,7 @@ class StoredSampler:
         return result
 
     def _request_id(self, index: int) -> str:
-        return f"{self._run}/{self._query.id}/s{index}"
+        return request_id(self._run, self._query.id, index, self._attempt)
 
 
 class NotStarted:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nbest.orchestrator.protocols import BackendConfig, BatchStrategy, Strategy
-from nbest.orchestrator.query.models import models_of
+from nbest.orchestrator.query.model_calls import models_of
 from nbest.orchestrator.types import Query
 
 

@@ -13,13 +13,14 @@ from nbest.orchestrator.engines.pool import Pool
 from nbest.orchestrator.engines.pool_engine import PooledEngine, slots_for
 from nbest.orchestrator.errors import BackendError
 from nbest.orchestrator.protocols import BackendConfig, BatchStrategy, Strategy
-from nbest.orchestrator.query.models import models_of
+from nbest.orchestrator.query.model_calls import models_of
+from nbest.orchestrator.query.tally import Tally
 from nbest.orchestrator.run.job import Job, Work
 from nbest.orchestrator.run.loop import Loop, one_lease
-from nbest.orchestrator.run.progress import Progress, Report, Tally, snapshot
+from nbest.orchestrator.run.progress import Progress, Report, snapshot
 from nbest.orchestrator.store.run_store import open_store
+from nbest.orchestrator.tasks import wait_for
 from nbest.orchestrator.types import Message, Query, Record, Selection
-from nbest.orchestrator.waiting import wait_for
 
 REPORT_S = 0.25
 

@@ -15,7 +15,7 @@ from nbest.orchestrator.engines.pool import Pool
 from nbest.orchestrator.errors import EngineDead, OutOfBudget, Quarantined, StoreError
 from nbest.orchestrator.protocols import BatchStrategy, Strategy
 from nbest.orchestrator.query.sampler import StoredSampler
-from nbest.orchestrator.run.progress import Tally
+from nbest.orchestrator.query.tally import Tally
 from nbest.orchestrator.store.run_store import RunStore
 from nbest.orchestrator.tasks import task_group
 from nbest.orchestrator.types import Outcome, Query, Record, Selection
@@ -43,6 +43,8 @@ class Loop:
     seed: int = 0
     tally: Tally = field(default_factory=Tally)
     models: Mapping[str, Pool] = field(default_factory=dict)  # those that scorers want, by key
+    # By query id, how many workers had died when the query was leased; 0 where it is not named.
+    attempts: dict[str, int] = field(default_factory=dict)
     doubtful: list[Record] = field(default_factory=list)  # quarantines that are not stored yet
     strategy_repr: str = field(init=False)  # made once: it takes longer than a sample
 
@@ -145,6 +147,7 @@ class Loop:
             tally=self.tally,
             begun=begun,
             models=self.models,
+            attempt=self.attempts.pop(query.id, 0),
         )
 
     async def close(self) -> None:

@@ -9,28 +9,24 @@ aborted in its engine.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from functools import cache
+from dataclasses import dataclass, field
 
-from nbest.orchestrator.protocols import Equivalence, Extractor, ModelCalls, Sampler, Scorer
+from nbest.orchestrator.protocols import ModelCalls, Sampler
+from nbest.orchestrator.query.choice import Choice
 from nbest.orchestrator.query.fanout import draw_in_order
-from nbest.orchestrator.query.score_cache import remembered
-from nbest.orchestrator.query.selection import WholeText, candidates_from, select, with_left_over
-from nbest.orchestrator.strategies.best_of_n import sampling_for
+from nbest.orchestrator.query.selection import with_left_over
 from nbest.orchestrator.strategies.stop_on_scores import ScoreRule
 from nbest.orchestrator.strategies.stop_on_votes import StopRule, VoteStands
 from nbest.orchestrator.types import (
     Query,
     Sample,
-    SamplingParams,
     Selection,
     require,
-    require_share,
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Adaptive:
+class Adaptive(Choice):
     """Draw samples until a rule is content with their answers, `max_n` at most, and choose.
 
     `ahead` samples are under way at any time: 1 wastes nothing and waits for each, more keep an
@@ -42,23 +38,18 @@ class Adaptive:
     """
 
     max_n: int
-    select: Scorer
     rule: StopRule | ScoreRule = field(default_factory=VoteStands)
     min_n: int = 2
     ahead: int = 4
-    extract: Extractor = field(default_factory=WholeText)
-    equivalence: Equivalence | None = None  # None: answers mean the same if they are the same text
-    min_confidence: float = 0.0  # below it, it abstains
-    params: SamplingParams = SamplingParams()
 
     def __post_init__(self) -> None:
+        Choice.__post_init__(self)
         require(self.max_n >= 1, "max_n", "be at least 1", self.max_n)
         require(self.min_n >= 1, "min_n", "be at least 1", self.min_n)
         require(self.ahead >= 1, "ahead", "be at least 1", self.ahead)
-        require_share("min_confidence", self.min_confidence)
 
     async def __call__(self, query: Query, sampler: Sampler) -> Selection:
-        looking = self.looking_once()
+        looking = self.caching()
 
         async def is_enough(samples: Sequence[Sample]) -> bool:
             return await looking.is_enough(query, samples, sampler)
@@ -66,17 +57,7 @@ class Adaptive:
         indices = range(self.max_n)
         params = self.sampling()
         drawn, left_over = await draw_in_order(sampler, indices, params, self.ahead, is_enough)
-        among = await candidates_from(query, drawn, looking.extract, self.equivalence, sampler)
-        chosen = await select(query, among, looking.select, self.min_confidence)
-        return with_left_over(chosen, left_over)
-
-    def sampling(self) -> SamplingParams:
-        """The parameters of a request; it asks for log-probabilities if the scorer needs them."""
-        return sampling_for(self.select, self.params)
-
-    def looking_once(self) -> Adaptive:
-        """The same strategy for one question: texts are read, and samples scored, only once."""
-        return replace(self, extract=cache(self.extract), select=remembered(self.select))
+        return with_left_over(await looking.of(query, drawn, sampler), left_over)
 
     async def is_enough(self, query: Query, samples: Sequence[Sample], calls: ModelCalls) -> bool:
         """Whether the rule is content with these samples, in the order of their indices.
@@ -85,7 +66,7 @@ class Adaptive:
         """
         if len(samples) < self.min_n:
             return False
-        among = await candidates_from(query, samples, self.extract, self.equivalence, calls)
+        among = await self.candidates(query, samples, calls)
         if isinstance(self.rule, ScoreRule):
             scores = await self.select(query, among)
             return self.rule.stops_on(scores, among.answers, self.max_n)

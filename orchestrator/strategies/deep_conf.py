@@ -7,22 +7,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from functools import cache
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 
-from nbest.orchestrator.protocols import Equivalence, Extractor, ModelCalls, Sampler, Scorer
+from nbest.orchestrator.protocols import ModelCalls, Sampler, Scorer
+from nbest.orchestrator.query.choice import Choice, sampling_for
 from nbest.orchestrator.query.fanout import draw, draw_in_order
 from nbest.orchestrator.query.score_cache import remembered
 from nbest.orchestrator.query.selection import (
-    WholeText,
-    candidates_from,
-    select,
     with_left_over,
 )
-from nbest.orchestrator.strategies.best_of_n import sampling_for
 from nbest.orchestrator.strategies.stop_on_scores import WeightedConsensus
 from nbest.orchestrator.types import (
     Candidates,
@@ -33,7 +29,6 @@ from nbest.orchestrator.types import (
     Scores,
     Selection,
     require,
-    require_share,
 )
 
 
@@ -48,7 +43,7 @@ class LowestConfidence(Scorer, Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeepConf:
+class DeepConf(Choice):
     """Draw `warm_up` samples whole; end the others where they are less sure than those were.
 
     The level is the quantile of the lowest confidence of the warm-up samples that `keep` of them
@@ -65,31 +60,24 @@ class DeepConf:
 
     max_n: int
     by: LowestConfidence
-    select: Scorer
     warm_up: int = 16
     keep: float = 0.9
     share: float = 0.95
     ahead: int = 4
-    extract: Extractor = field(default_factory=WholeText)
-    equivalence: Equivalence | None = None  # None: answers mean the same if they are the same text
-    min_confidence: float = 0.0  # below it, it abstains
-    params: SamplingParams = SamplingParams()
 
     def __post_init__(self) -> None:
+        Choice.__post_init__(self)
         rule = f"lie in 1..{self.max_n}, the most samples of a question"
         require(1 <= self.warm_up <= self.max_n, "warm_up", rule, self.warm_up)
         require(0 < self.keep < 1, "keep", "lie in (0, 1)", self.keep)
         require(0.5 < self.share <= 1, "share", "lie in (0.5, 1]", self.share)
         require(self.ahead >= 1, "ahead", "be at least 1", self.ahead)
-        require_share("min_confidence", self.min_confidence)
 
     async def __call__(self, query: Query, sampler: Sampler) -> Selection:
         asked = _Asked(
-            strategy=self,
+            strategy=self.caching(),
             query=query,
             calls=sampler,
-            extract=cache(self.extract),
-            select=remembered(self.select),
             lowest=remembered(self.by),
         )
         warm = await draw(sampler, range(self.warm_up), self.sampling())
@@ -106,12 +94,12 @@ class DeepConf:
             more, left_over = await draw_in_order(sampler, rest, params, self.ahead, is_enough)
             drawn += more
         among = await asked.voters(drawn, level)
-        chosen = await select(query, among, asked.select, self.min_confidence)
+        chosen = await asked.strategy.among(query, among)
         return with_left_over(chosen, left_over)
 
     def sampling(self, level: float = -math.inf) -> SamplingParams:
         """The parameters of a request; above the level they have a floor."""
-        params = sampling_for(self.by, sampling_for(self.select, self.params))
+        params = sampling_for(self.by, Choice.sampling(self))
         if math.isinf(level):
             return params
         floor = ConfidenceFloor(level=level, window=self.by.window, k=self.by.k)
@@ -122,11 +110,9 @@ class DeepConf:
 class _Asked:
     """One question: what looks at its samples again and again reads and scores each only once."""
 
-    strategy: DeepConf
+    strategy: DeepConf  # that caches
     query: Query
     calls: ModelCalls
-    extract: Extractor
-    select: Scorer
     lowest: Scorer
 
     async def level(self, warm: Sequence[Sample]) -> float:
@@ -137,7 +123,7 @@ class _Asked:
     async def agrees(self, samples: Sequence[Sample], level: float) -> bool:
         """Whether the leading answer has its share of the weight."""
         among = await self.voters(samples, level)
-        scores = await self.select(self.query, among)
+        scores = await self.strategy.select(self.query, among)
         rule = WeightedConsensus(share=self.strategy.share, warm_up=self.strategy.warm_up)
         return rule.stops_on(scores, among.answers, self.strategy.max_n)
 
@@ -149,8 +135,7 @@ class _Asked:
         return replace(among, answers=tuple(None if c < level else a for a, c in pairs))
 
     async def _candidates(self, samples: Sequence[Sample]) -> Candidates:
-        equivalence = self.strategy.equivalence
-        return await candidates_from(self.query, samples, self.extract, equivalence, self.calls)
+        return await self.strategy.candidates(self.query, samples, self.calls)
 
 
 def lowest_allowed(lowest: Scores, keep: float) -> float:

@@ -12,24 +12,22 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 
 from nbest.orchestrator.errors import EngineDead, OutOfBudget, StoreError
-from nbest.orchestrator.protocols import Equivalence, Extractor, Sampler, Scorer, Strategy
+from nbest.orchestrator.protocols import Extractor, Sampler, Strategy
+from nbest.orchestrator.query.choice import Choice
 from nbest.orchestrator.query.fanout import draw
-from nbest.orchestrator.query.selection import WholeText, merge_answers, read_answers, select
-from nbest.orchestrator.strategies.best_of_n import sampling_for
+from nbest.orchestrator.query.selection import merge_answers, read_answers
 from nbest.orchestrator.strategies.budget import BatchBudget
 from nbest.orchestrator.tasks import task_group
 from nbest.orchestrator.types import (
     Candidates,
     Query,
-    SamplingParams,
     Selection,
     Status,
-    require_share,
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WithinBudget:
+class WithinBudget(Choice):
     """A `BatchStrategy`: draw where it may still change an answer until the budget is spent.
 
     Which question gets the next sample is decided by votes; the answer is the choice of `select`
@@ -40,14 +38,6 @@ class WithinBudget:
     """
 
     budget: BatchBudget
-    select: Scorer
-    extract: Extractor = field(default_factory=WholeText)
-    equivalence: Equivalence | None = None  # None: answers mean the same if they are the same text
-    min_confidence: float = 0.0  # below it, it abstains
-    params: SamplingParams = SamplingParams()
-
-    def __post_init__(self) -> None:
-        require_share("min_confidence", self.min_confidence)
 
     async def draw(
         self, queries: Sequence[Query], samplers: Sequence[Sampler]
@@ -68,10 +58,6 @@ class WithinBudget:
             async with task_group() as group:
                 for place, count in wanted.items():
                     group.create_task(hands[place].draw(count))
-
-    def sampling(self) -> SamplingParams:
-        """The parameters of a request; it asks for log-probabilities if the scorer needs them."""
-        return sampling_for(self.select, self.params)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -124,4 +110,4 @@ class Choosing:
         if not self.among.samples:
             raise OutOfBudget("the budget of the batch was spent before its first sample")
         among = replace(self.among, ask=sampler.ask, rate=sampler.rate)
-        return await select(query, among, self.strategy.select, self.strategy.min_confidence)
+        return await self.strategy.among(query, among)

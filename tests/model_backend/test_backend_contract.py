@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from nbest.model_backend.fake.engine import FakeBackend, FakeEngine, Reply
+from nbest.model_backend.fake.engine import FakeBackend, FakeEngine
+from nbest.model_backend.fake.script import Reply
 from nbest.model_backend.vllm.engine import VLLMEngine
 from nbest.model_backend.vllm.settings import VLLM
 from nbest.orchestrator.engines.batches import Result, generate_each

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from nbest.orchestrator.waiting import wait_for
+from nbest.orchestrator.tasks import wait_for
 
 
 class Long:

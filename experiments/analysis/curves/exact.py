@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from nbest.experiments.analysis.rows import Case
+from nbest.experiments.runs.cases import Case
 from nbest.orchestrator.query.selection import taken
 from nbest.orchestrator.store.format.schema import FINAL
 from nbest.orchestrator.types import Scores

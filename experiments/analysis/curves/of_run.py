@@ -26,13 +26,13 @@ from nbest.experiments.analysis.curves.exact import (
     vote_curves,
 )
 from nbest.experiments.analysis.curves.sampled import sampled_curves
-from nbest.experiments.analysis.rows import Case, require_logprobs
-from nbest.experiments.analysis.select import load_cases, named_scorer
+from nbest.experiments.analysis.rows import require_logprobs
 from nbest.experiments.language.expressions import split_expressions
+from nbest.experiments.runs.cases import Case, load_cases, named_scorer
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import Scorer
 from nbest.orchestrator.store.reader import read_manifest
-from nbest.orchestrator.waiting import wait_for
+from nbest.orchestrator.tasks import wait_for
 from nbest.scorers.baselines import First, Random
 from nbest.scorers.estimators.coverage import Extrapolation, extrapolate
 from nbest.scorers.estimators.over_optimisation import watch

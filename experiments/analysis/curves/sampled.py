@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbest.experiments.analysis.curves.exact import values_of
-from nbest.experiments.analysis.rows import Case
+from nbest.experiments.runs.cases import Case
 from nbest.orchestrator.protocols import Scorer
 from nbest.orchestrator.query.selection import taken
 from nbest.orchestrator.types import Scores

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from nbest.experiments.analysis.replay.drawn import Drawn, Spent
-from nbest.experiments.analysis.rows import Case
+from nbest.experiments.runs.cases import Case
 from nbest.experiments.runs.stored_calls import StoredCalls
 from nbest.experiments.runs.stored_sampler import DrawsNothing
 from nbest.orchestrator.protocols import Scorer

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nbest.experiments.analysis.rows import Case
+from nbest.experiments.runs.cases import Case
 from nbest.orchestrator.protocols import Scorer
 from nbest.orchestrator.query.selection import taken
 from nbest.orchestrator.types import Scores

@@ -8,63 +8,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 
 from nbest.experiments.analysis.curves.exact import ended, graded_cases
-from nbest.experiments.analysis.replay.drawn import Drawn, Spent, pointwise_scores
-from nbest.experiments.analysis.rows import Case, require_logprobs
-from nbest.experiments.analysis.select import load_cases
-from nbest.experiments.config.plugins import build_strategy
-from nbest.orchestrator.protocols import Scorer
-from nbest.orchestrator.strategies.stop_on_scores import ScoreRule
-from nbest.orchestrator.strategies.stop_on_votes import StopRule, VoteStands
+from nbest.experiments.analysis.replay.drawn import Drawn, pointwise_scores
+from nbest.experiments.analysis.replay.strategy import ReplayedStrategy, build_strategy
+from nbest.experiments.analysis.rows import require_logprobs
+from nbest.experiments.runs.cases import Case, load_cases
+from nbest.orchestrator.tasks import wait_for
 from nbest.orchestrator.types import Scores, require
-from nbest.orchestrator.waiting import wait_for
 from nbest.scorers.estimators.intervals import Interval, clustered_interval
-from nbest.scorers.votes.majority import MajorityVote
 
 TELL_EVERY = 10  # orders
-
-
-class ReplayedStrategy(Protocol):
-    """What can be replayed: by what it chooses, and what comes of orders of the samples.
-
-    One order of each question comes in, for some strategies decide over a whole batch.
-    """
-
-    @property
-    def select(self) -> Scorer: ...
-
-    async def outcomes(self, drawn: Sequence[Drawn]) -> list[Spent]: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Replayed:
-    """A strategy that is replayed: when it stops, and by what it then chooses."""
-
-    rule: StopRule | ScoreRule = field(default_factory=VoteStands)
-    min_n: int = 2
-    select: Scorer = field(default_factory=MajorityVote)
-
-    def __post_init__(self) -> None:
-        require(self.min_n >= 1, "min_n", "be at least 1", self.min_n)
-
-    async def outcomes(self, drawn: Sequence[Drawn]) -> list[Spent]:
-        return [await each.spent(self.select, await self.stops_after(each)) for each in drawn]
-
-    async def stops_after(self, drawn: Drawn) -> int:
-        """How many of these samples, in their order, it would have drawn."""
-        answers, limit, rule = drawn.answers, len(drawn.order), self.rule
-        if not isinstance(rule, ScoreRule):
-            return next((n for n in range(self.min_n, limit) if rule(answers[:n], limit)), limit)
-        for n in range(self.min_n, limit):
-            if rule.stops_on(await drawn.scores(self.select, n), answers[:n], limit):
-                return n
-        return limit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from nbest.experiments.bench.faults.faults_where import Where, on_ray
 from nbest.experiments.bench.faults.processes import Process, marked, python, wait_until
+from nbest.experiments.bench.faults.workplace import Where, on_ray
 
 ENGINE = "ray::EngineServer"
 WORKER = "ray::QueryWorker"

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nbest.experiments.bench.faults.faults_where import Where
 from nbest.experiments.bench.faults.processes import ROOT, Ended, Process, python, wait_until
 
 PLUGINS = {
@@ -140,3 +139,34 @@ class Workplace:
         (info / "METADATA").write_text("Metadata-Version: 2.1\nName: nbest-faults\nVersion: 1.0\n")
         lines = [f"{name} = {where}\n" for name, where in PLUGINS.items()]
         (info / "entry_points.txt").write_text("[nbest.scorers]\n" + "".join(lines))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Where:
+    """A setting of the config, and what the environment must say."""
+
+    name: str
+    setting: str
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+LOCAL = Where(name="local", setting="cluster={local: true}")
+
+
+def on_ray(
+    engines: int = 2,
+    workers: int = 2,
+    *,
+    address: str | None = None,
+    env: Mapping[str, str] | None = None,
+) -> Where:
+    """Ray on this machine for the time of the run, or the cluster at that address."""
+    joined = "" if address is None else f", address: '{address}'"
+    return Where(
+        name="ray" if address is None else "joined",
+        setting=f"cluster={{engines: {engines}, workers: {workers}{joined}}}",
+        env=env or {},
+    )
+
+
+BOTH = (LOCAL, on_ray())

@@ -60,8 +60,3 @@ def _cells(row: Row, asks: bool) -> list[str | Text]:
 
 def share(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:.3f}"
-
-
-def safe_lines(text: str) -> str:
-    """A text over several lines, without what could act on a terminal."""
-    return "\n".join(printable(line.expandtabs(4)) for line in text.splitlines())

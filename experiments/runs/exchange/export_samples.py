@@ -10,9 +10,8 @@ import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from nbest.experiments.analysis.rows import Case
+from nbest.experiments.runs.cases import Case, load_cases
 from nbest.experiments.runs.exchange.pool_lines import STATUS_OF_FINISH
-from nbest.experiments.analysis.select import load_cases
 from nbest.orchestrator.types import Sample, Status
 
 FINISH_OF_STATUS: Mapping[Status, str] = {

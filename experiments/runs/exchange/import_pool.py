@@ -9,19 +9,20 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from nbest.experiments.questions.gold import Gold
-from nbest.experiments.runs.gold_file import write_gold
 from nbest.experiments.config.plugins import build_extractor, build_grader
+from nbest.experiments.questions.gold import Gold
 from nbest.experiments.runs.exchange.pool_lines import PoolLine, read_pool
+from nbest.experiments.runs.gold_file import write_gold
 from nbest.experiments.runs.recorded_answers import Row, read_recorded, write_recorded
 from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.ids import sample_id
 from nbest.orchestrator.protocols import Extractor
 from nbest.orchestrator.store.format.manifest import Json
 from nbest.orchestrator.store.opening import OpenRun, open_run
 from nbest.orchestrator.store.reader import read_scores
 from nbest.orchestrator.store.writer import FileStore
+from nbest.orchestrator.tasks import wait_for
 from nbest.orchestrator.types import Query
-from nbest.orchestrator.waiting import wait_for
 
 TELL_EVERY = 1000  # questions
 
@@ -112,7 +113,7 @@ def _add(store: FileStore, line: PoolLine, scored: Mapping[str, Set[str]]) -> No
     by_scorer: dict[str, dict[int, float]] = {}
     for index, each in enumerate(line.samples):
         if store.get(line.id, index) is None:
-            store.add(line.id, index, each.sample(f"import/{line.id}/s{index}"))
+            store.add(line.id, index, each.sample(sample_id("import", line.id, index)))
         for name, score in each.scores.items():
             by_scorer.setdefault(name, {})[index] = math.nan if score is None else score
     for name, scores in by_scorer.items():

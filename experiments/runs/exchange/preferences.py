@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from nbest.experiments.runs.sample_ids import index_of
+from nbest.orchestrator.ids import index_of
 from nbest.orchestrator.store.choices import Choice, read_choices
 from nbest.orchestrator.store.reader import read_queries, read_samples
 from nbest.orchestrator.types import Query
@@ -23,7 +23,7 @@ def preference_lines(run: Path) -> Iterator[str]:
     for query in read_queries(run):
         choice = choices.get(query.id)
         if choice is not None and query.id in samples:
-            texts = {index_of(sample): sample.text for sample in samples[query.id]}
+            texts = {index_of(sample.id): sample.text for sample in samples[query.id]}
             yield from (json.dumps(pair) for pair in _pairs(query, choice, texts))
 
 

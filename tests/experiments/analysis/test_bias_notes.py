@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from nbest.experiments.analysis.bias_notes import KINDS, stopping_notes
+from nbest.experiments.analysis.bias_notes import stopping_notes
 from nbest.experiments.cli.app import app
 from nbest.experiments.config.config import load_config
-from nbest.experiments.config.strategy import StrategySection
+from nbest.experiments.config.strategy import KINDS, StrategySection
 from nbest.experiments.report.data import run_report
 from nbest.experiments.runs.execute import carry_out
 from nbest.experiments.runs.plan import make_plan

@@ -17,13 +17,13 @@ import pytest
 
 from nbest import FakeBackend, First, Longest, MajorityVote, Matches, Reply, WeightedVote
 from nbest.experiments.analysis.curves.exact import graded_cases
+from nbest.experiments.analysis.replay.adaptive import ReplayedAdaptive
 from nbest.experiments.analysis.replay.drawn import Drawn, pointwise_scores
-from nbest.experiments.analysis.replay.replay import Replayed, orders, replay, replay_cases
+from nbest.experiments.analysis.replay.replay import orders, replay, replay_cases
+from nbest.experiments.analysis.replay.strategy import build_strategy
 from nbest.experiments.analysis.replay.view import sentences
-from nbest.experiments.analysis.rows import Case
-from nbest.experiments.analysis.select import load_cases
-from nbest.experiments.config.plugins import build_strategy
 from nbest.experiments.questions.gold import Gold
+from nbest.experiments.runs.cases import Case, load_cases
 from nbest.experiments.runs.exchange.import_pool import import_pool
 from nbest.experiments.runs.gold_file import write_gold
 from nbest.model_backend.fake.clocks import VirtualTime
@@ -104,17 +104,19 @@ def drawn_of(case: Case, order: Sequence[int], scorer: Scorer) -> Drawn:
 
 
 STRATEGIES = (
-    Replayed(rule=VoteStands()),
-    Replayed(rule=BetaStop(confidence=0.9)),
-    Replayed(rule=EValueStop()),
-    Replayed(rule=UnanimousWindow(size=4)),
-    Replayed(rule=ReservationStop(cost=3), select=Longest()),
-    Replayed(rule=WeightedConsensus(share=0.6, warm_up=3), select=WeightedVote(by=Longest())),
+    ReplayedAdaptive(rule=VoteStands()),
+    ReplayedAdaptive(rule=BetaStop(confidence=0.9)),
+    ReplayedAdaptive(rule=EValueStop()),
+    ReplayedAdaptive(rule=UnanimousWindow(size=4)),
+    ReplayedAdaptive(rule=ReservationStop(cost=3), select=Longest()),
+    ReplayedAdaptive(
+        rule=WeightedConsensus(share=0.6, warm_up=3), select=WeightedVote(by=Longest())
+    ),
 )
 
 
 @pytest.mark.parametrize("replayed", STRATEGIES, ids=repr)
-def test_a_replay_does_what_the_strategy_does(replayed: Replayed, tmp_path: Path) -> None:
+def test_a_replay_does_what_the_strategy_does(replayed: ReplayedAdaptive, tmp_path: Path) -> None:
     cases = graded_cases(load_cases(made_pool(tmp_path)))
     strategy = Adaptive(max_n=20, select=replayed.select, rule=replayed.rule, ahead=1)
     lengths = set()
@@ -191,9 +193,9 @@ def test_agreement_is_with_the_vote_of_all(tmp_path: Path) -> None:
 
 
 def test_strategies_are_named_with_their_rules() -> None:
-    assert build_strategy("adaptive") == Replayed()
+    assert build_strategy("adaptive") == ReplayedAdaptive()
     found = build_strategy("adaptive(rule=beta(confidence=0.9), min_n=3)")
-    assert found == Replayed(rule=BetaStop(confidence=0.9), min_n=3)
+    assert found == ReplayedAdaptive(rule=BetaStop(confidence=0.9), min_n=3)
     assert build_strategy("adaptive(rule=e_value)").rule == EValueStop()
     with pytest.raises(InputError, match="no stop rule named 'bta'"):
         build_strategy("adaptive(rule=bta)")
@@ -218,7 +220,7 @@ def test_the_default_keeps_the_accuracy_of_the_recorded_pools_and_saves_most_tok
         run = tmp_path / model
         import_pool([SHARED / f"aime2024__{model}.jsonl"], run, grade="number")
         cases = graded_cases(load_cases(run))
-        found = replay_cases(cases, Replayed(), max_n=64, shuffles=20)
+        found = replay_cases(cases, ReplayedAdaptive(), max_n=64, shuffles=20)
         lost += (found.accuracy_fixed - found.accuracy) / len(MODELS)
         spent, fixed = spent + found.tokens, fixed + found.tokens_fixed
     assert abs(lost) <= 0.002

@@ -23,15 +23,14 @@ from nbest import (
 )
 from nbest.experiments.analysis.rows import (
     JSON_KEYS,
-    Case,
     Row,
     any_right_row,
-    cases,
     one_sample_row,
     selector_row,
 )
 from nbest.experiments.questions.gold import Gold
 from nbest.experiments.questions.graders.plain import Exact, Grader, Number, Ungraded
+from nbest.experiments.runs.cases import Case, cases
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import Extractor
 from nbest.orchestrator.query.selection import WholeText, read_answers

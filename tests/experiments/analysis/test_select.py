@@ -12,8 +12,9 @@ import pytest
 from nbest import FakeBackend, LastNumber, MajorityVote, SeededAnswers
 from nbest.experiments.analysis.paired import paired_sentences
 from nbest.experiments.analysis.rows import Row
-from nbest.experiments.analysis.select import compare, load_cases
+from nbest.experiments.analysis.select import compare
 from nbest.experiments.questions.gold import Gold
+from nbest.experiments.runs.cases import load_cases
 from nbest.experiments.runs.gold_file import write_gold
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.run.job import Job, Work
@@ -23,8 +24,8 @@ from nbest.orchestrator.store.format.manifest import Json
 from nbest.orchestrator.store.opening import open_run
 from nbest.orchestrator.store.reader import read_records
 from nbest.orchestrator.strategies.best_of_n import BestOfN
+from nbest.orchestrator.tasks import wait_for
 from nbest.orchestrator.types import Outcome, Query, SamplingParams
-from nbest.orchestrator.waiting import wait_for
 
 CONFIG: Mapping[str, Json] = {"extract": "last_number", "grade": "number", "select": ["vote"]}
 SCRIPT = SeededAnswers(answers=("it is 42", "41", "no idea"), weights=(2, 1, 1))

@@ -24,7 +24,6 @@ from nbest.experiments.bench.faults.checks import (
     stored_samples,
     witness,
 )
-from nbest.experiments.bench.faults.faults_where import LOCAL
 from nbest.experiments.bench.faults.processes import marked, python, wait_until
 from nbest.experiments.bench.faults.scenarios.cluster import cluster
 from nbest.experiments.bench.faults.scenarios.disk import can_mount, full_disk
@@ -38,7 +37,7 @@ from nbest.experiments.bench.faults.suite import (
     faults_table,
     measure_faults,
 )
-from nbest.experiments.bench.faults.workplace import Load
+from nbest.experiments.bench.faults.workplace import LOCAL, Load
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.store.opening import open_run
 from nbest.orchestrator.store.writer import FileStore

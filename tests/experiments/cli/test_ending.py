@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from nbest.experiments.cli.ending import as_command
-from nbest.experiments.cli.exit_codes import Exit
+from nbest.experiments.cli.ending import Exit, as_command
 from nbest.experiments.studies.near_ties import main
 from nbest.orchestrator.errors import InputError, NbestError
 

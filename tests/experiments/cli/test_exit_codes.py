@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbest.experiments.cli.exit_codes import Exit, tolerated_errors
+from nbest.experiments.cli.ending import Exit, tolerated_errors
 from nbest.orchestrator.errors import InputError
 
 

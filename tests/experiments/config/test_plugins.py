@@ -140,3 +140,32 @@ def test_two_packages_with_one_name_are_refused(tmp_path: Path) -> None:
     (info / "entry_points.txt").write_text("[nbest.scorers]\nmine = third:Other\n")
     said = refusal("mine")
     assert said.endswith("must come from one package, got plugin_of_others:Mine, third:Other")
+
+
+def test_a_setting_that_is_inherited_from_another_module_is_read_by_its_type(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "their_base.py").write_text(
+        "from __future__ import annotations\n"
+        "from dataclasses import dataclass\n"
+        "from nbest import Scorer\n"
+        "@dataclass(frozen=True, kw_only=True)\n"
+        "class ByAnother:\n    by: Scorer\n"
+    )
+    (tmp_path / "their_scorer.py").write_text(
+        "from __future__ import annotations\n"
+        "from dataclasses import dataclass\n"
+        "from their_base import ByAnother\n"
+        "@dataclass(frozen=True, kw_only=True)\n"
+        "class Heir(ByAnother):\n"
+        "    depth: int = 1\n"
+        "    needs_logprobs = None\n"
+        "    async def __call__(self, query, candidates): ...\n"
+    )
+    info = tmp_path / "theirs-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[nbest.scorers]\nheir = their_scorer:Heir\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert repr(build_scorer("heir(by=vote, depth=2)")) == "Heir(by=MajorityVote(), depth=2)"
+    assert refusal("heir(by=3)") == "heir: by must name a selector, got 3"

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from nbest import FakeBackend, Reply, ask, run
-from nbest.experiments.analysis.select import compare, load_cases
+from nbest.experiments.analysis.select import compare
 from nbest.experiments.config.config import Config
 from nbest.experiments.config.plugins import build_scorer
 from nbest.experiments.questions.gold import Gold
+from nbest.experiments.runs.cases import load_cases
 from nbest.experiments.runs.execute import carry_out
 from nbest.experiments.runs.gold_file import write_gold
 from nbest.experiments.runs.plan import make_plan
@@ -27,8 +28,8 @@ from nbest.orchestrator.store.format.files import RunFolder
 from nbest.orchestrator.store.opening import open_run
 from nbest.orchestrator.store.reader import read_records, read_samples
 from nbest.orchestrator.strategies.best_of_n import BestOfN
+from nbest.orchestrator.tasks import wait_for
 from nbest.orchestrator.types import Outcome, Query, Record, Request, SamplingParams
-from nbest.orchestrator.waiting import wait_for
 from nbest.scorers.judges.judge import Judge
 from nbest.scorers.judges.tournament import Tournament
 from nbest.scorers.judges.universal_vote import UniversalVote

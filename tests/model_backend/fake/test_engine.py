@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbest import FakeBackend, ManualClock, Reply
-from nbest.model_backend.fake.engine import FakeEngine, Script, cut, duration_s, tokens_by
+from nbest.model_backend.fake.engine import FakeEngine
+from nbest.model_backend.fake.script import Script, cut, duration_s, tokens_by
 from nbest.orchestrator.errors import Overloaded, RequestRejected
 from nbest.orchestrator.types import Request, Sample, SamplingParams, Status
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from nbest.experiments.config.plugins import build_backend
-from nbest.model_backend.fake.engine import FakeBackend, FakeEngine, Script, SeededAnswers
+from nbest.model_backend.fake.engine import FakeBackend, FakeEngine
 from nbest.model_backend.fake.faults import (
     Fails,
     Hangs,
@@ -23,6 +23,7 @@ from nbest.model_backend.fake.faults import (
     OverloadedAtFirst,
     Rejects,
 )
+from nbest.model_backend.fake.script import Script, SeededAnswers
 from nbest.orchestrator.errors import (
     BackendError,
     EngineDead,

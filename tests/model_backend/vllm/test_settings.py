@@ -17,10 +17,9 @@ from pathlib import Path
 import pytest
 
 from nbest import VLLM
-from nbest.model_backend.vllm.errors import first_line
 from nbest.model_backend.vllm.stall import Stall, StepLogger
 from nbest.model_backend.vllm.start import engine_args, prepare_environment, start, stat_loggers
-from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.errors import InputError, first_line
 
 OURS = (
     "VLLM_LOGGING_LEVEL",

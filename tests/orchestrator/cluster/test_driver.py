@@ -26,8 +26,8 @@ from nbest import (
     Strategy,
     WithinBudget,
 )
+from nbest.orchestrator.cluster.actors import start_engines, start_workers
 from nbest.orchestrator.cluster.driver import Driver, run_on_ray
-from nbest.orchestrator.cluster.session import start_engines, start_workers
 from nbest.orchestrator.cluster.settings import Cluster
 from nbest.orchestrator.errors import EngineDead, InputError, RequestRejected
 from nbest.orchestrator.run.job import Job, Work

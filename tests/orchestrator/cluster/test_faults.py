@@ -24,7 +24,6 @@ from nbest.experiments.bench.faults.checks import (
     same_results,
 )
 from nbest.experiments.bench.faults.harmful import KillsWorker
-from nbest.model_backend.fake.engine import Script
 from nbest.model_backend.fake.faults import (
     Fails,
     Harm,
@@ -32,6 +31,7 @@ from nbest.model_backend.fake.faults import (
     Journal,
     harm_process,
 )
+from nbest.model_backend.fake.script import Script
 from nbest.orchestrator.cluster.driver import run_on_ray
 from nbest.orchestrator.cluster.settings import Cluster
 from nbest.orchestrator.errors import BackendError

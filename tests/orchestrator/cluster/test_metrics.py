@@ -29,7 +29,8 @@ from nbest.orchestrator.cluster.metrics import (  # noqa: E402  # it needs Ray
 )
 from nbest.orchestrator.engines.history import EngineView  # noqa: E402
 from nbest.orchestrator.errors import InputError  # noqa: E402
-from nbest.orchestrator.run.progress import Progress, Tally, snapshot  # noqa: E402
+from nbest.orchestrator.query.tally import Tally  # noqa: E402
+from nbest.orchestrator.run.progress import Progress, snapshot  # noqa: E402
 
 ENGINES = (
     EngineView(

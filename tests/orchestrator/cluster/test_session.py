@@ -17,13 +17,8 @@ from typing import Any
 import pytest
 
 from nbest import FakeBackend, SeededAnswers
-from nbest.orchestrator.cluster.session import (
-    gpus_per_engine,
-    marked_folder,
-    num_machines,
-    placement_groups,
-    start_engines,
-)
+from nbest.orchestrator.cluster.actors import placement_groups, start_engines
+from nbest.orchestrator.cluster.session import gpus_per_engine, marked_folder, num_machines
 from nbest.orchestrator.cluster.settings import Cluster
 from nbest.orchestrator.cluster.shared_folder import check_mark
 from nbest.orchestrator.cluster.worker import EngineSeat

@@ -18,7 +18,7 @@ from nbest.orchestrator.errors import BackendError, EngineDead, Quarantined, Req
 from nbest.orchestrator.protocols import Backend, Sampler
 from nbest.orchestrator.query.fanout import draw, draw_one_by_one
 from nbest.orchestrator.query.sampler import StoredSampler
-from nbest.orchestrator.run.progress import Tally
+from nbest.orchestrator.query.tally import Tally
 from nbest.orchestrator.store.run_store import MemoryStore
 from nbest.orchestrator.types import Query, Request, Sample, SamplingParams
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from nbest import FakeBackend, SeededAnswers
 from nbest.model_backend.fake.engine import FakeEngine
-from nbest.orchestrator.engines.idlest import MAX_ENTRIES, Idlest
+from nbest.orchestrator.engines.placement import MAX_ENTRIES, Idlest
 from nbest.orchestrator.engines.pool_engine import PooledEngine
 
 BACKEND = FakeEngine(FakeBackend(script=SeededAnswers(answers=("7",), weights=(1,))))

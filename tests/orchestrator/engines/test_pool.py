@@ -11,7 +11,8 @@ from collections import Counter
 import pytest
 
 from nbest.model_backend.fake.clocks import ManualClock
-from nbest.model_backend.fake.engine import FakeBackend, FakeEngine, Reply
+from nbest.model_backend.fake.engine import FakeBackend, FakeEngine
+from nbest.model_backend.fake.script import Reply
 from nbest.orchestrator.engines.pool import MAX_DEATHS, Pool
 from nbest.orchestrator.engines.pool_engine import PooledEngine, slots_for
 from nbest.orchestrator.errors import EngineDead, Quarantined

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from nbest.orchestrator.engines.pool import Pool
 from nbest.orchestrator.engines.pool_engine import PooledEngine
-from nbest.orchestrator.engines.quarantine import query_of
 from nbest.orchestrator.errors import EngineDead, NotBegun, Quarantined
+from nbest.orchestrator.ids import query_of
 from nbest.orchestrator.types import Request, Sample, SamplingParams, Status
 
 
@@ -53,7 +53,7 @@ class Fragile:
         answer: asyncio.Future[Sample] = asyncio.get_running_loop().create_future()
         self.pending[request.id] = answer
         self.together.append(frozenset(i.split("/")[1] for i in self.pending))
-        if query_of(request).removeprefix("run/") in self.killers:
+        if query_of(request.id).removeprefix("run/") in self.killers:
             self.die(EngineDead(f"killed by {request.id}"))
         try:
             return await answer
@@ -274,8 +274,9 @@ async def test_an_engine_lost_before_it_is_alone_convicts_nobody() -> None:
 
 
 def test_the_query_of_a_request_is_its_id_without_the_sample() -> None:
-    assert query_of(request("q17", 3)) == "run/q17"
-    assert query_of(Request(id="r", prompt="", params=SamplingParams(), seed=None)) == "r"
+    assert query_of(request("q17", 3).id) == "run/q17"
+    assert query_of("run/q17/s3/t2") == "run/q17"
+    assert query_of("r") == "r"
 
 
 class Patience:

@@ -14,8 +14,7 @@ import pytest
 from nbest import FakeBackend, LastNumber, Reply, RewardModel, Rewards, SeededAnswers, WeightedVote
 from nbest.model_backend.fake.faults import Journal
 from nbest.orchestrator.errors import EngineDead, RequestRejected
-from nbest.orchestrator.query.model_calls import rating_key
-from nbest.orchestrator.query.models import model_key, models_of
+from nbest.orchestrator.query.model_calls import model_key, models_of, rating_key
 from nbest.orchestrator.run.job import Job, Work
 from nbest.orchestrator.run.local import run_here
 from nbest.orchestrator.run.progress import Progress

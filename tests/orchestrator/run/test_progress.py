@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbest.orchestrator.engines.history import EngineView, State
-from nbest.orchestrator.run.progress import Progress, Tally, snapshot
+from nbest.orchestrator.query.tally import Tally
+from nbest.orchestrator.run.progress import Progress, snapshot
 
 counts = st.integers(0, 10**12)
 tallies = st.builds(Tally, **{field.name: counts for field in fields(Tally)})

@@ -12,10 +12,9 @@ from enum import StrEnum
 
 from nbest.experiments.bench.faults.account import Account, FaultRow, Setting
 from nbest.experiments.bench.faults.checks import Witness, conclude, same_results, witness
-from nbest.experiments.bench.faults.faults_where import LOCAL
 from nbest.experiments.bench.faults.processes import Process, wait_until
 from nbest.experiments.bench.faults.standing import ENGINE, WORKER, Standing, standing_cluster
-from nbest.experiments.bench.faults.workplace import Load, Workplace
+from nbest.experiments.bench.faults.workplace import LOCAL, Load, Workplace
 
 NODES = 3
 KILLS = 2  # a round

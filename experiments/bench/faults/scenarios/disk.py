@@ -16,9 +16,8 @@ from pathlib import Path
 
 from nbest.experiments.bench.faults.account import Account, FaultRow, Setting
 from nbest.experiments.bench.faults.checks import conclude, same_results, witness
-from nbest.experiments.bench.faults.faults_where import BOTH, LOCAL, Where
 from nbest.experiments.bench.faults.processes import Ended, Process, wait_until
-from nbest.experiments.bench.faults.workplace import Load, Workplace
+from nbest.experiments.bench.faults.workplace import BOTH, LOCAL, Load, Where, Workplace
 
 SIZE = "16m"
 STOP_S = 5.0

@@ -18,9 +18,8 @@ from nbest.experiments.bench.faults.checks import (
     same_results,
     witness,
 )
-from nbest.experiments.bench.faults.faults_where import LOCAL, Where, on_ray
 from nbest.experiments.bench.faults.standing import standing_cluster
-from nbest.experiments.bench.faults.workplace import Load, Workplace
+from nbest.experiments.bench.faults.workplace import LOCAL, Load, Where, Workplace, on_ray
 
 ATTEMPTS = 3  # of the same command after a kill, until it says that all is done
 

@@ -7,11 +7,10 @@ import signal
 
 from nbest.experiments.bench.faults.account import Account, FaultRow, Setting
 from nbest.experiments.bench.faults.checks import conclude, same_results, witness
-from nbest.experiments.bench.faults.faults_where import LOCAL, on_ray
 from nbest.experiments.bench.faults.processes import marked, wait_until
 from nbest.experiments.bench.faults.scenarios.poison import require_quarantine, run_without_poison
 from nbest.experiments.bench.faults.standing import ENGINE
-from nbest.experiments.bench.faults.workplace import Load, Workplace
+from nbest.experiments.bench.faults.workplace import LOCAL, Load, Workplace, on_ray
 
 STALL_S = 2  # no token for so long, with requests in flight, and an engine counts as hung
 STALL = f"cluster.stall_timeout_s={STALL_S}"

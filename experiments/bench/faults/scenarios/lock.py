@@ -6,9 +6,8 @@ import signal
 
 from nbest.experiments.bench.faults.account import Account, FaultRow, Setting
 from nbest.experiments.bench.faults.checks import conclude, same_results, witness
-from nbest.experiments.bench.faults.faults_where import LOCAL
 from nbest.experiments.bench.faults.processes import wait_until
-from nbest.experiments.bench.faults.workplace import Load, Workplace
+from nbest.experiments.bench.faults.workplace import LOCAL, Load, Workplace
 
 
 def two_drivers(setting: Setting, load: Load | None = None) -> FaultRow:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from nbest.experiments.bench.faults.account import Account, FaultRow, Setting
 from nbest.experiments.bench.faults.checks import drawn_ids, engine_processes, same_results
-from nbest.experiments.bench.faults.faults_where import on_ray
 from nbest.experiments.bench.faults.processes import Ended
-from nbest.experiments.bench.faults.workplace import Load, Workplace
+from nbest.experiments.bench.faults.workplace import Load, Workplace, on_ray
 from nbest.orchestrator.store.reader import read_records
 from nbest.orchestrator.types import Outcome
 

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from nbest.experiments.bench.faults.account import Account, FaultRow, Setting
 from nbest.experiments.bench.faults.checks import same_results, stored_samples
-from nbest.experiments.bench.faults.faults_where import BOTH, LOCAL, Where
-from nbest.experiments.bench.faults.workplace import Load, Workplace
+from nbest.experiments.bench.faults.workplace import BOTH, LOCAL, Load, Where, Workplace
 from nbest.orchestrator.store.reader import read_records
 from nbest.orchestrator.types import Outcome
 

@@ -10,8 +10,7 @@ from nbest.experiments.bench.faults.checks import (
     stored_samples,
     witness,
 )
-from nbest.experiments.bench.faults.faults_where import LOCAL, Where, on_ray
-from nbest.experiments.bench.faults.workplace import Load, Workplace
+from nbest.experiments.bench.faults.workplace import LOCAL, Load, Where, Workplace, on_ray
 
 GROWN = 2  # times as many samples
 

@@ -12,10 +12,9 @@ from collections.abc import Callable, Sequence
 
 from nbest.experiments.bench.faults.account import Account, FaultRow, Setting
 from nbest.experiments.bench.faults.checks import conclude, same_results, witness
-from nbest.experiments.bench.faults.faults_where import BOTH, LOCAL, Where, on_ray
 from nbest.experiments.bench.faults.processes import Process, marked, wait_until
 from nbest.experiments.bench.faults.standing import WORKER
-from nbest.experiments.bench.faults.workplace import Load, Workplace
+from nbest.experiments.bench.faults.workplace import BOTH, LOCAL, Load, Where, Workplace, on_ray
 
 FLUSH_S = 5.0
 GRACE_S = 30.0  # what schedulers grant before they kill

@@ -18,8 +18,7 @@ from nbest.experiments.bench.faults.checks import (
     stored_samples,
     witness,
 )
-from nbest.experiments.bench.faults.faults_where import LOCAL, Where, on_ray
-from nbest.experiments.bench.faults.workplace import Load, Workplace
+from nbest.experiments.bench.faults.workplace import LOCAL, Load, Where, Workplace, on_ray
 
 AVERAGE = 6  # samples a question that the budget gives
 RULE = "strategy={n: 16, rule: vote_stands}"

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from nbest.experiments.cli.display.account import account
 from nbest.orchestrator.engines.history import EngineView
-from nbest.orchestrator.run.progress import Progress, Tally, snapshot
+from nbest.orchestrator.query.tally import Tally
+from nbest.orchestrator.run.progress import Progress, snapshot
 
 ENGINES = (
     EngineView(

@@ -25,7 +25,8 @@ from nbest.experiments.cli.display.progress_view import (
 from nbest.experiments.cli.display.progress_words import line
 from nbest.orchestrator.engines.history import EngineView, State
 from nbest.orchestrator.errors import BackendError
-from nbest.orchestrator.run.progress import Tally, snapshot
+from nbest.orchestrator.query.tally import Tally
+from nbest.orchestrator.run.progress import snapshot
 
 ROOT = Path(__file__).parents[4]
 
@@ -105,7 +106,8 @@ PROGRAM = """
 import sys
 from nbest.experiments.cli.display.progress_view import shown_progress
 from nbest.orchestrator.engines.history import EngineView
-from nbest.orchestrator.run.progress import Tally, snapshot
+from nbest.orchestrator.run.progress import snapshot
+from nbest.orchestrator.query.tally import Tally
 name = "[red]x[/red]\\x1b[5m"
 engine = EngineView(name=name, state="up", in_flight=37, tokens_per_s=1234.4, restarts=6)
 with shown_progress(is_quiet="quiet" in sys.argv) as report:

@@ -16,7 +16,8 @@ from nbest.experiments.cli.display.progress_words import (
     seconds_left,
 )
 from nbest.orchestrator.engines.history import EngineView, State
-from nbest.orchestrator.run.progress import Tally, snapshot
+from nbest.orchestrator.query.tally import Tally
+from nbest.orchestrator.run.progress import snapshot
 
 UP, DOWN = EngineView(name="e", state="up"), EngineView(name="e", state="down", restarts=1)
 

@@ -18,9 +18,9 @@ from nbest.experiments.analysis.rows import Row
 from nbest.experiments.cli import ending as as_command
 from nbest.experiments.cli import run_summary
 from nbest.experiments.cli.ask import as_document, as_text
-from nbest.experiments.cli.display.tables import console, safe_lines, selector_table, share
-from nbest.experiments.cli.exit_codes import Exit
-from nbest.experiments.language.text import one_line, printable, shown
+from nbest.experiments.cli.display.tables import console, selector_table, share
+from nbest.experiments.cli.ending import Exit
+from nbest.experiments.language.text import one_line, printable, safe_lines, shown
 from nbest.orchestrator.query.selection import WholeText, choose, read_answers
 from nbest.orchestrator.types import Outcome, Record, Sample, Selection
 

@@ -21,7 +21,7 @@ from nbest.orchestrator.store.format.schema import (
     records_table,
     samples_table,
 )
-from nbest.orchestrator.store.store_block import SampleBlock
+from nbest.orchestrator.store.index import SampleBlock
 from nbest.orchestrator.types import (
     Message,
     Outcome,

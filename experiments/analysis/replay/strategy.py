@@ -1,0 +1,42 @@
+"""What can be replayed, and the names by which `nbest replay` knows it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, cast
+
+from nbest.experiments.analysis.replay.drawn import Drawn, Spent
+from nbest.experiments.config.plugins import named_kinds
+from nbest.experiments.language.plugin_kind import PluginKind
+from nbest.orchestrator.protocols import Scorer
+
+
+class ReplayedStrategy(Protocol):
+    """What can be replayed: by what it chooses, and what comes of orders of the samples.
+
+    One order of each question comes in, for some strategies decide over a whole batch.
+    """
+
+    @property
+    def select(self) -> Scorer: ...
+
+    async def outcomes(self, drawn: Sequence[Drawn]) -> list[Spent]: ...
+
+
+STRATEGIES = PluginKind(
+    noun="strategy",
+    group="nbest.replayed_strategies",
+    parts=named_kinds,
+    methods=("select", "outcomes"),
+    built_in={
+        "adaptive": "nbest.experiments.analysis.replay.adaptive:ReplayedAdaptive",
+        "budget": "nbest.experiments.analysis.replay.budget:ReplayedBudget",
+        "deep_conf": "nbest.experiments.analysis.replay.deep_conf:ReplayedDeepConf",
+        "race": "nbest.experiments.analysis.replay.race:ReplayedRace",
+    },
+)
+
+
+def build_strategy(text: str) -> ReplayedStrategy:
+    """`adaptive`, `adaptive(rule=beta(confidence=0.9))`."""
+    return cast("ReplayedStrategy", STRATEGIES.parse(text))

@@ -1,0 +1,137 @@
+"""Cases: the queries of a run with their samples, the answers read in them, and their verdicts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+
+from nbest.experiments.config.plugins import (
+    build_equivalence,
+    build_extractor,
+    build_grader,
+    build_scorer,
+)
+from nbest.experiments.questions.gold import Gold
+from nbest.experiments.questions.graders.plain import Grader
+from nbest.experiments.runs.gold_file import read_gold
+from nbest.experiments.runs.recorded_answers import Recorded, read_recorded, with_recorded
+from nbest.experiments.runs.stored_calls import StoredCalls
+from nbest.experiments.runs.user_choice import chosen_by_user
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.ids import index_of
+from nbest.orchestrator.protocols import Equivalence, Extractor, Scorer
+from nbest.orchestrator.query.selection import merge_answers, read_answers
+from nbest.orchestrator.store.format.manifest import Json
+from nbest.orchestrator.store.reader import (
+    read_manifest,
+    read_queries,
+    read_samples,
+    read_scores,
+    scorers_of,
+)
+from nbest.orchestrator.tasks import wait_for
+from nbest.orchestrator.types import Candidates, Query, Sample, Scores
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One query with its samples, their answers and the verdict on each."""
+
+    query: Query
+    candidates: Candidates  # [N]
+    verdicts: Mapping[str, float]  # by answer: 1 right, 0 wrong, nan ungraded
+    is_graded: bool  # whether there is a gold answer that the grader can compare with
+
+    @property
+    def shares(self) -> list[float]:
+        """1 for every sample that is right, 0 for wrong ones and abstentions; ungraded left out."""
+        verdicts = [0.0 if a is None else self.verdicts[a] for a in self.candidates.answers]
+        return [v for v in verdicts if not math.isnan(v)]
+
+
+def cases(
+    queries: Iterable[Query],
+    candidates: Mapping[str, Candidates],
+    gold: Mapping[str, Gold],
+    grade: Grader,
+) -> list[Case]:
+    """The queries that have samples, with every distinct answer graded once."""
+    return [
+        _case(query, candidates[query.id], gold.get(query.id), grade)
+        for query in queries
+        if query.id in candidates
+    ]
+
+
+async def read_candidates(
+    queries: Iterable[Query],
+    samples: Mapping[str, Sequence[Sample]],
+    extract: Extractor,
+    equivalence: Equivalence | None = None,
+    recorded: Recorded = MappingProxyType({}),
+) -> dict[str, Candidates]:
+    """By query id, the samples that there are, with their answers read, or recorded, and merged."""
+    found = {}
+    for query in queries:
+        if query.id in samples:
+            read = read_answers(samples[query.id], extract)
+            own = with_recorded(read, recorded.get(query.id, {}))
+            found[query.id] = await merge_answers(query, own, equivalence)
+    return found
+
+
+def _case(query: Query, candidates: Candidates, gold: Gold | None, grade: Grader) -> Case:
+    answers = {a for a in candidates.answers if a is not None}
+    verdicts = {a: math.nan if gold is None else grade(a, gold) for a in sorted(answers)}
+    can_tell = any(not math.isnan(v) for v in verdicts.values())
+    if gold is not None and not can_tell:  # it may have an opinion where nothing was answered
+        can_tell = not math.isnan(grade(gold.answer, gold))
+    return Case(query=query, candidates=candidates, verdicts=verdicts, is_graded=can_tell)
+
+
+def named_scorer(name: str, run: Path) -> Scorer:
+    """The scorer of a name; `user` stands for what a person chose in this run."""
+    return chosen_by_user(run) if name == "user" else build_scorer(name)
+
+
+def load_cases(
+    run: Path, extract: str | None = None, grade: str | None = None, equivalence: str | None = None
+) -> list[Case]:
+    """The stored samples of a run with their answers read and graded."""
+    config = read_manifest(run).config
+    extractor = build_extractor(extract or _setting(config, "extract"))
+    grader = build_grader(grade or _setting(config, "grade"))
+    same = build_equivalence(equivalence or str(config.get("equivalence", "exact")))
+    queries, samples = read_queries(run), dict(read_samples(run))
+    # Whoever names an extractor wants the texts read by it.
+    recorded = {} if extract else read_recorded(run)
+    read = wait_for(read_candidates(queries, samples, extractor, same, recorded))
+    calls = {key: found[0] for key, found in samples.items() if key not in read}
+    scored = {name: read_scores(run, name) for name in scorers_of(run)}
+    candidates = {}
+    for key, each in read.items():
+        stored = StoredCalls(query_id=key, find=calls.get)
+        kept = {name: scores_of(each.samples, found.get(key, {})) for name, found in scored.items()}
+        candidates[key] = replace(each, ask=stored, rate=stored.rate, scores=kept)
+    found = cases(queries, candidates, read_gold(run), grader)
+    if not found:
+        raise InputError(f"run must hold samples to select from, {str(run)!r} has none yet")
+    return found
+
+
+def scores_of(samples: Sequence[Sample], scores: Mapping[int, float]) -> Scores:
+    """[N] by the indices of the samples; nan where there is none."""
+    places = [index_of(sample.id) for sample in samples]
+    return np.array([scores.get(place, math.nan) for place in places], np.float64)
+
+
+def _setting(config: Mapping[str, Json], key: str) -> str:
+    value = config.get(key)
+    if not isinstance(value, str):
+        raise InputError(f"{key} must be given with --{key}: the run's config has none")
+    return value

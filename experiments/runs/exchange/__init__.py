@@ -1,0 +1,1 @@
+"""Samples and choices in files that others read or wrote."""
