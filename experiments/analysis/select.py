@@ -8,8 +8,9 @@ from pathlib import Path
 
 from nbest.experiments.analysis.rows import Row, any_right_row, one_sample_row, selector_row
 from nbest.experiments.language.expressions import split_expressions
-from nbest.experiments.runs.cases import Case, load_cases, named_scorer
+from nbest.experiments.runs.cases import Case, cases_of, named_scorer
 from nbest.orchestrator.protocols import Scorer
+from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.tasks import wait_for
 from nbest.orchestrator.types import require_share
 
@@ -33,7 +34,7 @@ def compare(
     """Apply selectors to the samples of a run; what is not given is as the run's config has it."""
     names = split_expressions(selectors)
     scorers = {name: named_scorer(name, run) for name in names}
-    graded = load_cases(run, extract, grade, equivalence)
+    graded = cases_of(RunReader(run), extract, grade, equivalence, scorers=scorers.values())
     require_share("min_confidence", min_confidence)
     rows = wait_for(_rows_of(graded, scorers, min_confidence))
     return Comparison(rows=rows, baselines=(one_sample_row(graded), any_right_row(graded)))

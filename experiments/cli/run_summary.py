@@ -19,7 +19,7 @@ from nbest.experiments.language.text import printable, safe_lines
 from nbest.experiments.questions.prompts import prompt_text
 from nbest.experiments.runs.execute import failures
 from nbest.experiments.runs.plan import Plan
-from nbest.orchestrator.store.reader import read_manifest
+from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.types import Outcome, Record
 
 
@@ -40,7 +40,7 @@ def conclude(
 
 def print_stopping(folder: Path) -> None:
     """Warn of a run whose samples are those that agreed."""
-    for note in stopping_notes(read_manifest(folder).config):
+    for note in stopping_notes(RunReader(folder).manifest.config):
         print(note)
 
 

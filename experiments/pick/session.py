@@ -15,7 +15,7 @@ from nbest.experiments.questions.prompts import prompt_text
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.ids import index_of
 from nbest.orchestrator.store.choices import Sitting, read_choices
-from nbest.orchestrator.store.reader import read_queries, read_samples
+from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.types import Query, Sample, Status
 
 PAGE = 9  # one for each of the keys 1 to 9
@@ -127,8 +127,9 @@ class PickSession:
 
 def questions_of(run: Path, seed: int) -> list[Question]:
     """The questions that have samples, each with its different texts in an order of its own."""
-    samples: Mapping[str, Sequence[Sample]] = dict(read_samples(run))
-    return [_question(q, samples[q.id], seed) for q in read_queries(run) if q.id in samples]
+    reader = RunReader(run)
+    samples: Mapping[str, Sequence[Sample]] = dict(reader.samples(columns=["text"]))
+    return [_question(q, samples[q.id], seed) for q in reader.queries if q.id in samples]
 
 
 def _question(query: Query, samples: Sequence[Sample], seed: int) -> Question:

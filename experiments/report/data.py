@@ -29,11 +29,11 @@ from nbest.experiments.analysis.rows import Row, any_right_row, one_sample_row, 
 from nbest.experiments.analysis.unlabelled import Agreement, agreements, share_warnings
 from nbest.experiments.report.duels import Duel, QuestionVerdicts, duels, verdicts
 from nbest.experiments.report.questions import QuestionShown, best, contested, worst
-from nbest.experiments.runs.cases import Case, load_cases, named_scorer
+from nbest.experiments.runs.cases import Case, cases_of, named_scorer
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import Scorer
 from nbest.orchestrator.query.sampler import usage_of
-from nbest.orchestrator.store.reader import read_manifest, read_records
+from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.tasks import wait_for
 from nbest.orchestrator.types import Usage
 from nbest.scorers.estimators.risk_coverage import RiskPoint, risk_coverage
@@ -85,10 +85,11 @@ def run_report(
     run: Path, selectors: Sequence[str] | None = None, shown: int = SHOWN_QUESTIONS
 ) -> RunReport:
     """Gather it, with so many questions of each sort; by default for the run's own selectors."""
-    manifest = read_manifest(run)
-    names = tuple(selectors or _selectors(manifest.config.get("select")))
+    reader = RunReader(run)
+    config = reader.manifest.config
+    names = tuple(selectors or _selectors(config.get("select")))
     scorers = {name: named_scorer(name, run) for name in names}
-    cases = load_cases(run)
+    cases = cases_of(reader, scorers=scorers.values())
     graded = graded_cases(cases)
     rows = wait_for(_rows(scorers, cases))
     known = {row.select: scorers[row.select] for row in rows if row.failed == 0}
@@ -102,8 +103,8 @@ def run_report(
     usage = usage_of([sample for case in cases for sample in case.candidates.samples])
     return RunReport(
         name=run.name,
-        model=str(_model(manifest.config)),
-        outcomes=_outcomes(run),
+        model=str(_model(config)),
+        outcomes=_outcomes(reader),
         rows=tuple(rows),
         baselines=(one_sample_row(cases), any_right_row(cases)),
         curves=(*_baselines(graded, largest), *curves),
@@ -119,7 +120,7 @@ def run_report(
         agreements=() if graded else agreements(rows),
         warnings=warnings if graded else wait_for(share_warnings(known, pools)),
         paired=tuple(paired_sentences(rows)),
-        notes=(*sampling_notes(curves), *stopping_notes(manifest.config), *_failures(rows)),
+        notes=(*sampling_notes(curves), *stopping_notes(config), *_failures(rows)),
         best=best(graded, shown),
         worst=worst(graded, shown),
         contested=contested(cases, shown),
@@ -135,9 +136,9 @@ def _failures(rows: Sequence[Row]) -> tuple[str, ...]:
     )
 
 
-def _outcomes(run: Path) -> dict[str, dict[str, int]]:
+def _outcomes(run: RunReader) -> dict[str, dict[str, int]]:
     counts: dict[str, Counter[str]] = {}
-    for record in read_records(run):
+    for record in run.records():
         counts.setdefault(record.strategy, Counter())[record.outcome.value] += 1
     return {strategy: dict(ends.most_common()) for strategy, ends in counts.items()}
 

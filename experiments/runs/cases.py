@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -27,13 +27,7 @@ from nbest.orchestrator.ids import index_of
 from nbest.orchestrator.protocols import Equivalence, Extractor, Scorer
 from nbest.orchestrator.query.selection import merge_answers, read_answers
 from nbest.orchestrator.store.format.manifest import Json
-from nbest.orchestrator.store.reader import (
-    read_manifest,
-    read_queries,
-    read_samples,
-    read_scores,
-    scorers_of,
-)
+from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.tasks import wait_for
 from nbest.orchestrator.types import Candidates, Query, Sample, Scores
 
@@ -96,32 +90,54 @@ def _case(query: Query, candidates: Candidates, gold: Gold | None, grade: Grader
 
 def named_scorer(name: str, run: Path) -> Scorer:
     """The scorer of a name; `user` stands for what a person chose in this run."""
-    return chosen_by_user(run) if name == "user" else build_scorer(name)
+    return chosen_by_user(RunReader(run)) if name == "user" else build_scorer(name)
 
 
 def load_cases(
     run: Path, extract: str | None = None, grade: str | None = None, equivalence: str | None = None
 ) -> list[Case]:
-    """The stored samples of a run with their answers read and graded."""
-    config = read_manifest(run).config
+    """The stored samples of a run with their answers read and graded, log-probabilities included.
+
+    What is not given is as the run's config has it.
+    """
+    return cases_of(RunReader(run), extract, grade, equivalence)
+
+
+def cases_of(
+    run: RunReader,
+    extract: str | None = None,
+    grade: str | None = None,
+    equivalence: str | None = None,
+    *,
+    scorers: Collection[Scorer] | None = None,
+) -> list[Case]:
+    """The same of a run that is open; with `scorers`, only the columns that these read."""
+    config = run.manifest.config
     extractor = build_extractor(extract or _setting(config, "extract"))
     grader = build_grader(grade or _setting(config, "grade"))
     same = build_equivalence(equivalence or str(config.get("equivalence", "exact")))
-    queries, samples = read_queries(run), dict(read_samples(run))
+    samples = dict(run.samples(_columns_for(scorers)))
     # Whoever names an extractor wants the texts read by it.
-    recorded = {} if extract else read_recorded(run)
-    read = wait_for(read_candidates(queries, samples, extractor, same, recorded))
-    calls = {key: found[0] for key, found in samples.items() if key not in read}
-    scored = {name: read_scores(run, name) for name in scorers_of(run)}
+    recorded = {} if extract else read_recorded(run.path)
+    read = wait_for(read_candidates(run.queries, samples, extractor, same, recorded))
+    calls = {key: drawn[0] for key, drawn in samples.items() if key not in read}
+    stored = {name: run.scores(name) for name in run.scorers}
     candidates = {}
-    for key, each in read.items():
-        stored = StoredCalls(query_id=key, find=calls.get)
-        kept = {name: scores_of(each.samples, found.get(key, {})) for name, found in scored.items()}
-        candidates[key] = replace(each, ask=stored, rate=stored.rate, scores=kept)
-    found = cases(queries, candidates, read_gold(run), grader)
-    if not found:
-        raise InputError(f"run must hold samples to select from, {str(run)!r} has none yet")
-    return found
+    for key, those in read.items():
+        answers = StoredCalls(query_id=key, find=calls.get)
+        scores = {name: scores_of(those.samples, s.get(key, {})) for name, s in stored.items()}
+        candidates[key] = replace(those, ask=answers, rate=answers.rate, scores=scores)
+    graded = cases(run.queries, candidates, read_gold(run.path), grader)
+    if not graded:
+        raise InputError(f"run must hold samples to select from, {str(run.path)!r} has none yet")
+    return graded
+
+
+def _columns_for(scorers: Collection[Scorer] | None) -> set[str]:
+    """The fields of a sample that are read to choose by these scorers; None stands for any."""
+    names = {field.name for field in fields(Sample)} - {"token_ids"}
+    reads_logprobs = scorers is None or any(s.needs_logprobs is not None for s in scorers)
+    return names if reads_logprobs else names - {"logprobs", "top_logprobs"}
 
 
 def scores_of(samples: Sequence[Sample], scores: Mapping[int, float]) -> Scores:

@@ -27,7 +27,7 @@ from nbest.orchestrator.run.local import run_here
 from nbest.orchestrator.run.loop import Loop, one_lease
 from nbest.orchestrator.run.progress import Report
 from nbest.orchestrator.store.opening import OpenRun, open_run
-from nbest.orchestrator.store.reader import read_records
+from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.store.run_store import RunStore, open_store
 from nbest.orchestrator.tasks import wait_for
 from nbest.orchestrator.types import Outcome, Query, Record
@@ -94,7 +94,7 @@ def records_of(plan: Plan, out: Path, answered: Iterable[Record] = ()) -> list[R
     """
     ids = {item.id for item in plan.prompts.bad} | {query.id for query in plan.prompts.queries}
     strategy = repr(plan.strategy)
-    records = {r.query_id: r for r in read_records(out) if r.strategy == strategy}
+    records = {r.query_id: r for r in RunReader(out).records() if r.strategy == strategy}
     records |= {r.query_id: r for r in answered}
     return [record for query_id, record in records.items() if query_id in ids]
 
@@ -119,7 +119,7 @@ async def _answer(plan: Plan, done: Set[str], out: Path, report: Report) -> list
     left = [query for query in plan.prompts.queries if query.id not in done]
     if left and isinstance(plan.strategy, BatchStrategy):  # it decides for all of them together
         left = list(plan.prompts.queries)
-    refused = {r.query_id for r in read_records(out) if r.strategy == strategy}
+    refused = {r.query_id for r in RunReader(out).records() if r.strategy == strategy}
     work = _work(plan, out)
     records: list[Record] = []
     store = await open_store(out)

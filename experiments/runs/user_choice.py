@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.ids import index_of
 from nbest.orchestrator.store.choices import read_choices
-from nbest.orchestrator.store.reader import read_samples
+from nbest.orchestrator.store.reader import RunReader
 from nbest.scorers.given import UserChoice
 
 
-def chosen_by_user(run: Path) -> UserChoice:
+def chosen_by_user(run: RunReader) -> UserChoice:
     """The selector `user` of a run; InputError where nobody has chosen anything."""
-    choices = read_choices(run)
+    choices = read_choices(run.path)
     places = {query_id: c.index for query_id, c in choices.items() if c.index is not None}
     if not places:
-        raise InputError(f"user needs choices, and nobody has made any: nbest pick {run}")
+        raise InputError(f"user needs choices, and nobody has made any: nbest pick {run.path}")
     chosen: dict[str, str] = {}
-    for query_id, samples in read_samples(run):
+    for query_id, samples in run.samples(columns=()):
         if query_id in places:
             by_index = {index_of(sample.id): sample.id for sample in samples}
             chosen[query_id] = by_index.get(places[query_id], "")

@@ -26,7 +26,7 @@ from nbest.experiments.training.examples import graded_examples
 from nbest.experiments.training.report import card
 from nbest.model_backend.verifier.settings import VerifierSettings
 from nbest.model_backend.verifier.train import train_verifier
-from nbest.orchestrator.store.reader import read_queries
+from nbest.orchestrator.store.reader import RunReader
 
 CONFIG = Path(__file__).parents[1] / "configs" / "verifier_gain.yaml"
 
@@ -82,7 +82,7 @@ def _trained(train: Path, test: Path, out: Path, size: Size) -> Path:
         mixed_precision=True,
         question_after="\n\n",
     )
-    asked = {_question(query.prompt) for query in read_queries(test)}
+    asked = {_question(query.prompt) for query in RunReader(test).queries}
     examples = [each for each in graded_examples([train]) if _question(each.prompt) not in asked]
     train_verifier(
         examples,

@@ -11,7 +11,7 @@ from nbest.model_backend.verifier.data import Graded, Preference
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.ids import index_of
 from nbest.orchestrator.store.choices import read_choices
-from nbest.orchestrator.store.reader import read_manifest, read_queries, read_samples
+from nbest.orchestrator.store.reader import RunReader
 
 
 def graded_examples(
@@ -51,9 +51,9 @@ def _graded(run: Path, extract: str | None, grade: str | None) -> Iterator[Grade
 
 
 def _preferred(run: Path) -> Iterator[Preference]:
-    read_manifest(run)  # says so where it is no run
-    choices, samples = read_choices(run), dict(read_samples(run))
-    for query in read_queries(run):
+    reader, choices = RunReader(run), read_choices(run)
+    samples = dict(reader.samples(columns=["text"]))
+    for query in reader.queries:
         choice = choices.get(query.id)
         if choice is None or choice.index is None:
             continue

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from bisect import insort
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -44,8 +44,15 @@ class Listing:
 class SampleIndex:
     """The samples that a run had when its files were looked at last."""
 
-    def __init__(self, folder: RunFolder, cache_bytes: int = CACHE_BYTES) -> None:
+    def __init__(
+        self,
+        folder: RunFolder,
+        cache_bytes: int = CACHE_BYTES,
+        columns: Collection[str] | None = None,
+    ) -> None:
+        """`columns`: the fields of `Sample` to read; None for all."""
         self._folder = folder
+        self._columns = None if columns is None else _read_columns(columns)
         self._parts: frozenset[str] = frozenset()
         self._places: dict[str, list[Place]] = {}
         self._cache: OrderedDict[Place, SampleBlock] = OrderedDict()
@@ -131,13 +138,18 @@ class SampleIndex:
         name, group = place
         try:
             with open_part(self._folder, name) as file:
-                return SampleBlock(file.read_row_group(group))
+                return SampleBlock(file.read_row_group(group, columns=self._columns))
         except DamagedFile as damage:
             self.damaged.append(damage)
             return SampleBlock(SCHEMA.empty_table())
         except FileNotFoundError:  # compacted: its samples are in another part now
             self.include(self.look())
             raise
+
+
+def _read_columns(fields: Collection[str]) -> list[str]:
+    """The columns of a samples table for these fields, with those that say which row counts."""
+    return ["query_id", "index", *sorted({"id", "status", *fields})]
 
 
 _ROW_BYTES = 1000  # about what the Python objects of a row take, besides its text
@@ -150,13 +162,14 @@ class SampleBlock:
     """A part of a samples table, and where each key stands in it."""
 
     def __init__(self, table: Table) -> None:
-        self._token_ids = _Lists[int](table["token_ids"])
-        self._logprobs = _Lists[float](table["logprobs"])
+        names = set(table.column_names)  # all, or those that a reader wants
+        self._token_ids = _Lists[int](table["token_ids"]) if "token_ids" in names else None
+        self._logprobs = _Lists[float](table["logprobs"]) if "logprobs" in names else None
         self._statuses = [Status(text) for text in table["status"].to_pylist()]
         self._top = _top_column(table)
-        apart = ("status", "token_ids", "logprobs", "top_logprobs")
-        names = [n for n in SCHEMA.names[2:] if n not in apart]
-        self._plain = {name: table[name].to_pylist() for name in names}
+        plain = names - {"query_id", "index", "status", "token_ids", "logprobs", "top_logprobs"}
+        self._plain = {name: table[name].to_pylist() for name in plain & set(SCHEMA.names)}
+        self._plain.setdefault("text", [""] * len(table))
         self.num_bytes: int = table.nbytes + _ROW_BYTES * len(table)
         self.rows = self._find(table["query_id"].to_pylist(), table["index"].to_pylist())
 
@@ -165,8 +178,8 @@ class SampleBlock:
 
     def sample(self, row: int) -> Sample:
         return Sample(
-            token_ids=self._token_ids[row] or (),
-            logprobs=self._logprobs[row],
+            token_ids=(() if self._token_ids is None else self._token_ids[row]) or (),
+            logprobs=None if self._logprobs is None else self._logprobs[row],
             top_logprobs=top_of(self._top[row].as_py()) if self._top is not None else None,
             status=self._statuses[row],
             **{name: column[row] for name, column in self._plain.items()},

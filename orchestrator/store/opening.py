@@ -32,7 +32,7 @@ from nbest.orchestrator.store.format.names import (
 from nbest.orchestrator.store.format.parquet import DamagedFile, PartWriter
 from nbest.orchestrator.store.format.schema import queries_table
 from nbest.orchestrator.store.lock import run_lock
-from nbest.orchestrator.store.reader import read_done, read_queries
+from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.types import Outcome, Query, require
 
 _SHOWN_LINES = 20  # of a diff
@@ -49,7 +49,7 @@ class OpenRun:
     def done(self, strategy: str, *, retry_quarantined: bool = False) -> set[str]:
         """Ids of the queries that the strategy of that repr has ended with, errors left out."""
         quarantined = (Outcome.QUARANTINED,) if retry_quarantined else ()
-        return read_done(self.path, strategy, retry=(Outcome.ERROR, *quarantined))
+        return RunReader(self.path).done(strategy, retry=(Outcome.ERROR, *quarantined))
 
     def compact(self) -> None:
         """Merge small files: at the end of a run, and now and then in a long one."""
@@ -80,7 +80,7 @@ def open_run(
             folder.add_folder(kind)
         _delete_temporaries(folder)
         damaged = compact(folder)
-        _write_queries(folder, read_queries(path), queries)
+        _write_queries(folder, RunReader(path).queries, queries)
         where = folder.full() if folder.is_local else path  # workers have other working directories
         yield OpenRun(path=where, manifest=manifest, damaged=tuple(damaged))
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Collection, Iterator
+from functools import cached_property
 
 from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.store.format.arrow import Table
 from nbest.orchestrator.store.format.files import RunFolder, StrPath
 from nbest.orchestrator.store.format.manifest import Manifest, manifest_of
 from nbest.orchestrator.store.format.names import MANIFEST, QUERIES, RECORDS, SCORES, slug
@@ -26,7 +28,7 @@ class DamagedFileWarning(UserWarning):
 
 
 def warn_of_damage(damage: DamagedFile) -> None:
-    """What readers do unless told otherwise."""
+    """Warn; what readers do unless told otherwise."""
     warnings.warn(str(damage), DamagedFileWarning, stacklevel=2)
 
 
@@ -39,90 +41,92 @@ def existing_run(path: StrPath) -> RunFolder:
     return folder
 
 
-def read_manifest(path: StrPath) -> Manifest:
-    """What the run was made with."""
-    folder = existing_run(path)
-    return manifest_of(folder.read(MANIFEST), f"{MANIFEST} in {folder.path!r}")
+class RunReader:
+    """A run that is there, opened once; InputError where there is none.
 
+    `on_damage` hears of each file that cannot be read: its rows count as missing. What the run was
+    made with and its queries are read once; samples, records and scores as often as they are asked
+    for, for a run may still be growing.
 
-def read_queries(path: StrPath, on_damage: OnDamage = warn_of_damage) -> list[Query]:
-    """The queries of the run, in the order in which they were given."""
-    tables, damaged = read_parts(existing_run(path), QUERIES)
-    _report(damaged, on_damage)
-    return [query for table in tables for query in queries_of(table)]
-
-
-def read_samples(
-    path: StrPath, on_damage: OnDamage = warn_of_damage
-) -> Iterator[tuple[str, tuple[Sample, ...]]]:
-    """Each query id that has samples, with them in the order of their indices.
-
-    Queries come in the order of the run. An index that was never committed leaves no gap.
+    Example: `dict(RunReader("runs/demo").samples())`
     """
-    order = [query.id for query in read_queries(path, on_damage)]
-    index = SampleIndex(existing_run(path))
-    return _samples(index, order, on_damage)
 
+    def __init__(self, path: StrPath, on_damage: OnDamage = warn_of_damage) -> None:
+        self._folder = existing_run(path)
+        self.path = path
+        self._on_damage = on_damage
 
-def _samples(
-    index: SampleIndex, order: list[str], on_damage: OnDamage
-) -> Iterator[tuple[str, tuple[Sample, ...]]]:
-    for query_id in dict.fromkeys([*order, *index]):
-        samples = tuple(index.samples(query_id).values())
-        _report(index.damaged, on_damage)
-        index.damaged.clear()
-        if samples:
-            yield query_id, samples
+    @cached_property
+    def manifest(self) -> Manifest:
+        """What the run was made with."""
+        return manifest_of(self._folder.read(MANIFEST), f"{MANIFEST} in {self._folder.path!r}")
 
+    @cached_property
+    def queries(self) -> list[Query]:
+        """The queries of the run, in the order in which they were given."""
+        return [query for table in self._tables(QUERIES) for query in queries_of(table)]
 
-def read_records(path: StrPath, on_damage: OnDamage = warn_of_damage) -> list[Record]:
-    """The last record of each query and strategy, in the order of the run's queries."""
-    tables, damaged = read_parts(existing_run(path), RECORDS)
-    _report(damaged, on_damage)
-    last = {(r.query_id, r.strategy): r for table in tables for r in records_of(table)}
-    order = {query.id: place for place, query in enumerate(read_queries(path, on_damage))}
-    unknown = len(order)
-    return sorted(
-        last.values(), key=lambda r: (order.get(r.query_id, unknown), r.query_id, r.strategy)
-    )
+    def samples(
+        self, columns: Collection[str] | None = None
+    ) -> Iterator[tuple[str, tuple[Sample, ...]]]:
+        """Each query id that has samples, with them in the order of their indices.
 
+        Queries come in the order of the run. An index that was never committed leaves no gap.
+        `columns` are the fields of `Sample` to read; those that are left out are as if nobody had
+        kept them, and cost nothing. None reads all.
+        """
+        index = SampleIndex(self._folder, columns=columns)
+        return self._samples(index, [query.id for query in self.queries])
 
-def read_done(
-    path: StrPath,
-    strategy: str,
-    on_damage: OnDamage = warn_of_damage,
-    *,
-    retry: Collection[Outcome] = (Outcome.ERROR,),
-) -> set[str]:
-    """Ids of the queries whose last record by the strategy of that repr is none to `retry`."""
-    columns = ["query_id", "strategy", "outcome"]
-    tables, damaged = read_parts(existing_run(path), RECORDS, columns)
-    _report(damaged, on_damage)
-    last: dict[str, str] = {}
-    for table in tables:
-        rows = zip(*(table[name].to_pylist() for name in columns), strict=True)
-        last.update((query_id, outcome) for query_id, by, outcome in rows if by == strategy)
-    return {query_id for query_id, outcome in last.items() if outcome not in retry}
+    def records(self) -> list[Record]:
+        """The last record of each query and strategy, in the order of the run's queries."""
+        tables = self._tables(RECORDS)
+        last = {(r.query_id, r.strategy): r for table in tables for r in records_of(table)}
+        order = {query.id: place for place, query in enumerate(self.queries)}
+        unknown = len(order)
+        return sorted(
+            last.values(), key=lambda r: (order.get(r.query_id, unknown), r.query_id, r.strategy)
+        )
 
+    def done(self, strategy: str, *, retry: Collection[Outcome] = (Outcome.ERROR,)) -> set[str]:
+        """Ids of the queries whose last record by the strategy of that repr is none to `retry`."""
+        columns = ["query_id", "strategy", "outcome"]
+        last: dict[str, str] = {}
+        for table in self._tables(RECORDS, columns):
+            rows = zip(*(table[name].to_pylist() for name in columns), strict=True)
+            last.update((query_id, outcome) for query_id, by, outcome in rows if by == strategy)
+        return {query_id for query_id, outcome in last.items() if outcome not in retry}
 
-def read_scores(
-    path: StrPath, scorer: str, on_damage: OnDamage = warn_of_damage
-) -> dict[str, dict[int, float]]:
-    """Query id -> sample index -> the first score that the scorer of that name gave."""
-    tables, damaged = read_parts(existing_run(path), f"{SCORES}/{slug(scorer)}")
-    _report(damaged, on_damage)
-    scores: dict[str, dict[int, float]] = {}
-    for table in tables:
-        for query_id, index, score in zip(*(c.to_pylist() for c in table.columns), strict=True):
-            scores.setdefault(query_id, {}).setdefault(index, score)
-    return scores
+    def scores(self, scorer: str) -> dict[str, dict[int, float]]:
+        """Query id -> sample index -> the first score that the scorer of that name gave."""
+        scores: dict[str, dict[int, float]] = {}
+        for table in self._tables(f"{SCORES}/{slug(scorer)}"):
+            columns = [column.to_pylist() for column in table.columns]
+            for query_id, index, score in zip(*columns, strict=True):
+                scores.setdefault(query_id, {}).setdefault(index, score)
+        return scores
 
+    @property
+    def scorers(self) -> tuple[str, ...]:
+        """The names, as they are in paths, of the scorers whose scores the run holds."""
+        names = self._folder.folders(SCORES)
+        return tuple(sorted(name.rpartition("/")[2] for name in names))
 
-def scorers_of(path: StrPath) -> tuple[str, ...]:
-    """The names, as they are in paths, of the scorers whose scores the run holds."""
-    return tuple(sorted(name.rpartition("/")[2] for name in existing_run(path).folders(SCORES)))
+    def _samples(
+        self, index: SampleIndex, order: list[str]
+    ) -> Iterator[tuple[str, tuple[Sample, ...]]]:
+        for query_id in dict.fromkeys([*order, *index]):
+            samples = tuple(index.samples(query_id).values())
+            self._report(index.damaged)
+            index.damaged.clear()
+            if samples:
+                yield query_id, samples
 
+    def _tables(self, kind: str, columns: list[str] | None = None) -> list[Table]:
+        tables, damaged = read_parts(self._folder, kind, columns)
+        self._report(damaged)
+        return tables
 
-def _report(damaged: list[DamagedFile], on_damage: OnDamage) -> None:
-    for damage in damaged:
-        on_damage(damage)
+    def _report(self, damaged: list[DamagedFile]) -> None:
+        for damage in damaged:
+            self._on_damage(damage)

@@ -28,10 +28,10 @@ from nbest.experiments.analysis.curves.exact import (
 from nbest.experiments.analysis.curves.sampled import sampled_curves
 from nbest.experiments.analysis.rows import require_logprobs
 from nbest.experiments.language.expressions import split_expressions
-from nbest.experiments.runs.cases import Case, load_cases, named_scorer
+from nbest.experiments.runs.cases import Case, cases_of, named_scorer
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import Scorer
-from nbest.orchestrator.store.reader import read_manifest
+from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.tasks import wait_for
 from nbest.scorers.baselines import First, Random
 from nbest.scorers.estimators.coverage import Extrapolation, extrapolate
@@ -64,7 +64,8 @@ def curves_of(
     `beyond` asks for the coverage of more samples than there are, by extrapolation.
     """
     scorers = {name: named_scorer(name, run) for name in split_expressions(selectors)}
-    cases = graded_cases(load_cases(run, extract, grade, equivalence))
+    reader = RunReader(run)
+    cases = graded_cases(cases_of(reader, extract, grade, equivalence, scorers=scorers.values()))
     if not cases:
         raise InputError(f"run must hold graded questions, {str(run)!r} has none")
     largest = smallest_pool(cases)
@@ -86,7 +87,7 @@ def curves_of(
             curve_of("any right", any_curves(cases, largest)),
         ),
         ks=wanted,
-        notes=(*sampling_notes(curves), *stopping_notes(read_manifest(run).config), *warnings),
+        notes=(*sampling_notes(curves), *stopping_notes(reader.manifest.config), *warnings),
         beyond=_extrapolated(cases, beyond),
     )
 

@@ -17,7 +17,7 @@ from nbest.orchestrator.store.format.files import RunFolder
 from nbest.orchestrator.store.format.names import SAMPLES
 from nbest.orchestrator.store.format.parquet import read_parts
 from nbest.orchestrator.store.format.schema import FINAL
-from nbest.orchestrator.store.reader import read_records, read_samples
+from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.types import Record, Sample
 
 Key = tuple[str, str]
@@ -30,7 +30,7 @@ def same_results(run_dir: Path, without: Collection[str] = ()) -> str:
     Records by query, without the seconds; samples by key, without times and engine. Queries whose
     ids are in `without` are left out.
     """
-    rows = [_timeless_record(record) for record in read_records(run_dir)]
+    rows = [_timeless_record(record) for record in RunReader(run_dir).records()]
     rows += [_timeless_sample(sample) for sample in stored_samples(run_dir).values()]
     digest = hashlib.sha256()
     for query_id, row in sorted(rows):
@@ -41,7 +41,7 @@ def same_results(run_dir: Path, without: Collection[str] = ()) -> str:
 
 def same_answers(run_dir: Path) -> str:
     """A digest of what every question was answered, and of how sure that is."""
-    rows = [(r.query_id, r.outcome, r.answer, r.confidence) for r in read_records(run_dir)]
+    rows = [(r.query_id, r.outcome, r.answer, r.confidence) for r in RunReader(run_dir).records()]
     return hashlib.sha256(repr(sorted(rows)).encode()).hexdigest()
 
 
@@ -49,7 +49,7 @@ def stored_samples(run_dir: Path) -> dict[Key, Sample]:
     """Every sample that a run has committed; nothing where there is no run yet."""
     if not RunFolder(run_dir).exists("run.json"):
         return {}
-    return {(q, s.id): s for q, samples in read_samples(run_dir) for s in samples}
+    return {(q, s.id): s for q, samples in RunReader(run_dir).samples() for s in samples}
 
 
 def repeated_keys(run_dir: Path) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 from nbest.experiments.runs.exchange.export_samples import pool_lines, samples_table
 from nbest.experiments.runs.exchange.preferences import preference_lines
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.store.reader import read_manifest
+from nbest.orchestrator.store.reader import RunReader
 
 
 def _joined(lines: Callable[[Path], Iterator[str]]) -> Callable[[Path], bytes]:
@@ -34,7 +34,7 @@ def export_run(run: Path, what: str, out: Path | None, *, force: bool = False) -
         raise InputError(f"out must be a new file (or give --force), got {str(out)!r}")
     if out is None and what == "parquet":
         raise InputError("out must be given for a table, which is no text")
-    read_manifest(run)  # says so where it is no run
+    RunReader(run)  # says so where it is no run
     data = FORMATS[what](run)
     if out is None:
         print(data.decode(), end="")

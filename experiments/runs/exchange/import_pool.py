@@ -19,7 +19,7 @@ from nbest.orchestrator.ids import sample_id
 from nbest.orchestrator.protocols import Extractor
 from nbest.orchestrator.store.format.manifest import Json
 from nbest.orchestrator.store.opening import OpenRun, open_run
-from nbest.orchestrator.store.reader import read_scores
+from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.store.writer import FileStore
 from nbest.orchestrator.tasks import wait_for
 from nbest.orchestrator.types import Query
@@ -88,7 +88,7 @@ async def _store(
         for line in read_pool(files):
             for name in {name for sample in line.samples for name in sample.scores}:
                 if name not in scored:
-                    scored[name] = set(read_scores(run.path, name))
+                    scored[name] = set(RunReader(run.path).scores(name))
             _add(store, line, scored)
             unread += _unread(line, extract, recorded.get(line.id, {}))
             count, samples = count + 1, samples + len(line.samples)

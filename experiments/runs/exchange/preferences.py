@@ -13,14 +13,15 @@ from pathlib import Path
 
 from nbest.orchestrator.ids import index_of
 from nbest.orchestrator.store.choices import Choice, read_choices
-from nbest.orchestrator.store.reader import read_queries, read_samples
+from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.types import Query
 
 
 def preference_lines(run: Path) -> Iterator[str]:
     """Each pair as one line of JSON, questions in the order of the run."""
-    choices, samples = read_choices(run), dict(read_samples(run))
-    for query in read_queries(run):
+    reader, choices = RunReader(run), read_choices(run)
+    samples = dict(reader.samples(columns=["text"]))
+    for query in reader.queries:
         choice = choices.get(query.id)
         if choice is not None and query.id in samples:
             texts = {index_of(sample.id): sample.text for sample in samples[query.id]}

@@ -34,7 +34,7 @@ from nbest.experiments.runs.cases import load_cases
 from nbest.experiments.runs.exchange.export import export_run
 from nbest.experiments.runs.exchange.import_pool import import_pool
 from nbest.orchestrator.errors import InputError, RunChanged
-from nbest.orchestrator.store.reader import read_samples, read_scores
+from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.types import Candidates, Query, Scores, Status
 from nbest.scorers.estimators.weighted_at_k import weighted_choices
 from nbest.scorers.votes.majority import vote_shares
@@ -78,7 +78,7 @@ def run(tmp_path: Path) -> Path:
 
 
 def test_every_sample_is_kept_as_it_was(run: Path) -> None:
-    stored = dict(read_samples(run))
+    stored = dict(RunReader(run).samples())
     one, two = stored["a/1"], stored["a/2"]
     assert [sample.text for sample in one] == ["7", "8", "", "7"]
     assert [sample.status for sample in one] == [
@@ -90,7 +90,7 @@ def test_every_sample_is_kept_as_it_was(run: Path) -> None:
     assert [sample.generated_tokens for sample in one] == [5, 6, 99, 2]
     assert one[3].logprobs == (-0.5, -1.5)
     assert two[3].status is Status.TRUNCATED
-    found = read_scores(run, "rm")
+    found = RunReader(run).scores("rm")
     assert found["a/1"] == {0: 0.9, 1: 0.1}
     assert math.isnan(found["a/2"][0])
 

@@ -22,7 +22,7 @@ from nbest.orchestrator.run.local import run_here
 from nbest.orchestrator.run.progress import Progress
 from nbest.orchestrator.store.format.manifest import Json
 from nbest.orchestrator.store.opening import open_run
-from nbest.orchestrator.store.reader import read_records
+from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.strategies.best_of_n import BestOfN
 from nbest.orchestrator.tasks import wait_for
 from nbest.orchestrator.types import Outcome, Query, SamplingParams
@@ -70,7 +70,7 @@ def test_rows_come_in_the_order_asked_for_under_the_names_asked_for(run: Path) -
 
 def test_the_vote_chooses_what_the_run_itself_chose(run: Path) -> None:
     """The same samples, the same selector, the same answers: once with an engine, once without."""
-    records = read_records(run)
+    records = RunReader(run).records()
     right = sum(record.answer == "42" for record in records)
     (row,) = compare(run, "vote").rows
     assert row.accuracy == right / 8

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from nbest.orchestrator.store.reader import read_records, read_samples
+from nbest.orchestrator.store.reader import RunReader
 
 CONFIG = """
 name: t
@@ -68,7 +68,7 @@ def test_a_run_prints_its_table_and_leaves_a_run_folder(folder: Path) -> None:
     for name in ("one sample (mean)", "any of 8 right", "vote", "mean_logprob", "first"):
         assert name in done.stdout
     assert "queries 12/12" in done.stderr
-    assert {q: len(s) for q, s in read_samples(folder / "runs/t")} == {
+    assert {q: len(s) for q, s in RunReader(folder / "runs/t").samples()} == {
         f"q{i}": 8 for i in range(12)
     }
 
@@ -83,9 +83,9 @@ def test_a_complete_run_generates_nothing_and_answers_the_same(folder: Path) -> 
 
 def test_n_may_grow_and_the_first_are_kept(folder: Path) -> None:
     nbest(folder, "run", "config.yaml")
-    before = dict(read_samples(folder / "runs/t"))
+    before = dict(RunReader(folder / "runs/t").samples())
     done = nbest(folder, "run", "config.yaml", "--set", "strategy.n=11", "--json")
-    after = dict(read_samples(folder / "runs/t"))
+    after = dict(RunReader(folder / "runs/t").samples())
     assert {len(samples) for samples in after.values()} == {11}
     assert all(after[q][:8] == samples for q, samples in before.items())
     assert json.loads(done.stdout)[0]["n_samples"] == 12 * 11
@@ -226,7 +226,7 @@ def test_a_question_without_text_is_an_error_row_and_exit_3(folder: Path) -> Non
     assert done.returncode == 3
     assert "blank failed: " in done.stderr
     assert "1 of 13 questions failed" in done.stderr
-    outcomes = Counter(str(r.outcome) for r in read_records(folder / "runs/t"))
+    outcomes = Counter(str(r.outcome) for r in RunReader(folder / "runs/t").records())
     assert outcomes == {"answered": 12, "error": 1}
     tolerant = nbest(folder, "run", "config.yaml", "--fail-on-error", "0.1")
     assert tolerant.returncode == 0
@@ -297,12 +297,12 @@ def test_sigkill_in_mid_run_then_the_same_command(folder: Path, place: list[str]
     wait_for_samples(run, process, files=2)
     process.kill()
     process.communicate(timeout=60)
-    before = dict(read_samples(run))
+    before = dict(RunReader(run).samples())
     assert 0 < sum(map(len, before.values())) < 96
     again = nbest(folder, *args, "broken")
     assert again.returncode == 0, again.stderr
     assert again.stdout == unbroken.stdout
-    after = dict(read_samples(run))
+    after = dict(RunReader(run).samples())
     assert {q: len(samples) for q, samples in after.items()} == {f"q{i}": 8 for i in range(12)}
     kept = {s.id: s for samples in after.values() for s in samples}
     assert len(kept) == 96
@@ -321,4 +321,4 @@ def test_an_interrupted_run_exits_75_and_keeps_what_it_had(
     assert process.returncode == 75, errors
     assert "the same command goes on from here" in errors
     assert "Traceback" not in errors
-    assert sum(len(samples) for _, samples in read_samples(folder / "runs/t")) > 0
+    assert sum(len(samples) for _, samples in RunReader(folder / "runs/t").samples()) > 0

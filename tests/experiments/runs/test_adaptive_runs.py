@@ -18,7 +18,7 @@ from nbest.orchestrator.run.progress import Progress
 from nbest.orchestrator.store.format.files import RunFolder
 from nbest.orchestrator.store.format.parquet import PartWriter
 from nbest.orchestrator.store.format.schema import records_table
-from nbest.orchestrator.store.reader import read_records, read_samples
+from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.strategies.adaptive import Adaptive
 from nbest.orchestrator.strategies.stop_on_votes import BetaStop, VoteStands
 from nbest.orchestrator.types import Outcome
@@ -52,7 +52,7 @@ def carried_out(config: Path, folder: Path, *changes: str) -> list[Progress]:
 
 def test_questions_get_as_many_samples_as_they_need(config: Path, tmp_path: Path) -> None:
     carried_out(config, tmp_path / "run")
-    counts = [len(samples) for _, samples in read_samples(tmp_path / "run")]
+    counts = [len(samples) for _, samples in RunReader(tmp_path / "run").samples()]
     assert len(counts) == 20
     assert min(counts) < 10
     assert sum(counts) < 20 * 32 / 2
@@ -67,9 +67,9 @@ def test_the_same_command_again_wants_no_engine(config: Path, tmp_path: Path) ->
 
 def test_a_stricter_rule_draws_more_of_what_is_there(config: Path, tmp_path: Path) -> None:
     carried_out(config, tmp_path / "run")
-    before = dict(read_samples(tmp_path / "run"))
+    before = dict(RunReader(tmp_path / "run").samples())
     carried_out(config, tmp_path / "run", "strategy.rule=beta(confidence=0.999)")
-    after = dict(read_samples(tmp_path / "run"))
+    after = dict(RunReader(tmp_path / "run").samples())
     for query_id, samples in before.items():
         kept = {sample.id: sample.text for sample in after[query_id]}
         finished = [sample for sample in samples if sample.status == "ok"]
@@ -82,7 +82,7 @@ def test_a_fixed_number_uses_what_an_adaptive_run_has_drawn(config: Path, tmp_pa
     drawn = seen[-1].samples_drawn
     seen = carried_out(config, tmp_path / "run", "strategy.rule=null")
     assert seen[-1].samples_drawn <= 20 * 32 - drawn + 40  # cancelled ones are drawn again
-    assert all(len(samples) == 32 for _, samples in read_samples(tmp_path / "run"))
+    assert all(len(samples) == 32 for _, samples in RunReader(tmp_path / "run").samples())
 
 
 def test_the_rule_is_checked_before_anything_starts(config: Path) -> None:
@@ -104,7 +104,7 @@ def test_the_rule_is_checked_before_anything_starts(config: Path) -> None:
 def test_a_rule_of_scores_is_a_rule_too(config: Path, tmp_path: Path) -> None:
     changes = ("strategy.rule=reservation(cost=2)", "select=shortest")
     carried_out(config, tmp_path / "run", *changes)
-    counts = [len(samples) for _, samples in read_samples(tmp_path / "run")]
+    counts = [len(samples) for _, samples in RunReader(tmp_path / "run").samples()]
     assert 4 <= min(counts) <= max(counts) < 32
     assert carried_out(config, tmp_path / "run", *changes) == []
 
@@ -113,7 +113,7 @@ def test_rules_of_scores_can_ask_a_model(config: Path, tmp_path: Path) -> None:
     """The model rates each sample when it is there, so that the rule knows when to stop."""
     changes = ("strategy.rule=reservation(cost=0.3)", 'select=["reward(model=fake)"]')
     carried_out(config, tmp_path / "run", *changes)
-    counts = [len(s) for key, s in read_samples(tmp_path / "run") if "#" not in key]
+    counts = [len(s) for key, s in RunReader(tmp_path / "run").samples() if "#" not in key]
     assert min(counts) < 32
     assert carried_out(config, tmp_path / "run", *changes) == []
 
@@ -123,7 +123,7 @@ def test_a_race_is_a_strategy_too(config: Path, tmp_path: Path) -> None:
     changes = ("strategy.rule=null", 'strategy.race=regex(pattern="[0-9]{2}")', "strategy.n=8")
     run = tmp_path / "run"
     carried_out(config, run, *changes, 'select=["first"]')
-    records = read_records(run)
+    records = RunReader(run).records()
     assert len(records) == 20
     assert all(len(record.answer or "") == 2 for record in records)
     assert carried_out(config, run, *changes, 'select=["first"]') == []
@@ -148,7 +148,7 @@ def test_what_a_race_does_not_go_with_is_said(
 
 
 def samples_of(folder: Path) -> list[int]:
-    return [len(samples) for _, samples in read_samples(folder)]
+    return [len(samples) for _, samples in RunReader(folder).samples()]
 
 
 BUDGET = ("strategy={n: 32, budget: {average: 6}}",)
@@ -173,10 +173,10 @@ def test_a_budget_of_which_only_the_records_are_lost_wants_no_engine(
 ) -> None:
     folder = tmp_path / "run"
     carried_out(config, folder, *BUDGET)
-    before = {r.query_id: (r.answer, r.usage.samples) for r in read_records(folder)}
+    before = {r.query_id: (r.answer, r.usage.samples) for r in RunReader(folder).records()}
     shutil.rmtree(folder / "records")
     assert carried_out(config, folder, *BUDGET) == []
-    assert {r.query_id: (r.answer, r.usage.samples) for r in read_records(folder)} == before
+    assert {r.query_id: (r.answer, r.usage.samples) for r in RunReader(folder).records()} == before
 
 
 def test_a_budget_that_lost_one_record_decides_for_all_again(config: Path, tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_a_budget_that_lost_one_record_decides_for_all_again(config: Path, tmp_p
     carried_out(config, folder, *BUDGET)
     plan = make_plan(load_config(config, BUDGET))
     [part] = (folder / "records").glob("*.parquet")
-    records = [r for r in read_records(folder) if r.query_id != plan.prompts.queries[3].id]
+    records = [r for r in RunReader(folder).records() if r.query_id != plan.prompts.queries[3].id]
     part.unlink()
     PartWriter(RunFolder(folder), ()).commit("records", records_table(records))
     carried_out(config, folder, *BUDGET)

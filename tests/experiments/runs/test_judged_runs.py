@@ -26,7 +26,7 @@ from nbest.orchestrator.run.progress import Progress
 from nbest.orchestrator.store.compaction import compact
 from nbest.orchestrator.store.format.files import RunFolder
 from nbest.orchestrator.store.opening import open_run
-from nbest.orchestrator.store.reader import read_records, read_samples
+from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.strategies.best_of_n import BestOfN
 from nbest.orchestrator.tasks import wait_for
 from nbest.orchestrator.types import Outcome, Query, Record, Request, SamplingParams
@@ -110,7 +110,7 @@ def test_what_was_asked_is_kept_and_chosen_from_again(name: str, tmp_path: Path)
     assert (row.accuracy, row.failed, row.n_queries, row.n_samples) == (1.0, 0, 4, 4 * N)
     assert vote.n_samples == first.n_samples == 4 * N
     assert vote.tokens == first.tokens == 4 * N
-    stored = [s for _, samples in read_samples(tmp_path / "run") for s in samples]
+    stored = [s for _, samples in RunReader(tmp_path / "run").samples() for s in samples]
     generated = sum(s.generated_tokens for s in stored)
     assert row.tokens == generated == sum(r.usage.generated_tokens for r in records)
     cases = load_cases(tmp_path / "run")
@@ -128,7 +128,7 @@ def test_a_second_command_asks_nothing_again_and_a_larger_one_only_what_is_new(
     compact(RunFolder(folder))
     again = made(folder, Judge(), Judging(), n=5)  # another strategy over the same samples
     assert again.drawn == 0
-    assert {r.answer for r in read_records(folder) if "n=4" in r.strategy} == {"41"}
+    assert {r.answer for r in RunReader(folder).records() if "n=4" in r.strategy} == {"41"}
     assert compare(folder, "judge").rows[0].accuracy == 1.0
 
 

@@ -16,7 +16,7 @@ from nbest.experiments.runs.execute import carry_out, failures
 from nbest.experiments.runs.plan import Plan, make_plan
 from nbest.orchestrator.errors import EngineDead
 from nbest.orchestrator.run.progress import Progress
-from nbest.orchestrator.store.reader import read_records
+from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.types import Outcome, Record, Request
 
 CONFIG = """
@@ -100,13 +100,13 @@ def test_a_quarantined_question_is_told_and_counts_as_failed(
     assert f"nbest: {killer} quarantined: it killed its engine twice" in said
     assert "nbest: 1 of 6 questions failed, 1 of them quarantined (--retry-quarantined" in said
     assert "queries" not in said
-    assert outcomes(read_records(run)) == expected
+    assert outcomes(RunReader(run).records()) == expected
     assert nbest("--fail-on-error", "2")[0] in (0, None)
 
     status, said = nbest("--retry-quarantined")
     assert status in (0, None), said
     assert "queries 1/1" in said
-    assert set(outcomes(read_records(run)).values()) == {Outcome.ANSWERED}
+    assert set(outcomes(RunReader(run).records()).values()) == {Outcome.ANSWERED}
 
 
 def test_only_what_is_asked_for_is_tried_again(config: Path, tmp_path: Path) -> None:

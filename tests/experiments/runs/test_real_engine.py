@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from nbest.model_backend.vllm.orphans import descendants, kill_tree
-from nbest.orchestrator.store.reader import read_records, read_samples
+from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.types import Outcome, Sample, Status
 
 pytestmark = [pytest.mark.engine, pytest.mark.ray, pytest.mark.timeout(400)]
@@ -59,10 +59,10 @@ def test_a_prompt_longer_than_the_model_is_an_error_row_and_the_rest_is_answered
     assert "256 tokens" in done.stderr
 
     run = tmp_path / "runs/real"
-    records = {record.query_id: record for record in read_records(run)}
+    records = {record.query_id: record for record in RunReader(run).records()}
     assert records["long"].outcome is Outcome.ERROR
     assert records["a"].usage.samples == records["b"].usage.samples == 4
-    samples = dict(read_samples(run))
+    samples = dict(RunReader(run).samples())
     assert sorted(samples) == ["a", "b"]
     for sample in (*samples["a"], *samples["b"]):
         assert sample.status in (Status.OK, Status.TRUNCATED)
@@ -99,7 +99,7 @@ def engine_core(nbest: int) -> int | None:
 
 
 def committed(run: Path) -> list[Sample]:
-    return [s for _, samples in read_samples(run) for s in samples]
+    return [s for _, samples in RunReader(run).samples() for s in samples]
 
 
 def test_a_run_survives_an_engine_that_dies(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_a_run_survives_an_engine_that_dies(tmp_path: Path) -> None:
     assert Counter(s.id for s in samples).most_common(1)[0][1] == 1
     assert len(samples) == 4 * len(questions)
     assert {s.id: s for s in samples}.items() >= before.items()
-    outcomes = {record.outcome for record in read_records(run)}
+    outcomes = {record.outcome for record in RunReader(run).records()}
     assert outcomes <= {Outcome.ANSWERED, Outcome.ABSTAINED}  # where all four were truncated
 
 

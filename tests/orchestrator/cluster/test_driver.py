@@ -34,7 +34,7 @@ from nbest.orchestrator.run.job import Job, Work
 from nbest.orchestrator.run.local import run_here
 from nbest.orchestrator.run.progress import Progress
 from nbest.orchestrator.store.opening import open_run
-from nbest.orchestrator.store.reader import read_records, read_samples
+from nbest.orchestrator.store.reader import RunReader
 
 ray = pytest.importorskip("ray")
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(120)]
@@ -90,8 +90,8 @@ async def test_the_cluster_answers_as_one_process_does(
     with open_run(tmp_path / "run", fingerprint={}, config={}, queries=todo.queries):
         there = await run_on_ray(todo, Cluster(engines=engines, workers=workers), silent)
     assert plain(there) == plain(here)
-    assert plain(read_records(tmp_path / "run")) == plain(here)
-    stored = dict(read_samples(tmp_path / "run"))
+    assert plain(RunReader(tmp_path / "run").records()) == plain(here)
+    stored = dict(RunReader(tmp_path / "run").samples())
     assert {q: len(samples) for q, samples in stored.items()} == {f"q{i}": N for i in range(20)}
 
 
@@ -105,7 +105,7 @@ async def test_one_query_spreads_over_all_engines(tmp_path: Path) -> None:
         driver = Driver(todo, engines, start_workers(todo, Cluster()), silent)
         await driver.run()
         await driver.close()
-    ((_, samples),) = read_samples(tmp_path / "run")
+    ((_, samples),) = RunReader(tmp_path / "run").samples()
     shares = Counter(s.engine for s in samples)
     assert len(shares) == 3
     assert max(shares.values()) - min(shares.values()) <= 3
@@ -170,7 +170,7 @@ async def test_a_budget_is_shared_over_the_cluster_and_survives_its_worker(tmp_p
         await driver.close()
     assert plain(records) == plain(here)
     assert sum(record.usage.samples for record in records) == count * 6
-    assert sum(len(samples) for _, samples in read_samples(tmp_path / "run")) == count * 6
+    assert sum(len(samples) for _, samples in RunReader(tmp_path / "run").samples()) == count * 6
 
 
 @pytest.mark.parametrize("victim", ["engine", "worker"])
@@ -194,14 +194,14 @@ async def test_a_killed_process_loses_no_sample(victim: str, tmp_path: Path) -> 
         await half_way.wait()
         assert not running.done()
         # By id: a query that is half drawn has gaps between its indices.
-        before = {s.id: s for _, samples in read_samples(tmp_path / "run") for s in samples}
+        before = {s.id: s for _, samples in RunReader(tmp_path / "run").samples() for s in samples}
         os.kill(
             await pid_of(engines[0].actor if victim == "engine" else workers[0]), signal.SIGKILL
         )
         records = await running
         await driver.close()
     assert plain(records) == plain(unbroken)
-    after = {s.id: s for _, samples in read_samples(tmp_path / "run") for s in samples}
+    after = {s.id: s for _, samples in RunReader(tmp_path / "run").samples() for s in samples}
     assert len(after) == count * N
     assert before.items() <= after.items()  # what was committed is what is there now
 

@@ -19,7 +19,7 @@ from nbest.orchestrator.run.job import Job, Work
 from nbest.orchestrator.run.local import run_here
 from nbest.orchestrator.run.progress import Progress
 from nbest.orchestrator.store.opening import open_run
-from nbest.orchestrator.store.reader import read_records, read_samples
+from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.strategies.best_of_n import BestOfN
 from nbest.orchestrator.types import Outcome, Query, Record, Request
 
@@ -116,7 +116,7 @@ class Highest:
 def test_what_a_model_says_is_stored_by_model_and_response(tmp_path: Path) -> None:
     model = rewards()
     carry_out(job(tmp_path, model), tmp_path)
-    stored = dict(read_samples(tmp_path))
+    stored = dict(RunReader(tmp_path).samples())
     key = rating_key("q0", model_key(model.identity), "42")
     (sample,) = stored[key]
     assert sample.text == "[-1.0]"
@@ -192,6 +192,6 @@ def test_on_ray_reward_models_are_engines_of_their_own(tmp_path: Path) -> None:
         again = asyncio.run(run_on_ray(late, cluster, seen.append))
     assert [engine.name for engine in seen[-1].engines] == ["reward0", "reward1"]
     assert {record.answer for record in again} == {"42"}
-    kept = Counter(record.query_id for record in read_records(tmp_path))
+    kept = Counter(record.query_id for record in RunReader(tmp_path).records())
     assert set(kept.values()) == {2}
     assert all(not math.isnan(record.confidence) for record in there)

@@ -23,14 +23,7 @@ from nbest.orchestrator.store.format.schema import (
 )
 from nbest.orchestrator.store.index import SampleIndex
 from nbest.orchestrator.store.opening import open_run
-from nbest.orchestrator.store.reader import (
-    DamagedFileWarning,
-    read_done,
-    read_queries,
-    read_records,
-    read_samples,
-    read_scores,
-)
+from nbest.orchestrator.store.reader import DamagedFileWarning, RunReader
 from nbest.orchestrator.types import Outcome, Query, Record, Sample, Status
 
 QUERIES = [Query(id=query_id, prompt=f"prompt {query_id}") for query_id in "abc"]
@@ -136,9 +129,9 @@ def test_records_survive_a_compaction_that_was_killed(
             shutil.copy(whole / merged_name(names[0]), run / merged_name(names[0]))
         for name in ["", *names]:
             (run / name).unlink() if name and len(names) > 1 else None
-            assert {(r.query_id, r.strategy): r.outcome for r in read_records(run)} == last
+            assert {(r.query_id, r.strategy): r.outcome for r in RunReader(run).records()} == last
             done = {q for (q, strategy), o in last.items() if strategy == "x" and o != "error"}
-            assert read_done(run, "x") == done
+            assert RunReader(run).done("x") == done
 
 
 def test_many_small_files_become_one_of_each_kind(tmp_path: Path) -> None:
@@ -154,9 +147,9 @@ def test_many_small_files_become_one_of_each_kind(tmp_path: Path) -> None:
     compact(folder)
     kinds = ("queries", "samples", "records", "scores/reward")
     assert [len(folder.parts(kind)) for kind in kinds] == [1, 1, 1, 1]
-    assert read_scores(tmp_path, "reward") == {"a": {i: 2.0 * i for i in range(10)}}
-    assert [r.index for r in read_records(tmp_path)] == [19]
-    assert read_queries(tmp_path) == QUERIES
+    assert RunReader(tmp_path).scores("reward") == {"a": {i: 2.0 * i for i in range(10)}}
+    assert [r.index for r in RunReader(tmp_path).records()] == [19]
+    assert RunReader(tmp_path).queries == QUERIES
     before = {kind: folder.parts(kind) for kind in kinds}
     compact(folder)
     assert {kind: folder.parts(kind) for kind in kinds} == before
@@ -209,7 +202,7 @@ def test_a_file_cut_at_any_byte_costs_that_file_alone(tmp_path: Path) -> None:
     for size in truncations(len(data)):
         middle.write_bytes(data[:size])
         damaged: list[DamagedFile] = []
-        found = dict(read_samples(tmp_path, damaged.append))
+        found = dict(RunReader(tmp_path, damaged.append).samples())
         assert found == {q: (kept[q, 0], kept[q, 2]) for q in "abc"}
         assert [middle.name in str(d) and "is damaged: " in str(d) for d in damaged] == [True]
         assert "\n" not in str(damaged[0])
@@ -221,12 +214,12 @@ def test_the_next_start_sets_a_damaged_file_aside(tmp_path: Path) -> None:
     torn = tmp_path / sample_files(tmp_path)[0]
     torn.write_bytes(torn.read_bytes()[:-1])
     with pytest.warns(DamagedFileWarning, match=torn.name):
-        assert [len(samples) for _, samples in read_samples(tmp_path)] == [2]
+        assert [len(samples) for _, samples in RunReader(tmp_path).samples()] == [2]
     [damage] = start(tmp_path)
     assert torn.name in str(damage)
     assert torn.with_name(f"{torn.name}.damaged").exists()
     assert start(tmp_path) == ()
-    assert [len(samples) for _, samples in read_samples(tmp_path)] == [2]
+    assert [len(samples) for _, samples in RunReader(tmp_path).samples()] == [2]
 
 
 def test_a_changed_byte_is_noticed(tmp_path: Path) -> None:
@@ -248,9 +241,9 @@ def test_lost_queries_are_written_again(tmp_path: Path) -> None:
     [part] = RunFolder(tmp_path).parts("queries")
     (tmp_path / part).write_bytes(b"PAR1")
     with pytest.warns(DamagedFileWarning):
-        assert read_queries(tmp_path) == []
+        assert RunReader(tmp_path).queries == []
     assert len(start(tmp_path)) == 1
-    assert read_queries(tmp_path) == QUERIES
+    assert RunReader(tmp_path).queries == QUERIES
 
 
 def test_unfinished_files_are_not_read_and_go_at_the_next_start(tmp_path: Path) -> None:
@@ -277,7 +270,7 @@ def test_a_disk_that_fails_is_no_damage(tmp_path: Path) -> None:
     name = "samples/01700000000000000000-00c0ffee.parquet"
     (tmp_path / name).mkdir()  # it cannot be opened, whatever is in it
     with pytest.raises(StoreError, match="cannot be read: ") as error:
-        list(read_samples(tmp_path))
+        list(RunReader(tmp_path).samples())
     assert not isinstance(error.value, DamagedFile)
     with pytest.raises(StoreError, match="cannot be read"):
         start(tmp_path)

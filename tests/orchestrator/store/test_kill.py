@@ -13,7 +13,7 @@ import pytest
 
 from nbest.orchestrator.errors import RunLocked
 from nbest.orchestrator.store.opening import open_run
-from nbest.orchestrator.store.reader import read_records, read_samples
+from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.types import Query
 
 REPOSITORY = Path(__file__).parents[3]
@@ -82,12 +82,14 @@ def test_what_was_reported_is_there_once_and_was_drawn_once(tmp_path: Path) -> N
                     assert reported.setdefault((query_id, int(index)), f"writer {turn}")
                     assert reported[query_id, int(index)] == f"writer {turn}", "drawn twice"
     samples = {
-        (query_id, s.token_ids[0]): s.text for query_id, found in read_samples(run) for s in found
+        (query_id, s.token_ids[0]): s.text
+        for query_id, found in RunReader(run).samples()
+        for s in found
     }
-    assert len(samples) == sum(len(found) for _, found in read_samples(run))
+    assert len(samples) == sum(len(found) for _, found in RunReader(run).samples())
     assert len(reported) > ROUNDS
     assert {key: samples[key] for key in reported} == reported
-    records = {(r.query_id, int(r.strategy)): r.answer for r in read_records(run)}
+    records = {(r.query_id, int(r.strategy)): r.answer for r in RunReader(run).records()}
     assert {key: records[key] for key in reported} == reported
     assert {key: samples[key] for key in records} == records, "a record without its sample"
 

@@ -9,7 +9,7 @@ import pytest
 from nbest.orchestrator.errors import InputError, RunChanged, StoreError
 from nbest.orchestrator.store.format.manifest import MANIFEST_VERSION, Json, differences
 from nbest.orchestrator.store.opening import open_run
-from nbest.orchestrator.store.reader import read_manifest, read_queries, read_records, read_samples
+from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.types import Message, Query
 
 FINGERPRINT: Mapping[str, Json] = {
@@ -37,14 +37,14 @@ def contents(path: Path) -> dict[str, bytes]:
 def test_a_new_run_keeps_what_it_was_given(tmp_path: Path) -> None:
     run = tmp_path / "deep" / "run"
     start(run, config={"n": 4, "stop": ("x",)})
-    manifest = read_manifest(run)
+    manifest = RunReader(run).manifest
     assert manifest.fingerprint == FINGERPRINT
     assert manifest.config == {"n": 4, "stop": ["x"]}
     assert "pyarrow" in manifest.packages
     assert manifest.created.endswith("+00:00")
-    assert read_queries(run) == QUERIES
-    assert list(read_samples(run)) == []
-    assert read_records(run) == []
+    assert RunReader(run).queries == QUERIES
+    assert list(RunReader(run).samples()) == []
+    assert RunReader(run).records() == []
 
 
 def test_the_same_again_changes_no_file(tmp_path: Path) -> None:
@@ -56,19 +56,19 @@ def test_the_same_again_changes_no_file(tmp_path: Path) -> None:
 
 def test_the_last_config_is_kept_with_the_first_start(tmp_path: Path) -> None:
     start(tmp_path, config={"n": 4})
-    created = read_manifest(tmp_path).created
+    created = RunReader(tmp_path).manifest.created
     start(tmp_path, config={"n": 8})
-    assert read_manifest(tmp_path).config == {"n": 8}
-    assert read_manifest(tmp_path).created == created
+    assert RunReader(tmp_path).manifest.config == {"n": 8}
+    assert RunReader(tmp_path).manifest.created == created
 
 
 def test_new_queries_are_added_after_the_old_ones(tmp_path: Path) -> None:
     start(tmp_path)
     new = Query(id="c", prompt=(Message(role="user", content="hi"),))
     start(tmp_path, queries=[new, QUERIES[1]])
-    assert read_queries(tmp_path) == [*QUERIES, new]
+    assert RunReader(tmp_path).queries == [*QUERIES, new]
     start(tmp_path, queries=[])
-    assert read_queries(tmp_path) == [*QUERIES, new]
+    assert RunReader(tmp_path).queries == [*QUERIES, new]
 
 
 def test_another_fingerprint_is_refused_with_a_diff_and_nothing_is_written(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_another_prompt_under_a_known_id_is_refused(tmp_path: Path) -> None:
     changed = [QUERIES[0], Query(id="b", prompt="2 + 3 ="), Query(id="c", prompt="")]
     with pytest.raises(RunChanged, match="query 'b': another prompt"):
         start(tmp_path, queries=changed)
-    assert read_queries(tmp_path) == QUERIES
+    assert RunReader(tmp_path).queries == QUERIES
 
 
 def test_long_diffs_are_cut(tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_a_start_that_was_killed_before_its_first_file_is_no_obstacle(tmp_path: 
     (tmp_path / "run.lock").write_text("")
     (tmp_path / ".run.json.tmp").write_text('{"vers')
     start(tmp_path)
-    assert read_queries(tmp_path) == QUERIES
+    assert RunReader(tmp_path).queries == QUERIES
     assert not (tmp_path / ".run.json.tmp").exists()
 
 
@@ -158,7 +158,7 @@ def test_a_manifest_that_cannot_be_read_is_named(tmp_path: Path, text: str) -> N
 def test_a_manifest_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text(json.dumps({"version": MANIFEST_VERSION + 1}))
     with pytest.raises(StoreError, match="use a newer nbest"):
-        read_manifest(tmp_path)
+        _ = RunReader(tmp_path).manifest
 
 
 def test_ids_must_be_there_once(tmp_path: Path) -> None:
@@ -180,9 +180,8 @@ def test_text_that_is_no_unicode_is_refused(tmp_path: Path, query: Query) -> Non
 
 
 def test_readers_want_a_run(tmp_path: Path) -> None:
-    for read in (read_manifest, read_queries, read_samples, read_records):
-        with pytest.raises(InputError, match=r"run directory must hold a run\.json"):
-            read(tmp_path)
+    with pytest.raises(InputError, match=r"run directory must hold a run\.json"):
+        RunReader(tmp_path)
 
 
 def test_a_remote_run_can_be_gone_on_with() -> None:
@@ -190,5 +189,5 @@ def test_a_remote_run_can_be_gone_on_with() -> None:
     for config in ({"n": 1}, {"n": 2}):
         with open_run(path, fingerprint=FINGERPRINT, config=config, queries=QUERIES):
             pass
-    assert read_manifest(path).config == {"n": 2}
-    assert read_queries(path) == QUERIES
+    assert RunReader(path).manifest.config == {"n": 2}
+    assert RunReader(path).queries == QUERIES

@@ -6,6 +6,7 @@ import resource
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from nbest.orchestrator.store.format.files import RunFolder
 from nbest.orchestrator.store.format.parquet import PartWriter
 from nbest.orchestrator.store.format.schema import samples_table
 from nbest.orchestrator.store.opening import open_run
-from nbest.orchestrator.store.reader import read_done, read_records, read_samples, read_scores
+from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.store.run_store import MemoryStore, open_store
 from nbest.orchestrator.store.writer import BATCH_SAMPLES, FileStore
 from nbest.orchestrator.types import Outcome, Query, Record, Sample, Status
@@ -35,7 +36,7 @@ def record(query_id: str, outcome: Outcome = Outcome.ANSWERED, strategy: str = "
 
 
 def stored(path: Path) -> dict[str, list[str]]:
-    return {query_id: [s.text for s in samples] for query_id, samples in read_samples(path)}
+    return {query_id: [s.text for s in samples] for query_id, samples in RunReader(path).samples()}
 
 
 @pytest.fixture
@@ -59,14 +60,14 @@ async def test_closing_commits_everything(run: Path) -> None:
         store.add("b", 0, sample("b0"))
         store.add_record(record("b"))
     assert list(stored(run).items()) == [("a", ["a0"]), ("b", ["b0", "b1"])]
-    assert read_records(run)[0].query_id == "b"
+    assert RunReader(run).records()[0].query_id == "b"
 
 
 async def test_samples_come_back_whole(run: Path, store: FileStore) -> None:
     whole = sample("x")
     store.add("a", 3, whole)
     await store.flush()
-    assert dict(read_samples(run)) == {"a": (whole,)}
+    assert dict(RunReader(run).samples()) == {"a": (whole,)}
     assert store.get("a", 3) is None  # not looked for yet
     await store.refresh()
     assert store.get("a", 3) == whole
@@ -130,7 +131,7 @@ async def test_a_record_is_never_there_before_its_samples(run: Path, store: File
     os.mkdir(run / "samples")
     await store.flush()
     assert stored(run) == {"a": ["x"]}
-    assert len(read_records(run)) == 1
+    assert len(RunReader(run).records()) == 1
 
 
 async def test_after_a_failure_every_call_says_so_until_it_is_mended(run: Path) -> None:
@@ -238,7 +239,7 @@ async def test_failed_and_aborted_samples_stand_only_until_there_is_a_better_one
 
 async def test_the_last_record_of_a_query_and_strategy_counts(run: Path, store: FileStore) -> None:
     def done() -> set[str]:
-        return read_done(run, "First()")
+        return RunReader(run).done("First()")
 
     store.add_record(record("b", Outcome.ERROR))
     store.add_record(record("a", Outcome.ABSTAINED))
@@ -248,7 +249,7 @@ async def test_the_last_record_of_a_query_and_strategy_counts(run: Path, store: 
     store.add_record(record("b"))
     await store.flush()
     assert done() == {"a", "b"}
-    kept = [(r.query_id, r.strategy, r.outcome) for r in read_records(run)]
+    kept = [(r.query_id, r.strategy, r.outcome) for r in RunReader(run).records()]
     assert kept == [
         ("a", "First()", Outcome.ABSTAINED),
         ("b", "First()", Outcome.ANSWERED),
@@ -274,9 +275,9 @@ async def test_scores_are_kept_by_scorer(run: Path, store: FileStore) -> None:
     await store.flush()
     store.add_scores("reward", "a", {0: 9.0, 1: 0.25})
     await store.flush()
-    assert read_scores(run, "reward") == {"a": {0: 0.5, 1: 0.25, 2: float("-inf")}}
-    assert read_scores(run, "Reward(model='../x')") == {"a": {0: 7.0}}
-    assert read_scores(run, "unknown") == {}
+    assert RunReader(run).scores("reward") == {"a": {0: 0.5, 1: 0.25, 2: float("-inf")}}
+    assert RunReader(run).scores("Reward(model='../x')") == {"a": {0: 7.0}}
+    assert RunReader(run).scores("unknown") == {}
 
 
 async def test_a_store_wants_a_run(tmp_path: Path) -> None:
@@ -305,5 +306,19 @@ async def test_a_remote_run_serves_as_well() -> None:
                 store.add("a", index, sample(str(index)))
                 store.add_record(record("a"))
         run.compact()
-        assert [len(samples) for _, samples in read_samples(path)] == [3]
+        assert [len(samples) for _, samples in RunReader(path).samples()] == [3]
         assert run.done("First()") == {"a"}
+
+
+async def test_a_reader_reads_the_columns_that_it_is_asked_for(run: Path) -> None:
+    whole = replace(sample("7"), generated_tokens=2, engine="e0")
+    async with aclosing(await open_store(run)) as store:
+        store.add("a", 0, whole)
+    reader = RunReader(run)
+    bare = Sample(id=whole.id, text="")
+    assert dict(reader.samples(columns=())) == {"a": (bare,)}
+    assert dict(reader.samples(columns=["text"])) == {"a": (replace(bare, text="7"),)}
+    some = replace(bare, text="7", logprobs=whole.logprobs, generated_tokens=2)
+    columns = ["text", "logprobs", "generated_tokens"]
+    assert dict(reader.samples(columns=columns)) == {"a": (some,)}
+    assert dict(reader.samples()) == {"a": (whole,)}

@@ -6,7 +6,7 @@ from nbest.experiments.bench.faults.account import Account, FaultRow, Setting
 from nbest.experiments.bench.faults.checks import drawn_ids, engine_processes, same_results
 from nbest.experiments.bench.faults.processes import Ended
 from nbest.experiments.bench.faults.workplace import Load, Workplace, on_ray
-from nbest.orchestrator.store.reader import read_records
+from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.types import Outcome
 
 POISON = "the poison"
@@ -56,7 +56,7 @@ def run_without_poison(
 def require_quarantine(account: Account, place: Workplace, what: str, ended: Ended) -> None:
     account.rounds += 1
     account.require(ended.status == 3, f"{what}: exit status {ended.status}, {ended.last_words}")
-    outcomes = {r.query_id: r.outcome for r in read_records(place.path("run"))}
+    outcomes = {r.query_id: r.outcome for r in RunReader(place.path("run")).records()}
     poison = outcomes.pop("poison", None)
     account.require(poison is Outcome.QUARANTINED, f"{what}: the poison ended as {poison}")
     answered = sum(outcome is Outcome.ANSWERED for outcome in outcomes.values())

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from nbest.experiments.bench.faults.account import Account, FaultRow, Setting
 from nbest.experiments.bench.faults.checks import same_results, stored_samples
 from nbest.experiments.bench.faults.workplace import BOTH, LOCAL, Load, Where, Workplace
-from nbest.orchestrator.store.reader import read_records
+from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.types import Outcome
 
 REASONS = {  # query id: what its error must say
@@ -42,7 +42,7 @@ def _bad_rows(account: Account, place: Workplace, where: Where) -> None:
     ended = place.run(where.name, where, *FAULTY)
     told = f"{where.name}: exit status {ended.status}, {ended.last_words}"
     account.require(ended.status == 3, told)
-    records = read_records(place.path(where.name))
+    records = RunReader(place.path(where.name)).records()
     errors = {r.query_id: r.error for r in records if r.outcome is Outcome.ERROR}
     for query_id, reason in REASONS.items():
         error = errors.pop(query_id, "no error")
