@@ -88,8 +88,7 @@ class Scorer(Protocol):
     2. A candidate whose answer is None may get any score; selection ignores it.
     3. `needs_logprobs` says which log-probabilities the samples must carry, as `logprobs` of
        SamplingParams does: None for none; engines compute them only on request.
-       `is_pointwise`, if it has that and it is True, says that a candidate's score depends on that
-       candidate alone: then what is chosen from any subset is known from the scores of all.
+       It may be `Pointwise`, too, and it may be one that `AsksModel`.
     4. It may put questions about the candidates to a model by way of `candidates.ask`, and have a
        reward model rate them by way of `candidates.rate`. It has that model's settings, a
        BackendConfig, among its fields: so the run knows what to start.
@@ -99,6 +98,43 @@ class Scorer(Protocol):
     def needs_logprobs(self) -> int | None: ...
 
     async def __call__(self, query: Query, candidates: Candidates) -> Scores: ...
+
+
+@runtime_checkable
+class Pointwise(Protocol):
+    """A scorer that says whether each score depends on its own candidate alone.
+
+    Then what is chosen from any subset is known from the scores of all.
+    """
+
+    @property
+    def is_pointwise(self) -> bool: ...
+
+
+def is_pointwise(scorer: object) -> bool:
+    """Whether each score depends on its own candidate alone; False where the scorer is silent."""
+    return isinstance(scorer, Pointwise) and scorer.is_pointwise
+
+
+@runtime_checkable
+class AsksModel(Protocol):
+    """A scorer that says whether it puts questions to the model that made the candidates."""
+
+    @property
+    def asks_model(self) -> bool: ...
+
+
+@runtime_checkable
+class AsksTogether(Protocol):
+    """An `Ask` that also takes many prompts in one call; the samples come in their order."""
+
+    async def __call__(
+        self, name: str, prompt: str | tuple[Message, ...], params: SamplingParams
+    ) -> Sample: ...
+
+    async def together(
+        self, name: str, prompts: Sequence[str | tuple[Message, ...]], params: SamplingParams
+    ) -> tuple[Sample, ...]: ...
 
 
 class Validator(Protocol):

@@ -16,7 +16,7 @@ from dataclasses import fields, is_dataclass, replace
 
 import numpy as np
 
-from nbest.orchestrator.protocols import Scorer
+from nbest.orchestrator.protocols import Scorer, is_pointwise
 from nbest.orchestrator.types import (
     Candidates,
     Identity,
@@ -113,7 +113,7 @@ async def needs_logprobs_is_true(scorer: Scorer) -> None:
 
 async def pointwise_is_true(scorer: Scorer) -> None:
     """What says that it looks at each candidate alone gives the same scores in any company."""
-    if not getattr(scorer, "is_pointwise", False):
+    if not is_pointwise(scorer):
         return
     for candidates in random_pools(20):
         half = pool(candidates.samples[::2])

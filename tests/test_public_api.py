@@ -33,6 +33,7 @@ nbest.Adaptive(*, select: Scorer, extract: Extractor = ..., equivalence: Equival
 nbest.AfterMarker(*, marker: str = '####')
 nbest.AllOf(*, rules: tuple[Validator, ...])
 nbest.AmongValid(*, rule: Validator, by: Scorer)
+nbest.AsksModel { asks_model: bool }
 nbest.Backend { async generate(request: Request) -> Sample; async abort(request_id: str) -> None
     }
 nbest.BackendConfig { max_concurrency: int; gpus: int; identity: Mapping[str, str | int | None];
@@ -94,6 +95,7 @@ nbest.PassesTests(*, tests: str | None = None, key: str = 'tests', timeout_s: fl
     memory_mb: int = 512)
 nbest.Perplexity()
 nbest.Pessimistic(*, by: Scorer, alpha: float = 1.0)
+nbest.Pointwise { is_pointwise: bool }
 nbest.Query(*, id: str, prompt: str | tuple[Message, ...], meta: Mapping[str, Any] = ...)
 nbest.RaceToValid(*, n: int, rule: Validator, extract: Extractor = ..., params: SamplingParams =
     ...)
@@ -314,7 +316,7 @@ def test_every_noun_is_frozen_slotted_and_keyword_only() -> None:
 
 def test_every_noun_and_protocol_is_public() -> None:
     """But for the store, which is no business of a user."""
-    for home, hidden in (("types", set[str]()), ("protocols", {"SampleStore"})):
+    for home, hidden in (("types", set[str]()), ("protocols", {"SampleStore", "AsksTogether"})):
         module = import_module(f"nbest.orchestrator.{home}")
         classes = {name: v for name, v in vars(module).items() if inspect.isclass(v)}
         here = {name for name, v in classes.items() if v.__module__ == module.__name__}

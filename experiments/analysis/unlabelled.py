@@ -13,7 +13,7 @@ from itertools import combinations
 from nbest.experiments.analysis.curves.exact import share_curves, smallest_pool
 from nbest.experiments.analysis.rows import Row
 from nbest.experiments.runs.cases import Case
-from nbest.orchestrator.protocols import Scorer
+from nbest.orchestrator.protocols import Scorer, is_pointwise
 from nbest.scorers.estimators.over_optimisation import watch
 
 
@@ -44,7 +44,7 @@ async def share_warnings(scorers: Mapping[str, Scorer], cases: Sequence[Case]) -
     largest = smallest_pool(cases)
     told = []
     for name, scorer in scorers.items():
-        if largest == 0 or not getattr(scorer, "is_pointwise", False):
+        if largest == 0 or not is_pointwise(scorer):
             continue
         scores = [await scorer(case.query, case.candidates) for case in cases]
         verdict = watch(share_curves(cases, scores, largest))

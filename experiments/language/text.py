@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from nbest.orchestrator.errors import first_line
+
 SHOWN_CHARACTERS = 80
 
 
@@ -34,8 +36,7 @@ def shown(value: object) -> str:
 
 def one_line(error: BaseException) -> str:
     """The first line of what somebody else's exception says, safe to print."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return printable(lines[0])[:200]
+    return printable(first_line(error))[:200]
 
 
 def printable(text: str) -> str:

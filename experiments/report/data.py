@@ -87,19 +87,18 @@ def run_report(
     """Gather it, with so many questions of each sort; by default for the run's own selectors."""
     reader = RunReader(run)
     config = reader.manifest.config
-    names = tuple(selectors or _selectors(config.get("select")))
+    names = selectors or _selectors(config.get("select"))
     scorers = {name: named_scorer(name, run) for name in names}
     cases = cases_of(reader, scorers=scorers.values())
     graded = graded_cases(cases)
     rows = wait_for(_rows(scorers, cases))
-    known = {row.select: scorers[row.select] for row in rows if row.failed == 0}
+    working = {row.select: scorers[row.select] for row in rows if row.failed == 0}
     largest = smallest_pool(graded)
     ks = powers_of_two(largest) if graded else ()
-    found = selector_curves(known, graded, ks, largest) if graded else {}
+    found = selector_curves(working, graded, ks, largest) if graded else {}
     curves = [curve for curve, _ in found.values()]
     pools = graded or [ended(case) for case in cases]
     replayed = _replay(pools)
-    warnings = tuple(f"{name}: {told}" for name, (_, told) in found.items() if told)
     usage = usage_of([sample for case in cases for sample in case.candidates.samples])
     return RunReport(
         name=run.name,
@@ -118,13 +117,18 @@ def run_report(
         verdicts=verdicts(rows, graded),
         duels=duels(rows) if graded else (),
         agreements=() if graded else agreements(rows),
-        warnings=warnings if graded else wait_for(share_warnings(known, pools)),
+        warnings=_told(found) if graded else wait_for(share_warnings(working, pools)),
         paired=tuple(paired_sentences(rows)),
         notes=(*sampling_notes(curves), *stopping_notes(config), *_failures(rows)),
         best=best(graded, shown),
         worst=worst(graded, shown),
         contested=contested(cases, shown),
     )
+
+
+def _told(curves: Mapping[str, tuple[Curve, str]]) -> tuple[str, ...]:
+    """The warnings of the watch, by the names of their selectors."""
+    return tuple(f"{name}: {warning}" for name, (_, warning) in curves.items() if warning)
 
 
 def _failures(rows: Sequence[Row]) -> tuple[str, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -20,6 +19,7 @@ from nbest.experiments.report.pictures import (
     risk_against_coverage,
 )
 from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.files import write_whole
 from nbest.orchestrator.types import require
 
 PICTURES = {
@@ -49,10 +49,8 @@ def write_report(
         tell(f"reading {run.name}, drawing its curves, replaying it")
         reports.append(run_report(run, names, shown))
     page = report_page(reports, prices or Prices())
-    unfinished = out.with_name(f".{out.name}.tmp")
     try:
-        unfinished.write_text(page, encoding="utf-8")
-        os.replace(unfinished, out)
+        write_whole(out, page.encode())
     except OSError as error:
         raise InputError(f"out must be a file that can be written ({error.strerror})") from error
     return out

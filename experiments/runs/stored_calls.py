@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.protocols import Scorer
+from nbest.orchestrator.protocols import AsksModel, Scorer
 from nbest.orchestrator.query.model_calls import call_key, model_key, models_of, rating_key
 from nbest.orchestrator.types import Ask, Candidates, Identity, Message, Sample, SamplingParams
 
@@ -121,7 +121,7 @@ def require_first(scorers: Mapping[str, Scorer]) -> None:
 
 
 def _asks(part: object) -> bool:
-    if getattr(part, "asks_model", False):
+    if isinstance(part, AsksModel) and part.asks_model:
         return True
     if isinstance(part, tuple):
         return any(map(_asks, part))

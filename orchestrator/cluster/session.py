@@ -26,7 +26,7 @@ from nbest.orchestrator.cluster.auth import (
 from nbest.orchestrator.cluster.metrics import require_free_port
 from nbest.orchestrator.cluster.settings import Cluster
 from nbest.orchestrator.cluster.shared_folder import Mark, leave_mark, refuse_local_folder
-from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.errors import InputError, first_line
 from nbest.orchestrator.protocols import BackendConfig
 from nbest.orchestrator.types import require
 
@@ -103,8 +103,7 @@ def _join_ray(cluster: Cluster, address: str) -> None:
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError, AuthenticationError) as error:
-        cause = (str(error).strip() or type(error).__name__).splitlines()[0]
-        rule = f"be that of a Ray cluster that answers and takes this token ({cause})"
+        rule = f"be that of a Ray cluster that answers and takes this token ({first_line(error)})"
         raise InputError(f"address must {rule}, got {address!r}") from error
     joined = ray.get_runtime_context().gcs_address
     require_tokens(joined, allow_unauthenticated=allow, environment=os.environ)

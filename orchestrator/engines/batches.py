@@ -9,7 +9,7 @@ It knows no engine, no store and no strategy.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from nbest.orchestrator.errors import BackendError
@@ -20,8 +20,6 @@ from nbest.orchestrator.types import Request, Sample, SamplingParams
 Result: TypeAlias = Sample | BackendError
 Done: TypeAlias = Callable[[Request, Result], None]
 """Hears what came of a request. It may raise, and does not wait."""
-GenerateMany: TypeAlias = Callable[[Sequence[Request], Done], Awaitable[None]]
-DrawMany: TypeAlias = Callable[[Sequence[int], SamplingParams], Awaitable[tuple[Sample, ...]]]
 
 
 @runtime_checkable
@@ -38,6 +36,7 @@ class BatchedBackend(Protocol):
     async def generate_many(self, requests: Sequence[Request], done: Done) -> None: ...
 
 
+@runtime_checkable
 class BatchedSampler(Protocol):
     """A `Sampler` that draws many samples in one call: those of these indices, in their order.
 
@@ -51,11 +50,10 @@ class BatchedSampler(Protocol):
 
 async def generate_each(backend: Backend, requests: Sequence[Request], done: Done) -> None:
     """What `BatchedBackend.generate_many` does, over any backend."""
-    generate_many: GenerateMany | None = getattr(backend, "generate_many", None)
-    if generate_many is None:
-        await generate_one_by_one(backend, requests, done)
+    if isinstance(backend, BatchedBackend):
+        await backend.generate_many(requests, done)
     else:
-        await generate_many(requests, done)
+        await generate_one_by_one(backend, requests, done)
 
 
 async def generate_one_by_one(backend: Backend, requests: Sequence[Request], done: Done) -> None:

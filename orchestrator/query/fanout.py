@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 
-from nbest.orchestrator.engines.batches import DrawMany
+from nbest.orchestrator.engines.batches import BatchedSampler
 from nbest.orchestrator.protocols import Sampler
 from nbest.orchestrator.tasks import task_group
 from nbest.orchestrator.types import Sample, SamplingParams, Status
@@ -19,10 +19,9 @@ async def draw(
 
     The first failure is raised when the other draws have been cancelled and have ended.
     """
-    draw_many: DrawMany | None = getattr(sampler, "draw_many", None)
-    if draw_many is None:
-        return await draw_one_by_one(sampler, tuple(indices), params)
-    return await draw_many(tuple(indices), params)
+    if isinstance(sampler, BatchedSampler):
+        return await sampler.draw_many(tuple(indices), params)
+    return await draw_one_by_one(sampler, tuple(indices), params)
 
 
 async def draw_in_order(

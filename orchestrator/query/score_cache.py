@@ -10,7 +10,7 @@ from typing import Any, ClassVar, cast
 
 import numpy as np
 
-from nbest.orchestrator.protocols import Scorer
+from nbest.orchestrator.protocols import Scorer, is_pointwise
 from nbest.orchestrator.query.selection import scored, taken
 from nbest.orchestrator.types import Candidates, Query, Scores
 
@@ -45,12 +45,12 @@ class Remembered:
 
 def remembered(scorer: Scorer) -> Scorer:
     """The same scorer, for one question: what in it scores candidates one by one does so once."""
-    if getattr(scorer, "is_pointwise", False):
+    if is_pointwise(scorer):
         return Remembered(by=scorer)
     made: Any = scorer  # a plugin need not be a dataclass
     if not is_dataclass(made):
         return scorer
     parts = {each.name: getattr(made, each.name) for each in fields(made) if each.init}
-    pointwise = {k: v for k, v in parts.items() if getattr(v, "is_pointwise", False)}
+    pointwise = {k: v for k, v in parts.items() if is_pointwise(v)}
     again: dict[str, Any] = {name: Remembered(by=part) for name, part in pointwise.items()}
     return cast("Scorer", replace(cast("Any", made), **again)) if again else scorer

@@ -13,10 +13,11 @@ does; else one by one. Both ways give the same.
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.protocols import AsksTogether
 from nbest.orchestrator.types import Ask, Candidates, Message, Query, Sample, SamplingParams
 from nbest.scorers.judges.distinct import content_hash, storable
 
@@ -91,11 +92,6 @@ def _absent(purpose: str, body: str, texts: Sequence[str]) -> str:
     return code
 
 
-AskTogether = Callable[
-    [str, Sequence[str | tuple[Message, ...]], SamplingParams], Awaitable[tuple[Sample, ...]]
-]
-
-
 def ask_of(candidates: Candidates, name: str) -> Ask:
     """Whom to ask; InputError where there is nobody."""
     if candidates.ask is None:
@@ -108,7 +104,6 @@ async def ask_each(
 ) -> tuple[Sample, ...]:
     """The replies to these prompts, in their order."""
     prompts = [each.prompt for each in asked]
-    together: AskTogether | None = getattr(ask, "together", None)
-    if together is not None:
-        return await together(name, prompts, params)
+    if isinstance(ask, AsksTogether):
+        return await ask.together(name, prompts, params)
     return tuple([await ask(name, prompt, params) for prompt in prompts])

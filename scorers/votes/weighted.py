@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.protocols import is_pointwise
 from nbest.orchestrator.types import Candidates, Query, Scores, require
 from nbest.scorers.votes.majority import answer_totals
 from nbest.scorers.votes.ranked import RankedBy, tie_groups
@@ -60,7 +61,7 @@ class WeightedVote(RankedBy):
         None where they depend on who else is there: by rank, or where `by` compares candidates.
         Softmax divides all weights of a vote by the same sum, which decides nothing.
         """
-        if self.transform == "rank" or not getattr(self.by, "is_pointwise", False):
+        if self.transform == "rank" or not is_pointwise(self.by):
             return None
         return self._weights(await self.by(query, candidates))
 

@@ -30,7 +30,7 @@ from nbest.experiments.analysis.rows import require_logprobs
 from nbest.experiments.language.expressions import split_expressions
 from nbest.experiments.runs.cases import Case, cases_of, named_scorer
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.protocols import Scorer
+from nbest.orchestrator.protocols import Scorer, is_pointwise
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.tasks import wait_for
 from nbest.scorers.baselines import First, Random
@@ -121,7 +121,7 @@ async def _curve(
         return curve_of(name, vote_curves(cases, largest)), ""
     if isinstance(scorer, First | Random):  # any of k is as good as any other
         return curve_of(name, answered_curves(cases, largest)), ""
-    if not getattr(scorer, "is_pointwise", False):
+    if not is_pointwise(scorer):
         drawn = await sampled_curves(scorer, cases, ks, largest)
         return curve_of(name, drawn.means, drawn.variances, drawn.subsets), ""
     scores = [await scorer(case.query, case.candidates) for case in cases]

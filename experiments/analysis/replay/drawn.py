@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nbest.experiments.runs.cases import Case
-from nbest.orchestrator.protocols import Scorer
+from nbest.orchestrator.protocols import Scorer, is_pointwise
 from nbest.orchestrator.query.selection import taken
 from nbest.orchestrator.types import Scores
 from nbest.scorers.votes.majority import MajorityVote
@@ -83,7 +83,7 @@ class Drawn:
 
 async def pointwise_scores(scorer: Scorer, case: Case) -> Scores | None:
     """[N] of the pool; None for a scorer that compares candidates."""
-    if not getattr(scorer, "is_pointwise", False):
+    if not is_pointwise(scorer):
         return None
     return await scorer(case.query, case.candidates)
 

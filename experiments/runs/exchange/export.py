@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from nbest.experiments.runs.exchange.export_samples import pool_lines, samples_table
 from nbest.experiments.runs.exchange.preferences import preference_lines
 from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.files import write_whole
 from nbest.orchestrator.store.reader import RunReader
 
 
@@ -44,9 +44,7 @@ def export_run(run: Path, what: str, out: Path | None, *, force: bool = False) -
 
 
 def _write(out: Path, data: bytes) -> None:
-    unfinished = out.with_name(f".{out.name}.tmp")
     try:
-        unfinished.write_bytes(data)
-        os.replace(unfinished, out)
+        write_whole(out, data)
     except OSError as error:
         raise InputError(f"out must be a file that can be written ({error.strerror})") from error

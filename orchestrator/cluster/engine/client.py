@@ -16,7 +16,7 @@ from ray.exceptions import ActorUnavailableError, RayError, RayTaskError
 from nbest.orchestrator.cluster.engine.server import EngineServer
 from nbest.orchestrator.cluster.engine.wire import pack_requests, unpack_results
 from nbest.orchestrator.engines.batches import Done, Result
-from nbest.orchestrator.errors import BackendError, EngineDead, InputError, NotBegun
+from nbest.orchestrator.errors import BackendError, EngineDead, InputError, NotBegun, first_line
 from nbest.orchestrator.types import Request, Sample
 
 # How long to wait before an actor that is being started again is called again.
@@ -178,6 +178,6 @@ class RemoteEngine:
 def cause_of(error: RayError) -> str:
     """One line that says what really happened, without Ray's remote traceback."""
     inner = error.cause if isinstance(error, RayTaskError) else error
-    lines = str(inner).strip().splitlines() or [type(inner).__name__]
+    first = first_line(inner)
     # When an actor cannot be made, Ray's first line says so and its last one says why.
-    return lines[-1].strip() if "creation task" in lines[0] else lines[0]
+    return str(inner).strip().splitlines()[-1].strip() if "creation task" in first else first

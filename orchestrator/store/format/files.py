@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from nbest.orchestrator.errors import InputError, StoreError
+from nbest.orchestrator.errors import InputError, StoreError, first_line
 from nbest.orchestrator.store.format.arrow import FileSystem, OpenFile, filesystems, pa
 from nbest.orchestrator.store.format.names import is_part, is_temporary, temporary_name
 from nbest.orchestrator.types import require
@@ -145,8 +145,7 @@ def cause_of(error: BaseException) -> str:
     """What went wrong, in one line, without the paths that Python and Arrow put into theirs."""
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno)
-    lines = str(error).splitlines()
-    return lines[0] if lines else type(error).__name__
+    return first_line(error)
 
 
 def without_password(path: str) -> str:
