@@ -20,10 +20,10 @@ from nbest.experiments.training.command import add_train_command
 from nbest.orchestrator.errors import InputError
 
 app = typer.Typer(
-    help="Spend more compute at answer time: draw N samples a question, and pick the best.",
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 app.add_typer(bench, name="bench")
@@ -42,6 +42,26 @@ MinConfidence = Annotated[
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="A.B=C", help="Change a value of the config.")
 ]
+
+
+def _print_version(is_wanted: bool) -> None:
+    if is_wanted:
+        from importlib.metadata import version
+
+        print(f"nbest {version('nbest')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Spend more compute at answer time: draw N samples a question, and pick the best."""
 
 
 @app.command(epilog="Example: nbest run experiments/configs/demo.yaml --set strategy.n=32")

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from nbest.experiments.analysis.paired import paired_runs
 from nbest.experiments.language.expressions import split_expressions
-from nbest.experiments.language.extras import optional
 from nbest.experiments.language.text import printable
 from nbest.experiments.report.costs import Prices, costs_of
 from nbest.experiments.report.data import SHOWN_QUESTIONS, RunReport, run_report
@@ -58,7 +57,6 @@ def write_report(
 
 def report_page(reports: Sequence[RunReport], prices: Prices) -> str:
     """The HTML. Whatever a model wrote is escaped; only our own pictures are put in as they are."""
-    optional("jinja2", "reports", "report")
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 

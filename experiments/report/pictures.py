@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from nbest.experiments.language.extras import optional
 from nbest.experiments.report.data import RunReport, Spending, pareto_front
 
 if TYPE_CHECKING:
@@ -45,7 +44,6 @@ def accuracy_against_k(reports: Sequence[RunReport]) -> str:
 
 def accuracy_against_tokens(reports: Sequence[RunReport]) -> str:
     """The same against what it costs, verifiers and judges included, and the front of the best."""
-    optional("matplotlib", "pictures", "report")
     from matplotlib.ticker import LogLocator
 
     def draw(axes: Axes, report: RunReport, colours: Colours) -> None:
@@ -106,7 +104,6 @@ Draw = Callable[["Axes", RunReport, Colours], None]
 
 def _panels(reports: Sequence[RunReport], x: str, y: str, draw: Draw) -> str:
     """A panel a run, one legend below."""
-    optional("matplotlib", "pictures", "report")
     from matplotlib.figure import Figure
 
     across = min(ACROSS, len(reports))

@@ -12,6 +12,7 @@ from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 
 from nbest.experiments.config.strategy import Sampling
+from nbest.experiments.language.extras import optional
 from nbest.experiments.runs.gold_file import write_gold
 from nbest.experiments.runs.plan import Plan
 from nbest.experiments.runs.resume import (
@@ -153,6 +154,7 @@ async def _generate(plan: Plan, job: Job, report: Report) -> list[Record]:
         return []
     if plan.config.cluster.local:
         return await run_here(job, report)
+    optional("ray", "runs on Ray (all but those with cluster.local: true)", "ray")
     from nbest.orchestrator.cluster.driver import run_on_ray  # Ray takes a second to import
 
     return await run_on_ray(job, plan.cluster(), report)

@@ -26,7 +26,6 @@ from nbest.experiments.analysis.curves.exact import (
 from nbest.experiments.cli.display.progress_view import shown_progress
 from nbest.experiments.cli.ending import as_command
 from nbest.experiments.config.config import load_config
-from nbest.experiments.language.extras import optional
 from nbest.experiments.runs.cases import Case, load_cases
 from nbest.experiments.runs.execute import carry_out
 from nbest.experiments.runs.plan import make_plan
@@ -141,7 +140,6 @@ def table(found: Growth) -> str:
 
 def picture(found: Growth, file: Path) -> None:
     """The curve and the laws, as SVG."""
-    optional("matplotlib", "pictures", "report")
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4.5), layout="constrained")

@@ -21,7 +21,6 @@ from nbest.experiments.analysis.curves.exact import (
     vote_curves,
 )
 from nbest.experiments.config.plugins import build_scorer
-from nbest.experiments.language.extras import optional
 from nbest.experiments.runs.cases import Case, load_cases
 from nbest.orchestrator.protocols import Scorer
 from nbest.orchestrator.query.selection import select
@@ -169,7 +168,6 @@ def _cell(curve: Curve, k: int) -> str:
 
 def picture(found: Findings, file: Path) -> None:
     """The curves with their intervals, as SVG."""
-    optional("matplotlib", "pictures", "report")
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4.5), layout="constrained")

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from nbest.experiments.analysis.curves.exact import Curve
 from nbest.experiments.analysis.curves.of_run import Curves
-from nbest.experiments.language.extras import optional
 from nbest.experiments.language.text import printable
 
 if TYPE_CHECKING:
@@ -61,7 +60,6 @@ def _cell(curve: Curve, k: int) -> str:
 
 def plot_curves(found: Curves, file: Path) -> None:
     """The same as a picture, in the format that the name of the file ends with."""
-    optional("matplotlib", "pictures", "report")
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4.5), layout="constrained")
