@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 import yaml
 
-from nbest.orchestrator.store.reader import read_records, read_samples
+from nbest.orchestrator.store.reader import RunReader
 
 ROOT = Path(__file__).resolve().parents[1]
 DEPLOY = ROOT / "deploy"
@@ -238,7 +238,7 @@ def test_the_slurm_script_ends_early_with_75_and_queues_again(
     assert done.returncode == 75, done.stdout + done.stderr
     assert (folder / "scontrol.said").read_text() == "requeue 17\n"
     assert "interrupted; the same command goes on from here" in done.stderr
-    kept = {query: len(samples) for query, samples in read_samples(folder / "run")}
+    kept = {query: len(samples) for query, samples in RunReader(folder / "run").samples()}
     assert 0 < sum(kept.values()) < 200 * 4
 
 
@@ -270,6 +270,6 @@ def test_a_job_is_submitted_once_and_again_when_it_has_ended(
     done = run(command, cwd=folder, env=environment | more)
     logs = "".join(path.read_text() for path in sorted(folder.glob("*.log")))
     assert done.returncode == 0, logs
-    assert len({record.query_id for record in read_records(folder / "run")}) == 8
+    assert len({record.query_id for record in RunReader(folder / "run").records()}) == 8
     for name in ("first.log", "second.log"):
         assert "Job 'nbest-mine' succeeded" in (folder / name).read_text()
