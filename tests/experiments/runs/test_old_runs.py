@@ -33,8 +33,8 @@ def test_its_samples_are_chosen_from_with_the_same_answers(old: Path) -> None:
     assert {row.select: row.accuracy for row in rows} == {
         "vote": 0.5,
         "mean_logprob": 0.25,
-        "random(seed=3)": 0.25,
-        "shortest": 0.25,
+        "random(seed=3)": 0.0,
+        "shortest": 0.5,
     }
     assert [row.tokens for row in rows] == [24] * 4
 
