@@ -143,7 +143,7 @@ def run_ray(job: Job, cluster: Cluster) -> float:
         assert job.backend is not None
         engines = start_engines(job.backend, cluster)
         workers = start_workers(job, cluster)
-        await asyncio.gather(*(seat.actor.ready.remote() for seat in engines))
+        await asyncio.gather(*(handle.actor.ready.remote() for handle in engines))
         await asyncio.gather(*(worker.join.remote(engines) for worker in workers))
         driver = Driver(job, engines, workers, lambda progress: None, have_joined=True)
         started_s = time.monotonic()

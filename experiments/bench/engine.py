@@ -20,7 +20,7 @@ from nbest.orchestrator.cluster.actors import start_engines, start_workers
 from nbest.orchestrator.cluster.driver import Driver
 from nbest.orchestrator.cluster.session import ray_session
 from nbest.orchestrator.cluster.settings import Cluster
-from nbest.orchestrator.cluster.worker import EngineSeat
+from nbest.orchestrator.cluster.worker import EngineHandle
 from nbest.orchestrator.run.job import Job, Work
 from nbest.orchestrator.store.opening import open_run
 from nbest.orchestrator.strategies.best_of_n import BestOfN
@@ -93,7 +93,7 @@ async def _rounds(
     tell: Callable[[Round], None],
 ) -> list[Round]:
     engines = start_engines(settings, cluster)
-    await asyncio.gather(*(seat.actor.ready.remote() for seat in engines))
+    await asyncio.gather(*(handle.actor.ready.remote() for handle in engines))
     measured: list[Round] = []
     for i in range(rounds + 1):
         params = SamplingParams(temperature=1.0, max_tokens=load.max_tokens, logprobs=0)
@@ -114,7 +114,7 @@ async def _our_rate(
     load: EngineLoad,
     params: SamplingParams,
     seed: int,
-    engines: Sequence[EngineSeat],
+    engines: Sequence[EngineHandle],
     cluster: Cluster,
 ) -> float:
     """Tokens a second from the first lease to the last commit."""

@@ -26,7 +26,7 @@ from nbest.orchestrator.cluster.actors import start_reward_engines, start_worker
 from nbest.orchestrator.cluster.driver import Driver
 from nbest.orchestrator.cluster.session import ray_session
 from nbest.orchestrator.cluster.settings import Cluster
-from nbest.orchestrator.cluster.worker import EngineSeat
+from nbest.orchestrator.cluster.worker import EngineHandle
 from nbest.orchestrator.ids import sample_id
 from nbest.orchestrator.query.model_calls import models_of
 from nbest.orchestrator.run.job import Job, Work
@@ -114,7 +114,7 @@ async def _rounds(
     tell: Callable[[RewardRound], None],
 ) -> list[RewardRound]:
     engines = start_reward_engines(models_of(RewardModel(settings)), cluster)
-    await asyncio.gather(*(seat.actor.ready.remote() for seat in engines))
+    await asyncio.gather(*(handle.actor.ready.remote() for handle in engines))
     measured: list[RewardRound] = []
     count = load.queries * load.n
     for i in range(rounds + 1):
@@ -134,7 +134,7 @@ async def _our_seconds(
     settings: VLLMReward,
     load: RewardLoad,
     round_: int,
-    engines: Sequence[EngineSeat],
+    engines: Sequence[EngineHandle],
     cluster: Cluster,
 ) -> float:
     """From the first lease to the last commit."""

@@ -18,7 +18,7 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 from nbest.orchestrator.cluster.engine.server import EngineServer
 from nbest.orchestrator.cluster.session import gpus_per_engine
 from nbest.orchestrator.cluster.settings import Cluster
-from nbest.orchestrator.cluster.worker import EngineSeat, QueryWorker
+from nbest.orchestrator.cluster.worker import EngineHandle, QueryWorker
 from nbest.orchestrator.engines.pool_engine import slots_for
 from nbest.orchestrator.protocols import BackendConfig
 from nbest.orchestrator.run.job import Job
@@ -51,7 +51,7 @@ def _bundles(gpus: int, cpus: float) -> list[dict[str, float]]:
 
 
 @contextmanager
-def started_engines(job: Job, cluster: Cluster) -> Iterator[list[EngineSeat]]:
+def started_engines(job: Job, cluster: Cluster) -> Iterator[list[EngineHandle]]:
     """All that a job wants, of whatever model; their groups are removed at the end."""
     rewards = start_reward_engines(job.models, cluster)
     if job.backend is None:
@@ -63,14 +63,16 @@ def started_engines(job: Job, cluster: Cluster) -> Iterator[list[EngineSeat]]:
 
 def start_engines(
     backend: BackendConfig, cluster: Cluster, groups: Sequence[PlacementGroup] = ()
-) -> list[EngineSeat]:
+) -> list[EngineHandle]:
     """One actor an engine; Ray starts one again that has died, in the same group if it has one."""
     gpus = {"num_gpus": gpus_per_engine(backend, cluster)}
     places = [_in_group(groups[i]) if groups else gpus for i in range(cluster.engines)]
     return [_start(backend, cluster, f"engine{i}", place) for i, place in enumerate(places)]
 
 
-def start_reward_engines(models: Mapping[str, BackendConfig], cluster: Cluster) -> list[EngineSeat]:
+def start_reward_engines(
+    models: Mapping[str, BackendConfig], cluster: Cluster
+) -> list[EngineHandle]:
     """The engines of the models that scorers want, by key: `reward0`, `reward1` and so on."""
     has_gpus = ray.cluster_resources().get("GPU", 0) > 0
     wanted = [item for item in models.items() for _ in range(cluster.reward_engines)]
@@ -82,12 +84,12 @@ def start_reward_engines(models: Mapping[str, BackendConfig], cluster: Cluster) 
 
 def _start(
     backend: BackendConfig, cluster: Cluster, name: str, place: Mapping[str, Any], model: str = ""
-) -> EngineSeat:
+) -> EngineHandle:
     server = ray.remote(EngineServer).options(
         num_cpus=cluster.cpus_per_engine, max_restarts=-1, max_task_retries=0, **place
     )
     slots = math.ceil(slots_for(backend.max_concurrency) / cluster.workers)
-    return EngineSeat(name=name, actor=server.remote(backend, name), slots=slots, model=model)
+    return EngineHandle(name=name, actor=server.remote(backend, name), slots=slots, model=model)
 
 
 def _in_group(group: PlacementGroup) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from nbest.orchestrator.cluster.metrics import metrics_report
 from nbest.orchestrator.cluster.session import marked_folder, ray_session
 from nbest.orchestrator.cluster.settings import STALL_TIMEOUT_S, Cluster
 from nbest.orchestrator.cluster.shared_folder import Mark
-from nbest.orchestrator.cluster.worker import EngineSeat, QueryWorker, WorkerReport
+from nbest.orchestrator.cluster.worker import EngineHandle, QueryWorker, WorkerReport
 from nbest.orchestrator.errors import BackendError, EngineDead, InputError, NbestError
 from nbest.orchestrator.protocols import BatchStrategy
 from nbest.orchestrator.query.tally import Tally
@@ -69,7 +69,7 @@ async def run_on_ray(job: Job, cluster: Cluster, report: Report) -> list[Record]
 
 
 @dataclass(slots=True, kw_only=True)
-class Hand:
+class WorkerState:
     """A worker, and what the driver knows of it."""
 
     actor: ActorHandle[QueryWorker]
@@ -78,7 +78,7 @@ class Hand:
     past: Tally = field(default_factory=Tally)  # of its lives before
     deaths: int = 0  # since it last answered a query
     has_joined: bool = False  # in its present life
-    verdicts: dict[str, str] = field(default_factory=dict)  # killers to record: why, by query id
+    given_up: dict[str, str] = field(default_factory=dict)  # killers to record: why, by query id
 
 
 class Driver:
@@ -87,7 +87,7 @@ class Driver:
     def __init__(
         self,
         job: Job,
-        engines: Sequence[EngineSeat],
+        engines: Sequence[EngineHandle],
         workers: Sequence[ActorHandle[QueryWorker]],
         report: Report,
         *,
@@ -97,8 +97,8 @@ class Driver:
     ) -> None:
         self._engines = engines
         self._mark = mark
-        self._hands = [Hand(actor=worker, has_joined=have_joined) for worker in workers]
-        self._watches = [EngineWatch(seat.name, seat.actor, stall_s) for seat in engines]
+        self._workers = [WorkerState(actor=worker, has_joined=have_joined) for worker in workers]
+        self._watches = [EngineWatch(handle.name, handle.actor, stall_s) for handle in engines]
         is_batch = isinstance(job.work.strategy, BatchStrategy)
         self._book = LeaseBook(job.queries, is_batch=is_batch)
         self._num_queries = len(job.queries)
@@ -116,7 +116,7 @@ class Driver:
             self._is_done.set()
         async with task_group() as group:
             watching = [group.create_task(watch.run()) for watch in self._watches]
-            driving = [group.create_task(self._drive(hand)) for hand in self._hands]
+            driving = [group.create_task(self._drive(worker)) for worker in self._workers]
             await self._is_done.wait()
             for task in (*watching, *driving):
                 task.cancel()  # one may still wait for an actor that Ray has no room for
@@ -125,21 +125,21 @@ class Driver:
 
     async def close(self, grace_s: float = CLOSE_S) -> None:
         """Let everybody write what they hold; who does not answer in time is left to Ray."""
-        await _settle([hand.actor.close.remote() for hand in self._hands], grace_s)
-        await _settle([seat.actor.close.remote() for seat in self._engines], grace_s)
+        await _settle([worker.actor.close.remote() for worker in self._workers], grace_s)
+        await _settle([handle.actor.close.remote() for handle in self._engines], grace_s)
 
     async def _first_engines(self) -> None:
         """Wait for an engine of each model."""
-        models = dict.fromkeys(seat.model for seat in self._engines)
+        models = dict.fromkeys(handle.model for handle in self._engines)
         async with task_group() as group:
             for model in models:
-                seats = [seat for seat in self._engines if seat.model == model]
-                group.create_task(self._first_engine(seats))
+                handles = [handle for handle in self._engines if handle.model == model]
+                group.create_task(self._first_engine(handles))
         self._first_engine_s = time.monotonic() - self._started_s
 
-    async def _first_engine(self, seats: Sequence[EngineSeat]) -> None:
+    async def _first_engine(self, handles: Sequence[EngineHandle]) -> None:
         """Wait for one of these, so that a model that cannot be loaded is an error at once."""
-        starts = [RemoteEngine(seat.actor, "driver").revive() for seat in seats]
+        starts = [RemoteEngine(handle.actor, "driver").revive() for handle in handles]
         pending = {asyncio.ensure_future(start) for start in starts}
         failures: list[BaseException] = []
         try:
@@ -158,76 +158,76 @@ class Driver:
                 start.cancel()
         raise _did_not_start(failures)
 
-    async def _drive(self, hand: Hand) -> None:
+    async def _drive(self, worker: WorkerState) -> None:
         """Keep one worker at work, through all its lives."""
-        while await self._reach(hand):
+        while await self._reach(worker):
             try:
                 while True:
                     async with asyncio.timeout(self._stall_s):
-                        await self._top_up(hand)
-                        news = await hand.actor.report.remote()
-                    self._note(hand, news)
+                        await self._top_up(worker)
+                        news = await worker.actor.report.remote()
+                    self._note(worker, news)
             except TimeoutError:
-                ray.kill(hand.actor, no_restart=False)
-                self._take_back(hand, f"no answer for {self._stall_s:.0f} s", has_died=False)
+                ray.kill(worker.actor, no_restart=False)
+                self._take_back(worker, f"no answer for {self._stall_s:.0f} s", has_died=False)
             except RayTaskError as error:
                 raise error.cause if isinstance(error.cause, NbestError) else error from None
             except RayError as loss:  # of the worker, or of what it had said
-                self._take_back(hand, cause_of(loss))
+                self._take_back(worker, cause_of(loss))
 
-    async def _reach(self, hand: Hand) -> bool:
+    async def _reach(self, worker: WorkerState) -> bool:
         """Wait until the worker's process answers, however long Ray has no room for it.
 
         False if it never will; BackendError if none ever will.
         """
         while True:
             try:
-                await hand.actor.life.remote()
+                await worker.actor.life.remote()
                 return True
             except ActorUnavailableError:
                 await asyncio.sleep(REVIVE_PAUSE_S)
             except ActorDiedError as death:
                 self._lost += 1
-                if self._lost < len(self._hands):
+                if self._lost < len(self._workers):
                     return False
                 raise BackendError(f"no worker is left: {cause_of(death)}") from death
 
-    async def _top_up(self, hand: Hand) -> None:
+    async def _top_up(self, worker: WorkerState) -> None:
         """Lease enough queries for the time until the next report."""
-        if not hand.has_joined:
-            await hand.actor.join.remote(self._engines, self._mark)
-            hand.has_joined = True
-            for query_id, why in hand.verdicts.items():
-                await hand.actor.give_up.remote(query_id, why)
-        batch = self._book.next_for(hand.lease)
+        if not worker.has_joined:
+            await worker.actor.join.remote(self._engines, self._mark)
+            worker.has_joined = True
+            for query_id, why in worker.given_up.items():
+                await worker.actor.give_up.remote(query_id, why)
+        batch = self._book.next_for(worker.lease)
         if batch:
             is_second_hand = self._book.is_second_hand(batch)
-            await hand.actor.lease.remote(
+            await worker.actor.lease.remote(
                 batch, attempt=self._book.deaths, is_second_hand=is_second_hand
             )
-            hand.lease.has_taken = True
+            worker.lease.has_taken = True
 
-    def _take_back(self, hand: Hand, cause: str, *, has_died: bool = True) -> None:
+    def _take_back(self, worker: WorkerState, cause: str, *, has_died: bool = True) -> None:
         """A worker died: what it had not answered goes back to the head of the queue."""
-        hand.deaths += 1
-        if hand.deaths > MAX_WORKER_DEATHS:
-            raise BackendError(f"a worker died {hand.deaths} times in a row: {cause}")
-        for killer in self._book.take_back(hand.lease, has_died=has_died):
-            hand.verdicts[killer.id] = f"it killed its workers, the last one alone: {cause}"
-        hand.has_joined = False
-        hand.past += hand.tally
-        hand.tally = Tally()
+        worker.deaths += 1
+        if worker.deaths > MAX_WORKER_DEATHS:
+            raise BackendError(f"a worker died {worker.deaths} times in a row: {cause}")
+        for killer in self._book.take_back(worker.lease, has_died=has_died):
+            worker.given_up[killer.id] = f"it killed its workers, the last one alone: {cause}"
+        worker.has_joined = False
+        worker.past += worker.tally
+        worker.tally = Tally()
 
-    def _note(self, hand: Hand, news: WorkerReport) -> None:
+    def _note(self, worker: WorkerState, news: WorkerReport) -> None:
         for record in news.records:
             self._records[record.query_id] = record
-            hand.verdicts.pop(record.query_id, None)
-            hand.deaths = 0
+            worker.given_up.pop(record.query_id, None)
+            worker.deaths = 0
         for watch in self._watches:
             if watch.name in news.lives:
                 watch.served(news.lives[watch.name])
-        self._book.answered(hand.lease, news.records, news.queued)
-        hand.tally = news.tally
+        self._book.answered(worker.lease, news.records, news.queued)
+        worker.tally = news.tally
         self._report()
         if len(self._records) == self._num_queries:
             self._is_done.set()
@@ -239,9 +239,9 @@ class Driver:
 
     def _report(self) -> None:
         total = Tally()
-        for hand in self._hands:
-            total += hand.past
-            total += hand.tally
+        for worker in self._workers:
+            total += worker.past
+            total += worker.tally
         self._show(
             snapshot(
                 total,

@@ -1,8 +1,9 @@
 """Which worker has which query, and which query kills workers.
 
-A worker that dies gives back what it had in hand. A query that was in two such hands is then given
-to a worker alone; if that dies too, it is the query that kills them, and it gets no other. A batch
-that is decided together is not taken apart: there the deaths of the worker in a row end the run.
+A worker that dies gives back the queries that it had not answered. A query that two workers have
+died with is given to the next worker alone; if that dies too, the query is the cause, and it gets no
+other. A batch that is decided together is not taken apart: there, deaths of the worker in a row end
+the run.
 
 It knows no Ray: a lease is a worker only by what it was given.
 """
@@ -15,10 +16,10 @@ from dataclasses import dataclass, field
 
 from nbest.orchestrator.types import Query, Record
 
-# A worker keeps at least this many queries in hand; more, if it answers more between two reports.
+# A worker has at least this many queries; more, if it answers more between two reports.
 MIN_AHEAD = 8
 
-# A query that was in the hands of so many workers that died is given to the next one alone.
+# A query that so many workers have died with is given to the next one alone.
 SUSPECT_AT = 2
 
 
@@ -46,7 +47,7 @@ class LeaseBook:
         if lease.is_alone and lease.queries:
             return []
         lease.is_alone = bool(self._left) and self._is_suspect(self._left[0])
-        if lease.is_alone and lease.queries:  # first it ends what it has in hand
+        if lease.is_alone and lease.queries:  # first it ends what it has
             lease.is_alone = False
             return []
         if self._is_batch:

@@ -35,7 +35,7 @@ ASSEMBLE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EngineSeat:
+class EngineHandle:
     """One engine actor as a worker sees it."""
 
     name: str
@@ -70,7 +70,7 @@ class QueryWorker:
         self._told: dict[str, str] = {}  # the lives that the driver has heard of, by engine
         self._open: _Open | None = None
 
-    async def join(self, engines: Sequence[EngineSeat], mark: Mark | None = None) -> None:
+    async def join(self, engines: Sequence[EngineHandle], mark: Mark | None = None) -> None:
         """Begin to work with these engines, before anything else.
 
         InputError if the run directory is not the one in which the driver left its mark.
@@ -88,7 +88,7 @@ class QueryWorker:
         store = await open_store(self._work.directory)
         self._engines = {}
         pools = {
-            model: Pool([self._pooled(seat) for seat in engines if seat.model == model])
+            model: Pool([self._pooled(handle) for handle in engines if handle.model == model])
             for model in ("", *models_of(self._work.strategy))
         }
         await pools[""].assemble(ASSEMBLE_S)
@@ -125,7 +125,7 @@ class QueryWorker:
     async def lease(self, queries: Sequence[Query], *, attempt: int, is_second_hand: bool) -> None:
         """Take on these queries; their records come with later reports.
 
-        Second-hand queries were leased to a worker that died: what it had committed is used. The
+        Second-worker queries were leased to a worker that died: what it had committed is used. The
         number of the attempt keeps their requests apart from those of the worker that died.
         """
         assert self._open is not None  # joined
@@ -174,12 +174,12 @@ class QueryWorker:
         self._told |= news
         return news
 
-    def _pooled(self, seat: EngineSeat) -> PooledEngine:
-        remote = self._engines[seat.name] = RemoteEngine(seat.actor, self._name)
+    def _pooled(self, handle: EngineHandle) -> PooledEngine:
+        remote = self._engines[handle.name] = RemoteEngine(handle.actor, self._name)
         return PooledEngine(
-            name=seat.name,
+            name=handle.name,
             backend=remote,
-            slots=seat.slots,
+            slots=handle.slots,
             revive=remote.revive,
             alone=remote.alone,
             is_up=False,

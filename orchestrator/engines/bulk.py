@@ -26,10 +26,10 @@ class Attempts:
     was_begun: bool = False  # by an engine that died
 
 
-class Seats(Protocol):
+class Slots(Protocol):
     """What a pool does for one request."""
 
-    def seat(self, request: Request) -> PooledEngine | None:
+    def place(self, request: Request) -> PooledEngine | None:
         """Give it a slot; None if it has to wait, or is no plain case."""
 
     def leave(self, engine: PooledEngine, request: Request) -> None:
@@ -47,70 +47,70 @@ class Seats(Protocol):
         """All of `Backend.generate`, after these attempts."""
 
 
-async def answer_all(seats: Seats, requests: Sequence[Request], done: Done) -> None:
+async def answer_all(slots: Slots, requests: Sequence[Request], done: Done) -> None:
     """What `BatchedBackend.generate_many` says, with the engines of a pool."""
-    seated: dict[str, PooledEngine] = {}  # by request id, while it has a slot from here
+    placed: dict[str, PooledEngine] = {}  # by request id, while it has a slot from here
     try:
         async with task_group() as group:
-            late, batches = _seat(seats, requests, seated)
+            late, batches = _place_all(slots, requests, placed)
             for request in late:
-                group.create_task(_answer(seats, request, Attempts(), done))
+                group.create_task(_answer(slots, request, Attempts(), done))
             for batch in batches[1:]:
-                group.create_task(_work(seats, batch, seated, done, group))
+                group.create_task(_work(slots, batch, placed, done, group))
             for batch in batches[:1]:  # mostly the only one, and then no task is needed
-                await _work(seats, batch, seated, done, group)
+                await _work(slots, batch, placed, done, group)
     finally:
-        for request in requests if seated else ():
-            if request.id in seated:
-                seats.leave(seated[request.id], request)
+        for request in requests if placed else ():
+            if request.id in placed:
+                slots.leave(placed[request.id], request)
 
 
-def _seat(
-    seats: Seats, requests: Sequence[Request], seated: dict[str, PooledEngine]
+def _place_all(
+    slots: Slots, requests: Sequence[Request], placed: dict[str, PooledEngine]
 ) -> tuple[Sequence[Request], list[list[Request]]]:
     """Give slots out; returns those that got none, and what each engine has got."""
     batches: dict[str, list[Request]] = {}
     for place, request in enumerate(requests):
-        engine = seats.seat(request)
+        engine = slots.place(request)
         if engine is None:
             return requests[place:], list(batches.values())  # nobody overtakes
-        seated[request.id] = engine
+        placed[request.id] = engine
         batches.setdefault(engine.name, []).append(request)
     return (), list(batches.values())
 
 
-async def _answer(seats: Seats, request: Request, attempts: Attempts, done: Done) -> None:
+async def _answer(slots: Slots, request: Request, attempts: Attempts, done: Done) -> None:
     try:
-        result: Result = await seats.attempt(request, attempts)
+        result: Result = await slots.attempt(request, attempts)
     except BackendError as error:
         result = error
     done(request, result)
 
 
 async def _work(
-    seats: Seats,
+    slots: Slots,
     batch: Sequence[Request],
-    seated: dict[str, PooledEngine],
+    placed: dict[str, PooledEngine],
     done: Done,
     group: asyncio.TaskGroup,
 ) -> None:
     """Let an engine answer the requests that it was given."""
-    engine = seated[batch[0].id]
+    engine = placed[batch[0].id]
     first = Attempts()
 
     def ended(request: Request, result: Result) -> None:
-        del seated[request.id]
+        del placed[request.id]
         if isinstance(result, Sample):
-            seats.note_sample(engine, result, first)
-            seats.leave(engine, request)
+            slots.note_sample(engine, result, first)
+            slots.leave(engine, request)
             done(request, result)
             return
         attempts = Attempts()
-        is_over = seats.is_over(engine, request, result, attempts)
-        seats.leave(engine, request)
+        is_over = slots.is_over(engine, request, result, attempts)
+        slots.leave(engine, request)
         if is_over:
             done(request, result)
         else:
-            group.create_task(_answer(seats, request, attempts, done))
+            group.create_task(_answer(slots, request, attempts, done))
 
     await generate_each(engine.backend, batch, ended)

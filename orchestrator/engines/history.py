@@ -44,7 +44,7 @@ class EngineView:
         return self.cached_tokens / self.prompt_tokens if self.prompt_tokens else float("nan")
 
 
-class EngineLog:
+class EngineHistory:
     """Collects pulses."""
 
     def __init__(self, name: str) -> None:

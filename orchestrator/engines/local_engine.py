@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
 from nbest.orchestrator.engines.batches import Done, Result, generate_each
-from nbest.orchestrator.engines.history import EngineLog, EngineView
+from nbest.orchestrator.engines.history import EngineHistory, EngineView
 from nbest.orchestrator.engines.meter import Meter
 from nbest.orchestrator.errors import EngineDead, NbestError
 from nbest.orchestrator.protocols import Backend, BackendConfig
@@ -24,7 +24,7 @@ class LocalEngine:
         self._resources = AsyncExitStack()
         self._backend: Backend | None = None
         self._meter = Meter()
-        self._log = EngineLog(name)
+        self._log = EngineHistory(name)
 
     async def revive(self) -> None:
         """Start the engine, after the last one has been cleared away; EngineDead if it cannot."""

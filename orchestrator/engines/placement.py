@@ -17,8 +17,8 @@ from nbest.orchestrator.types import Request
 # fast as one sample, so until then a free engine is worth more than a cached prefix.
 BUSY_SHARE = 0.5
 
-# How much fuller than the idlest engine the one with the prefix may be and still be preferred: more
-# would leave engines uneven, and the last samples of a query would wait for the fullest.
+# How much fuller than the least loaded engine the one with the prefix may be and still be chosen:
+# more would leave engines uneven, and the last samples of a query would wait for the fullest.
 HOME_SLACK = 0.1
 
 # How many prefixes to remember the engine of. More queries than this are never open at once.
@@ -30,20 +30,20 @@ class Placement:
 
     def __init__(self, engines: Sequence[PooledEngine]) -> None:
         self._only = engines[0] if len(engines) == 1 else None
-        self._idlest = Idlest(engines)
+        self._least_loaded = LeastLoaded(engines)
         self._engine_of_prefix: OrderedDict[str, PooledEngine] = OrderedDict()
 
     def engine_for(self, request: Request) -> PooledEngine | None:
         """None where no engine has a free slot."""
         if self._only is not None:  # as below, at half the cost: a run in one process
             return self._only if self._only.has_slot else None
-        idlest = self._idlest()
-        if idlest is None or idlest.load < BUSY_SHARE:
-            return idlest
+        least_loaded = self._least_loaded()
+        if least_loaded is None or least_loaded.load < BUSY_SHARE:
+            return least_loaded
         home = self._engine_of_prefix.get(request.affinity)
         if home is None or not home.has_slot:
-            return idlest
-        return home if home.load <= idlest.load + HOME_SLACK else idlest
+            return least_loaded
+        return home if home.load <= least_loaded.load + HOME_SLACK else least_loaded
 
     def take(self, engine: PooledEngine, request: Request) -> None:
         """The engine has the request from now on."""
@@ -56,14 +56,14 @@ class Placement:
     def note(self, engine: PooledEngine) -> None:
         """The load of this engine has become less, or it takes requests again."""
         if self._only is None:
-            self._idlest.note(engine)
+            self._least_loaded.note(engine)
 
 
 # Entries for each engine, outdated ones included, before the heap is made anew.
 MAX_ENTRIES = 8
 
 
-class Idlest:
+class LeastLoaded:
     """The engine with a free slot that has the least load; of equals, the first."""
 
     def __init__(self, engines: Sequence[PooledEngine]) -> None:

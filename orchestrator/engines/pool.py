@@ -36,7 +36,7 @@ LONGEST_REST_S = 30.0
 # A request that met an overloaded engine this often is an error: together a minute and a half.
 MAX_RESTS = 10
 
-# Suspects of a death are tried by the same engine, which is empty when it is back. If it is away
+# Suspects of a death are probed by the same engine, which is empty when it is back. If it is away
 # for longer (its machine is gone, its model is large), another one is emptied for them.
 PATIENCE_S = 30.0
 
@@ -54,7 +54,9 @@ class Pool:
         self._pause = pause
         self._waiting: OrderedDict[str, Waiter] = OrderedDict()  # by request id, next one first
         self._aborted = EarlyAborts()
-        self._quarantine = Quarantine(take=self._take, readmit=self._readmit, bury=self._bury)
+        self._quarantine = Quarantine(
+            take=self._take, readmit=self._readmit, note_death=self._note_death
+        )
         self._tasks: set[asyncio.Task[None]] = set()
         self._death: EngineDead | None = None  # of the last engine
         self._room = asyncio.Event()
@@ -94,7 +96,7 @@ class Pool:
             finally:
                 self.leave(engine, request)
 
-    def seat(self, request: Request) -> PooledEngine | None:
+    def place(self, request: Request) -> PooledEngine | None:
         if self._waiting or self._death is not None or request.id in self._aborted:
             return None
         if self._quarantine.concerns(request):
@@ -121,10 +123,10 @@ class Pool:
         self, engine: PooledEngine, request: Request, error: BackendError, attempts: Attempts
     ) -> bool:
         if isinstance(error, EngineDead):
-            self._bury(engine, error)
+            self._note_death(engine, error)
             if not isinstance(error, NotBegun):
                 attempts.was_begun = True
-                self._accuse(engine, query_of(request.id))
+                self._suspect(engine, query_of(request.id))
             return False
         if isinstance(error, Overloaded) and attempts.rests < MAX_RESTS:
             attempts.rests += 1
@@ -161,13 +163,13 @@ class Pool:
         """A slot on an engine, or None when the request was aborted while it waited."""
         if self._death is not None:
             raise self._death
-        is_accused = self._quarantine.is_accused(query)
-        if not self._waiting and not is_accused:
+        is_suspected = self._quarantine.is_suspected(query)
+        if not self._waiting and not is_suspected:
             engine = self._placement.engine_for(request)
             if engine is not None:
                 return self._take(engine, request)
         turn: asyncio.Future[PooledEngine | None] = asyncio.get_running_loop().create_future()
-        if is_accused:
+        if is_suspected:
             self._quarantine.wait(query, (request, turn))
         else:
             self._waiting[request.id] = request, turn
@@ -182,7 +184,7 @@ class Pool:
             raise
         if engine is None or not self._quarantine.forbids(query, engine):
             return engine
-        # The query has been accused since the slot was handed over.
+        # The query has become a suspect since the slot was handed over.
         self.leave(engine, request)
         self._hand_out()
         self._quarantine.check(query)
@@ -192,7 +194,7 @@ class Pool:
         """Give free slots to those who wait, in the order in which they came."""
         while self._waiting:
             request, turn = next(iter(self._waiting.values()))
-            if not turn.done() and not self._quarantine.detains(request, turn):
+            if not turn.done() and not self._quarantine.holds_back(request, turn):
                 engine = self._placement.engine_for(request)
                 if engine is None:
                     return
@@ -204,7 +206,7 @@ class Pool:
         self._placement.take(engine, request)
         return engine
 
-    def _bury(self, engine: PooledEngine, death: EngineDead) -> None:
+    def _note_death(self, engine: PooledEngine, death: EngineDead) -> None:
         """Give the engine no more work until it is back."""
         if not engine.is_up:  # a sibling request has already reported the same death
             return
@@ -229,26 +231,26 @@ class Pool:
             self._remove(engine, EngineDead(str(failure)))
         else:
             engine.is_up = True
-            await self._try_suspects(engine)
+            await self._probe_suspects(engine)
 
     async def _hand_over_suspects(self, engine: PooledEngine) -> None:
-        """Let another engine try them when this one takes too long to come back."""
+        """Let another engine probe the suspects if this one takes too long to come back."""
         while not engine.is_up and engine in self._engines:
             await self._pause(PATIENCE_S)
             others = [other for other in self._engines if other.is_up]
             if not engine.is_up and engine.suspects and others:
-                self._bequeath(engine, min(others, key=lambda other: other.load))
+                self._move_suspects(engine, min(others, key=lambda other: other.load))
 
-    def _bequeath(self, engine: PooledEngine, heir: PooledEngine) -> None:
-        heir.suspects.extend(engine.suspects)
+    def _move_suspects(self, engine: PooledEngine, other: PooledEngine) -> None:
+        other.suspects.extend(engine.suspects)
         engine.suspects.clear()
-        self._begin(self._try_suspects(heir))
+        self._begin(self._probe_suspects(other))
 
     def _remove(self, engine: PooledEngine, death: EngineDead) -> None:
         """Work without the engine from now on; without any, fail everybody who waits."""
         self._engines.remove(engine)
         if self._engines:
-            self._bequeath(engine, min(self._engines, key=lambda other: other.load))
+            self._move_suspects(engine, min(self._engines, key=lambda other: other.load))
             return
         self._death = death
         self._quarantine.fail(death)
@@ -271,19 +273,19 @@ class Pool:
         self._placement.note(engine)
         self._hand_out()
 
-    def _accuse(self, engine: PooledEngine, query: str) -> None:
-        """The engine died while it worked on the query: no other takes it until its trial."""
+    def _suspect(self, engine: PooledEngine, query: str) -> None:
+        """The engine died while it worked on the query: no engine takes it until it is probed."""
         if not self._engines:
             return
         is_left = engine in self._engines
-        judge = engine if is_left else min(self._engines, key=lambda other: other.load)
-        if self._quarantine.accuse(query, judge) and judge.is_up:
-            self._begin(self._try_suspects(judge))
+        prober = engine if is_left else min(self._engines, key=lambda other: other.load)
+        if self._quarantine.suspect(query, prober) and prober.is_up:
+            self._begin(self._probe_suspects(prober))
 
-    async def _try_suspects(self, engine: PooledEngine) -> None:
-        async with engine.court:
+    async def _probe_suspects(self, engine: PooledEngine) -> None:
+        async with engine.probing:
             if engine.is_up:
-                await self._quarantine.hold_trials(engine)
+                await self._quarantine.probe_suspects(engine)
         self._placement.note(engine)
         self._hand_out()
 

@@ -35,9 +35,11 @@ class PooledEngine:
     is_resting: bool = False  # it said that it is overloaded
     rests: int = 0  # since it last finished a sample
     deaths: int = 0  # since it last finished a sample
-    suspects: list[str] = field(default_factory=list)  # queries to try alone first, newest last
-    on_trial: str = ""  # the query that it works on alone
-    court: asyncio.Lock = field(default_factory=asyncio.Lock)  # held by whoever holds its trials
+    suspects: list[str] = field(
+        default_factory=list
+    )  # queries to probe before any other work, newest last
+    probed: str = ""  # the query that it works on alone, as a probe
+    probing: asyncio.Lock = field(default_factory=asyncio.Lock)  # held while it probes its suspects
     emptied: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property

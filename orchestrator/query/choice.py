@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any, Self
 
 from nbest.orchestrator.protocols import Equivalence, Extractor, ModelCalls, Scorer
-from nbest.orchestrator.query.score_cache import remembered
+from nbest.orchestrator.query.score_cache import cached
 from nbest.orchestrator.query.selection import WholeText, candidates_from, select
 from nbest.orchestrator.types import (
     Candidates,
@@ -63,7 +63,7 @@ class Choice:
 
         Every text is read once, and every sample scored once if the scorer looks at each alone.
         """
-        return replace(self, extract=cache(self.extract), select=remembered(self.select))
+        return replace(self, extract=cache(self.extract), select=cached(self.select))
 
     def settings(self) -> dict[str, Any]:
         """What is set here, by name: a strategy is made with these and settings of its own."""

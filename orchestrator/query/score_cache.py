@@ -16,7 +16,7 @@ from nbest.orchestrator.types import Candidates, Query, Scores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Remembered:
+class CachedScores:
     """A scorer of candidates one by one that does not score the same one twice.
 
     For the samples of one question. A candidate is its sample and its answer, for answers that
@@ -43,14 +43,14 @@ class Remembered:
         return np.array([self.known[key] for key in keys], np.float64)
 
 
-def remembered(scorer: Scorer) -> Scorer:
+def cached(scorer: Scorer) -> Scorer:
     """The same scorer, for one question: what in it scores candidates one by one does so once."""
     if is_pointwise(scorer):
-        return Remembered(by=scorer)
+        return CachedScores(by=scorer)
     made: Any = scorer  # a plugin need not be a dataclass
     if not is_dataclass(made):
         return scorer
     parts = {each.name: getattr(made, each.name) for each in fields(made) if each.init}
     pointwise = {k: v for k, v in parts.items() if is_pointwise(v)}
-    again: dict[str, Any] = {name: Remembered(by=part) for name, part in pointwise.items()}
+    again: dict[str, Any] = {name: CachedScores(by=part) for name, part in pointwise.items()}
     return cast("Scorer", replace(cast("Any", made), **again)) if again else scorer

@@ -15,7 +15,7 @@ import numpy as np
 from nbest.orchestrator.protocols import ModelCalls, Sampler, Scorer
 from nbest.orchestrator.query.choice import Choice, sampling_for
 from nbest.orchestrator.query.fanout import draw, draw_in_order
-from nbest.orchestrator.query.score_cache import remembered
+from nbest.orchestrator.query.score_cache import cached
 from nbest.orchestrator.query.selection import (
     with_left_over,
 )
@@ -78,7 +78,7 @@ class DeepConf(Choice):
             strategy=self.caching(),
             query=query,
             calls=sampler,
-            lowest=remembered(self.by),
+            lowest=cached(self.by),
         )
         warm = await draw(sampler, range(self.warm_up), self.sampling())
         level = await asked.level(warm)

@@ -31,7 +31,7 @@ class WithinBudget(Choice):
     """A `BatchStrategy`: draw where it may still change an answer until the budget is spent.
 
     Which question gets the next sample is decided by votes; the answer is the choice of `select`
-    among what a question got.
+    candidates what a question got.
 
     Example: `run(queries, WithinBudget(budget=BatchBudget(average=8), select=MajorityVote()),
     backend)`
@@ -44,48 +44,48 @@ class WithinBudget(Choice):
     ) -> Sequence[Strategy]:
         """Spend the budget on them; for each, what is left to do: to choose."""
         pairs = zip(queries, samplers, strict=True)
-        hands = [
-            _Hand(strategy=self, query=query, sampler=sampler, extract=cache(self.extract))
+        questions = [
+            _Question(strategy=self, query=query, sampler=sampler, extract=cache(self.extract))
             for query, sampler in pairs
         ]
         while True:
-            answers = [hand.among.answers for hand in hands]
-            closed = {place for place, hand in enumerate(hands) if hand.is_closed}
-            spent = sum(hand.tokens for hand in hands)
+            answers = [question.candidates.answers for question in questions]
+            closed = {place for place, question in enumerate(questions) if question.is_closed}
+            spent = sum(question.tokens for question in questions)
             wanted = Counter(self.budget.next(answers, spent, closed))
             if not wanted:
-                return [hand.end() for hand in hands]
+                return [question.end() for question in questions]
             async with task_group() as group:
                 for place, count in wanted.items():
-                    group.create_task(hands[place].draw(count))
+                    group.create_task(questions[place].draw(count))
 
 
 @dataclass(slots=True, kw_only=True)
-class _Hand:
+class _Question:
     """What one question has got so far."""
 
     strategy: WithinBudget
     query: Query
     sampler: Sampler
     extract: Extractor  # which reads a text only once
-    among: Candidates = field(default_factory=lambda: Candidates(samples=(), answers=()))
+    candidates: Candidates = field(default_factory=lambda: Candidates(samples=(), answers=()))
     tokens: int = 0  # generated for them
     failure: Exception | None = None  # the end of this question, not of the batch
 
     @property
     def is_closed(self) -> bool:
         """Whether more would be wasted: an engine refuses the question, or dies of it."""
-        samples = self.among.samples
+        samples = self.candidates.samples
         return self.failure is not None or any(s.status is Status.ERROR for s in samples)
 
     async def draw(self, count: int) -> None:
         """The next so many samples, and what they answer."""
-        places = range(len(self.among), len(self.among) + count)
+        places = range(len(self.candidates), len(self.candidates) + count)
         try:
             more = await draw(self.sampler, places, self.strategy.sampling())
             self.tokens += sum(sample.generated_tokens for sample in more)
-            read = read_answers((*self.among.samples, *more), self.extract)
-            self.among = await merge_answers(self.query, read, self.strategy.equivalence)
+            read = read_answers((*self.candidates.samples, *more), self.extract)
+            self.candidates = await merge_answers(self.query, read, self.strategy.equivalence)
         except (EngineDead, StoreError):  # the run's trouble, not this question's
             raise
         # A quarantine, or whatever an extractor, which may be a plugin, makes of a model's text.
@@ -93,7 +93,7 @@ class _Hand:
             self.failure = failure
 
     def end(self) -> Choosing:
-        return Choosing(strategy=self.strategy, among=self.among, failure=self.failure)
+        return Choosing(strategy=self.strategy, candidates=self.candidates, failure=self.failure)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,13 +101,13 @@ class Choosing:
     """A `Strategy` that has its samples and draws none."""
 
     strategy: WithinBudget
-    among: Candidates
+    candidates: Candidates
     failure: Exception | None
 
     async def __call__(self, query: Query, sampler: Sampler) -> Selection:
         if self.failure is not None:
             raise self.failure
-        if not self.among.samples:
+        if not self.candidates.samples:
             raise OutOfBudget("the budget of the batch was spent before its first sample")
-        among = replace(self.among, ask=sampler.ask, rate=sampler.rate)
-        return await self.strategy.among(query, among)
+        candidates = replace(self.candidates, ask=sampler.ask, rate=sampler.rate)
+        return await self.strategy.among(query, candidates)

@@ -12,7 +12,7 @@ from nbest.experiments.runs.cases import Case
 from nbest.experiments.runs.stored_calls import StoredCalls
 from nbest.experiments.runs.stored_sampler import DrawsNothing
 from nbest.orchestrator.protocols import Scorer
-from nbest.orchestrator.query.score_cache import Remembered
+from nbest.orchestrator.query.score_cache import CachedScores
 from nbest.orchestrator.strategies.deep_conf import DeepConf
 from nbest.orchestrator.types import Sample, SamplingParams, Scores, Status, TopLogprobs
 from nbest.scorers.confidence.trace import Confidence, token_confidence, window_means
@@ -62,7 +62,7 @@ class ReplayedDeepConf:
                 window=self.window,
                 k=self.k,
             ),
-            bottom=Remembered(by=Confidence(measure="bottom", window=self.window, k=self.k)),
+            bottom=CachedScores(by=Confidence(measure="bottom", window=self.window, k=self.k)),
         )
 
     def _strategy(self, max_n: int, traces: KnownTraces) -> DeepConf:
@@ -78,7 +78,7 @@ class ReplayedDeepConf:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lowest(Remembered):
+class Lowest(CachedScores):
     """The lowest confidence of a window, computed once for all orders of the samples."""
 
     window: int
@@ -90,7 +90,7 @@ class KnownTraces:
     """What is computed of the traces of a question; it does not depend on their order."""
 
     lowest: Lowest
-    bottom: Remembered
+    bottom: CachedScores
     means: dict[str, Scores] = field(default_factory=dict)  # of all windows, by sample id
 
     def falls_after(self, sample: Sample, level: float) -> int | None:

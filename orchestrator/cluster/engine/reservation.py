@@ -1,6 +1,6 @@
 """Lets one client of an engine have it for itself for a while, in turn.
 
-For trials: whether a query kills engines shows only where nothing else is in flight.
+For probes: whether a query kills engines shows only where nothing else is in flight.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from ray.actor import ActorHandle
 from ray.exceptions import ActorDiedError, RayError
 
 from nbest.orchestrator.cluster.engine.server import EngineServer
-from nbest.orchestrator.engines.history import EngineLog, EngineView
+from nbest.orchestrator.engines.history import EngineHistory, EngineView
 
 LOOK_S = 1.0
 
@@ -28,7 +28,7 @@ class EngineWatch:
         self.name = name
         self._actor = actor
         self._stall_s = stall_s
-        self._log = EngineLog(name)
+        self._log = EngineHistory(name)
         self._past = ""  # the last life that is known to this watch; a process that waits is none
         self._reached = ""  # the last life that a worker has reached
         self._is_reached = asyncio.Event()  # one that is not known yet

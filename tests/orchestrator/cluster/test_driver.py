@@ -101,7 +101,7 @@ async def test_one_query_spreads_over_all_engines(tmp_path: Path) -> None:
     todo = Job(work=work, backend=answers(token_s=0.2), queries=[Query(id="q", prompt="?")])
     with open_run(tmp_path / "run", fingerprint={}, config={}, queries=todo.queries):
         engines = start_engines(todo.backend, Cluster(engines=3))
-        await asyncio.gather(*(seat.actor.ready.remote() for seat in engines))
+        await asyncio.gather(*(handle.actor.ready.remote() for handle in engines))
         driver = Driver(todo, engines, start_workers(todo, Cluster()), silent)
         await driver.run()
         await driver.close()

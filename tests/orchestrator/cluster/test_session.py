@@ -21,7 +21,7 @@ from nbest.orchestrator.cluster.actors import placement_groups, start_engines
 from nbest.orchestrator.cluster.session import gpus_per_engine, marked_folder, num_machines
 from nbest.orchestrator.cluster.settings import Cluster
 from nbest.orchestrator.cluster.shared_folder import check_mark
-from nbest.orchestrator.cluster.worker import EngineSeat
+from nbest.orchestrator.cluster.worker import EngineHandle
 
 ray = pytest.importorskip("ray")
 from ray.cluster_utils import Cluster as Raylets  # noqa: E402
@@ -49,11 +49,11 @@ def backend(gpus: int) -> FakeBackend:
     return FakeBackend(script=SeededAnswers(answers=("42",), weights=(1,)), gpus=gpus)
 
 
-async def ready(seats: Sequence[EngineSeat]) -> None:
-    await asyncio.gather(*(seat.actor.ready.remote() for seat in seats))
+async def ready(handles: Sequence[EngineHandle]) -> None:
+    await asyncio.gather(*(handle.actor.ready.remote() for handle in handles))
 
 
-async def place_of(seat: EngineSeat) -> tuple[str, str, int]:
+async def place_of(handle: EngineHandle) -> tuple[str, str, int]:
     """Its node, its placement group, how many GPUs Ray gave to the actor itself."""
 
     def look(server: object) -> tuple[str, str, int]:
@@ -61,7 +61,7 @@ async def place_of(seat: EngineSeat) -> tuple[str, str, int]:
         group = context.get_placement_group_id() or ""
         return context.get_node_id(), group, len(ray.get_gpu_ids())
 
-    node, group, gpus = await seat.actor.__ray_call__.remote(look)
+    node, group, gpus = await handle.actor.__ray_call__.remote(look)
     return str(node), str(group), int(gpus)
 
 
@@ -72,9 +72,9 @@ def states(groups: Sequence[Any]) -> list[str]:
 async def test_an_engine_that_stays_on_a_node_has_all_its_gpus_there_and_no_group() -> None:
     cluster = Cluster(engines=2, engines_span_nodes=False)
     with placement_groups(backend(2), cluster) as groups:
-        seats = start_engines(backend(2), cluster, groups)
-        await ready(seats)
-        places = [await place_of(seat) for seat in seats]
+        handles = start_engines(backend(2), cluster, groups)
+        await ready(handles)
+        places = [await place_of(handle) for handle in handles]
     assert groups == []
     assert len({node for node, _, _ in places}) == 2  # two GPUs are a whole node
     assert [(group, gpus) for _, group, gpus in places] == [("", 2), ("", 2)]
@@ -83,9 +83,9 @@ async def test_an_engine_that_stays_on_a_node_has_all_its_gpus_there_and_no_grou
 async def test_an_engine_that_spans_nodes_holds_a_gpu_a_bundle() -> None:
     cluster = Cluster(engines=1, engines_span_nodes=True, cpus_per_engine=2)
     with placement_groups(backend(3), cluster) as groups:
-        seats = start_engines(backend(3), cluster, groups)
-        await ready(seats)
-        ((node, group_id, gpus),) = [await place_of(seat) for seat in seats]
+        handles = start_engines(backend(3), cluster, groups)
+        await ready(handles)
+        ((node, group_id, gpus),) = [await place_of(handle) for handle in handles]
         (group,) = groups
         table = placement_group_table(group)
         assert table["bundles"] == {0: {"CPU": 2.0, "GPU": 1.0}, 1: {"GPU": 1.0}, 2: {"GPU": 1.0}}
@@ -100,8 +100,8 @@ async def test_a_child_of_a_spanning_engine_takes_its_gpu_in_the_group() -> None
     """As vLLM's ranks do."""
     cluster = Cluster(engines=1, engines_span_nodes=True)
     with placement_groups(backend(2), cluster) as groups:
-        (seat,) = start_engines(backend(2), cluster, groups)
-        await ready([seat])
+        (handle,) = start_engines(backend(2), cluster, groups)
+        await ready([handle])
 
         def rank(server: object) -> object:
             def where() -> tuple[str, int]:
@@ -110,7 +110,7 @@ async def test_a_child_of_a_spanning_engine_takes_its_gpu_in_the_group() -> None
 
             return ray.remote(where).options(num_cpus=0, num_gpus=1).remote()
 
-        found = await (await seat.actor.__ray_call__.remote(rank))
+        found = await (await handle.actor.__ray_call__.remote(rank))
         assert tuple(found) == (groups[0].id.hex(), 1)
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbest.orchestrator.engines.history import WINDOW_S, EngineLog, EngineView
+from nbest.orchestrator.engines.history import WINDOW_S, EngineHistory, EngineView
 from nbest.orchestrator.engines.meter import Pulse
 
 COUNTS = (
@@ -31,7 +31,7 @@ def test_every_count_of_a_pulse_is_in_the_view() -> None:
 
 
 def test_an_engine_starts_as_starting() -> None:
-    log = EngineLog("engine3")
+    log = EngineHistory("engine3")
     assert log.view() == EngineView(name="engine3")
     log.lost()  # it has not been up: it is still starting
     assert (log.view().state, log.view().restarts) == ("starting", 0)
@@ -39,7 +39,7 @@ def test_an_engine_starts_as_starting() -> None:
 
 @given(lives=st.lists(pulses, min_size=1, max_size=5))
 def test_counts_go_on_through_all_lives(lives: list[Pulse]) -> None:
-    log = EngineLog("e")
+    log = EngineHistory("e")
     for i, pulse in enumerate(lives):
         log.saw(replace(pulse, life=f"life {i}", samples=pulse.samples // 2), float(i))
         log.saw(replace(pulse, life=f"life {i}"), i + 0.5)
@@ -49,7 +49,7 @@ def test_counts_go_on_through_all_lives(lives: list[Pulse]) -> None:
 
 
 def test_one_that_is_down_works_on_nothing_and_keeps_its_counts() -> None:
-    log = EngineLog("e")
+    log = EngineHistory("e")
     log.saw(Pulse(life="a", in_flight=5), 0.0)
     log.saw(Pulse(life="a", in_flight=5, generated_tokens=40), 1.0)
     up = log.view()
@@ -61,7 +61,7 @@ def test_one_that_is_down_works_on_nothing_and_keeps_its_counts() -> None:
 
 
 def test_a_death_is_counted_once_whether_or_not_it_was_seen() -> None:
-    log = EngineLog("e")
+    log = EngineHistory("e")
     log.saw(Pulse(life="a"), 0.0)
     log.lost()
     log.lost()
@@ -74,7 +74,7 @@ def test_a_death_is_counted_once_whether_or_not_it_was_seen() -> None:
 
 def test_the_same_life_may_answer_again() -> None:
     """A network that failed for a moment is no restart."""
-    log = EngineLog("e")
+    log = EngineHistory("e")
     log.saw(Pulse(life="a", samples=3), 0.0)
     log.lost()
     log.saw(Pulse(life="a", samples=4), 1.0)
@@ -82,7 +82,7 @@ def test_the_same_life_may_answer_again() -> None:
 
 
 def test_tokens_a_second_are_those_of_late() -> None:
-    log = EngineLog("e")
+    log = EngineHistory("e")
     tokens = 0
     for second in range(100):
         tokens += 10 if second < 50 else 2
@@ -92,7 +92,7 @@ def test_tokens_a_second_are_those_of_late() -> None:
 
 @given(rate=st.integers(0, 1000), first=st.floats(0, 1e4), looks=st.integers(2, 40))
 def test_a_steady_engine_has_its_rate(rate: int, first: float, looks: int) -> None:
-    log = EngineLog("e")
+    log = EngineHistory("e")
     for i in range(looks):
         log.saw(Pulse(life="a", generated_tokens=rate * i), first + i)
     assert log.view().tokens_per_s == pytest.approx(rate)
@@ -100,7 +100,7 @@ def test_a_steady_engine_has_its_rate(rate: int, first: float, looks: int) -> No
 
 @pytest.mark.parametrize("times", [[0.0], [5.0, 5.0], [0.0, WINDOW_S + 1]])
 def test_without_two_looks_there_is_no_rate(times: list[float]) -> None:
-    log = EngineLog("e")
+    log = EngineHistory("e")
     for i, now_s in enumerate(times):
         log.saw(Pulse(life="a", generated_tokens=100 * i), now_s)
     assert log.view().tokens_per_s == 0.0

@@ -234,7 +234,7 @@ async def test_the_last_death_reaches_those_who_wait() -> None:
     engine = bench.pool._engines[0]
     first, second = bench.send("first"), bench.send("second")
     await settle()
-    bench.pool._bury(engine, EngineDead("gone"))
+    bench.pool._note_death(engine, EngineDead("gone"))
     with pytest.raises(EngineDead, match="gone"):
         await second
     await bench.tick()

@@ -221,17 +221,17 @@ async def test_other_engines_work_on_while_one_holds_trials() -> None:
 
 
 async def test_where_the_engine_is_lost_another_one_holds_the_trial() -> None:
-    lost, heir = Fragile(set()), Fragile(set())
+    lost, other = Fragile(set()), Fragile(set())
     lost.pooled.revive = None
-    pool = Pool([lost.pooled, heir.pooled])
+    pool = Pool([lost.pooled, other.pooled])
     tasks = [asyncio.create_task(pool.generate(request(f"q{i}"))) for i in range(4)]
     await settle()
     lost.die(EngineDead("the node is gone"))
     for _ in range(6):
         await settle()
-        heir.finish()
+        other.finish()
     assert {(await task).text for task in tasks} == {"fine"}
-    assert heir.alone_with == 2
+    assert other.alone_with == 2
 
 
 async def test_a_waiting_suspect_can_be_aborted_and_cancelled() -> None:

@@ -16,7 +16,7 @@ from nbest import FakeBackend, Longest, MajorityOfBests, MajorityVote, Reply, We
 from nbest.model_backend.fake.clocks import VirtualTime
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import Scorer
-from nbest.orchestrator.query.score_cache import Remembered, remembered
+from nbest.orchestrator.query.score_cache import CachedScores, cached
 from nbest.orchestrator.query.selection import taken
 from nbest.orchestrator.run.job import Work
 from nbest.orchestrator.run.local import open_loop
@@ -63,7 +63,7 @@ async def _awaited(scorer: Scorer, among: Candidates) -> Scores:
 )
 @given(texts=st.lists(st.sampled_from(["7", "42", None]), min_size=1, max_size=9))
 def test_scores_are_those_of_the_plain_scorer(scorer: Scorer, texts: list[str | None]) -> None:
-    again, among = remembered(scorer), candidates(texts)
+    again, among = cached(scorer), candidates(texts)
     assert again.needs_logprobs == scorer.needs_logprobs
     for n in range(1, len(texts) + 1):
         some = taken(among, range(n))
@@ -72,7 +72,7 @@ def test_scores_are_those_of_the_plain_scorer(scorer: Scorer, texts: list[str | 
 
 def test_each_sample_is_scored_once() -> None:
     counting, among = Counting(), candidates(["7"] * 5)
-    for again in (remembered(counting), remembered(WeightedVote(by=counting))):
+    for again in (cached(counting), cached(WeightedVote(by=counting))):
         counting.seen.clear()
         for n in (1, 3, 5, 5):
             score(again, taken(among, range(n)))
@@ -82,7 +82,7 @@ def test_each_sample_is_scored_once() -> None:
 
 def test_a_sample_whose_answer_is_named_anew_is_scored_anew() -> None:
     counting = Counting()
-    again = remembered(counting)
+    again = cached(counting)
     score(again, candidates(["7"]))
     score(again, candidates(["7.0"]))
     assert counting.seen == {"s0": 2}
@@ -96,13 +96,13 @@ def test_what_compares_candidates_or_is_no_dataclass_stays_as_it_is() -> None:
             return np.zeros(len(candidates))
 
     vote, plain = MajorityVote(), Plain()
-    assert remembered(vote) is vote
-    assert remembered(plain) is plain
+    assert cached(vote) is vote
+    assert cached(plain) is plain
 
 
 def test_a_scorer_that_gives_too_many_scores_is_told() -> None:
     with pytest.raises(InputError, match=r"must have shape \(1,\), got \(2,\)"):
-        score(Remembered(by=Counting(extra=1)), candidates(["7"]))
+        score(CachedScores(by=Counting(extra=1)), candidates(["7"]))
 
 
 @dataclass(frozen=True)

@@ -66,11 +66,11 @@ def _says(request: Request) -> Reply:
 class Method:
     """One method of the stand-in, called as Ray's are."""
 
-    seat: Seat
+    handle: Seat
     name: str
 
     def remote(self, *args: object) -> Awaitable[Any]:
-        return self.seat.call(self.name, args)
+        return self.handle.call(self.name, args)
 
 
 @dataclass(slots=True)
@@ -110,7 +110,7 @@ class Pair:
     """Both sides, joined."""
 
     rig: Rig
-    seat: Seat
+    handle: Seat
     remote: RemoteEngine
 
     def send(self, *names: str) -> list[asyncio.Task[Sample]]:
@@ -121,21 +121,21 @@ async def pair(
     rig: Rig | None = None, fails: Mapping[str, Sequence[RayError]] | None = None
 ) -> Pair:
     rig = rig or Rig()
-    seat = Seat(rig, fails={name: list(errors) for name, errors in (fails or {}).items()})
-    remote = RemoteEngine(cast("Any", seat), "w")
+    handle = Seat(rig, fails={name: list(errors) for name, errors in (fails or {}).items()})
+    remote = RemoteEngine(cast("Any", handle), "w")
     await remote.revive()
-    return Pair(rig=rig, seat=seat, remote=remote)
+    return Pair(rig=rig, handle=handle, remote=remote)
 
 
 async def test_requests_of_one_moment_travel_in_one_call() -> None:
     both = await pair()
     tasks = both.send(*(f"r{i}" for i in range(200)))
     await settle()
-    assert both.seat.count("submit") == 1
+    assert both.handle.count("submit") == 1
     both.rig.clock.advance(1.0)
     samples = await asyncio.gather(*tasks)
     assert [s.text for s in samples] == [f"answer to r{i}" for i in range(200)]
-    assert both.seat.count("collect") == 1
+    assert both.handle.count("collect") == 1
 
 
 async def test_requests_that_come_later_are_sent_without_waiting_for_the_first() -> None:
@@ -171,7 +171,7 @@ async def test_an_abort_overtakes_a_request_that_has_not_left(is_before: bool) -
         await both.remote.abort("r")
     sample = await sending
     assert (sample.status, sample.generated_tokens) == (Status.CANCELLED, 0)
-    calls = [name for name, _ in both.seat.calls if name != "collect"]
+    calls = [name for name, _ in both.handle.calls if name != "collect"]
     assert calls == ["life", "ready", "abort", "submit"]
 
 
@@ -231,7 +231,7 @@ async def test_what_cannot_be_sent_has_failed_and_is_not_sent_again() -> None:
 
 async def test_requests_for_a_former_life_fail_and_reviving_joins_the_next_one() -> None:
     both = await pair()
-    both.seat.rig = after = Rig()  # Ray has started it again
+    both.handle.rig = after = Rig()  # Ray has started it again
     await after.server.ready()
     (failed,) = await asyncio.gather(*both.send("a"), return_exceptions=True)
     assert isinstance(failed, EngineDead)
@@ -246,7 +246,7 @@ async def test_requests_for_a_former_life_fail_and_reviving_joins_the_next_one()
 
 async def test_reviving_waits_while_the_actor_is_unavailable() -> None:
     both = await pair(fails={"ready": [ActorUnavailableError("starting", None)]})
-    assert both.seat.count("ready") == 2
+    assert both.handle.count("ready") == 2
     task = both.send("a")
     await settle()
     both.rig.clock.advance(1.0)
@@ -267,7 +267,7 @@ async def test_a_core_that_dies_once_costs_one_death_and_no_sample() -> None:
     pool = Pool([engine])
     tasks = [asyncio.create_task(pool.generate(request(f"r{i}"))) for i in range(8)]
     await before.ended.wait()
-    both.seat.rig = after
+    both.handle.rig = after
     assert [s.text for s in await asyncio.gather(*tasks)] == [f"r{i}" for i in range(8)]
     assert engine.is_up
 
