@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
+from nbest.experiments.config.objects import Objects
 from nbest.experiments.config.plugins import build_backend, build_extractor, build_scorer
 from nbest.experiments.config.strategy import Sampling, StrategySection
 from nbest.experiments.language.errors import describe
@@ -52,14 +53,15 @@ def _strategy(question: Question) -> Sampling:
         "race": question.race,
         "min_confidence": question.min_confidence,
     }
+    objects = Objects()
     try:
-        strategy = StrategySection.model_validate(section)
+        strategy = StrategySection.model_validate(section, context=objects)
     except ValidationError as error:
         _, what = describe(error.errors(include_url=False)[0], section)
         raise InputError(what) from error
     params = SamplingParams(temperature=question.temperature, max_tokens=question.max_tokens)
     select, extract = build_scorer(question.select), build_extractor(question.extract)
-    return strategy.build(Choice(select=select, extract=extract, params=params))
+    return strategy.build(Choice(select=select, extract=extract, params=params), objects)
 
 
 def as_text(selection: Selection) -> str:

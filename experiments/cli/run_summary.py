@@ -11,12 +11,13 @@ import typer
 
 from nbest.experiments.analysis.abstaining import RiskLimit, abstention_json
 from nbest.experiments.analysis.bias_notes import stopping_notes
-from nbest.experiments.analysis.select import Comparison, compare
+from nbest.experiments.analysis.select import Comparison, compare_scorers
 from nbest.experiments.cli.display.tables import console, selector_table
 from nbest.experiments.cli.ending import Exit
 from nbest.experiments.config.strategy import StrategySection
 from nbest.experiments.language.text import printable, safe_lines
 from nbest.experiments.questions.prompts import prompt_text
+from nbest.experiments.runs.cases import named_scorer
 from nbest.experiments.runs.execute import failures
 from nbest.experiments.runs.plan import Plan
 from nbest.orchestrator.store.reader import RunReader
@@ -29,7 +30,13 @@ def conclude(
     """Print the table of a run and what failed in it; exit with 3 if too much did."""
     failed = failures(records)
     if len(failed) < plan.num_queries:
-        print_comparison(compare(folder, ",".join(plan.config.select)), as_json)
+        # By name where a person's choices are read, which the config knows nothing of.
+        scorers = {
+            name: named_scorer(name, folder) if name == "user" else scorer
+            for name, scorer in plan.config.scorers().items()
+        }
+        compared = compare_scorers(RunReader(folder), scorers, plan.config.reading())
+        print_comparison(compared, as_json)
         if not as_json:
             print_stopping(folder)
     tell_errors(failed, plan.num_queries)

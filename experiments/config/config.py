@@ -10,8 +10,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 
+from nbest.experiments.config.objects import Objects, builds, objects_of
 from nbest.experiments.config.overrides import apply_overrides
 from nbest.experiments.config.plugins import (
     build_equivalence,
@@ -20,7 +28,7 @@ from nbest.experiments.config.plugins import (
     build_scorer,
 )
 from nbest.experiments.config.sections import ClusterSection, ModelSection, SamplingSection
-from nbest.experiments.config.strategy import StrategySection
+from nbest.experiments.config.strategy import Sampling, StrategySection
 from nbest.experiments.language.errors import Origins, explain
 from nbest.experiments.language.expressions import parse_expression, split_expressions
 from nbest.experiments.language.section import Section
@@ -28,31 +36,12 @@ from nbest.experiments.language.text import shown
 from nbest.experiments.language.yaml_text import read_yaml
 from nbest.experiments.questions.datasets.kinds import Dataset
 from nbest.experiments.questions.datasets.tasks import TaskData
-from nbest.experiments.questions.graders.plain import Grader
 from nbest.experiments.questions.graders.tasks import EVALUATING_TASKS
 from nbest.experiments.questions.prompts import PromptSection
+from nbest.experiments.questions.reading import Reading
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.protocols import Equivalence, Extractor, Scorer
-
-
-def _is_selector(text: str) -> str:
-    build_scorer(text)
-    return text
-
-
-def _is_equivalence(text: str) -> str:
-    build_equivalence(text)
-    return text
-
-
-def _is_extractor(text: str) -> str:
-    build_extractor(text)
-    return text
-
-
-def _is_grader(text: str) -> str:
-    build_grader(text)
-    return text
+from nbest.orchestrator.protocols import Scorer
+from nbest.orchestrator.query.choice import Choice
 
 
 def _listed(value: object) -> object:
@@ -60,7 +49,7 @@ def _listed(value: object) -> object:
 
 
 Selectors = Annotated[
-    tuple[Annotated[str, AfterValidator(_is_selector)], ...],
+    tuple[Annotated[str, builds(build_scorer)], ...],
     Field(strict=False),
     BeforeValidator(_listed),
 ]
@@ -94,26 +83,28 @@ class Config(Section):
         description="Selectors, as vote or random(seed=3). The first one gives the run's answers; "
         "all of them stand in its table.",
     )
-    extract: Annotated[str, AfterValidator(_is_extractor)] = Field(
+    extract: Annotated[str, builds(build_extractor)] = Field(
         default="final_answer",
         description="How the answer is read out of a sample's text, as last_number or "
         'after_marker(marker="####").',
     )
-    equivalence: Annotated[str, AfterValidator(_is_equivalence)] = Field(
+    equivalence: Annotated[str, builds(build_equivalence)] = Field(
         default="exact",
         description="Which answers count as the same: exact, for equal text, or the name of an "
         "equivalence, as number.",
     )
-    grade: Annotated[str, AfterValidator(_is_grader)] = Field(
+    grade: Annotated[str, builds(build_grader)] = Field(
         default="exact",
         description="How answers are compared with gold answers: exact, number, mathematics, "
         "reasoning_gym, "
         "none, or one with settings, as number(tolerance=0.01).",
     )
     cluster: ClusterSection = Field(default=ClusterSection(), description="Where it runs.")
+    _objects: Objects = PrivateAttr(default_factory=Objects)
 
     @model_validator(mode="after")
-    def _fits_together(self) -> Self:
+    def _fits_together(self, info: ValidationInfo) -> Self:
+        self._objects = objects_of(info)
         if len(set(self.select)) < len(self.select):
             twice = next(text for text in self.select if self.select.count(text) > 1)
             raise InputError(f"select must name every selector once, got {twice!r} twice")
@@ -135,16 +126,26 @@ class Config(Section):
 
     def scorers(self) -> dict[str, Scorer]:
         """The selectors' scorers by their expressions, in order; the first gives the answers."""
-        return {text: build_scorer(text) for text in self.select}
+        return {text: self._objects.get(build_scorer, text) for text in self.select}
 
-    def extractor(self) -> Extractor:
-        return build_extractor(self.extract)
+    def reading(self) -> Reading:
+        """How answers are read, merged and graded."""
+        return Reading(
+            extract=self._objects.get(build_extractor, self.extract),
+            equivalence=self._objects.get(build_equivalence, self.equivalence),
+            grade=self._objects.get(build_grader, self.grade),
+        )
 
-    def same(self) -> Equivalence | None:
-        return build_equivalence(self.equivalence)
-
-    def grader(self) -> Grader:
-        return build_grader(self.grade)
+    def build_strategy(self) -> Sampling:
+        """The strategy, which chooses by the first selector."""
+        reading = self.reading()
+        choice = Choice(
+            select=self._objects.get(build_scorer, self.select[0]),
+            extract=reading.extract,
+            equivalence=reading.equivalence,
+            params=self.sampling.build(),
+        )
+        return self.strategy.build(choice, self._objects)
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
@@ -159,6 +160,6 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
     origins = Origins(source=str(path), lines=document.lines)
     raw, origins = apply_overrides(document.value, overrides, origins)
     try:
-        return Config.model_validate(raw)
+        return Config.model_validate(raw, context=Objects())
     except ValidationError as error:
         raise InputError(explain(error, raw, origins)) from error

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, model_validator
 
+from nbest.experiments.config.objects import Objects, objects_of
 from nbest.experiments.config.plugins import build_stop_rule, build_validator
 from nbest.experiments.language.section import Section
 from nbest.orchestrator.errors import InputError
@@ -92,7 +93,7 @@ class StrategySection(Section):
     )
 
     @model_validator(mode="after")
-    def _fits(self) -> Self:
+    def _fits(self, info: ValidationInfo) -> Self:
         given = {kind: value for kind in KINDS if (value := self._value(kind)) is not None}
         if len(given) > 1:
             first, second, *_ = given
@@ -100,7 +101,7 @@ class StrategySection(Section):
             raise InputError(f"{second} must {rule}, got {given[second]!r}")
         if self.race is not None and self.min_confidence > 0:
             raise InputError(f"race must be left out with min_confidence, got {self.race!r}")
-        self.build(Choice(select=MajorityVote()))
+        self.build(Choice(select=MajorityVote()), objects_of(info))
         return self
 
     def _value(self, kind: str) -> object:
@@ -108,10 +109,10 @@ class StrategySection(Section):
         value = getattr(self, kind)
         return value.model_dump(exclude_unset=True) if isinstance(value, Section) else value
 
-    def build(self, choice: Choice) -> Sampling:
+    def build(self, choice: Choice, objects: Objects) -> Sampling:
         """The strategy that is named, with the choice that all strategies share."""
         if self.race is not None:
-            valid = build_validator(self.race)
+            valid = objects.get(build_validator, self.race)
             return RaceToValid(n=self.n, rule=valid, extract=choice.extract, params=choice.params)
         shared = choice.settings() | {"min_confidence": self.min_confidence}
         if self.deep_conf is not None:
@@ -121,7 +122,7 @@ class StrategySection(Section):
             budget = BatchBudget(max_n=self.n, **self.budget.model_dump())
             return WithinBudget(budget=budget, **shared)
         if self.rule is not None:
-            rule = build_stop_rule(self.rule)
+            rule = objects.get(build_stop_rule, self.rule)
             return Adaptive(max_n=self.n, rule=rule, ahead=self.ahead, **shared)
         return BestOfN(n=self.n, **shared)
 

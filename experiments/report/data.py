@@ -29,7 +29,7 @@ from nbest.experiments.analysis.rows import Row, any_right_row, one_sample_row, 
 from nbest.experiments.analysis.unlabelled import Agreement, agreements, share_warnings
 from nbest.experiments.report.duels import Duel, QuestionVerdicts, duels, verdicts
 from nbest.experiments.report.questions import QuestionShown, best, contested, worst
-from nbest.experiments.runs.cases import Case, cases_of, named_scorer
+from nbest.experiments.runs.cases import Case, cases_of, named_scorer, reading_of
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import Scorer
 from nbest.orchestrator.query.sampler import usage_of
@@ -89,7 +89,7 @@ def run_report(
     config = reader.manifest.config
     names = selectors or _selectors(config.get("select"))
     scorers = {name: named_scorer(name, run) for name in names}
-    cases = cases_of(reader, scorers=scorers.values())
+    cases = cases_of(reader, reading_of(reader), scorers.values())
     graded = graded_cases(cases)
     rows = wait_for(_rows(scorers, cases))
     working = {row.select: scorers[row.select] for row in rows if row.failed == 0}

@@ -18,6 +18,7 @@ from nbest.experiments.config.plugins import (
 )
 from nbest.experiments.questions.gold import Gold
 from nbest.experiments.questions.graders.plain import Grader
+from nbest.experiments.questions.reading import Reading
 from nbest.experiments.runs.gold_file import read_gold
 from nbest.experiments.runs.recorded_answers import Recorded, read_recorded, with_recorded
 from nbest.experiments.runs.stored_calls import StoredCalls
@@ -93,6 +94,22 @@ def named_scorer(name: str, run: Path) -> Scorer:
     return chosen_by_user(RunReader(run)) if name == "user" else build_scorer(name)
 
 
+def reading_of(
+    run: RunReader,
+    extract: str | None = None,
+    grade: str | None = None,
+    equivalence: str | None = None,
+) -> Reading:
+    """How the answers of a run are read; what is not given is as the run's config has it."""
+    config = run.manifest.config
+    return Reading(
+        extract=build_extractor(extract or _setting(config, "extract")),
+        grade=build_grader(grade or _setting(config, "grade")),
+        equivalence=build_equivalence(equivalence or str(config.get("equivalence", "exact"))),
+        rereads=extract is not None,  # whoever names an extractor wants the texts read by it
+    )
+
+
 def load_cases(
     run: Path, extract: str | None = None, grade: str | None = None, equivalence: str | None = None
 ) -> list[Case]:
@@ -100,26 +117,19 @@ def load_cases(
 
     What is not given is as the run's config has it.
     """
-    return cases_of(RunReader(run), extract, grade, equivalence)
+    reader = RunReader(run)
+    return cases_of(reader, reading_of(reader, extract, grade, equivalence))
 
 
 def cases_of(
-    run: RunReader,
-    extract: str | None = None,
-    grade: str | None = None,
-    equivalence: str | None = None,
-    *,
-    scorers: Collection[Scorer] | None = None,
+    run: RunReader, reading: Reading, scorers: Collection[Scorer] | None = None
 ) -> list[Case]:
     """The same of a run that is open; with `scorers`, only the columns that these read."""
-    config = run.manifest.config
-    extractor = build_extractor(extract or _setting(config, "extract"))
-    grader = build_grader(grade or _setting(config, "grade"))
-    same = build_equivalence(equivalence or str(config.get("equivalence", "exact")))
     samples = dict(run.samples(_columns_for(scorers)))
-    # Whoever names an extractor wants the texts read by it.
-    recorded = {} if extract else read_recorded(run.path)
-    read = wait_for(read_candidates(run.queries, samples, extractor, same, recorded))
+    recorded = {} if reading.rereads else read_recorded(run.path)
+    read = wait_for(
+        read_candidates(run.queries, samples, reading.extract, reading.equivalence, recorded)
+    )
     calls = {key: drawn[0] for key, drawn in samples.items() if key not in read}
     stored = {name: run.scores(name) for name in run.scorers}
     candidates = {}
@@ -127,7 +137,7 @@ def cases_of(
         answers = StoredCalls(query_id=key, find=calls.get)
         scores = {name: scores_of(those.samples, s.get(key, {})) for name, s in stored.items()}
         candidates[key] = replace(those, ask=answers, rate=answers.rate, scores=scores)
-    graded = cases(run.queries, candidates, read_gold(run.path), grader)
+    graded = cases(run.queries, candidates, read_gold(run.path), reading.grade)
     if not graded:
         raise InputError(f"run must hold samples to select from, {str(run.path)!r} has none yet")
     return graded

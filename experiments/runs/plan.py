@@ -15,7 +15,6 @@ from nbest.experiments.questions.prompts import Prompts, render
 from nbest.experiments.runs.stored_calls import require_first
 from nbest.orchestrator.cluster.settings import Cluster
 from nbest.orchestrator.protocols import BackendConfig
-from nbest.orchestrator.query.choice import Choice
 from nbest.orchestrator.store.format.manifest import Json
 from nbest.orchestrator.strategies.deep_conf import DeepConf
 
@@ -62,19 +61,12 @@ class Plan:
 
 def make_plan(config: Config, limit: int | None = None) -> Plan:
     """Load the questions, render the prompts, build the strategy of the first selector."""
-    scorers = config.scorers()
-    require_first(scorers)
+    require_first(config.scorers())
     questions = config.dataset.load(config.prompt.shots, limit)
-    choice = Choice(
-        select=next(iter(scorers.values())),
-        extract=config.extractor(),
-        equivalence=config.same(),
-        params=config.sampling.build(),
-    )
     return Plan(
         config=config,
         prompts=render(config.prompt, questions),
         gold=questions.gold(),
-        strategy=config.strategy.build(choice),
+        strategy=config.build_strategy(),
         backend=config.model.build(),
     )

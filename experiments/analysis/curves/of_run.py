@@ -28,7 +28,7 @@ from nbest.experiments.analysis.curves.exact import (
 from nbest.experiments.analysis.curves.sampled import sampled_curves
 from nbest.experiments.analysis.rows import require_logprobs
 from nbest.experiments.language.expressions import split_expressions
-from nbest.experiments.runs.cases import Case, cases_of, named_scorer
+from nbest.experiments.runs.cases import Case, cases_of, named_scorer, reading_of
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import Scorer, is_pointwise
 from nbest.orchestrator.store.reader import RunReader
@@ -65,7 +65,9 @@ def curves_of(
     """
     scorers = {name: named_scorer(name, run) for name in split_expressions(selectors)}
     reader = RunReader(run)
-    cases = graded_cases(cases_of(reader, extract, grade, equivalence, scorers=scorers.values()))
+    cases = graded_cases(
+        cases_of(reader, reading_of(reader, extract, grade, equivalence), scorers.values())
+    )
     if not cases:
         raise InputError(f"run must hold graded questions, {str(run)!r} has none")
     largest = smallest_pool(cases)

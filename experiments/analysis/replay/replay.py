@@ -18,7 +18,7 @@ from nbest.experiments.analysis.curves.exact import ended, graded_cases
 from nbest.experiments.analysis.replay.drawn import Drawn, pointwise_scores
 from nbest.experiments.analysis.replay.strategy import ReplayedStrategy, build_strategy
 from nbest.experiments.analysis.rows import require_logprobs
-from nbest.experiments.runs.cases import Case, cases_of
+from nbest.experiments.runs.cases import Case, cases_of, reading_of
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.tasks import wait_for
 from nbest.orchestrator.types import Scores, require
@@ -80,7 +80,8 @@ def replay(
     """
     require(shuffles >= 1, "shuffles", "be at least 1", shuffles)
     made = build_strategy(strategy)
-    loaded = cases_of(RunReader(run), extract, grade, equivalence, scorers=[made.select])
+    reader = RunReader(run)
+    loaded = cases_of(reader, reading_of(reader, extract, grade, equivalence), [made.select])
     cases = graded_cases(loaded) or [ended(case) for case in loaded]
     require_logprobs(strategy, made.select, cases)
     fewest = min(len(case.candidates) for case in cases)

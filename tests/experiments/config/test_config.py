@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from nbest.experiments.config.config import Config, load_config
 from nbest.experiments.config.sections import ClusterSection, SamplingSection
+from nbest.experiments.language.plugin_kind import PluginKind
 from nbest.experiments.questions.prompts import render
 from nbest.orchestrator.cluster.settings import Cluster
 from nbest.orchestrator.errors import InputError
@@ -93,8 +94,8 @@ def test_gsm8k_shows_whole_solutions_and_grades_numbers(tmp_path: Path) -> None:
     assert str(first.prompt).endswith(
         "Question: 3+1?\nAnswer: It is 4.\n#### 4\n\nQuestion: 4+1?\nAnswer:"
     )
-    answer = config.extractor()("So that makes 5 in all.\n#### 5.0")
-    assert config.grader()(answer, questions.gold()[first.id]) == 1.0
+    answer = config.reading().extract("So that makes 5 in all.\n#### 5.0")
+    assert config.reading().grade(answer, questions.gold()[first.id]) == 1.0
 
 
 def test_a_config_survives_json(path: Path) -> None:
@@ -118,8 +119,8 @@ def test_one_text_stands_for_a_list(path: Path) -> None:
 def test_the_objects_are_those_that_the_config_names(path: Path) -> None:
     config = load_config(path, ["grade=exact(casefold=true)", 'extract=after_marker(marker="=")'])
     assert [repr(s) for s in config.scorers().values()] == ["MajorityVote()", "Random(seed=3)"]
-    assert config.extractor()("x = 5") == "5"
-    assert repr(config.grader()) == "Exact(casefold=True)"
+    assert config.reading().extract("x = 5") == "5"
+    assert repr(config.reading().grade) == "Exact(casefold=True)"
 
 
 SETTINGS = {
@@ -316,3 +317,20 @@ def test_every_setting_of_the_cluster_arrives(key: str, value: object) -> None:
     built = ClusterSection.model_validate({key: value}).build()
     assert built == replace(Cluster(), **{key: value})  # type: ignore[arg-type]
     assert built != Cluster()
+
+
+def test_what_a_config_names_is_built_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[str] = []
+    parse = PluginKind.parse
+
+    def counting(kind: PluginKind, text: str) -> object:
+        built.append(text)
+        return parse(kind, text)
+
+    monkeypatch.setattr(PluginKind, "parse", counting)
+    config = load_config(CONFIGS / "demo.yaml", ["strategy.rule=vote_stands", "select=[vote,mbr]"])
+    strategy = config.build_strategy()
+    assert strategy.select is config.scorers()["vote"]
+    assert config.reading().extract is config.reading().extract
+    texts = ["vote", "mbr", "vote_stands", config.extract, config.grade]
+    assert sorted(built) == sorted(texts)

@@ -1,0 +1,48 @@
+"""The objects that the texts of one config stand for, each built once.
+
+A selector may load a schema or start a sandbox to see that it works; the check of a config, the run
+and the table at its end share what was built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from pydantic import AfterValidator, ValidationInfo
+
+T = TypeVar("T")
+
+
+class Objects:
+    """Builds from texts, and keeps what it has built."""
+
+    def __init__(self) -> None:
+        self._built: dict[tuple[Callable[[str], Any], str], Any] = {}
+
+    def __eq__(self, other: object) -> bool:
+        """Equal to all others: what has been built is no part of a config."""
+        return isinstance(other, Objects)
+
+    def get(self, build: Callable[[str], T], text: str) -> T:
+        """The object of a text; whatever `build` raises where there is none."""
+        key = (build, text)
+        if key not in self._built:
+            self._built[key] = build(text)
+        built: T = self._built[key]
+        return built
+
+
+def objects_of(info: ValidationInfo) -> Objects:
+    """The objects of the config that is being checked; new ones for a section by itself."""
+    return info.context if isinstance(info.context, Objects) else Objects()
+
+
+def builds(build: Callable[[str], object]) -> AfterValidator:
+    """Check that a text stands for an object, and keep the object."""
+
+    def check(text: str, info: ValidationInfo) -> str:
+        objects_of(info).get(build, text)
+        return text
+
+    return AfterValidator(check)

@@ -1,0 +1,18 @@
+"""How the answers of a run are read in its samples, merged by meaning, and graded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nbest.experiments.questions.graders.plain import Grader
+from nbest.orchestrator.protocols import Equivalence, Extractor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """How answers are read in samples, merged by meaning, and graded."""
+
+    extract: Extractor
+    equivalence: Equivalence | None  # None: only equal texts mean the same
+    grade: Grader
+    rereads: bool = False  # the texts are read even where an answer came with the sample
