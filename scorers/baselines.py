@@ -21,7 +21,7 @@ from nbest.orchestrator.types import Candidates, Query, Sample, Scores
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class First:
-    """Scores all alike, so that the lowest index that has an answer is chosen."""
+    """Scores all candidates alike, so that the lowest index that has an answer is chosen."""
 
     needs_logprobs: ClassVar[int | None] = None
 
@@ -43,7 +43,7 @@ class Random:
 
 
 def uniform_hash(seed: int, query_id: str, sample_id: str) -> float:
-    """A number in [0, 1), uniform over its arguments."""
+    """A hash of the arguments as a number in [0, 1), spread uniformly."""
     # JSON keeps ("a", "bc") and ("ab", "c") apart, and any text becomes ASCII.
     key = json.dumps([seed, query_id, sample_id]).encode()
     bits = int.from_bytes(hashlib.blake2b(key, digest_size=8).digest())

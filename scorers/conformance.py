@@ -1,4 +1,4 @@
-"""What every scorer promises, as checks that anybody can run on a scorer of their own.
+"""What every scorer promises, as checks that users can run on scorers of their own.
 
     @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
     async def test_my_scorer(check):
@@ -39,13 +39,13 @@ TOP_K = 20
 
 
 async def check_scorer(scorer: Scorer) -> None:
-    """Every check, one after the other."""
+    """Run every check, one after the other."""
     for check in CHECKS:
         await check(scorer)
 
 
 async def gives_float64_n(scorer: Scorer) -> None:
-    """One float64 a candidate, for none, one and many."""
+    """Gives one float64 per candidate, for none, one and many."""
     for n in (0, 1, 2, 5):
         candidates = pool([sample(i, "7") for i in range(n)])
         scores = await scorer(QUERY, candidates)
@@ -54,7 +54,7 @@ async def gives_float64_n(scorer: Scorer) -> None:
 
 
 async def chooses_nobody_where_nobody_has_an_answer(scorer: Scorer) -> None:
-    """All truncated, cancelled, failed: it abstains, and does not fail."""
+    """Abstains, and does not fail, where all are truncated, cancelled or failed."""
     bad = [status for status in Status if status is not Status.OK]
     candidates = pool([replace(sample(i, "7"), status=status) for i, status in enumerate(bad)])
     index = best(candidates, await scorer(QUERY, candidates))
@@ -62,7 +62,7 @@ async def chooses_nobody_where_nobody_has_an_answer(scorer: Scorer) -> None:
 
 
 async def chooses_only_what_has_an_answer(scorer: Scorer) -> None:
-    """A sample of each status beside a good one: only the good one can be chosen."""
+    """Chooses the good sample alone where those beside it have any other status."""
     for status in Status:
         others = [replace(sample(i, "8"), status=status) for i in range(1, 6)]
         candidates = pool([*others, sample(0, "7")])
@@ -72,7 +72,7 @@ async def chooses_only_what_has_an_answer(scorer: Scorer) -> None:
 
 
 async def permuting_permutes(scorer: Scorer) -> None:
-    """The order of the candidates does not matter, to the last bit."""
+    """Permutes its scores where the candidates are permuted, equal to the last bit."""
     rng = np.random.default_rng(17)
     for candidates in random_pools(40):
         order = rng.permutation(len(candidates))
@@ -82,14 +82,14 @@ async def permuting_permutes(scorer: Scorer) -> None:
 
 
 async def equal_candidates_tie(scorer: Scorer) -> None:
-    """Twins get the same score."""
+    """Gives twins the same score."""
     candidates = pool([sample(0, "7"), sample(0, "7"), sample(1, "8", -2.0, -3.0)])
     scores = await scorer(QUERY, candidates)
     _require(_equal(scores[:1], scores[1:2]), f"equal scores for twins, got {scores}", candidates)
 
 
 async def nan_costs_only_its_owner(scorer: Scorer) -> None:
-    """One sample with log-probabilities that are no numbers spoils no other."""
+    """Keeps the other scores where one sample has log-probabilities that are no numbers."""
     good = [sample(0, "7", -1.0, -2.0), sample(1, "8", -1.0, -1.5)]
     for broken in (np.nan, -np.inf):
         alone = await scorer(QUERY, pool(good))
@@ -103,7 +103,7 @@ async def nan_costs_only_its_owner(scorer: Scorer) -> None:
 
 
 async def needs_logprobs_is_true(scorer: Scorer) -> None:
-    """Without log-probabilities: nan everywhere if it needs them, else no change."""
+    """Gives nan everywhere without log-probabilities if it needs them, else the same scores."""
     for candidates in random_pools(20):
         bare = [replace(s, logprobs=None, top_logprobs=None) for s in candidates.samples]
         scores, without = await scorer(QUERY, candidates), await scorer(QUERY, pool(bare))
@@ -112,33 +112,33 @@ async def needs_logprobs_is_true(scorer: Scorer) -> None:
 
 
 async def pointwise_is_true(scorer: Scorer) -> None:
-    """What says that it looks at each candidate alone gives the same scores in any company."""
+    """Gives the same scores in any company, if it says that it looks at each candidate alone."""
     if not is_pointwise(scorer):
         return
     for candidates in random_pools(20):
         half = pool(candidates.samples[::2])
         scores, alone = await scorer(QUERY, candidates), await scorer(QUERY, half)
-        known = np.array([answer is not None for answer in half.answers], np.bool_)
-        same = _equal(alone[known], scores[::2][known])
+        has_answer = np.array([answer is not None for answer in half.answers], np.bool_)
+        same = _equal(alone[has_answer], scores[::2][has_answer])
         _require(same, f"{scores[::2]} in other company, got {alone}", half)
 
 
 async def hostile_texts_raise_nothing(scorer: Scorer) -> None:
-    """Whatever a model writes, there are scores."""
+    """Gives scores whatever a model writes."""
     candidates = pool([sample(i, text) for i, text in enumerate((*HOSTILE, *TEXTS))])
     scores = await scorer(QUERY, candidates)
     _require(scores.shape == (len(candidates),), f"scores, got shape {scores.shape}", candidates)
 
 
 async def takes_ten_thousand(scorer: Scorer) -> None:
-    """Large pools are scored whole."""
+    """Scores large pools whole."""
     many = pool([sample(i, str(i % 17), -0.1 * (i % 7 + 1)) for i in range(10_000)])
     scores = await scorer(QUERY, many)
     _require(scores.shape == (10_000,), f"10,000 scores, got {scores.shape}", pool([]))
 
 
 async def leaves_its_input_alone(scorer: Scorer) -> None:
-    """The candidates are as they were, and asked again it says the same."""
+    """Leaves the candidates as they were, and gives the same scores when it is called again."""
     for candidates in random_pools(5):
         copy = replace(candidates)
         first, second = await scorer(QUERY, candidates), await scorer(QUERY, candidates)
@@ -147,7 +147,7 @@ async def leaves_its_input_alone(scorer: Scorer) -> None:
 
 
 async def travels(scorer: Scorer) -> None:
-    """A pickled copy is equal and scores alike: runs on Ray send it to other processes."""
+    """Has pickled copies that are equal and score alike: Ray sends it to other processes."""
     copy: Scorer = pickle.loads(pickle.dumps(scorer))
     _require(copy == scorer, f"an equal copy, got {copy!r}", pool([]))
     for candidates in random_pools(5):
@@ -156,13 +156,13 @@ async def travels(scorer: Scorer) -> None:
 
 
 async def shows_its_settings(scorer: Scorer) -> None:
-    """A frozen dataclass whose repr, its line in the log, holds every setting."""
+    """Is a frozen dataclass whose repr, its line in the log, holds every setting."""
     _require(is_dataclass(scorer), "a dataclass", pool([]))
-    shown = repr(scorer)
-    for each in fields(scorer):  # type: ignore[arg-type] # it is one
-        if each.repr:
-            setting = f"{each.name}={getattr(scorer, each.name)!r}"
-            _require(setting in shown, f"a repr with {setting}, got {shown}", pool([]))
+    text = repr(scorer)
+    for field in fields(scorer):  # type: ignore[arg-type] # it is one
+        if field.repr:
+            setting = f"{field.name}={getattr(scorer, field.name)!r}"
+            _require(setting in text, f"a repr with {setting}, got {text}", pool([]))
     frozen = scorer.__dataclass_params__.frozen  # type: ignore[attr-defined] # of a dataclass
     _require(frozen, "a frozen dataclass", pool([]))
 
@@ -185,8 +185,10 @@ CHECKS: tuple[Check, ...] = (
 
 
 async def more_votes_never_lose(scorer: Scorer) -> None:
-    """For scorers that count votes of equal weight: one more for the winner leaves it the winner,
-    and an answer with more votes than another never scores below it."""
+    """Keeps the winner where it gets one more vote, and never chooses an answer with fewer votes.
+
+    A check for scorers that count votes of equal weight.
+    """
     for candidates in random_pools(40):
         index = best(candidates, await scorer(QUERY, candidates))
         if index is None:
@@ -201,26 +203,26 @@ async def more_votes_never_lose(scorer: Scorer) -> None:
 
 
 def best(candidates: Candidates, scores: Scores) -> int | None:
-    """Who is chosen: the first of those with an answer and the highest score, or nobody."""
-    able = [
+    """The index that is chosen: the first with an answer and the highest score, or None."""
+    eligible = [
         i
         for i, answer in enumerate(candidates.answers)
         if answer is not None and not np.isnan(scores[i])
     ]
-    return max(able, key=lambda i: (scores[i], -i), default=None)
+    return max(eligible, key=lambda i: (scores[i], -i), default=None)
 
 
 def sample(i: int, text: str, *logprobs: float) -> Sample:
     """A good sample with that text; its tokens and their likeliest neighbours are made up."""
-    given = logprobs or (-0.25 - (len(text) % 7) / 8, -1.0)
+    values = logprobs or (-0.25 - (len(text) % 7) / 8, -1.0)
     steps = np.arange(TOP_K, dtype=np.float32) / 4 + 0.125
-    top = np.asarray(given, np.float32)[:, np.newaxis] - steps
+    top = np.asarray(values, np.float32)[:, np.newaxis] - steps
     return Sample(
         id=f"run/q17/s{i}",
         text=text,
-        logprobs=given,
+        logprobs=values,
         top_logprobs=TopLogprobs(k=TOP_K, packed=top.tobytes()),
-        generated_tokens=len(given),
+        generated_tokens=len(values),
     )
 
 
@@ -244,20 +246,20 @@ def random_pools(count: int) -> Iterator[Candidates]:
     for _ in range(count):
         samples = []
         for i in range(int(rng.integers(0, 13))):
-            drawn = sample(i, TEXTS[rng.integers(len(TEXTS))], *(-rng.integers(0, 9, 2) / 4))
+            one = sample(i, TEXTS[rng.integers(len(TEXTS))], *(-rng.integers(0, 9, 2) / 4))
             if rng.random() < 0.2:
-                drawn = replace(drawn, status=statuses[rng.integers(len(statuses))])
+                one = replace(one, status=statuses[rng.integers(len(statuses))])
             if rng.random() < 0.1:
-                drawn = replace(drawn, logprobs=None, top_logprobs=None)
-            samples.append(drawn)
+                one = replace(one, logprobs=None, top_logprobs=None)
+            samples.append(one)
         yield pool(samples)
 
 
 async def _judge(name: str, prompt: str | tuple[Message, ...], params: SamplingParams) -> Sample:
-    """A model that a scorer may ask: what it says depends on what it is asked alone."""
+    """A model that a scorer may ask: its reply depends on the prompt alone."""
     coin = int(content_hash(str(prompt)), 16)
-    said = "AB"[coin % 2] if "A or B" in str(prompt) else str(1 + coin % 5)
-    return Sample(id=f"run/q17/{name}", text=said)
+    reply = "AB"[coin % 2] if "A or B" in str(prompt) else str(1 + coin % 5)
+    return Sample(id=f"run/q17/{name}", text=reply)
 
 
 def _equal(one: Scores, two: Scores) -> bool:
@@ -270,7 +272,7 @@ def _require(holds: bool, promise: str, candidates: Candidates) -> None:
 
 
 async def _verifier(identity: Identity, responses: Sequence[str]) -> tuple[Sample, ...]:
-    """A reward model that a scorer may have: what it says depends on what it reads alone."""
+    """A reward model that a scorer may have: its rewards depend on the response alone."""
     rewards = map(_number, responses)
     return tuple(Sample(id="reward", text=f"[{reward}, {reward}]") for reward in rewards)
 

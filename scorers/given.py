@@ -16,7 +16,7 @@ from nbest.orchestrator.types import Candidates, Query, Scores, require
 class UserChoice:
     """Scores 1.0 the sample that a person chose, by its id, and nan all others.
 
-    A question that nobody has decided is abstained from. `nbest pick` makes the choices, and
+    It abstains from a question that nobody has decided. `nbest pick` makes the choices, and
     `nbest select --select user` reads those of its run.
     """
 
@@ -25,14 +25,14 @@ class UserChoice:
     chosen: Mapping[str, str] = field(default_factory=dict)  # sample id by query id
 
     async def __call__(self, query: Query, candidates: Candidates) -> Scores:
-        wanted = self.chosen.get(query.id)
-        flags = [wanted is not None and sample.id == wanted for sample in candidates.samples]
+        chosen_id = self.chosen.get(query.id)
+        flags = [chosen_id is not None and s.id == chosen_id for s in candidates.samples]
         return np.where(np.array(flags, np.bool_), 1.0, np.nan)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredScore:
-    """Scores a candidate by the number that is stored of it under a name; nan where there is none.
+    """Scores a candidate by its number among the stored scores of a name; nan where it has none.
 
     Example: `WeightedVote(by=StoredScore(name="verifier"))` on a run that `nbest import` has made
     """
@@ -46,9 +46,9 @@ class StoredScore:
         require(bool(self.name), "name", "be that of stored scores", self.name)
 
     async def __call__(self, query: Query, candidates: Candidates) -> Scores:
-        found = candidates.scores.get(self.name)
-        if found is None:
-            there = ", ".join(sorted(candidates.scores)) or "none"
-            rule = f"be that of scores which the run holds ({there})"
+        scores = candidates.scores.get(self.name)
+        if scores is None:
+            names = ", ".join(sorted(candidates.scores)) or "none"
+            rule = f"be that of scores which the run holds ({names})"
             raise InputError(f"name must {rule}, got {self.name!r}")
-        return np.array(found, np.float64)
+        return np.array(scores, np.float64)

@@ -47,9 +47,9 @@ class ChoiceLetter:
     letters: str = "ABCDE"
 
     def __post_init__(self) -> None:
-        distinct = len(set(self.letters.upper())) == len(self.letters)
-        valid = self.letters.isascii() and self.letters.isalpha() and distinct
-        require(valid, "letters", "be distinct ASCII letters", self.letters)
+        is_distinct = len(set(self.letters.upper())) == len(self.letters)
+        is_valid = self.letters.isascii() and self.letters.isalpha() and is_distinct
+        require(is_valid, "letters", "be distinct ASCII letters", self.letters)
 
     def __call__(self, text: str) -> str | None:
         boxed = last_boxed(text) or ""

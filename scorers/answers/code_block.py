@@ -18,10 +18,10 @@ _BLOCK = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodeBlock:
-    """What stands in the last fenced block; of that language, if one is given.
+    """The code in the last fenced block, or in the last block of `language`.
 
     A text without any fence is code as a whole, unless `needs_fence` says that it has none. A block
-    that names no language is of any.
+    that names no language counts as one of any.
 
     Example: `CodeBlock(language="sql")`
     """

@@ -6,7 +6,7 @@ answer is a number it gets the one spelling of `nbest.scorers.answers.number` (n
 rewrites nothing); all else stays as it is, so "-5" and "A" are kept.
 
 This module knows no question, no gold answer and no status: that truncated samples have no answer
-is the business of whoever calls an extractor. Choice letters have a file of their own.
+is for the caller of an extractor to see to. Choice letters have a file of their own.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class AfterMarker:
         require(bool(self.marker), "marker", "not be empty", self.marker)
 
     def __call__(self, text: str) -> str | None:
-        _, found, rest = text.rpartition(self.marker)
-        return _tidy(rest.partition("\n")[0]) if found else None
+        _, marker, rest = text.rpartition(self.marker)
+        return _tidy(rest.partition("\n")[0]) if marker else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,9 +70,9 @@ class Regex:
 
     def __post_init__(self) -> None:
         compiled = compiled_regex("pattern", self.pattern)
-        known = [*range(compiled.groups + 1), *compiled.groupindex]
-        rule = f"be a group of the pattern, one of {known}"
-        require(self.group is None or self.group in known, "group", rule, self.group)
+        groups = [*range(compiled.groups + 1), *compiled.groupindex]
+        rule = f"be a group of the pattern, one of {groups}"
+        require(self.group is None or self.group in groups, "group", rule, self.group)
         place: int | str | None = self.group
         if place is None:
             place = "answer" if "answer" in compiled.groupindex else min(compiled.groups, 1)
@@ -105,9 +105,9 @@ class FinalAnswer:
 
 def last_boxed(text: str) -> str | None:
     r"""What the last `\boxed{...}` holds. An escaped brace, as in `\{1, 2\}`, closes nothing."""
-    _, found, rest = text.rpartition(r"\boxed{")
-    depth = len(found[:1])
-    for brace in _BRACE.finditer(rest) if found else ():
+    _, opening, rest = text.rpartition(r"\boxed{")
+    depth = len(opening[:1])
+    for brace in _BRACE.finditer(rest) if opening else ():
         depth += {"{": 1, "}": -1}.get(brace[0], 0)
         if depth == 0:
             return _tidy(rest[: brace.start()])

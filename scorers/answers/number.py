@@ -72,11 +72,11 @@ def last_number(text: str) -> str | None:
 
 
 def _spelling(match: re.Match[str]) -> str | None:
-    found = match[0]
-    if len(found) > MAX_CHARS:
+    text = match[0]
+    if len(text) > MAX_CHARS:
         return None
-    if found.isdecimal() and found.isascii():  # most answers are; the way below gives the same
-        return found.lstrip("0") or "0"
+    if text.isdecimal() and text.isascii():  # most answers are; the way below gives the same
+        return text.lstrip("0") or "0"
     power = match["e"] or match["braced"] or match["bare"] or "0"
     top = _decimal(match["over"] or match["top"], power)
     if match["sign"] in ("-", "\u2212"):

@@ -1,4 +1,4 @@
-"""Two things that every reader of text does with a regular expression."""
+"""Regular expressions: compiled with an error of one line, and searched for the last match."""
 
 from __future__ import annotations
 

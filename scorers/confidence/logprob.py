@@ -79,7 +79,7 @@ class MeanLogprob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SumLogprob:
-    """Scores a candidate by the log-probability of all of it; favours short ones."""
+    """Scores a candidate by the sum of its log-probabilities, which favours short ones."""
 
     needs_logprobs: ClassVar[int | None] = 0
     is_pointwise: ClassVar[bool] = True
@@ -106,8 +106,10 @@ class LengthPenalisedLogprob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Perplexity:
-    """Scores a candidate by minus its perplexity. It chooses as `MeanLogprob` does; the numbers are
-    those that papers report."""
+    """Scores a candidate by minus its perplexity.
+
+    It chooses as `MeanLogprob` does; the numbers are those that papers report.
+    """
 
     needs_logprobs: ClassVar[int | None] = 0
     is_pointwise: ClassVar[bool] = True

@@ -1,7 +1,7 @@
 """Self-certainty: how far the model's predictions are from a uniform guess.
 
-Kang et al. 2025 (arXiv 2502.18581), section 3. It looks at all that the model held likely at each
-position, not at the tokens that were drawn; the end-of-sequence position counts where the engine
+Kang et al. 2025 (arXiv 2502.18581), section 3. It looks at all tokens that the model held likely at
+each position, not at those that were drawn; the end-of-sequence position counts where the engine
 returns it. vLLM's log-probabilities are those before temperature.
 """
 

@@ -31,7 +31,7 @@ def token_confidence(logprobs: NDArray[np.float32]) -> Floats:
 
 
 def window_means(confidence: Floats, window: int) -> Floats:
-    """The means of all windows of so many neighbouring positions, stride 1.
+    """The means of all windows of `window` neighbouring positions, stride 1.
 
     [T - window + 1] from [T], in O(T). A trace that is shorter than the window is one window.
     """
@@ -48,8 +48,8 @@ def window_means(confidence: Floats, window: int) -> Floats:
 def trace_confidence(confidence: Floats, measure: Measure, window: int) -> float:
     """One number for a trace [T], in nats; nan for an empty one.
 
-    `mean`: of all positions. `tail`: of the last `window`. `lowest`: the
-    least window. `bottom`: the mean of the lowest 10% of the windows.
+    `mean`: the mean of all positions. `tail`: that of the last `window` positions. `lowest`: that
+    of the least confident window. `bottom`: the mean of the lowest 10% of the window means.
     """
     if len(confidence) == 0:
         return math.nan
@@ -78,8 +78,9 @@ class Confidence:
     k: int = 20
 
     def __post_init__(self) -> None:
-        known = ("mean", "tail", "lowest", "bottom")
-        require(self.measure in known, "measure", f"be one of {', '.join(known)}", self.measure)
+        measures = ("mean", "tail", "lowest", "bottom")
+        rule = f"be one of {', '.join(measures)}"
+        require(self.measure in measures, "measure", rule, self.measure)
         require(self.window >= 1, "window", "be at least 1", self.window)
         require(1 <= self.k <= 20, "k", "lie in 1..20", self.k)
 

@@ -1,7 +1,7 @@
 r"""What can be said of a mathematical answer from its text alone: its looks, name, unit and words.
 
 A parser that drops what it cannot use would call "1 1/2" and "1" the same, and 11_2 and 11_3. So
-what it is known to misread is told here, and stays a text.
+what it is known to misread is recognised here, and stays a text.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ _UNCLEAR = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
-    """An answer without its name and its unit: `x = 5 cm`."""
+class AnswerParts:
+    """The parts of an answer such as `x = 5 cm`: its core, with the name and the unit around it."""
 
     core: str
     variable: str = ""
@@ -58,7 +58,7 @@ class Named:
         return ("variable", self.variable), ("unit", self.unit)
 
 
-def named(answer: str) -> Named:
+def parts_of(answer: str) -> AnswerParts:
     """The parts of an answer, in tidy LaTeX."""
     core, variable, unit = tidied(answer), "", ""
     assigned = _ASSIGNED.fullmatch(core)
@@ -70,11 +70,11 @@ def named(answer: str) -> Named:
         spelled = (parts["unit"] or "degree").casefold().replace(" ", "")
         unit = (spelled.rstrip("s") or spelled) + (parts.get("power") or "").strip(" ^{}")
         core = measured["core"]
-    return Named(core.strip(), variable, unit)
+    return AnswerParts(core.strip(), variable, unit)
 
 
 def tidied(answer: str) -> str:
-    """Without LaTeX that changes the looks alone, and without a full stop or a percent sign."""
+    """The answer without LaTeX for the looks alone, a full stop at the end, or a percent sign."""
     plain = _LAYOUT.sub(" ", _THOUSANDS.sub("", answer))
     plain = plain.replace(r"\dfrac", r"\frac").replace(r"\tfrac", r"\frac")
     plain = _LOGARITHM.sub(r"\\log_{\1}", _ROOT.sub(r"\\sqrt{\1}", plain))
@@ -84,7 +84,7 @@ def tidied(answer: str) -> str:
 
 
 def number_of(core: str) -> Fraction | None:
-    r"""The value of what is a number as a whole, 1 1/2 and 1\frac{1}{2} included."""
+    r"""The value of a core that is all one number, 1 1/2 and 1\frac{1}{2} included; else None."""
     mixed = _MIXED.fullmatch(core) if len(core) <= MAX_CHARACTERS else None
     if mixed is None:
         return exact_number(core)
@@ -105,18 +105,18 @@ def words_of(answer: str) -> str | None:
     is_all_text = outside != plain and not outside.strip()
     is_word = _WORD.search(_COMMAND.sub(" ", outside)) or _LETTERS.fullmatch(plain)
     if is_all_text or is_word:
-        said = " ".join(_TEXT.sub(r" \1 ", plain).split())
-        return said if len(said) <= 2 and said.isupper() else said.casefold()  # AB is not ab
+        words = " ".join(_TEXT.sub(r" \1 ", plain).split())
+        return words if len(words) <= 2 and words.isupper() else words.casefold()  # AB is not ab
     return None
 
 
 def unclear_text(core: str) -> str | None:
-    """The answer itself where a parser is known to misread it: it means what it says."""
+    """A key of the text itself where a parser is known to misread it; None where it is not."""
     return f"text:{core}" if len(core) <= MAX_CHARACTERS and _UNCLEAR.search(core) else None
 
 
 def is_formula(core: str) -> bool:
-    """Whether it is worth reading: neither too long nor too deeply nested."""
+    """Whether a core is worth parsing: neither too long nor too deeply nested."""
     depth = deepest = 0
     for character in core:
         depth += (character in "([{") - (character in ")]}")

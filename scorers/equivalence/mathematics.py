@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from nbest.orchestrator.types import Query, require
 from nbest.scorers.equivalence.math_text import (
-    Named,
+    AnswerParts,
     is_formula,
-    named,
     number_of,
+    parts_of,
     unclear_text,
     words_of,
 )
@@ -20,11 +20,11 @@ from nbest.scorers.sandboxes.mathematics import MathProcess
 MAX_REMEMBERED = 100_000
 
 
-class Remembered(dict[str, str]):
-    """The keys of answers that have been read. It is no part of the settings, and stays here."""
+class KeyCache(dict[str, str]):
+    """The keys of answers that have been read. It is no setting: a pickled copy of it is empty."""
 
-    def __reduce__(self) -> tuple[type[Remembered], tuple[()]]:
-        return Remembered, ()
+    def __reduce__(self) -> tuple[type[KeyCache], tuple[()]]:
+        return KeyCache, ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +35,8 @@ class MathEquivalence:
     its own that is killed when one answer takes longer than `timeout_s`; such an answer, and one
     that cannot be read, means nothing but itself. Words are compared as words, case ignored.
 
-    `x = 5` and "5 cm" are 5, unless the answers have `y = 5` or "5 m" too: then what they are
-    called counts.
+    `x = 5` and "5 cm" are 5, unless the answers have `y = 5` or "5 m" too: then the names and the
+    units count.
 
     It is safe in threads and in Ray workers. The first formula costs the start of that process, a
     second or two.
@@ -46,42 +46,43 @@ class MathEquivalence:
     _process: MathProcess = field(
         init=False, repr=False, compare=False, default_factory=MathProcess
     )
-    _seen: Remembered = field(init=False, repr=False, compare=False, default_factory=Remembered)
+    _seen: KeyCache = field(init=False, repr=False, compare=False, default_factory=KeyCache)
 
     def __post_init__(self) -> None:
         require(self.timeout_s > 0, "timeout_s", "be above 0", self.timeout_s)
 
     async def __call__(self, query: Query, answers: Sequence[str]) -> Sequence[int]:
-        known = [named(answer) for answer in answers]
-        hard = self._unread(known)
-        if hard:
-            self._remember(hard, await self._process.keys(hard, self.timeout_s))
-        return self._groups(answers, known)
+        parts = [parts_of(answer) for answer in answers]
+        cores = self._unread_cores(parts)
+        if cores:
+            self._remember(cores, await self._process.keys(cores, self.timeout_s))
+        return self._groups(answers, parts)
 
     def are_same(self, one: str, two: str) -> bool:
-        """Whether two answers mean the same; it blocks, for those who have no event loop."""
-        known = [named(one), named(two)]
-        if hard := self._unread(known):
-            self._remember(hard, self._process.keys_now(hard, self.timeout_s))
-        first, second = self._groups([one, two], known)
+        """Whether two answers mean the same; it blocks, for callers without an event loop."""
+        parts = [parts_of(one), parts_of(two)]
+        if cores := self._unread_cores(parts):
+            self._remember(cores, self._process.keys_now(cores, self.timeout_s))
+        first, second = self._groups([one, two], parts)
         return first == second
 
-    def _groups(self, answers: Sequence[str], known: Sequence[Named]) -> list[int]:
+    def _groups(self, answers: Sequence[str], parts: Sequence[AnswerParts]) -> list[int]:
         names: dict[tuple[str, str | None], set[str]] = {}
-        keys = [self._key_at_once(each.core) for each in known]
-        for key, each in zip(keys, known, strict=True):
-            for kind, name in each.names():
+        keys = [self._key_at_once(answer.core) for answer in parts]
+        for key, answer in zip(keys, parts, strict=True):
+            for kind, name in answer.names():
                 names.setdefault((kind, key), set()).add(name)
 
-        def called(each: Named, key: str | None) -> tuple[str, ...] | None:
-            several = [name for kind, name in each.names() if len(names[kind, key] - {""}) > 1]
+        def key_with_names(answer: AnswerParts, key: str | None) -> tuple[str, ...] | None:
+            several = [name for kind, name in answer.names() if len(names[kind, key] - {""}) > 1]
             return None if key is None else (key, *several)
 
-        full = dict(zip(answers, map(called, known, keys), strict=True))
+        full = dict(zip(answers, map(key_with_names, parts, keys), strict=True))
         return groups_of(answers, full.__getitem__)
 
-    def _unread(self, known: Sequence[Named]) -> list[str]:
-        cores = {each.core for each in known}
+    def _unread_cores(self, parts: Sequence[AnswerParts]) -> list[str]:
+        """The cores that only a process can read, each once."""
+        cores = {answer.core for answer in parts}
         return sorted(c for c in cores if self._key_at_once(c) is None and is_formula(c))
 
     def _key_at_once(self, core: str) -> str | None:
@@ -95,7 +96,7 @@ class MathEquivalence:
         return unclear_text(core) if words is None else f"words:{words}"
 
     def _remember(self, cores: Sequence[str], keys: Sequence[str | None]) -> None:
-        """But no failures: an answer that ran out of time may be readable another day."""
+        """Keep the keys, but no failures: what ran out of time may be readable another day."""
         if len(self._seen) > MAX_REMEMBERED:
             self._seen.clear()
         pairs = zip(cores, keys, strict=True)

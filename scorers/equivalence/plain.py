@@ -1,7 +1,7 @@
 """Answers that mean the same though they are written differently: numbers, letters, JSON.
 
-Each reads an answer on its own and compares what it has read, so the order of the answers cannot
-matter. What cannot be read means nothing but itself.
+Each equivalence reads every answer on its own and compares the values, so the order of the answers
+cannot matter. What cannot be read means nothing but itself.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ def groups_of(answers: Sequence[str], read: Callable[[str], Hashable | None]) ->
 class NumberEquivalence:
     """Equal numbers: "1,000" and "1000.0", "1/2" and "0.5", as `canonical_number` reads them.
 
-    With a tolerance, numbers are the same if a chain of answers, each no further than that from the
-    next, leads from one to the other. Without one, the arithmetic is exact.
+    With a tolerance, numbers are the same if a chain of answers leads from one to the other, each
+    within the tolerance of the next. Without one, the arithmetic is exact.
     """
 
     tolerance: float = 0.0
@@ -80,13 +80,13 @@ class JsonEquivalence:
 
 
 def exact_number(answer: str) -> Fraction | None:
-    """The value of an answer that is a number as a whole."""
+    """The value of an answer that is all one number; else None."""
     spelled = canonical_number(answer)
     return None if spelled is None else Fraction(spelled)
 
 
 def canonical_json(text: str) -> str | None:
-    """One spelling for each JSON value; None where the text is none."""
+    """The one spelling of the JSON value in a text; None where it holds none."""
     try:
         value = json.loads(
             text, object_pairs_hook=_without_twins, parse_float=_number, parse_constant=_refuse

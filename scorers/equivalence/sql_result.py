@@ -29,8 +29,8 @@ class SqlResultEquivalence:
     dialect: Dialect = "sqlite"
 
     def __post_init__(self) -> None:
-        known = self.dialect in ("sqlite", "duckdb")
-        require(known, "dialect", "be sqlite or duckdb", self.dialect)
+        is_known = self.dialect in ("sqlite", "duckdb")
+        require(is_known, "dialect", "be sqlite or duckdb", self.dialect)
         with open_database(self.dialect, self.schema):
             pass
 
@@ -47,10 +47,10 @@ class SqlResultEquivalence:
             return None
         if len(rows) > MAX_ROWS:
             return None
-        shown = [_shown(row) for row in rows]
+        texts = [_row_text(row) for row in rows]
         if len(rows) > 1 and is_ordered(sql, self.dialect):
-            return ("in this order", *shown)
-        return ("in any order", *sorted(shown))
+            return ("in this order", *texts)
+        return ("in any order", *sorted(texts))
 
 
 def is_ordered(sql: str, dialect: Dialect) -> bool:
@@ -61,7 +61,7 @@ def is_ordered(sql: str, dialect: Dialect) -> bool:
     return statement.args.get("order") is not None
 
 
-def _shown(row: Row) -> str:
+def _row_text(row: Row) -> str:
     """Equal text for equal rows: 1 and 1.0 are one value, 1 and '1' are two."""
     return repr(tuple(_plain(value) for value in row))
 

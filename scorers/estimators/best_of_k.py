@@ -38,14 +38,14 @@ def _groups(scores: Scores, values: Scores) -> tuple[Scores, Scores]:
 
     The candidates without a score come first, as if theirs were lower than all, with value 0.
     """
-    known = ~np.isnan(scores)
-    levels, place, counts = np.unique(scores[known], return_inverse=True, return_counts=True)
+    is_scored = ~np.isnan(scores)
+    levels, place, counts = np.unique(scores[is_scored], return_inverse=True, return_counts=True)
     if not len(levels):
         return np.empty(0), np.empty(0)
     # Sorted, so that the sum does not depend on the order of the candidates.
-    order = np.lexsort((values[known], place))
-    sums = np.bincount(place[order], weights=values[known][order])
-    missing = len(scores) - int(np.count_nonzero(known))
+    order = np.lexsort((values[is_scored], place))
+    sums = np.bincount(place[order], weights=values[is_scored][order])
+    missing = len(scores) - int(np.count_nonzero(is_scored))
     means = np.concatenate([[0.0], sums / counts])
     return means, np.concatenate([[missing], missing + np.cumsum(counts)]).astype(np.float64)
 

@@ -67,7 +67,7 @@ def fit_beta_binomial(right: Counts, drawn: Counts) -> BetaBinomial:
 
 
 def _fitted(right: Counts, drawn: Counts, starts: Sequence[tuple[float, float]]) -> BetaBinomial:
-    """The likeliest of what is found from these logarithms of alpha and beta."""
+    """The likeliest of the fits that start at these logarithms of alpha and beta."""
     from scipy.optimize import minimize
     from scipy.special import betaln
 
@@ -92,32 +92,33 @@ def extrapolate(
 ) -> list[Extrapolation]:
     """Coverage of each k of `ks` samples, from right samples of those drawn [Q] each.
 
-    By a fitted beta-binomial; the interval is a bootstrap over questions, the same for all k.
+    A beta-binomial is fitted; the interval is from a bootstrap over questions, the same for all k.
     """
     whole = fit_beta_binomial(right, drawn)
     if whole.alpha == 0:
         return [Extrapolation(0.0, 0.0, 1.0) for _ in ks]  # nothing was right: anything may come
-    laws = _refitted(whole, right, drawn, seed, replicates)
-    found = []
+    fits = _bootstrap_fits(whole, right, drawn, seed, replicates)
+    points = []
     for k in ks:
-        fit = whole.coverage(k)
-        low, high = np.quantile([law.coverage(k) for law in laws], [0.025, 0.975])
-        found.append(Extrapolation(fit, min(float(low), fit), max(float(high), fit)))
-    return found
+        coverage = whole.coverage(k)
+        low, high = np.quantile([fit.coverage(k) for fit in fits], [0.025, 0.975])
+        low, high = min(float(low), coverage), max(float(high), coverage)
+        points.append(Extrapolation(coverage, low, high))
+    return points
 
 
-def _refitted(
+def _bootstrap_fits(
     whole: BetaBinomial, right: Counts, drawn: Counts, seed: int, replicates: int
 ) -> list[BetaBinomial]:
-    """The laws of questions drawn again with replacement."""
+    """[replicates] the fits to as many questions, drawn with replacement."""
     start = (math.log(whole.alpha), math.log(whole.beta))
     rng = np.random.default_rng(seed)
-    laws = []
+    fits = []
     for _ in range(replicates):
         places = rng.integers(0, len(right), len(right))
-        is_any = bool(right[places].any())
-        laws.append(_fitted(right[places], drawn[places], [start]) if is_any else NEVER_RIGHT)
-    return laws
+        has_right = bool(right[places].any())
+        fits.append(_fitted(right[places], drawn[places], [start]) if has_right else NEVER_RIGHT)
+    return fits
 
 
 class PowerLaw(NamedTuple):
@@ -131,9 +132,9 @@ class PowerLaw(NamedTuple):
 
 
 def fit_power_law(ks: Counts, coverage: Scores) -> PowerLaw:
-    """By least squares of log(-log c) on log k, from a curve [K] without its points at 0 and 1.
+    """Fit the law to a curve [K], by least squares of log(-log c) on log k.
 
-    InputError where fewer than two points are left.
+    The points at 0 and 1 are left out; InputError where fewer than two others remain.
     """
     inner = (coverage > 0) & (coverage < 1)
     count = int(np.count_nonzero(inner))

@@ -1,4 +1,4 @@
-"""What a pool of samples says about a method, and how sure that is.
+"""Confidence intervals: of a share, and of a mean over questions.
 
 Arrays and counts in, numbers out. Nothing here knows a question, a grader or a scorer.
 """
@@ -28,6 +28,8 @@ def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> Interva
     It asks for n independent outcomes: questions, never the samples of one question. Without any
     outcome it is all of [0, 1].
     """
+    # scipy's binomtest(successes, n).proportion_ci(method="wilson") is the same. It computes a
+    # p-value, too, and takes a hundred times as long, for thousands of intervals in a report.
     require(0 <= successes <= n, "successes", f"lie in 0..{n}", successes)
     z = _quantile(confidence)
     if n == 0:

@@ -56,7 +56,7 @@ def majority_at_k(
 
 
 def _cuts(largest: int, n: int) -> list[int]:
-    """Ranges of k that are done together: all, but where a share fits only some of them."""
+    """The ends of the ranges of k that are done together, with one share for the whole range."""
     if n <= LARGEST_WHOLE:
         return [0, largest]
     cuts = [0]
@@ -98,8 +98,8 @@ def _shared(rivals: Sequence[int], votes: int, free: int, degree: int, share: fl
             scale = y[:, None] * chances[i] if i == votes else chances[i]
             factor[:, i:] += scale * product[:, : degree + 1 - i]
         product = factor
-    found: Scores = weights @ product
-    return found
+    shared: Scores = weights @ product
+    return shared
 
 
 @lru_cache(maxsize=256)

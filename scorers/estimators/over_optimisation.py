@@ -116,30 +116,31 @@ def fitted_peak(mean: Scores) -> float:
     (alpha, beta), *_ = np.linalg.lstsq(terms, mean[ks - 1] - mean[0], rcond=None)
     if alpha <= 0 or beta <= 0:
         return math.inf
-    wanted = (alpha / (2 * beta)) ** 2
-    # log k - 1 + 1/k rises with k: the root is bracketed by 1 and exp(wanted + 1).
+    kl = (alpha / (2 * beta)) ** 2
+    # log k - 1 + 1/k rises with k: the root is bracketed by 1 and exp(kl + 1).
     from scipy.optimize import brentq
 
-    if wanted > 50:
+    if kl > 50:
         return math.inf
-    return float(brentq(lambda k: math.log(k) - 1 + 1 / k - wanted, 1.0, math.exp(wanted + 1.0)))
+    return float(brentq(lambda k: math.log(k) - 1 + 1 / k - kl, 1.0, math.exp(kl + 1.0)))
 
 
 def _bootstrap_peaks(curves: Scores, ks: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
-    """[R] where the mean curve of questions drawn anew is highest."""
+    """[R] the k at which the mean curve of questions drawn with replacement is highest."""
     rng = np.random.default_rng(seed)
     count = len(curves)
-    drawn = rng.multinomial(count, np.full(count, 1 / count), size=REPLICATES)
-    means = drawn @ curves
+    times = rng.multinomial(count, np.full(count, 1 / count), size=REPLICATES)
+    means = times @ curves
     # Rounded, for equal heights must not differ by the last bit and put the peak anywhere.
-    found: NDArray[np.int64] = ks[np.argmax(means.round(9), axis=1)]
-    return found
+    peaks: NDArray[np.int64] = ks[np.argmax(means.round(9), axis=1)]
+    return peaks
 
 
 def _cross_fitted_loss(curves: Scores, seed: int) -> tuple[float, float]:
-    """The mean over questions of the height at the peak of the others less that at the end.
+    """The mean loss of the last k, and the lower end of its one-sided 97.5% interval.
 
-    And the lower end of its one-sided 97.5% interval; -inf where there are too few questions.
+    A question's loss is its height at the peak of the other folds less its height at the last k.
+    With too few questions for that the lower end is -inf.
     """
     count = len(curves)
     if count < 2 * FOLDS:

@@ -1,7 +1,7 @@
 """Two selectors on the same questions: how much one wins, and whether that is more than chance.
 
-What each question is worth under both goes in; the questions are what was drawn, so they are what
-is drawn anew, both selectors together.
+Both are given by what each question is worth. The questions are the unit that was drawn, so the
+bootstrap draws questions, with the worth of both selectors.
 """
 
 from __future__ import annotations
@@ -39,15 +39,17 @@ def paired_difference(
     rng = np.random.default_rng(seed)
     values, counts = np.unique(gains, return_counts=True)
     # How often each different gain is drawn says all, at the same cost for any number of them.
-    drawn = rng.multinomial(len(gains), counts / len(gains), size=REPLICATES)
-    means = drawn @ values / len(gains)
+    # scipy.stats.bootstrap gives the same interval but for chance: it draws other questions with
+    # the same seed, one by one.
+    times = rng.multinomial(len(gains), counts / len(gains), size=REPLICATES)
+    means = times @ values / len(gains)
     tail = (1 - confidence) / 2
     low, high = np.quantile(means, [tail, 1 - tail])
     return Difference(float(gains.mean()), float(low), float(high))
 
 
 def mcnemar(first: Scores, second: Scores) -> float:
-    """The p-value of as many questions or more that only one of two selectors gets right.
+    """The p-value of the hypothesis that two selectors get the same share of questions right.
 
     Exact and two-sided (McNemar 1947; binomial on the questions where they differ). Right is 1, and
     anything else is not. 1 where they never differ.

@@ -1,6 +1,6 @@
 """The accuracy of a weighted vote among k: a mean over subsets, for it has no closed form.
 
-Real weights rule out the polynomial of `majority_at_k`, so subsets are looked at, many in one go.
+Real weights rule out the polynomial of `majority_at_k`, so subsets are evaluated, many in one go.
 Arrays in, arrays out. Nothing here knows a question, a grader or a scorer.
 """
 
@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 
 from nbest.orchestrator.types import Scores, require
 
-TIE = (
-    1e-12  # totals that differ by less, relative to all that was added, are equal but for rounding
-)
+# Totals that differ by less, relative to all that was added, are equal but for rounding.
+TIE = 1e-12
 
 
 def weighted_choices(
@@ -37,7 +36,7 @@ def weighted_choices(
     """
     require(len(weights) == len(answers), "weights", f"be {len(answers)} numbers", len(weights))
     require(len(values) == len(answers), "values", f"be {len(answers)} numbers", len(values))
-    codes, worth = _coded(answers, values)
+    codes, worth = _answer_codes(answers, values)
     columns = len(worth) + 1  # the last one is for those without an answer
     flat = (codes[subsets] + columns * np.arange(len(subsets))[:, None]).ravel()
     shape, size = (len(subsets), columns), len(subsets) * columns
@@ -63,8 +62,10 @@ def _mean_of_best(
     return means
 
 
-def _coded(answers: Sequence[str | None], values: Scores) -> tuple[NDArray[np.int64], Scores]:
-    """[N] which distinct answer each is, and what each of them [A] is worth."""
+def _answer_codes(
+    answers: Sequence[str | None], values: Scores
+) -> tuple[NDArray[np.int64], Scores]:
+    """[N] which distinct answer each answer is, and what each of those [A] is worth."""
     places: dict[str, int] = {}
     for answer in answers:
         if answer is not None:

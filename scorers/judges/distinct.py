@@ -1,7 +1,7 @@
-"""The different ones among the candidates: what a model has to be asked about once each.
+"""The different candidates: what a model has to be asked about once each.
 
 They come in the order of a hash of their content, so nothing that is done with them in that order
-depends on the order of the candidates. This module asks nobody.
+depends on the order of the candidates. This module asks no model.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Distinct:
 
     texts: tuple[str, ...]  # [D] what a model is shown
     places: tuple[int | None, ...]  # [N] which of them each candidate is; None: it has no answer
-    counts: tuple[int, ...]  # [D] how many candidates each one is
+    counts: tuple[int, ...]  # [D] how many candidates each one stands for
 
     def spread(self, scores_D: Scores) -> Scores:
         """[N] the score of each candidate, from those of the different ones; nan without answer."""
@@ -35,23 +35,23 @@ class Distinct:
 def distinct(candidates: Candidates, by: By = "text") -> Distinct:
     """The different candidates that have an answer.
 
-    By answer, one text speaks for all that give it: the one whose hash is lowest, whichever came
+    By answer, one text stands for all that give it: the one whose hash is lowest, whichever came
     first.
     """
     texts = [storable(sample.text) for sample in candidates.samples]
     keys = texts if by == "text" else candidates.answers
     ranks = {text: content_hash(text) for text in texts}
-    speaker: dict[str, str] = {}
+    shown: dict[str, str] = {}  # text by key
     counts: dict[str, int] = {}
     for key, text, answer in zip(keys, texts, candidates.answers, strict=True):
         if key is not None and answer is not None:
-            speaker[key] = min(speaker.get(key, text), text, key=ranks.__getitem__)
+            shown[key] = min(shown.get(key, text), text, key=ranks.__getitem__)
             counts[key] = counts.get(key, 0) + 1
-    order = sorted(speaker, key=lambda key: (ranks[speaker[key]], key))
+    order = sorted(shown, key=lambda key: (ranks[shown[key]], key))
     place_of = {key: place for place, key in enumerate(order)}
     pairs = zip(keys, candidates.answers, strict=True)
     return Distinct(
-        texts=tuple(speaker[key] for key in order),
+        texts=tuple(shown[key] for key in order),
         places=tuple(place_of[k] if k is not None and a is not None else None for k, a in pairs),
         counts=tuple(counts[key] for key in order),
     )

@@ -1,8 +1,7 @@
 """A model gives each candidate a score: pointwise judging (Zheng et al. 2023, arXiv 2306.05685).
 
 The judge is the model that made the candidates. It is asked once about each different text, at
-temperature 0 unless told otherwise. What it says is read strictly: a reply that states no score is
-no score.
+temperature 0 by default. Its replies are read strictly: one that states no score gives none.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ def judging_params() -> SamplingParams:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judge:
-    """Scores a candidate by what the judge gives it, from 1 to `scale`; nan where it says nothing.
+    """Scores a candidate as the judge does, from 1 to `scale`; nan where the judge says nothing.
 
     With `logprobs` and `token_texts` in `params` the score is the expectation over the score tokens
     (G-Eval, Liu et al. 2023, arXiv 2303.16634, equation 1) for scales up to 9, so ties are rare;
@@ -59,29 +58,29 @@ class Judge:
         require(may_differ, "repeats", rule, self.repeats)
 
     def num_calls(self, n_distinct: int) -> int:
-        """How many questions it asks about so many different candidates."""
+        """The number of calls that it takes to score `n_distinct` different candidates."""
         return n_distinct * self.repeats
 
     @property
     def is_pointwise(self) -> bool:
-        """By answer, one text speaks for others."""
+        """False by answer, where one text stands for others."""
         return self.by == "text"
 
     async def __call__(self, query: Query, candidates: Candidates) -> Scores:
         ask = ask_of(candidates, NAME)
-        found = distinct(candidates, self.by)
-        asked = [self.asked(query, text) for text in found.texts]
+        groups = distinct(candidates, self.by)
+        prompts = [self.prompt_about(query, text) for text in groups.texts]
         rounds: list[list[float]] = []
         for repeat in range(self.repeats):
             name = NAME if repeat == 0 else f"{NAME}{repeat + 1}"
-            replies = await ask_each(ask, name, asked, self.params)
-            pairs = zip(asked, replies, strict=True)
-            rounds.append([score_of(each, reply, self.scale) for each, reply in pairs])
-        scores = [mean_of_readable(said) for said in zip(*rounds, strict=True)]
-        return found.spread(np.array(scores, np.float64))
+            replies = await ask_each(ask, name, prompts, self.params)
+            pairs = zip(prompts, replies, strict=True)
+            rounds.append([score_of(prompt, reply, self.scale) for prompt, reply in pairs])
+        scores = [mean_of_readable(repeated) for repeated in zip(*rounds, strict=True)]
+        return groups.spread(np.array(scores, np.float64))
 
-    def asked(self, query: Query, text: str) -> JudgePrompt:
-        """The question about one candidate."""
+    def prompt_about(self, query: Query, text: str) -> JudgePrompt:
+        """The prompt that asks for the score of one text."""
         task = (
             f"{self.criterion}\nRate the response on a scale from 1 (worst) to {self.scale} (best)."
             " Reply with the number alone."
@@ -90,6 +89,6 @@ class Judge:
 
 
 def mean_of_readable(values: Sequence[float]) -> float:
-    """The mean of those that are not nan; nan if there is none."""
+    """The mean of the values that are not nan; nan if there are none."""
     readable = [value for value in values if not math.isnan(value)]
     return math.fsum(readable) / len(readable) if readable else math.nan

@@ -20,8 +20,8 @@ Pair = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
-    """Compares entrants by their numbers."""
+class PairwiseJudge:
+    """Compares pairs of entrants, which it knows by their places in `texts`."""
 
     query: Query
     texts: Sequence[str]  # [D] of the entrants
@@ -31,7 +31,7 @@ class Comparison:
     params: SamplingParams
 
     async def margins(self, pairs: Sequence[Pair]) -> list[float]:
-        """By how much the first of each pair is preferred: from -1/2 to 1/2, nan for no verdict.
+        """How much the first of each pair is preferred: from -1/2 to 1/2, nan for no verdict.
 
         With `swap` there is a verdict only where both orders could be read: one alone would be as
         partial as the judge.
@@ -40,24 +40,26 @@ class Comparison:
         orders = [
             order for pair in slots for order in ((pair, pair[::-1]) if self.swap else (pair,))
         ]
-        asked = [self._asked(a, b) for a, b in orders]
-        replies = await ask_each(self.ask, NAME, asked, self.params)
-        preferred = [preference_of(*each) for each in zip(asked, replies, strict=True)]
+        prompts = [self._prompt(a, b) for a, b in orders]
+        replies = await ask_each(self.ask, NAME, prompts, self.params)
+        preferences = [
+            preference_of(prompt, reply) for prompt, reply in zip(prompts, replies, strict=True)
+        ]
         if self.swap:
-            one_way, other_way = preferred[::2], preferred[1::2]
+            one_way, other_way = preferences[::2], preferences[1::2]
             margins = [(p - q) / 2 for p, q in zip(one_way, other_way, strict=True)]
         else:
-            margins = [p - 0.5 for p in preferred]
+            margins = [p - 0.5 for p in preferences]
         signs = [1 if slot == pair else -1 for slot, pair in zip(slots, pairs, strict=True)]
         return [sign * margin for sign, margin in zip(signs, margins, strict=True)]
 
     def _slots(self, pair: Pair) -> Pair:
-        """Who stands first: a coin that only the two texts decide."""
+        """The pair in the order of its slots: a coin that only the two texts decide."""
         i, j = sorted(pair, key=lambda k: self.texts[k])
         is_heads = int(content_hash(self.texts[i], self.texts[j]), 16) % 2 == 0
         return (i, j) if is_heads else (j, i)
 
-    def _asked(self, a: int, b: int) -> JudgePrompt:
+    def _prompt(self, a: int, b: int) -> JudgePrompt:
         task = f"{self.criterion}\nWhich response is better? Reply with A or B alone."
         blocks = [("Response A", self.texts[a]), ("Response B", self.texts[b])]
         return judge_prompt(self.query, blocks, task, "Better response:")

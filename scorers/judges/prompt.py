@@ -6,8 +6,8 @@ what lies between them. That lowers the risk; no wording removes it.
 
 Everything is made of the content alone: the same candidates get the same prompt in every process.
 
-Questions are put many at once where whoever answers offers `together`, as the sampler of a run
-does; else one by one. Both ways give the same.
+Many prompts are sent at once where `ask` offers `together`, as the sampler of a run does; else one
+by one. Both ways give the same.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _NOTE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgePrompt:
-    """A question to a judge."""
+    """A question to a judge, and the code by which a leak of its instructions shows."""
 
     prompt: str | tuple[Message, ...]  # raw text or a chat, as the query is
     canary: str  # stands in the instructions alone
@@ -47,14 +47,14 @@ class JudgePrompt:
 def judge_prompt(
     query: Query, texts: Sequence[tuple[str, str]], task: str, cue: str
 ) -> JudgePrompt:
-    """A judge's instructions, the question, the texts with their titles, and what to do with them.
+    """Build a judge's prompt: instructions, the question, titled texts, and what to do with them.
 
     A chat gets one turn of the user; raw text ends with `cue`, which the model is to complete. The
     question stands first, so that all prompts about it share a prefix that an engine may cache.
     """
     question = _question(query)
     bodies = [storable(text) for _, text in texts]
-    canary = _absent("canary", question, [question, task, *bodies])
+    canary = _unused_code("canary", question, [question, task, *bodies])
     titles = [title for title, _ in texts]
     blocks = [_quoted("Question", question, bodies)] + [
         _quoted(title, body, [question, *bodies])
@@ -67,8 +67,10 @@ def judge_prompt(
 
 
 def resembles_a_mark(text: str) -> bool:
-    """Whether a text holds what looks like the lines that quote it: a sign of an attack, which
-    fails, for the codes are others."""
+    """Whether a text holds what looks like the lines that quote it.
+
+    That is the sign of an attack, which fails, since the codes are others.
+    """
     return _MARK_LIKE.search(text) is not None
 
 
@@ -80,11 +82,11 @@ def _question(query: Query) -> str:
 
 
 def _quoted(title: str, body: str, others: Sequence[str]) -> str:
-    mark = _absent("mark", body, [body, *others])
+    mark = _unused_code("mark", body, [body, *others])
     return f"{title}:\n<<<{mark}\n{body}\n{mark}>>>"
 
 
-def _absent(purpose: str, body: str, texts: Sequence[str]) -> str:
+def _unused_code(purpose: str, body: str, texts: Sequence[str]) -> str:
     """A code made of `body` that stands in none of the texts."""
     code = content_hash(purpose, body)[:MARK_CHARS]
     while any(code in text.casefold() for text in texts):
@@ -93,17 +95,17 @@ def _absent(purpose: str, body: str, texts: Sequence[str]) -> str:
 
 
 def ask_of(candidates: Candidates, name: str) -> Ask:
-    """Whom to ask; InputError where there is nobody."""
+    """The model that these candidates bring to ask; InputError where they bring none."""
     if candidates.ask is None:
         raise InputError(f"{name} needs a model to ask: use it in `nbest run` or `nbest ask`")
     return candidates.ask
 
 
 async def ask_each(
-    ask: Ask, name: str, asked: Sequence[JudgePrompt], params: SamplingParams
+    ask: Ask, name: str, prompts: Sequence[JudgePrompt], params: SamplingParams
 ) -> tuple[Sample, ...]:
     """The replies to these prompts, in their order."""
-    prompts = [each.prompt for each in asked]
+    contents = [prompt.prompt for prompt in prompts]
     if isinstance(ask, AsksTogether):
-        return await ask.together(name, prompts, params)
-    return tuple([await ask(name, prompt, params) for prompt in prompts])
+        return await ask.together(name, contents, params)
+    return tuple([await ask(name, content, params) for content in contents])

@@ -1,7 +1,7 @@
 """Rankings of entrants that are compared in pairs: Bradley-Terry strengths, and a knockout.
 
-The model of Bradley and Terry is P(i beats j) = s_i / (s_i + s_j). A knockout drops whoever loses
-and needs D - 1 matches. Neither knows what the entrants are.
+The model of Bradley and Terry is P(i beats j) = s_i / (s_i + s_j). A knockout drops the loser of
+each match and needs D - 1 matches. Neither knows what the entrants are.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ def bradley_terry(wins: NDArray[np.float64], prior: float = PRIOR) -> Scores:
     """[A] log-strengths from wins [A, A]: `wins[i, j]` times, which may be a fraction, i beat j.
 
     The minorisation-maximisation algorithm of Hunter 2004 (Annals of Statistics 32(1), equation 3).
-    Without a prior there is no maximum where somebody lost or won all; so each has besides `prior`
-    wins and as many losses against an entrant of strength 1. 0 is average; whoever met nobody is.
+    Without a prior there is no maximum where an entrant has lost or won every match; so each has
+    `prior` wins and as many losses more, against an entrant of strength 1. 0 is average, and the
+    log-strength of an entrant without any match.
     """
     games = wins + wins.T
     won = wins.sum(axis=1) + prior
@@ -47,8 +48,8 @@ async def knockout(num: int, margins: Margins) -> Scores:
 
     Entrants are numbered by their seed. The first ones have a bye in the first round, up to a power
     of two; there are D - 1 matches. A match without verdict, or with an exact tie, sends the better
-    seed on, for somebody has to go on. Nan is who never had a match with a verdict; an entrant
-    alone has 0.
+    seed on, for one of the two has to go on. An entrant that never had a match with a verdict has
+    nan; an entrant alone has 0.
     """
     survived, last, judged = np.zeros(num), np.zeros(num), np.full(num, num == 1)
     alive = list(range(num))

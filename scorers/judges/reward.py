@@ -1,7 +1,7 @@
 """A reward model scores each candidate: the verifier of Cobbe et al. 2021 (arXiv 2110.14168).
 
-Outcome models rate a whole response with one number, process models each of its steps. Which model,
-and how it is served, are settings that the scorer only hands on: the run starts it.
+Outcome models rate a whole response with one number, process models each of its steps. Which model
+it is, and how it is served, are settings that the scorer only hands on: the run starts the model.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Scale = Literal["raw", "sigmoid"]
 
 @dataclass(frozen=True, slots=True)
 class RewardModel:
-    """Scores a candidate by what the reward model says of its text.
+    """Scores a candidate by the reward of its text.
 
     `aggregate` makes one number of those of the steps (Lightman et al. 2023, arXiv 2305.20050,
     appendix F; Uesato et al. 2022): `last`, `min`, `product` or `mean`. An outcome model gives one
@@ -33,9 +33,9 @@ class RewardModel:
 
     `scale="sigmoid"` makes a probability of each raw number, as weighted votes want it.
 
-    A text that occurs several times is rated once. Nan where the model says nothing that is a
-    number, or fails; where its engine refuses a text, the query ends in an error if there is
-    no other answer.
+    A text that occurs several times is rated once. A candidate gets nan where the model fails or
+    gives no number; where its engine refuses a text, the query ends in an error if there is no
+    other answer.
 
     Example: `RewardModel(VLLMReward("Skywork/Skywork-Reward-V2-Qwen3-0.6B"))`
     """
@@ -55,18 +55,18 @@ class RewardModel:
 
     @property
     def is_pointwise(self) -> bool:
-        """By answer, one text speaks for others."""
+        """False by answer, where one text stands for others."""
         return self.by == "text"
 
     async def __call__(self, query: Query, candidates: Candidates) -> Scores:
         if candidates.rate is None:
             raise InputError("reward needs its model: use it in `nbest run` or `nbest ask`")
-        found = distinct(candidates, self.by)
-        said = await candidates.rate(self.model.identity, found.texts)
-        return found.spread(np.array([self._score(each) for each in said], np.float64))
+        groups = distinct(candidates, self.by)
+        replies = await candidates.rate(self.model.identity, groups.texts)
+        return groups.spread(np.array([self._score(reply) for reply in replies], np.float64))
 
-    def _score(self, said: Sample) -> float:
-        steps = rewards_of(said)
+    def _score(self, reply: Sample) -> float:
+        steps = rewards_of(reply)
         if not steps:
             return math.nan
         if self.scale == "sigmoid":
@@ -74,18 +74,18 @@ class RewardModel:
         return _AGGREGATES[self.aggregate](steps)
 
 
-def rewards_of(sample: Sample) -> tuple[float, ...]:
-    """[S] the numbers in what a reward model has said; empty where it has failed.
+def rewards_of(reply: Sample) -> tuple[float, ...]:
+    """[S] the numbers in the reply of a reward model; empty where it has failed.
 
-    One that is not finite makes all of them say nothing: no step can speak for another.
+    Empty, too, where one of them is not finite: no step can stand for another.
     """
-    if sample.status not in (Status.OK, Status.TRUNCATED):
+    if reply.status not in (Status.OK, Status.TRUNCATED):
         return ()
     try:
-        read = json.loads(sample.text)
+        value = json.loads(reply.text)
     except ValueError:
         return ()
-    numbers = read if isinstance(read, list) else [read]
+    numbers = value if isinstance(value, list) else [value]
     is_number = [isinstance(n, int | float) and not isinstance(n, bool) for n in numbers]
     if not all(is_number) or not all(map(math.isfinite, numbers)):
         return ()

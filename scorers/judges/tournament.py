@@ -1,7 +1,7 @@
 """A model compares candidates two by two: pairwise judging (Zheng et al. 2023, arXiv 2306.05685).
 
-The judge is the model that made the candidates. Each of the different texts is one entrant. How
-many calls it takes is known before the first one.
+The judge is the model that made the candidates. Each of the different texts is one entrant. The
+number of calls is known before the first one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from nbest.orchestrator.types import Candidates, Query, SamplingParams, Scores, require
 from nbest.scorers.judges.distinct import By, distinct
 from nbest.scorers.judges.judge import judging_params, mean_of_readable
-from nbest.scorers.judges.pairwise import NAME, Comparison, Pair
+from nbest.scorers.judges.pairwise import NAME, Pair, PairwiseJudge
 from nbest.scorers.judges.prompt import ask_of
 from nbest.scorers.judges.rankings import bradley_terry, knockout
 
@@ -31,11 +31,11 @@ class Tournament:
     - `league`: the mean preference over it and its opponents, from 0 to 1.
     - `bradley_terry`: the log-strength that explains all comparisons best.
 
-    In the last two everybody meets everybody, or with `opponents`, an even number, that many others
-    each. With `swap` every pair is asked in both orders, and a judge that only sees the order
-    ties all in a league; a knockout has to send one of the two on, chosen by a hash of the texts.
-    Without `swap` such a hash says who stands first. A comparison that failed or cannot be read is
-    left out; who has none has nan.
+    In the last two every entrant meets all others, or with `opponents`, an even number, that many.
+    With `swap` every pair is asked about in both orders, and a judge that only sees the order ties
+    all in a league; a knockout has to send one of the two on, chosen by a hash of the texts.
+    Without `swap` such a hash decides which stands first. A comparison that failed or cannot be
+    read is left out; an entrant without any gets nan.
 
     `by="answer"` lets one text stand for each different answer, which takes far fewer calls.
 
@@ -62,7 +62,7 @@ class Tournament:
             require(is_even, "opponents", "be even, and at least 2", self.opponents)
 
     def num_calls(self, n_distinct: int) -> int:
-        """How many questions it asks about so many different candidates."""
+        """The number of calls that it takes to score `n_distinct` different candidates."""
         if self.kind == "knockout":
             pairs = max(0, n_distinct - 1)
         else:
@@ -71,34 +71,34 @@ class Tournament:
 
     async def __call__(self, query: Query, candidates: Candidates) -> Scores:
         ask = ask_of(candidates, NAME)
-        found = distinct(candidates, self.by)
-        comparison = Comparison(
+        groups = distinct(candidates, self.by)
+        judge = PairwiseJudge(
             query=query,
-            texts=found.texts,
+            texts=groups.texts,
             criterion=self.criterion,
             swap=self.swap,
             ask=ask,
             params=self.params,
         )
-        return found.spread(await self._scores(comparison))
+        return groups.spread(await self._scores(judge))
 
-    async def _scores(self, comparison: Comparison) -> Scores:
-        num = len(comparison.texts)
+    async def _scores(self, judge: PairwiseJudge) -> Scores:
+        num = len(judge.texts)
         if num == 1:
-            return np.zeros(1)  # nobody to meet, nobody better
+            return np.zeros(1)  # there is nothing to compare it with
         if self.kind == "knockout":
-            return await knockout(num, comparison.margins)
+            return await knockout(num, judge.margins)
         pairs = schedule(num, self.opponents)
-        margins = await comparison.margins(pairs)
+        margins = await judge.margins(pairs)
         if self.kind == "league":
             return league(num, pairs, margins)
         return strengths(num, pairs, margins)
 
 
 def schedule(num: int, opponents: int | None) -> list[Pair]:
-    """Who meets whom: everybody, or those next to each other on a circle, `opponents` each.
+    """The pairs that meet: all of them, or neighbours on a circle, `opponents` for each entrant.
 
-    On the circle nobody is cut off from the others, so all can be compared.
+    The circle connects all entrants, so all can be compared.
     """
     if opponents is None or opponents >= num - 1:
         return [(i, j) for i in range(num) for j in range(i + 1, num)]
@@ -107,15 +107,15 @@ def schedule(num: int, opponents: int | None) -> list[Pair]:
 
 def league(num: int, pairs: Sequence[Pair], margins: Sequence[float]) -> Scores:
     """[D] the mean preference over one's opponents; nan without any verdict."""
-    results: list[list[float]] = [[] for _ in range(num)]
+    preferences: list[list[float]] = [[] for _ in range(num)]
     for (i, j), margin in zip(pairs, margins, strict=True):
-        results[i].append(0.5 + margin)
-        results[j].append(0.5 - margin)
-    return np.array([mean_of_readable(each) for each in results], np.float64)
+        preferences[i].append(0.5 + margin)
+        preferences[j].append(0.5 - margin)
+    return np.array(list(map(mean_of_readable, preferences)), np.float64)
 
 
 def strengths(num: int, pairs: Sequence[Pair], margins: Sequence[float]) -> Scores:
-    """[D] log-strengths; nan without any verdict."""
+    """[D] Bradley-Terry log-strengths; nan without any verdict."""
     wins = np.zeros((num, num))
     for (i, j), margin in zip(pairs, margins, strict=True):
         if not math.isnan(margin):

@@ -24,8 +24,7 @@ def _choosing_params() -> SamplingParams:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UniversalVote:
-    """Scores a candidate by the share of the votes that its answer has, and 1 more if it is the one
-    that the model names.
+    """Scores a candidate by the vote share of its answer, and 1 more if the model names its text.
 
     The model sees each different text once, with how often it came, in an order that a hash of the
     texts decides. Where the call fails or the reply names none of them, the plain vote remains, as
@@ -44,31 +43,31 @@ class UniversalVote:
         require(bool(self.criterion.strip()), "criterion", "hold a text", self.criterion)
 
     def num_calls(self, n_distinct: int) -> int:
-        """How many questions it asks about so many different candidates."""
+        """The number of calls that it takes to score `n_distinct` different candidates."""
         return int(n_distinct > 1)
 
     async def __call__(self, query: Query, candidates: Candidates) -> Scores:
         ask = ask_of(candidates, NAME)
-        found = distinct(candidates)
+        groups = distinct(candidates)
         scores = vote_shares(candidates.answers)
-        if self.num_calls(len(found.texts)) == 0:
+        if self.num_calls(len(groups.texts)) == 0:
             return scores
-        asked = self.asked(query, found)
-        (reply,) = await ask_each(ask, NAME, [asked], self.params)
-        number = choice_of(asked, reply, len(found.texts))
-        for i, place in enumerate(found.places):
+        prompt = self.prompt_about(query, groups)
+        (reply,) = await ask_each(ask, NAME, [prompt], self.params)
+        number = choice_of(prompt, reply, len(groups.texts))
+        for i, place in enumerate(groups.places):
             if number is not None and place == number - 1:
                 scores[i] += 1.0
         return scores
 
-    def asked(self, query: Query, found: Distinct) -> JudgePrompt:
-        """The question about all of them."""
+    def prompt_about(self, query: Query, groups: Distinct) -> JudgePrompt:
+        """The prompt that lists all texts and asks for one of them."""
         blocks = [
             (f"Response {k}" + (f" (given {count} times)" if count > 1 else ""), text)
-            for k, (text, count) in enumerate(zip(found.texts, found.counts, strict=True), 1)
+            for k, (text, count) in enumerate(zip(groups.texts, groups.counts, strict=True), 1)
         ]
         task = (
-            f"{self.criterion}\nReply with its number alone, from 1 to {len(found.texts)}, as in: "
+            f"{self.criterion}\nReply with its number alone, from 1 to {len(groups.texts)}, as in: "
             "The most consistent response is Response X."
         )
         return judge_prompt(query, blocks, task, "The most consistent response is Response")

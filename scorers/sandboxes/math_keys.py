@@ -41,7 +41,7 @@ def key_of(answer: str) -> str | None:
 
 
 def _object(answer: str) -> Any:
-    """All of the answer, or an exception.
+    """The SymPy object of all of the answer, or an exception.
 
     `math_verify.parse` would look for something readable in it, drop units, and take R for r.
     """
@@ -60,7 +60,7 @@ def _object(answer: str) -> Any:
 
 
 def _exact(value: Any) -> Any:
-    """Decimals as fractions, and the i of complex numbers as such."""
+    """The value with fractions for its decimals, and the imaginary unit for the symbol i."""
     import sympy as sp
 
     i = {s: sp.I for s in value.free_symbols if s.name == "i"}
@@ -69,7 +69,7 @@ def _exact(value: Any) -> Any:
 
 
 def _key(value: Any) -> str | None:
-    """SymPy has no types: `value` is any of its objects."""
+    """The key of a SymPy object of any kind; SymPy has no types to say so."""
     import sympy as sp
 
     if isinstance(value, sp.FiniteSet):
@@ -97,12 +97,12 @@ def _joined(kind: str, parts: Any, *, is_sorted: bool = False) -> str | None:
     keys = [_key(part) for part in parts]
     if None in keys:
         return None
-    known = [str(key) for key in keys]
-    return json.dumps([kind, *(sorted(known) if is_sorted else known)])
+    texts = [str(key) for key in keys]
+    return json.dumps([kind, *(sorted(texts) if is_sorted else texts)])
 
 
 def _members(value: Any) -> list[Any]:
-    """`x = 1 or x = 2` is 1 and 2; where the names differ they count."""
+    """The members of a set: `x = 1 or x = 2` is 1 and 2; names count where they differ."""
     import sympy as sp
 
     parts = list(value.args)
@@ -128,7 +128,7 @@ def _expression_key(value: Any) -> str | None:
 
 
 def _fraction_near(number: Any) -> Any:
-    """The fraction that a number is but for rounding: sin^2 x + cos^2 x is 1."""
+    """The fraction that a number equals but for rounding: sin^2 x + cos^2 x is 1."""
     import sympy as sp
 
     if not number.is_Float or _is_tiny(number):
@@ -142,13 +142,13 @@ def _is_tiny(number: Any) -> bool:
 
 
 def _equation_key(left: Any, right: Any) -> str | None:
-    """The same up to a factor; `x = 5` among others keeps its name."""
+    """The key of an equation, up to a factor; `x = 5` among others keeps its name."""
     digits = _digits(_at(left - right, 0) / _at(left - right, 1))
     return None if digits is None else f"equation:{digits}"
 
 
 def _inequality_key(value: Any) -> str | None:
-    """`x > 3` is `3 < x`: as something that is above zero, up to a positive factor."""
+    """The key of what is above zero, up to a positive factor: `x > 3` is `3 < x`."""
     rest = value.gts - value.lts
     first, second = _at(rest, 0), _at(rest, 1)
     digits = _digits(first / second)

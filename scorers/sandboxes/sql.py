@@ -1,6 +1,6 @@
-"""Databases in memory that only answer questions: made from a schema, then closed to all else.
+"""Databases in memory that only answer queries: made from a schema, then closed to all else.
 
-What is executed on them comes from a model. Neither the disk nor the network is within reach, and
+The queries come from a model. Neither the disk nor the network is within reach, and
 work and memory are bounded: SQLite's to the step; DuckDB looks at the clock between chunks of rows,
 so one call of a function on one huge value can take longer.
 """
@@ -38,14 +38,14 @@ _FORBIDDEN = {"load_extension", "readfile", "writefile", "edit", "fts3_tokenizer
 
 
 class SqlFailure(Exception):
-    """A statement that the database refuses, cannot carry out, or does not end."""
+    """The database refuses a statement, cannot execute it, or does not finish it."""
 
 
 class Database(Protocol):
-    """Something to ask."""
+    """A database that answers queries."""
 
     def rows(self, sql: str, limit: int) -> list[Row]:
-        """The first rows of a query, one more than `limit` at the most; SqlFailure."""
+        """The first rows of a query, at most `limit` + 1 of them; or SqlFailure."""
         ...
 
 
@@ -102,8 +102,9 @@ def _open_sqlite(schema: str) -> Iterator[Database]:
 
 
 def _reads_only(action: int, first: str | None, second: str | None, *place: str | None) -> int:
-    may = action in _READING and not (action == sqlite3.SQLITE_FUNCTION and second in _FORBIDDEN)
-    return sqlite3.SQLITE_OK if may else sqlite3.SQLITE_DENY
+    is_forbidden = action == sqlite3.SQLITE_FUNCTION and second in _FORBIDDEN
+    is_allowed = action in _READING and not is_forbidden
+    return sqlite3.SQLITE_OK if is_allowed else sqlite3.SQLITE_DENY
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +117,8 @@ class _DuckDB:
         alarm = threading.Timer(MAX_SECONDS, self.connection.interrupt)
         alarm.start()
         try:
-            found: list[Row] = self.connection.execute(sql).fetchmany(limit + 1)
-            return found
+            rows: list[Row] = self.connection.execute(sql).fetchmany(limit + 1)
+            return rows
         except (duckdb.Error, ValueError, OverflowError, MemoryError) as error:
             raise SqlFailure(str(error)) from error
         finally:
@@ -130,11 +131,11 @@ def _open_duckdb(schema: str) -> Iterator[Database]:
         import duckdb
     except ImportError as error:
         raise InputError("dialect duckdb needs a package: pip install 'nbest[sql]'") from error
-    closed: dict[str, str | bool | int | float | list[str]]
-    closed = {"enable_external_access": "false", "memory_limit": MEMORY, "threads": "1"}
-    closed |= {"temp_directory": "", "max_temp_directory_size": "0B"}
-    closed |= {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
-    connection = duckdb.connect(":memory:", config=closed)
+    config: dict[str, str | bool | int | float | list[str]]
+    config = {"enable_external_access": "false", "memory_limit": MEMORY, "threads": "1"}
+    config |= {"temp_directory": "", "max_temp_directory_size": "0B"}
+    config |= {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+    connection = duckdb.connect(":memory:", config=config)
     try:
         try:
             connection.execute(schema)
@@ -150,7 +151,7 @@ MAX_CHARACTERS = 100_000
 
 
 def is_query(sql: str, dialect: Dialect) -> bool:
-    """Whether sqlglot reads one statement that asks and changes nothing. It raises on no text."""
+    """Whether sqlglot reads one statement, a query that changes nothing. It raises on no text."""
     try:
         import sqlglot
         from sqlglot.errors import SqlglotError

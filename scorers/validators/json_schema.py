@@ -1,7 +1,7 @@
-"""JSON schemas: checked once, then asked about texts.
+"""JSON schemas: checked once, then used to validate texts.
 
-Draft 2020-12, or the draft that the schema's "$schema" names. Nothing is ever fetched: all that a
-schema refers to must be in itself.
+Draft 2020-12, or the draft that the schema's "$schema" names. Nothing is ever fetched: a schema
+must hold all that it refers to.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ def schema_validator(text: str) -> Validator:
     schema = _schema(text)
     try:
         draft = specification_with(str(schema.get("$schema", _DRAFT)))
-        kind = validator_for(schema, default=Draft202012Validator)
-        kind.check_schema(schema)
+        validator_class = validator_for(schema, default=Draft202012Validator)
+        validator_class.check_schema(schema)
         resolver = EMPTY_REGISTRY.resolver_with_root(draft.create_resource(schema))
         for reference in _references(schema):
             resolver.lookup(reference)
@@ -76,8 +76,8 @@ def schema_validator(text: str) -> Validator:
         raise _refusal(f"name a known $schema, not {error.uri!r}", text) from error
     except Unresolvable as error:
         raise _refusal(f"hold all that it refers to, and {reference!r} is missing", text) from error
-    # Given a registry, the validator asks nobody else for a schema.
-    return kind(schema, registry=EMPTY_REGISTRY)
+    # With a registry, the validator looks nowhere else for a schema.
+    return validator_class(schema, registry=EMPTY_REGISTRY)
 
 
 def _refusal(rule: str, text: str) -> InputError:

@@ -21,7 +21,7 @@ class PassesTests:
     distinct code, with the standard library only. Where none can be made, nothing runs and it is
     an error.
 
-    Code that sets out to fool its tests can: it shares their interpreter. It can do nothing else.
+    Code that sets out to fool its tests can do so: it shares their interpreter. It can do no more.
 
     Example: `FirstValid(rule=PassesTests(tests="assert f(2) == 4"))`, with `CodeBlock` as extractor
     """

@@ -1,7 +1,7 @@
-"""Rules that a candidate keeps or breaks, and how they go together.
+"""Rules that a candidate keeps or breaks, alone and together.
 
 The text of a model is hostile here: whatever it holds, it is valid or it is not, and nothing is
-raised. The rules are the user's, and trusted not to take for ever. Every distinct text is looked at
+raised. The rules are the user's, and trusted not to take for ever. Every distinct text is checked
 once.
 """
 
@@ -23,7 +23,7 @@ Flags = NDArray[np.bool_]
 """[N] one truth value a candidate."""
 
 Of = Literal["text", "answer"]
-"""What is looked at: all of the sample's text, or the answer that was read in it."""
+"""What is checked: all of the sample's text, or the answer that was read in it."""
 
 
 def valid_flags(candidates: Candidates, of: Of, is_valid: Callable[[str], bool]) -> Flags:
@@ -76,8 +76,9 @@ class JsonValid:
 
 @dataclass(frozen=True, slots=True)
 class Satisfies:
-    """A function of your own says of the answer whether it is valid. It can only be used from
-    Python, and has to pickle where the run has other processes.
+    """A function of the user's own says whether the answer is valid.
+
+    It can only be used from Python, and has to pickle where the run has other processes.
 
     Example: `Satisfies(str.isdigit)`
     """
@@ -99,7 +100,7 @@ class Satisfies:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AllOf:
-    """Every one of the rules is kept. A rule is asked only about what has kept those before it.
+    """Every one of the rules is kept. A rule checks only what has kept those before it.
 
     Example: `AllOf(rules=(Matches(pattern="SELECT .*"), SqlValid(schema=TABLES)))`
     """
@@ -117,7 +118,7 @@ class AllOf:
 
 
 def without(candidates: Candidates, dropped: Sequence[bool] | Flags) -> Candidates:
-    """The same candidates, but those have no answer any more."""
+    """The same candidates, where the dropped ones have no answer any more."""
     pairs = zip(candidates.answers, dropped, strict=True)
     answers = tuple(None if drop else answer for answer, drop in pairs)
     return Candidates(samples=candidates.samples, answers=answers, ask=candidates.ask)

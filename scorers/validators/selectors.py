@@ -1,4 +1,4 @@
-"""Selectors by a rule: the first candidate that keeps it, or the best of those that do."""
+"""Selectors by a rule: the first candidate that keeps it, or the best of all that do."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class FirstValid:
 
     def __post_init__(self) -> None:
         keys = ("regex", "json_schema", "rule")
-        given = [key for key in keys if getattr(self, key) is not None]
+        keys_set = [key for key in keys if getattr(self, key) is not None]
         rule = f"set exactly one of {', '.join(keys)}"
-        require(len(given) == 1, "first_valid", rule, given)
+        require(len(keys_set) == 1, "first_valid", rule, keys_set)
         if self.regex is not None:
             compiled_regex("regex", self.regex)
         if self.json_schema is not None:
@@ -54,7 +54,7 @@ class FirstValid:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AmongValid:
-    """Scores the candidates that keep a rule as `by` does when there are no others.
+    """Scores the candidates that keep a rule as `by` does where there are no others.
 
     Example: `AmongValid(rule=JsonValid(), by=Shortest())`, the shortest valid one; with
     `by=MajorityVote()` only valid candidates vote.

@@ -1,4 +1,4 @@
-"""SQL that can be read, planned or carried out."""
+"""SQL that can be parsed, planned or executed."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from nbest.scorers.validators.rules import Flags, Of, valid_flags
 
 Check = Literal["parse", "explain", "execute"]
 
-MAX_ROWS = 10_000  # that are fetched to see that a query can be carried out
+MAX_ROWS = 10_000  # that are fetched to see that a query can be executed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SqlValid:
     """The answer is one query of that dialect.
 
-    `parse` asks sqlglot, which takes much that no database would: it is a sieve and no proof.
-    `explain` has a database in memory plan it, with the tables that `schema` makes; `execute` has
-    it carried out, too. Only queries are valid: nothing that changes, attaches or configures.
+    `parse` asks sqlglot, which accepts much that no database would: it is a sieve and no proof.
+    `explain` has a database in memory plan it, with the tables that `schema` makes; `execute`
+    executes it, too. Only queries are valid: nothing that changes, attaches or configures.
 
     Example: `SqlValid(schema="CREATE TABLE t (id INTEGER, name TEXT)", check="explain")`
     """
@@ -34,8 +34,8 @@ class SqlValid:
         require(
             self.dialect in ("sqlite", "duckdb"), "dialect", "be sqlite or duckdb", self.dialect
         )
-        known = ("parse", "explain", "execute")
-        require(self.check in known, "check", f"be one of {', '.join(known)}", self.check)
+        checks = ("parse", "explain", "execute")
+        require(self.check in checks, "check", f"be one of {', '.join(checks)}", self.check)
         with open_database(self.dialect, self.schema):
             pass
 

@@ -1,4 +1,4 @@
-"""YAML, read as a careful program would read it."""
+"""YAML, without the parts that are unsafe or ambiguous."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Self-consistency: the answer that most samples agree on.
 
 Wang et al. 2022 (arXiv 2203.11171). Answers are compared as the strings that an extractor made;
-whether two strings mean the same is not known here.
+whether two strings mean the same is for an equivalence to say.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def vote_shares(answers: Sequence[str | None]) -> Scores:
 
 
 def answer_totals(answers: Sequence[str | None], weights: Scores) -> Scores:
-    """[N] for each candidate, what the weights of all that have its answer add up to.
+    """[N] the sum of the weights of all candidates that have the same answer.
 
     A weight of nan is no vote. Nan where nobody votes for the answer, and for None. The totals are
     correctly rounded, so the order does not matter.

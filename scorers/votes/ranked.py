@@ -22,7 +22,7 @@ Counts = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankedBy:
-    """The part that all selectors share which rank candidates by another scorer."""
+    """Base of the selectors that rank candidates by another scorer."""
 
     by: Scorer
 
@@ -41,7 +41,7 @@ class RankedBy:
 class TopVote(RankedBy):
     """Scores a candidate by the votes for its answer among the k that `by` ranks highest.
 
-    Where scores tie at the k-th place, all of these share the places that are left: the order of
+    Where scores tie at the k-th place, all of these share the places that remain: the order of
     the candidates does not matter. Candidates without a score do not vote.
 
     Example: `TopVote(by=RewardModel(VLLMReward("runs/verifier")), k=8)`
@@ -108,12 +108,12 @@ def top_weights(scores: Scores, k: int) -> Scores:
     >>> top_weights(np.array([3.0, 1.0, 2.0, 2.0]), 2).tolist()
     [1.0, nan, 0.5, 0.5]
     """
-    known = np.sort(scores[~np.isnan(scores)])
-    if len(known) <= k:
+    ordered = np.sort(scores[~np.isnan(scores)])
+    if len(ordered) <= k:
         return np.where(np.isnan(scores), np.nan, 1.0)
-    last = known[-k]
-    above = int(np.count_nonzero(known > last))
-    tied = int(np.count_nonzero(known == last))
+    last = ordered[-k]
+    above = int(np.count_nonzero(ordered > last))
+    tied = int(np.count_nonzero(ordered == last))
     share = (k - above) / tied
     weights: Scores = np.select([scores > last, scores == last], [1.0, share], np.nan)
     return weights
@@ -158,8 +158,8 @@ def tie_groups(scores: Scores) -> tuple[Counts, Counts]:
     >>> [counts.tolist() for counts in tie_groups(np.array([0.5, 0.1, 0.5, np.nan]))]
     [[1, 0, 1, 0], [2, 1, 2, 0]]
     """
-    known = ~np.isnan(scores)
-    ordered = np.sort(scores[known])
+    is_scored = ~np.isnan(scores)
+    ordered = np.sort(scores[is_scored])
     lower = np.searchsorted(ordered, scores, side="left")
     equal = np.searchsorted(ordered, scores, side="right") - lower
-    return np.where(known, lower, 0), np.where(known, equal, 0)
+    return np.where(is_scored, lower, 0), np.where(is_scored, equal, 0)

@@ -1,4 +1,4 @@
-"""Votes and scores together: one says which answers may win, the other which of them does."""
+"""Votes and scores together: the one decides which answers may win, the other which one does."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nbest.scorers.votes.ranked import RankedBy
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BestOfMajority(RankedBy):
-    """Scores as `by` does the candidates whose answer has at least `min_share` of the votes.
+    """Scores candidates as `by` does if their answer has at least `min_share` of the votes.
 
     Rare answers that fool a reward model never win (Di et al. 2025, "Best-of-Majority", arXiv
     2510.03199). Where no answer is that frequent, those with the most votes stand.
@@ -42,7 +42,7 @@ class Pessimistic(RankedBy):
 
     mean of `by` over the n candidates with the answer - alpha log(N) / (n + 1), with N votes in
     all: a lower bound on what the answer is worth, as in pessimism for offline decisions (Huang et
-    al. 2025, arXiv 2503.21878, on best-of-N; the form of the penalty is a proposal of ours). The
+    al. 2025, arXiv 2503.21878, on best-of-N; the form of the penalty is our own proposal). The
     units of alpha are those of the score; at 0 it is the mean score of an answer.
 
     Example: `Pessimistic(by=RewardModel(VLLMReward("runs/verifier")), alpha=1.0)`
@@ -64,7 +64,7 @@ class Pessimistic(RankedBy):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoutedVote:
-    """The vote if its winner has at least this share, else what `otherwise` chooses.
+    """Scores by votes if the winner has at least the share `threshold`, else as `otherwise` does.
 
     Uncertainty-routed chain of thought (Gemini Team 2023, arXiv 2312.11805, appendix) falls back
     to the greedy answer; the threshold is fitted on other questions. With `otherwise=First()` the
@@ -85,7 +85,7 @@ class RoutedVote:
 
     async def __call__(self, query: Query, candidates: Candidates) -> Scores:
         shares = vote_shares(candidates.answers)
-        known = shares[~np.isnan(shares)]
-        if len(known) and known.max() >= self.threshold:
+        voters = shares[~np.isnan(shares)]
+        if len(voters) and voters.max() >= self.threshold:
             return shares
         return await self.otherwise(query, candidates)

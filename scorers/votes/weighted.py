@@ -1,7 +1,7 @@
-"""A vote in which some count for more than others.
+"""A vote in which some candidates count for more than others.
 
-Weights come from any scorer, by a transform that is named: scores are no weights by themselves.
-Added up raw, negative ones make support a burden: three times -1 would lose to one -2.
+Weights come from any scorer, by a named transform: scores are no weights by themselves. Added up
+raw, negative ones make support a burden: three times -1 would lose to one -2.
 """
 
 from __future__ import annotations
@@ -72,11 +72,11 @@ class WeightedVote(RankedBy):
 
 
 def softmax(scores: Scores) -> Scores:
-    """[N] exp of each over the sum of exp; nan stays nan and takes no part."""
-    known = scores[~np.isnan(scores)]
-    if not len(known):
+    """[N] exp of each score over the sum of exp; nan stays nan and takes no part."""
+    numbers = scores[~np.isnan(scores)]
+    if not len(numbers):
         return scores
-    highest: float = np.max(known).item()
+    highest: float = np.max(numbers).item()
     if math.isinf(highest):  # those that are infinitely good share everything
         best = np.where(scores == highest, 1.0, 0.0)
         return np.where(np.isnan(scores), np.nan, best / np.count_nonzero(best))
@@ -87,7 +87,7 @@ def softmax(scores: Scores) -> Scores:
 
 
 def rank_weights(scores: Scores) -> Scores:
-    """[N] the mean rank, 1 for the lowest, over how many there are; nan stays nan."""
+    """[N] the mean rank, 1 for the lowest, over the number of scores; nan stays nan."""
     lower, equal = tie_groups(scores)
     count = int(np.count_nonzero(~np.isnan(scores)))
     ranks: Scores = (lower + (equal + 1) / 2) / max(count, 1)

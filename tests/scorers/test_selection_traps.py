@@ -100,16 +100,16 @@ async def test_errors_are_no_candidates(scorer: Scorer) -> None:
 
 
 async def test_cut_off_agreement_is_no_confidence() -> None:
-    found = await chosen([bad("7"), bad("7"), bad("7"), ok("8"), ok("9")])
-    assert found.confidence == 0.5
+    selection = await chosen([bad("7"), bad("7"), bad("7"), ok("8"), ok("9")])
+    assert selection.confidence == 0.5
 
 
 @pytest.mark.parametrize("scorer", ALL, ids=repr)
 async def test_nothing_to_choose_from_is_an_abstention_and_no_crash(scorer: Scorer) -> None:
     for samples in ([], [bad("7")], [ok("")]):
-        found = await chosen(samples, scorer)
-        assert (found.index, found.answer) == (None, None)
-        assert math.isnan(found.confidence)
+        selection = await chosen(samples, scorer)
+        assert (selection.index, selection.answer) == (None, None)
+        assert math.isnan(selection.confidence)
 
 
 # Counting
@@ -142,15 +142,15 @@ async def test_a_majority_of_right_answers_wins_where_the_wrong_ones_scatter() -
 
 async def test_scores_stay_with_their_candidates_when_some_fail() -> None:
     samples = [ok("a", -3.0), bad("b", Status.ERROR), ok("c", -1.0), ok("d", -2.0)]
-    found = await chosen(samples, MeanLogprob())
-    assert found.index == 2
-    np.testing.assert_array_equal(found.scores, [-3.0, np.nan, -1.0, -2.0])
+    selection = await chosen(samples, MeanLogprob())
+    assert selection.index == 2
+    np.testing.assert_array_equal(selection.scores, [-3.0, np.nan, -1.0, -2.0])
 
 
 async def test_no_sample_votes_twice() -> None:
-    found = await chosen([ok("7"), bad("8"), bad("8")])
-    assert len(found.samples) == len(found.scores) == 3
-    assert found.confidence == 1.0
+    selection = await chosen([ok("7"), bad("8"), bad("8")])
+    assert len(selection.samples) == len(selection.scores) == 3
+    assert selection.confidence == 1.0
 
 
 # Weights
@@ -250,16 +250,16 @@ async def test_spellings_of_one_value_do_not_split_its_votes(mathematics: MathEq
 
 def test_equality_is_no_other_in_a_thread(mathematics: MathEquivalence) -> None:
     samples = [ok("1/2"), ok(r"\frac{2}{4}"), ok(r"\sqrt{9}/6"), ok("7"), ok("7")]
-    found: list[str | None] = []
+    answers: list[str | None] = []
 
     def in_thread() -> None:
-        found.append(asyncio.run(chosen(samples, equivalence=mathematics)).answer)
+        answers.append(asyncio.run(chosen(samples, equivalence=mathematics)).answer)
 
     thread = threading.Thread(target=in_thread)
     thread.start()
     thread.join()
     here = asyncio.run(chosen(samples, equivalence=mathematics)).answer
-    assert found == [here]
+    assert answers == [here]
     assert here not in ("7", None)
 
 
@@ -270,8 +270,8 @@ def test_equality_is_no_other_in_a_thread(mathematics: MathEquivalence) -> None:
 async def test_a_pair_is_neither_a_number_nor_a_set(
     mathematics: MathEquivalence, one: str, two: str
 ) -> None:
-    found = await chosen([ok(one), ok(two)], equivalence=mathematics)
-    assert found.confidence == 0.5
+    selection = await chosen([ok(one), ok(two)], equivalence=mathematics)
+    assert selection.confidence == 0.5
 
 
 # Validity

@@ -134,9 +134,9 @@ async def test_a_confident_minority_can_win_a_weighted_vote() -> None:
 
 def test_likeliest_is_none_where_there_are_too_few() -> None:
     assert likeliest(sample([[-0.1, -3.0]]), 3) is None
-    found = likeliest(sample([[-0.5, -3.0], [-0.25, -4.0]]), 1)
-    assert found is not None
-    assert found.tolist() == [[-0.5], [-0.25]]
+    top = likeliest(sample([[-0.5, -3.0], [-0.25, -4.0]]), 1)
+    assert top is not None
+    assert top.tolist() == [[-0.5], [-0.25]]
 
 
 @pytest.mark.parametrize(

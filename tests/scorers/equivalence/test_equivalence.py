@@ -17,7 +17,7 @@ from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import Equivalence
 from nbest.orchestrator.query.selection import merge_answers, select
 from nbest.orchestrator.types import Candidates, Query, Sample
-from nbest.scorers.equivalence.math_text import Named, named, tidied, words_of
+from nbest.scorers.equivalence.math_text import AnswerParts, parts_of, tidied, words_of
 from nbest.scorers.equivalence.mathematics import MathEquivalence
 from nbest.scorers.equivalence.plain import ChoiceEquivalence, JsonEquivalence, NumberEquivalence
 from nbest.scorers.equivalence.sql_result import SqlResultEquivalence
@@ -233,16 +233,16 @@ async def test_equal_votes_are_counted_together(mathematics: MathEquivalence) ->
 def test_it_is_the_same_in_a_thread(mathematics: MathEquivalence) -> None:
     """No signal, which only a main thread could get; and another event loop each time."""
     answers = [r"\frac{x}{2}", r"\frac{2x}{4}", r"\frac{3x}{6}", "7", "7"]
-    found: list[str | None] = []
+    answers_found: list[str | None] = []
 
     def in_thread() -> None:
-        found.append(asyncio.run(vote(mathematics, *answers)))
-        found.append(asyncio.run(vote(MathEquivalence(), *answers)))
+        answers_found.append(asyncio.run(vote(mathematics, *answers)))
+        answers_found.append(asyncio.run(vote(MathEquivalence(), *answers)))
 
     thread = threading.Thread(target=in_thread)
     thread.start()
     thread.join()
-    assert found == [r"\frac{x}{2}"] * 2 == [asyncio.run(vote(mathematics, *answers))] * 2
+    assert answers_found == [r"\frac{x}{2}"] * 2 == [asyncio.run(vote(mathematics, *answers))] * 2
 
 
 async def test_an_answer_that_takes_for_ever_is_killed_and_costs_nobody_else() -> None:
@@ -303,9 +303,9 @@ def test_what_is_layout_and_what_is_words() -> None:
     assert words_of(r"\sqrt{2} + x") is None
     assert words_of(r"\pi") is None
     assert words_of("AB") == "AB"
-    assert named("x = 5 cm.") == Named("5", "x", "cm")
-    assert named(r"90^\circ") == Named("90", "", "degree")
-    assert named("x = 2x") == Named("x = 2x")
+    assert parts_of("x = 5 cm.") == AnswerParts("5", "x", "cm")
+    assert parts_of(r"90^\circ") == AnswerParts("90", "", "degree")
+    assert parts_of("x = 2x") == AnswerParts("x = 2x")
 
 
 # Queries

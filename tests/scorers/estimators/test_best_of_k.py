@@ -23,9 +23,9 @@ def by_hand(scores: Scores, values: Scores) -> list[float]:
     for k in range(1, len(scores) + 1):
         won = []
         for subset in combinations(range(len(scores)), k):
-            known = [i for i in subset if not math.isnan(scores[i])]
-            best = max((scores[i] for i in known), default=None)
-            winners = [values[i] for i in known if scores[i] == best]
+            scored = [i for i in subset if not math.isnan(scores[i])]
+            best = max((scores[i] for i in scored), default=None)
+            winners = [values[i] for i in scored if scores[i] == best]
             won.append(sum(winners) / len(winners) if winners else 0.0)
         curve.append(sum(won) / len(won))
     return curve
@@ -62,12 +62,12 @@ def test_it_agrees_with_the_exact_chances_of_winning() -> None:
     rng = np.random.default_rng(0)
     scores, values = rng.integers(0, 9, 60).astype(float), rng.random(60)
     scores[::7] = np.nan
-    known = ~np.isnan(scores)
+    scored = ~np.isnan(scores)
     # Drawn from those with a score alone, for there the chances know of no others.
-    curve = best_of_k(scores[known], values[known])
+    curve = best_of_k(scores[scored], values[scored])
     for m in (1, 2, 7, 30, len(curve)):
-        chances = best_of_m_chances(scores[known], m)
-        assert curve[m - 1] == pytest.approx(float(chances @ values[known]), abs=1e-12)
+        chances = best_of_m_chances(scores[scored], m)
+        assert curve[m - 1] == pytest.approx(float(chances @ values[scored]), abs=1e-12)
 
 
 def test_one_of_a_kind_at_the_top_wins_all_but_the_subsets_without_it() -> None:

@@ -46,9 +46,9 @@ def test_coverage_is_the_mean_over_the_distribution() -> None:
 def test_from_100_samples_to_10000(alpha: float, beta: float) -> None:
     truth = BetaBinomial(alpha=alpha, beta=beta).coverage(10_000)
     right, drawn = simulated(alpha, beta, 300, 100, seed=1)
-    found = fit_beta_binomial(right, drawn)  # type: ignore[arg-type]
-    assert found.coverage(10_000) == pytest.approx(truth, abs=0.05)
-    assert found.alpha == pytest.approx(alpha, rel=0.35)
+    fit = fit_beta_binomial(right, drawn)  # type: ignore[arg-type]
+    assert fit.coverage(10_000) == pytest.approx(truth, abs=0.05)
+    assert fit.alpha == pytest.approx(alpha, rel=0.35)
 
 
 def test_inside_what_was_drawn_it_agrees_with_the_exact_estimate() -> None:
@@ -63,11 +63,11 @@ def test_the_interval_holds_the_truth_mostly() -> None:
     held = 0
     for seed in range(3):
         right, drawn = simulated(0.5, 2.0, 60, 50, seed)
-        inside, found = extrapolate(right, drawn, [50, 2000], seed=seed, replicates=30)  # type: ignore[arg-type]
-        held += found.low <= truth <= found.high
-        assert found.low <= found.coverage <= found.high
-        assert inside.coverage < found.coverage
-        assert [found] == extrapolate(right, drawn, [2000], seed=seed, replicates=30)  # type: ignore[arg-type]
+        inside, beyond = extrapolate(right, drawn, [50, 2000], seed=seed, replicates=30)  # type: ignore[arg-type]
+        held += beyond.low <= truth <= beyond.high
+        assert beyond.low <= beyond.coverage <= beyond.high
+        assert inside.coverage < beyond.coverage
+        assert [beyond] == extrapolate(right, drawn, [2000], seed=seed, replicates=30)  # type: ignore[arg-type]
     assert held >= 2
 
 
@@ -82,9 +82,9 @@ def test_nothing_right_is_never_covered_and_all_right_always() -> None:
 def test_the_power_law_is_found_again() -> None:
     ks = np.array([1, 4, 16, 64, 256])
     curve = np.exp(-1.8 * ks**-0.35)
-    found = fit_power_law(ks, curve)
-    assert (found.a, found.b) == (pytest.approx(1.8), pytest.approx(0.35))
-    assert found.coverage(10_000) == pytest.approx(math.exp(-1.8 * 10_000**-0.35))
+    law = fit_power_law(ks, curve)
+    assert (law.a, law.b) == (pytest.approx(1.8), pytest.approx(0.35))
+    assert law.coverage(10_000) == pytest.approx(math.exp(-1.8 * 10_000**-0.35))
     with pytest.raises(InputError, match=r"coverage must lie inside \(0, 1\) at 2 points"):
         fit_power_law(np.array([1, 2]), np.array([0.0, 0.5]))
 

@@ -34,6 +34,17 @@ def test_wilson_is_the_set_of_shares_that_a_score_test_accepts(successes: int, n
     assert wilson_interval(successes, n) == pytest.approx((accepted[0], accepted[-1]), abs=1e-5)
 
 
+@pytest.mark.parametrize("confidence", [0.5, 0.95, 0.999])
+@pytest.mark.parametrize("n", [1, 2, 7, 100, 1319, 10**6])
+def test_wilson_is_that_of_scipy(n: int, confidence: float) -> None:
+    from scipy.stats import binomtest
+
+    for successes in {0, 1, n // 3, n // 2, n - 1, n}:
+        theirs = binomtest(successes, n).proportion_ci(confidence, method="wilson")
+        ours = wilson_interval(successes, n, confidence)
+        assert ours == pytest.approx((theirs.low, theirs.high), rel=0, abs=1e-12)
+
+
 @given(st.integers(1, 500), st.data())
 def test_wilson_relations(n: int, data: st.DataObject) -> None:
     successes = data.draw(st.integers(0, n))

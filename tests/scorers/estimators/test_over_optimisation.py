@@ -46,14 +46,14 @@ def test_the_true_peak_is_where_the_formula_has_it() -> None:
 
 
 def test_the_peak_is_found_within_its_interval(simulated: tuple[Scores, Scores]) -> None:
-    found = watch(simulated[0])
-    assert found.is_worse
-    assert found.low_k <= 402 <= found.high_k
-    assert found.high_k < 2000
-    assert found.use_k == found.peak_k
-    assert found.at_peak == pytest.approx(0.914, abs=0.05)
-    assert "OVER-OPTIMISED" in found.sentence()
-    assert f"Use k={found.peak_k}" in found.sentence()
+    verdict = watch(simulated[0])
+    assert verdict.is_worse
+    assert verdict.low_k <= 402 <= verdict.high_k
+    assert verdict.high_k < 2000
+    assert verdict.use_k == verdict.peak_k
+    assert verdict.at_peak == pytest.approx(0.914, abs=0.05)
+    assert "OVER-OPTIMISED" in verdict.sentence()
+    assert f"Use k={verdict.peak_k}" in verdict.sentence()
 
 
 def test_without_labels_the_turn_comes_before_the_peak_or_with_it(
@@ -79,18 +79,18 @@ def test_a_scorer_that_knows_raises_no_alarm() -> None:
     rng = np.random.default_rng(3)
     right = (rng.random((80, 64)) < 0.2).astype(float)
     curves = np.array([best_of_k(row + rng.random(64), row) for row in right])
-    found = watch(curves)
-    assert not found.is_worse
-    assert found.use_k == 64
-    assert "no over-optimisation is seen up to k=64" in found.sentence()
+    verdict = watch(curves)
+    assert not verdict.is_worse
+    assert verdict.use_k == 64
+    assert "no over-optimisation is seen up to k=64" in verdict.sentence()
 
 
 def test_too_few_questions_are_no_evidence() -> None:
     curves = np.tile(np.linspace(1, 0, 8), (4, 1))
-    found = watch(curves)
-    assert not found.is_worse
-    assert found.peak_k == 1
-    assert found.loss == 1.0
+    verdict = watch(curves)
+    assert not verdict.is_worse
+    assert verdict.peak_k == 1
+    assert verdict.loss == 1.0
 
 
 def test_the_fit_of_gao_finds_the_peak_of_a_curve_of_that_form() -> None:

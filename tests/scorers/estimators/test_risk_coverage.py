@@ -57,16 +57,30 @@ def test_the_area_is_the_mean_over_all_orders_of_ties(pairs: list[tuple[float, b
         if [c for c, _ in order] == sorted((c for c, _ in order), reverse=True):
             wrong = np.cumsum([not r for _, r in order])
             areas.append(np.mean(wrong / np.arange(1, len(order) + 1)))
-    found = aurc([c for c, _ in pairs], [r for _, r in pairs])
-    assert found == pytest.approx(np.mean(areas))
+    area = aurc([c for c, _ in pairs], [r for _, r in pairs])
+    assert area == pytest.approx(np.mean(areas))
 
 
 @given(ANSWERED)
 def test_auroc_is_the_share_of_pairs_in_the_right_order(pairs: list[tuple[float, bool]]) -> None:
     good, bad = [c for c, r in pairs if r], [c for c, r in pairs if not r]
     wins = [1.0 if g > b else 0.5 if g == b else 0.0 for g in good for b in bad]
-    found = auroc([c for c, _ in pairs], [r for _, r in pairs])
-    assert math.isnan(found) if not wins else found == pytest.approx(np.mean(wins))
+    share = auroc([c for c, _ in pairs], [r for _, r in pairs])
+    assert math.isnan(share) if not wins else share == pytest.approx(np.mean(wins))
+
+
+@pytest.mark.parametrize("digits", [0, 1, 2, 9])
+@pytest.mark.parametrize("n", [3, 50, 1319])
+def test_auroc_is_the_mann_whitney_statistic_of_scipy(n: int, digits: int) -> None:
+    from scipy.stats import mannwhitneyu
+
+    rng = np.random.default_rng(n + digits)
+    confidence, right = rng.random(n).round(digits), rng.random(n) < 0.6
+    right[:2] = (True, False)
+    # The p-value is not used; of the ways to compute it this one has no limit on ties and n.
+    u = mannwhitneyu(confidence[right], confidence[~right], method="asymptotic").statistic
+    pairs = int(right.sum()) * int((~right).sum())
+    assert auroc(confidence.tolist(), right.tolist()) == pytest.approx(u / pairs, abs=1e-12)
 
 
 def test_no_questions_have_no_area() -> None:
@@ -83,6 +97,17 @@ def test_the_bound_is_the_rate_at_which_so_few_errors_have_probability_delta(
     assert tail == pytest.approx(delta, rel=1e-9)
 
 
+@pytest.mark.parametrize("delta", [0.025, 0.1, 0.5])
+@pytest.mark.parametrize("n", [1, 2, 10, 400, 4000])
+def test_the_bound_is_that_of_scipy(n: int, delta: float) -> None:
+    from scipy.stats import binomtest
+
+    for errors in {0, 1, n // 10, n // 2, n - 1, n}:
+        test = binomtest(errors, n, alternative="less")
+        theirs = test.proportion_ci(1 - delta, method="exact").high
+        assert clopper_pearson_upper(errors, n, delta) == pytest.approx(theirs, abs=1e-12)
+
+
 def test_all_wrong_or_nothing_seen_bounds_nothing() -> None:
     assert clopper_pearson_upper(0, 0, 0.1) == clopper_pearson_upper(7, 7, 0.1) == 1.0
 
@@ -90,19 +115,19 @@ def test_all_wrong_or_nothing_seen_bounds_nothing() -> None:
 def test_the_least_number_of_answers_is_just_enough() -> None:
     count = answers_needed(0.05, 0.1)
     assert fitted_threshold([0.95] * (count - 1), [True] * (count - 1), max_risk=0.05) is None
-    found = fitted_threshold([0.95] * count, [True] * count, max_risk=0.05)
-    assert found is not None
-    assert (found.threshold, found.coverage, found.risk) == (0.0, 1.0, 0.0)
-    assert found.upper <= 0.05
+    guarantee = fitted_threshold([0.95] * count, [True] * count, max_risk=0.05)
+    assert guarantee is not None
+    assert (guarantee.threshold, guarantee.coverage, guarantee.risk) == (0.0, 1.0, 0.0)
+    assert guarantee.upper <= 0.05
 
 
 def test_it_goes_down_until_the_bound_is_too_high() -> None:
     confidence = [0.95] * 200 + [0.6] * 200
     right = [True] * 200 + [False] * 200
-    found = fitted_threshold(confidence, right, max_risk=0.05)
-    assert found is not None
-    assert found.threshold == pytest.approx(0.61)
-    assert found.coverage == 0.5
+    guarantee = fitted_threshold(confidence, right, max_risk=0.05)
+    assert guarantee is not None
+    assert guarantee.threshold == pytest.approx(0.61)
+    assert guarantee.coverage == 0.5
 
 
 def test_nothing_is_claimed_where_too_much_is_wrong() -> None:
@@ -127,11 +152,11 @@ def test_the_guarantee_holds_and_the_naive_threshold_breaks_it() -> None:
     broken = naive_broken = claimed = 0
     for _ in range(repeats):
         confidence, right = draw(rng, 400)
-        found = fitted_threshold(
+        guarantee = fitted_threshold(
             confidence.tolist(), right.tolist(), max_risk=max_risk, delta=delta
         )
-        claimed += found is not None
-        broken += found is not None and true_risk(found.threshold) > max_risk
+        claimed += guarantee is not None
+        broken += guarantee is not None and true_risk(guarantee.threshold) > max_risk
         points = risk_coverage(confidence.tolist(), right.tolist())
         naive = min((p.threshold for p in points if p.risk <= max_risk), default=1.0)
         naive_broken += true_risk(naive) > max_risk

@@ -46,9 +46,9 @@ def test_every_subset_is_decided_as_by_hand(
     k = data.draw(st.integers(1, len(pool)))
     subsets = np.array(list(combinations(range(len(pool)), k)))
     values = np.array([WORTH[a] for a in answers])
-    found = weighted_choices(answers, np.array(weights), values, subsets)
+    worth = weighted_choices(answers, np.array(weights), values, subsets)
     expected = [by_hand(answers, weights, subset) for subset in subsets.tolist()]
-    np.testing.assert_allclose(found, expected, atol=1e-12)
+    np.testing.assert_allclose(worth, expected, atol=1e-12)
 
 
 def test_totals_that_cancel_tie_with_zero() -> None:
@@ -65,8 +65,8 @@ def test_with_equal_weights_the_mean_over_all_subsets_is_the_vote() -> None:
     values = np.array([1.0] * 4 + [0.0] * 5 + [0.0])
     for k in range(1, 11):
         subsets = np.array(list(combinations(range(10), k)))
-        found = weighted_choices(answers, np.full(10, 3.7), values, subsets).mean()
-        assert found == pytest.approx(majority_at_k([4, 3, 2], [1, 0, 0], 1)[k - 1], abs=1e-12)
+        worth = weighted_choices(answers, np.full(10, 3.7), values, subsets).mean()
+        assert worth == pytest.approx(majority_at_k([4, 3, 2], [1, 0, 0], 1)[k - 1], abs=1e-12)
 
 
 def test_a_heavier_answer_beats_a_more_frequent_one() -> None:

@@ -21,7 +21,7 @@ WARM = SamplingParams(temperature=1.0, max_tokens=8)
 
 @dataclass
 class Script:
-    """A judge that says of a text what a function says."""
+    """A judge whose reply is a function of the name of the call and of the text."""
 
     say: Callable[[str, str], str]
     status: Status = Status.OK
@@ -31,10 +31,10 @@ class Script:
         self, name: str, prompt: str | tuple[Message, ...], params: SamplingParams
     ) -> Sample:
         text = prompt if isinstance(prompt, str) else prompt[0].content
-        found = BODY.search(text)
-        assert found is not None
-        self.calls.append((name, found[1]))
-        return Sample(id=f"{len(self.calls)}", text=self.say(name, found[1]), status=self.status)
+        match = BODY.search(text)
+        assert match is not None
+        self.calls.append((name, match[1]))
+        return Sample(id=f"{len(self.calls)}", text=self.say(name, match[1]), status=self.status)
 
 
 def pool(ask: Script | None, *texts: str) -> Candidates:
@@ -76,8 +76,8 @@ async def test_failed_calls_are_no_scores() -> None:
 
 
 async def test_repeats_are_other_calls_and_their_mean_counts_what_could_be_read() -> None:
-    said = {"judge": "1", "judge2": "4", "judge3": "?"}
-    script = Script(lambda name, _: said[name])
+    replies = {"judge": "1", "judge2": "4", "judge3": "?"}
+    script = Script(lambda name, _: replies[name])
     judge = Judge(repeats=3, params=WARM)
     scores = await judge(QUERY, pool(script, "7", "8"))
     np.testing.assert_array_equal(scores, [2.5, 2.5])
@@ -86,10 +86,10 @@ async def test_repeats_are_other_calls_and_their_mean_counts_what_could_be_read(
 
 async def test_criterion_and_scale_stand_in_the_prompt() -> None:
     judge = Judge(criterion="Is it polite?", scale=7)
-    prompt = judge.asked(QUERY, "7").prompt
+    prompt = judge.prompt_about(QUERY, "7").prompt
     assert "Is it polite?" in prompt
     assert "to 7 (best)" in prompt
-    assert judge.asked(QUERY, "7") != replace(judge, scale=8).asked(QUERY, "7")
+    assert judge.prompt_about(QUERY, "7") != replace(judge, scale=8).prompt_about(QUERY, "7")
 
 
 async def test_without_a_model_it_says_what_is_missing() -> None:

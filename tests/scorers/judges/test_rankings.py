@@ -13,7 +13,7 @@ from nbest.scorers.judges.rankings import PRIOR, bradley_terry
 
 
 def gradient(strengths: Scores, wins: NDArray[np.float64]) -> Scores:
-    """Of the log-posterior; nothing else has a gradient of nought, for it is strictly concave."""
+    """The gradient of the log-posterior, which is strictly concave: it is 0 at the maximum only."""
     beats = 1 / (1 + np.exp(np.subtract.outer(strengths, strengths).T))
     games = wins + wins.T
     virtual = PRIOR - 2 * PRIOR / (1 + np.exp(-strengths))

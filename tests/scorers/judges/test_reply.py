@@ -1,4 +1,4 @@
-"""What a judge said is read right or not at all: no default, no middle value."""
+"""The reply of a judge is read right or not at all: no default, no middle value."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from nbest.orchestrator.types import Query, Sample, Status, TopLogprobs
 from nbest.scorers.judges.prompt import judge_prompt
 from nbest.scorers.judges.reply import (
     choice_of,
-    letter_said,
-    number_said,
     preference_of,
     score_of,
-    score_said,
+    stated_letter,
+    stated_number,
+    stated_score,
 )
 
-ASKED = judge_prompt(Query(id="q", prompt="1+1?"), [("Response", "2")], "Rate it.", "Score:")
+PROMPT = judge_prompt(Query(id="q", prompt="1+1?"), [("Response", "2")], "Rate it.", "Score:")
 
 
-def said(text: str, status: Status = Status.OK) -> Sample:
+def reply(text: str, status: Status = Status.OK) -> Sample:
     return Sample(id="r", text=text, status=status)
 
 
-def shown(text: str, *rows: Mapping[str, float], status: Status = Status.OK) -> Sample:
+def token_reply(text: str, *rows: Mapping[str, float], status: Status = Status.OK) -> Sample:
     """A reply with the probabilities of its likeliest tokens."""
     k = max(map(len, rows))
     filled: list[Sequence[tuple[str, float]]] = [
@@ -64,8 +64,8 @@ def shown(text: str, *rows: Mapping[str, float], status: Status = Status.OK) -> 
     ],
 )
 def test_a_score_is_read_right(text: str, score: float) -> None:
-    assert score_said(text, 10) == score
-    assert score_of(ASKED, said(text), 10) == score
+    assert stated_score(text, 10) == score
+    assert score_of(PROMPT, reply(text), 10) == score
 
 
 @pytest.mark.parametrize(
@@ -101,62 +101,62 @@ def test_a_score_is_read_right(text: str, score: float) -> None:
     ],
 )
 def test_what_states_no_score_is_nan(text: str) -> None:
-    assert math.isnan(score_of(ASKED, said(text), 10))
+    assert math.isnan(score_of(PROMPT, reply(text), 10))
 
 
 @given(text=st.text(max_size=40) | st.text("0123456789 ./:Scoreis\n*", max_size=20))
 def test_no_reply_raises_and_no_score_is_out_of_range(text: str) -> None:
-    score = score_said(text, 5)
+    score = stated_score(text, 5)
     assert math.isnan(score) or 1 <= score <= 5
-    assert math.isnan(letter_said(text)) or letter_said(text) in (0.0, 1.0)
-    assert math.isnan(number_said(text, 3)) or number_said(text, 3) in (1, 2, 3)
+    assert math.isnan(stated_letter(text)) or stated_letter(text) in (0.0, 1.0)
+    assert math.isnan(stated_number(text, 3)) or stated_number(text, 3) in (1, 2, 3)
 
 
 def test_what_was_cut_off_may_go_on() -> None:
     """A "1" at the end of what max_tokens left may be the start of 10."""
-    assert math.isnan(score_of(ASKED, said("1", Status.TRUNCATED), 10))
-    assert score_of(ASKED, said("7\nThis is", Status.TRUNCATED), 10) == 7
+    assert math.isnan(score_of(PROMPT, reply("1", Status.TRUNCATED), 10))
+    assert score_of(PROMPT, reply("7\nThis is", Status.TRUNCATED), 10) == 7
 
 
 @pytest.mark.parametrize("status", [Status.ERROR, Status.CANCELLED, Status.UNPARSEABLE])
 def test_a_call_that_failed_says_nothing(status: Status) -> None:
-    assert math.isnan(score_of(ASKED, said("7", status), 10))
-    assert math.isnan(preference_of(ASKED, said("A", status)))
-    assert choice_of(ASKED, said("1", status), 2) is None
+    assert math.isnan(score_of(PROMPT, reply("7", status), 10))
+    assert math.isnan(preference_of(PROMPT, reply("A", status)))
+    assert choice_of(PROMPT, reply("1", status), 2) is None
 
 
 def test_a_judge_that_repeats_its_instructions_says_nothing() -> None:
-    assert score_of(ASKED, said("7\nok"), 10) == 7
-    assert math.isnan(score_of(ASKED, said(f"7\n{ASKED.canary.upper()}"), 10))
+    assert score_of(PROMPT, reply("7\nok"), 10) == 7
+    assert math.isnan(score_of(PROMPT, reply(f"7\n{PROMPT.canary.upper()}"), 10))
 
 
 def test_the_expectation_is_over_the_score_tokens_alone() -> None:
     row = {"4": 0.5, " 5": 0.2, "5": 0.05, "3": 0.05, "The": 0.2}
-    want = (4 * 0.5 + 5 * 0.25 + 3 * 0.05) / 0.8
-    assert score_of(ASKED, shown("4", row), 5) == pytest.approx(want)
-    labelled = shown("Score: 4", {"Score": 1.0}, {":": 1.0}, {" 4": 0.6, " 2": 0.4})
-    assert score_of(ASKED, labelled, 5) == pytest.approx(3.2)
-    cut = shown("4", row, status=Status.TRUNCATED)
-    assert score_of(ASKED, cut, 5) == pytest.approx(want)
+    expected = (4 * 0.5 + 5 * 0.25 + 3 * 0.05) / 0.8
+    assert score_of(PROMPT, token_reply("4", row), 5) == pytest.approx(expected)
+    labelled = token_reply("Score: 4", {"Score": 1.0}, {":": 1.0}, {" 4": 0.6, " 2": 0.4})
+    assert score_of(PROMPT, labelled, 5) == pytest.approx(3.2)
+    cut = token_reply("4", row, status=Status.TRUNCATED)
+    assert score_of(PROMPT, cut, 5) == pytest.approx(expected)
 
 
 def test_a_number_that_is_no_score_does_not_count_as_one() -> None:
-    found = shown("3 errors", {"3": 0.9, "1": 0.1}, {" errors": 1.0})
-    assert math.isnan(score_of(ASKED, found, 5))
-    later = shown(
+    counted = token_reply("3 errors", {"3": 0.9, "1": 0.1}, {" errors": 1.0})
+    assert math.isnan(score_of(PROMPT, counted, 5))
+    later = token_reply(
         "I see 3\nScore: 1", {"I see ": 1}, {"3": 1}, {"\nScore: ": 1}, {"1": 0.7, "2": 0.3}
     )
-    assert score_of(ASKED, later, 5) == pytest.approx(1.3)
-    two_digits = shown("42", {"4": 1.0}, {"2": 1.0})
-    assert math.isnan(score_of(ASKED, two_digits, 5))
+    assert score_of(PROMPT, later, 5) == pytest.approx(1.3)
+    two_digits = token_reply("42", {"4": 1.0}, {"2": 1.0})
+    assert math.isnan(score_of(PROMPT, two_digits, 5))
 
 
 def test_on_a_scale_of_two_digits_the_number_counts() -> None:
-    assert score_of(ASKED, shown("10", {"1": 0.9, "2": 0.1}, {"0": 1.0}), 10) == 10
+    assert score_of(PROMPT, token_reply("10", {"1": 0.9, "2": 0.1}, {"0": 1.0}), 10) == 10
 
 
 @pytest.mark.parametrize(
-    ("text", "want"),
+    ("text", "expected"),
     [
         ("A", 1.0),
         ("B.", 0.0),
@@ -167,21 +167,22 @@ def test_on_a_scale_of_two_digits_the_number_counts() -> None:
         ("A\n\nIt is shorter.", 1.0),
     ],
 )
-def test_a_letter_is_read_right(text: str, want: float) -> None:
-    assert preference_of(ASKED, said(text)) == want
+def test_a_letter_is_read_right(text: str, expected: float) -> None:
+    assert preference_of(PROMPT, reply(text)) == expected
 
 
 @pytest.mark.parametrize("text", ["", "C", "A or B", "A\nB", "A response", "tie", "a", "Both"])
 def test_what_prefers_neither_is_nan(text: str) -> None:
-    assert math.isnan(preference_of(ASKED, said(text)))
+    assert math.isnan(preference_of(PROMPT, reply(text)))
 
 
 def test_a_preference_is_a_probability_where_there_are_any() -> None:
-    assert preference_of(ASKED, shown("A", {"A": 0.6, "B": 0.2, "C": 0.2})) == pytest.approx(0.75)
+    uncertain = token_reply("A", {"A": 0.6, "B": 0.2, "C": 0.2})
+    assert preference_of(PROMPT, uncertain) == pytest.approx(0.75)
 
 
 @pytest.mark.parametrize(
-    ("text", "want"),
+    ("text", "expected"),
     [
         ("The most consistent response is Response 2.", 2),
         ("Response 3", 3),
@@ -192,5 +193,5 @@ def test_a_preference_is_a_probability_where_there_are_any() -> None:
         ("all of them", None),
     ],
 )
-def test_the_number_of_a_response(text: str, want: int | None) -> None:
-    assert choice_of(ASKED, said(text), 3) == want
+def test_the_number_of_a_response(text: str, expected: int | None) -> None:
+    assert choice_of(PROMPT, reply(text), 3) == expected

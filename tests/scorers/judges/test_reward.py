@@ -1,4 +1,4 @@
-"""Selectors over a reward model: what it says, and what keeps it from fooling us."""
+"""Selectors over a reward model: its rewards, and what keeps it from fooling us."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ MODEL = FakeBackend(script=Rewards(of=lambda response: [0.0]))
 
 
 def among(*pairs: tuple[str | None, str]) -> Candidates:
-    """Candidates by answer and what the reward model says of their text, which is their place."""
-    said = {f"text {i}": reward for i, (_, reward) in enumerate(pairs)}
+    """Candidates with these answers and rewards; the text of each is its place."""
+    rewards = {f"text {i}": reward for i, (_, reward) in enumerate(pairs)}
 
     async def rate(identity: Identity, responses: object) -> tuple[Sample, ...]:
         assert isinstance(responses, tuple)
-        return tuple(Sample(id=text, text=said[text]) for text in responses)
+        return tuple(Sample(id=text, text=rewards[text]) for text in responses)
 
     return Candidates(
-        samples=tuple(Sample(id=text, text=text) for text in said),
+        samples=tuple(Sample(id=text, text=text) for text in rewards),
         answers=tuple(answer for answer, _ in pairs),
         rate=rate,
     )
 
 
 async def scores(scorer: object, *pairs: tuple[str | None, str]) -> list[float]:
-    found: Scores = await scorer(QUERY, among(*pairs))  # type: ignore[operator]
-    return found.tolist()
+    values: Scores = await scorer(QUERY, among(*pairs))  # type: ignore[operator]
+    return values.tolist()
 
 
 async def test_a_reward_is_the_score() -> None:
-    found = await scores(RewardModel(MODEL), ("a", "[-1.5]"), ("b", "[2]"), (None, "[9]"))
-    assert found[:2] == [-1.5, 2.0]
-    assert math.isnan(found[2])
+    values = await scores(RewardModel(MODEL), ("a", "[-1.5]"), ("b", "[2]"), (None, "[9]"))
+    assert values[:2] == [-1.5, 2.0]
+    assert math.isnan(values[2])
 
 
 @pytest.mark.parametrize(
@@ -111,19 +111,19 @@ async def test_a_vote_among_the_best_lies_between_the_best_and_the_vote() -> Non
 def test_ties_share_the_last_places() -> None:
     nan = math.nan
     assert top_weights(np.array([1.0, 1.0, 1.0]), 2) == pytest.approx([2 / 3] * 3)
-    found = top_weights(np.array([nan, 0.0, 2.0, 1.0, 1.0]), 2)
-    assert found == pytest.approx([nan, nan, 1.0, 0.5, 0.5], nan_ok=True)
-    assert np.nansum(found) == 2
+    values = top_weights(np.array([nan, 0.0, 2.0, 1.0, 1.0]), 2)
+    assert values == pytest.approx([nan, nan, 1.0, 0.5, 0.5], nan_ok=True)
+    assert np.nansum(values) == 2
 
 
 async def test_rare_answers_cannot_win_by_a_high_score() -> None:
     by = RewardModel(MODEL)
-    found = await scores(BestOfMajority(by=by, min_share=0.3), *POOL)
-    assert math.isnan(found[0])
-    assert found[1:] == [4.0, 3.0, 2.0, 1.0, 0.0]
+    values = await scores(BestOfMajority(by=by, min_share=0.3), *POOL)
+    assert math.isnan(values[0])
+    assert values[1:] == [4.0, 3.0, 2.0, 1.0, 0.0]
     # Where nothing is so frequent, the most frequent stand.
-    found = await scores(BestOfMajority(by=by, min_share=0.9), *POOL)
-    assert [math.isnan(score) for score in found] == [True] * 3 + [False] * 3
+    values = await scores(BestOfMajority(by=by, min_share=0.9), *POOL)
+    assert [math.isnan(score) for score in values] == [True] * 3 + [False] * 3
 
 
 async def test_pessimism_takes_more_from_answers_with_fewer_samples() -> None:

@@ -166,8 +166,8 @@ def test_in_a_league_each_meets_as_many(num: int, opponents: int | None) -> None
     pairs = schedule(num, opponents)
     assert len({frozenset(pair) for pair in pairs}) == len(pairs)
     met = Counter(i for pair in pairs for i in pair)
-    want = num - 1 if opponents is None else min(opponents, num - 1)
-    assert all(met[i] == max(0, want) for i in range(num))
+    expected = num - 1 if opponents is None else min(opponents, num - 1)
+    assert all(met[i] == max(0, expected) for i in range(num))
 
 
 async def test_with_opponents_a_league_asks_less() -> None:

@@ -63,9 +63,9 @@ async def test_the_list_does_not_depend_on_the_order() -> None:
     [("none", Status.OK), ("Response 9", Status.OK), ("Response 1", Status.ERROR), ("", Status.OK)],
 )
 async def test_where_it_names_none_the_plain_vote_remains(reply: str, status: Status) -> None:
-    among = pool(saying(lambda _: reply, [], status), *TEXTS)
-    scores = await UniversalVote()(QUERY, among)
-    np.testing.assert_array_equal(scores, vote_shares(among.answers))
+    candidates = pool(saying(lambda _: reply, [], status), *TEXTS)
+    scores = await UniversalVote()(QUERY, candidates)
+    np.testing.assert_array_equal(scores, vote_shares(candidates.answers))
 
 
 async def test_where_all_say_the_same_nobody_is_asked() -> None:

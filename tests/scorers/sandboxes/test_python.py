@@ -120,11 +120,10 @@ async def test_no_way_out(name: str, tmp_path: Path) -> None:
     }
     server = await listening()
     try:
-        given = "\n".join(f"{key} = {value!r}" for key, value in names.items())
+        constants = "\n".join(f"{key} = {value!r}" for key, value in names.items())
         port = server.sockets[0].getsockname()[1]
-        code = (
-            PREAMBLE + f"PORT = {port}\n{given}\ntry:\n{textwrap.indent(ESCAPES[name], '    ')}\n"
-        )
+        escape = textwrap.indent(ESCAPES[name], "    ")
+        code = PREAMBLE + f"PORT = {port}\n{constants}\ntry:\n{escape}\n"
         code += (
             "    ESCAPED = True\nexcept (Exception, SystemExit) as error:\n    ESCAPED = False\n"
         )
@@ -168,14 +167,14 @@ async def test_code_may_use_the_standard_library_threads_and_a_little_disk() -> 
     code = """
         import json, math, threading, tempfile
         from dataclasses import dataclass
-        found = []
-        thread = threading.Thread(target=found.append, args=(math.pi,))
+        values = []
+        thread = threading.Thread(target=values.append, args=(math.pi,))
         thread.start()
         thread.join()
         with tempfile.TemporaryFile() as file:
             file.write(b"x" * 1000)
         def f(x):
-            return json.loads(str(x * len(found) * x))
+            return json.loads(str(x * len(values) * x))
     """
     assert await passes(textwrap.dedent(code), "assert f(2) == 4", LIMITS)
 

@@ -187,11 +187,11 @@ async def test_one_query_leaves_the_next_ones_database_as_it_was() -> None:
 
 
 async def test_a_rule_is_asked_only_about_what_kept_the_ones_before() -> None:
-    asked: list[str] = []
-    second = Satisfies(lambda text: not asked.append(text))
+    checked: list[str] = []
+    second = Satisfies(lambda text: not checked.append(text))
     flags = await AllOf(rules=(Matches(pattern=r"\d+"), second))(QUERY, pool("7", "x", "8", None))
     assert flags.tolist() == [True, False, True, False]
-    assert sorted(asked) == ["7", "8"]
+    assert sorted(checked) == ["7", "8"]
 
 
 async def test_only_the_valid_vote() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,7 +15,8 @@ from nbest import MajorityVote, MinimumBayesRisk
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.query.selection import select
 from nbest.orchestrator.types import Candidates, Query, Sample
-from nbest.scorers.votes.bayes_risk import UTILITIES, chrf, exact_match, token_f1
+from nbest.scorers.votes import bayes_risk
+from nbest.scorers.votes.bayes_risk import UTILITIES, chrf, exact_match, tabulated, token_f1
 
 QUERY = Query(id="q", prompt="?")
 TEXTS = st.sampled_from(["a cat sat", "a cat", "the dog", "A CAT sat.", "", "x"])
@@ -56,6 +58,48 @@ async def test_the_score_is_the_mean_utility_against_all_others(
         others = [UTILITIES[name](str(answer), str(answers[j])) for j in voters if j != i]
         expected = math.nan if answer is None else sum(others) / max(len(others), 1)
         np.testing.assert_allclose(scores[i], expected, rtol=1e-12)
+
+
+@given(one=st.text("ab ", max_size=12), two=st.text("ab ", max_size=12))
+def test_chrf_counts_what_multisets_have_in_common(one: str, two: str) -> None:
+    first, second = one.replace(" ", ""), two.replace(" ", "")
+    scores = []
+    for n in range(1, 7):
+        a = Counter(first[i : i + n] for i in range(len(first) - n + 1))
+        b = Counter(second[i : i + n] for i in range(len(second) - n + 1))
+        if a or b:
+            scores.append(2 * (a & b).total() / (a.total() + b.total()))
+    assert chrf(one, two) == (math.fsum(scores) / len(scores) if scores else 1.0)
+
+
+@pytest.mark.parametrize("name", ["f1", "chrf"])
+@given(texts=st.lists(st.text(alphabet="abc .B", max_size=12) | st.text(max_size=9), unique=True))
+def test_the_table_holds_exactly_what_the_plain_function_gives(name: str, texts: list[str]) -> None:
+    table, plain = tabulated(name, texts), UTILITIES[name]
+    assert all(table(one, two) == plain(one, two) for one in texts for two in texts)
+
+
+@pytest.mark.parametrize("name", ["f1", "chrf"])
+async def test_each_text_is_counted_once_and_each_pair_compared_once(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: Counter[str] = Counter()
+    compared: list[float] = []
+
+    def count(text: str) -> list[Counter[str]]:
+        counted[text] += 1
+        return [Counter(text)]
+
+    def f1(one: Counter[str], two: Counter[str]) -> float:
+        compared.append(0.5)
+        return 0.5
+
+    monkeypatch.setattr(bayes_risk, "_COUNTS", {name: count})
+    monkeypatch.setattr(bayes_risk, "_f1", f1)
+    answers = ["a", "b", None, "c", "a", "d"]
+    await MinimumBayesRisk(utility=name)(QUERY, pool(answers))  # type: ignore[arg-type]
+    assert counted == {"a": 1, "b": 1, "c": 1, "d": 1}
+    assert len(compared) == 4 * 3 / 2
 
 
 @given(ANSWERS)

@@ -27,7 +27,7 @@ SCORES = st.lists(st.sampled_from([NAN, -1.0, 0.0, 0.25, 0.5, 0.5, 2.0]), min_si
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
+class FixedScores:
     """Scores by the text of the sample, for tests."""
 
     scores: Mapping[str, float]
@@ -37,11 +37,11 @@ class Given:
         return np.array([self.scores[s.text] for s in candidates.samples], np.float64)
 
 
-def pool(*pairs: tuple[str | None, float]) -> tuple[Candidates, Given]:
+def pool(*pairs: tuple[str | None, float]) -> tuple[Candidates, FixedScores]:
     """Candidates with those answers, and the scorer that gives them those scores."""
     samples = tuple(Sample(id=f"s{i}", text=str(i)) for i in range(len(pairs)))
     candidates = Candidates(samples=samples, answers=tuple(answer for answer, _ in pairs))
-    return candidates, Given(scores={str(i): score for i, (_, score) in enumerate(pairs)})
+    return candidates, FixedScores(scores={str(i): score for i, (_, score) in enumerate(pairs)})
 
 
 def close(scores: Scores, *expected: float) -> bool:
@@ -164,7 +164,7 @@ def test_wrong_settings_are_refused(settings: dict[str, object], rule: str) -> N
 
 
 def test_what_it_wraps_says_which_logprobs_are_needed() -> None:
-    by = Given(scores={}, needs_logprobs=5)
+    by = FixedScores(scores={}, needs_logprobs=5)
     wraps = [WeightedVote(by=by), Borda(by=by), MajorityOfBests(by=by)]
     assert [w.needs_logprobs for w in wraps] == [5, 5, 5]
     assert RoutedVote(threshold=0.5, otherwise=by).needs_logprobs == 5
@@ -198,13 +198,13 @@ def chances_by_brute_force(scores: list[float], m: int) -> list[float]:
     """Every subset of m, its best, ties shared."""
     known = [i for i, score in enumerate(scores) if not math.isnan(score)]
     subsets = list(combinations(known, min(m, len(known))))
-    found = [NAN if math.isnan(score) else 0.0 for score in scores]
+    chances = [NAN if math.isnan(score) else 0.0 for score in scores]
     for subset in subsets:
         highest = max((scores[i] for i in subset), default=NAN)
         best = [i for i in subset if scores[i] == highest]
         for i in best:
-            found[i] += 1 / len(best) / len(subsets)
-    return found
+            chances[i] += 1 / len(best) / len(subsets)
+    return chances
 
 
 @given(SCORES, st.integers(1, 10))
