@@ -1,13 +1,13 @@
 """Every exception that nbest raises on purpose.
 
     NbestError
-    |-- InputError        the caller's mistake: the key, the value and the rule (also a ValueError)
-    |-- BackendError      the world's: an engine refused, is full, or died
+    |-- InputError        wrong input: the key, the value and the rule (also a ValueError)
+    |-- BackendError      an engine refused, is full, or died
     |   |-- RequestRejected   this request can never succeed: too long, malformed constraint
     |   |-- Overloaded        not now: the same request may succeed later
     |   |-- EngineDead        the engine is gone, and with it all that it was working on
-    |   |   `-- NotBegun          ... and it had not yet begun with this request
-    |   `-- Quarantined       this query has killed its engine, twice alone: it gets no other
+    |   |   `-- NotBegun          ... before it had begun with this request
+    |   `-- Quarantined       this query has killed engines again and again: none takes it now
     |-- OutOfBudget       the budget of a batch was spent before this query's turn
     `-- StoreError        a run directory cannot be used as it is
         |-- RunChanged        it was made with other settings; the message lists them
@@ -44,11 +44,11 @@ class EngineDead(BackendError):
 
 
 class NotBegun(EngineDead):
-    """The engine is gone, and this request cannot be the cause: it had not been begun."""
+    """The engine died before it began with this request, which cannot be the cause."""
 
 
 class Quarantined(BackendError):
-    """The query has killed its engine, twice while it was alone there: it gets no other."""
+    """The query has killed engines, twice while it was alone there: no engine takes it now."""
 
 
 class OutOfBudget(NbestError):
@@ -68,5 +68,5 @@ class RunLocked(StoreError):
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what a foreign exception says; its type where it says nothing."""
+    """Return the first line of a foreign exception's message, or its type if it has none."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,4 +1,4 @@
-"""Files and folders that are there whole or not at all: made beside their place, then renamed.
+"""Write files and folders whole or not at all: first beside their place, then renamed.
 
 The store does more (`store/format/files.py`): it syncs, and knows other filesystems.
 """
@@ -26,7 +26,7 @@ def write_whole(path: Path, data: bytes) -> None:
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """A new folder to fill, which takes the place of `path` when the block has ended well."""
+    """Yield a new folder to fill; it takes the place of `path` if the block raises nothing."""
     unfinished = _beside(path)
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)

@@ -1,8 +1,8 @@
 """Ids of requests and samples, made and parsed here alone, and the seed that follows from them.
 
-A request is named by a path, `RUN/QUERY/sINDEX`; where a worker has died and its query is asked
-again, by `RUN/QUERY/sINDEX/tATTEMPT`, so that an abort which comes late hits no other request. The
-sample has the same id whatever attempt made it: without its last part.
+The id of a request is a path, `RUN/QUERY/sINDEX`; where a worker has died and its query is asked
+again, it is `RUN/QUERY/sINDEX/tATTEMPT`, so that an abort which comes late hits no other request.
+The id of the sample never has the last part: it is the same whatever attempt made the sample.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ def sample_id(run: str, query_id: str, index: int) -> str:
 
 
 def request_id(run: str, query_id: str, index: int, attempt: int = 0) -> str:
-    """The id of a request: that of its sample, and from the second attempt on which one it is."""
+    """The id of a request: that of its sample, with `/tATTEMPT` from the second attempt on."""
     sample = sample_id(run, query_id, index)
     return f"{sample}/t{attempt}" if attempt else sample
 
@@ -37,7 +37,7 @@ def _without_attempt(request_id: str) -> str:
 
 
 def sample_seed(run_seed: int, query_id: str, index: int) -> int:
-    """A seed in [0, 2**53), a hash of what the sample is: no order and no retry changes it.
+    """The seed of a sample in [0, 2**53), hashed from its key: no order and no retry changes it.
 
     Every JSON parser on the way to a server keeps such an integer exact.
     """

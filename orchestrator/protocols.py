@@ -1,6 +1,6 @@
 """The protocols between the folders: what a backend, a scorer, a strategy has to be.
 
-Each contract is written here only. What they hand to each other is in `types.py`.
+Each contract is written here only; the values that they exchange are in `types.py`.
 
 This module knows no model, no scorer, no Ray, no clock and no file.
 """
@@ -66,7 +66,7 @@ class BackendConfig(Protocol):
 
     @property
     def identity(self) -> Mapping[str, str | int | None]:
-        """The settings that decide what its samples are; a run with others is another run."""
+        """The settings that decide what its samples are; other settings make another run."""
         ...
 
     def open(self, name: str = "") -> AbstractAsyncContextManager[Backend]:
@@ -75,7 +75,7 @@ class BackendConfig(Protocol):
 
 
 class Extractor(Protocol):
-    """Reads the answer out of a text; None where there is none. Pure; raises on no text at all."""
+    """Reads the answer out of a text; None where there is none. It is pure and never raises."""
 
     def __call__(self, text: str) -> str | None: ...
 
@@ -88,10 +88,11 @@ class Scorer(Protocol):
     2. A candidate whose answer is None may get any score; selection ignores it.
     3. `needs_logprobs` says which log-probabilities the samples must carry, as `logprobs` of
        SamplingParams does: None for none; engines compute them only on request.
-       It may be `Pointwise`, too, and it may be one that `AsksModel`.
     4. It may put questions about the candidates to a model by way of `candidates.ask`, and have a
        reward model rate them by way of `candidates.rate`. It has that model's settings, a
        BackendConfig, among its fields: so the run knows what to start.
+
+    It may also be `Pointwise`, and it may be a scorer that `AsksModel`.
     """
 
     @property
@@ -104,7 +105,7 @@ class Scorer(Protocol):
 class Pointwise(Protocol):
     """A scorer that says whether each score depends on its own candidate alone.
 
-    Then what is chosen from any subset is known from the scores of all.
+    If so, the scores of all candidates also decide the choice from any subset of them.
     """
 
     @property
@@ -140,8 +141,8 @@ class AsksTogether(Protocol):
 class Validator(Protocol):
     """Says which candidates keep a rule: a schema, a grammar, tests.
 
-    Returns bool [N]; False where the answer is None. The text of a model is hostile here: it raises
-    on none. The order of the candidates does not matter.
+    Returns bool [N]; False where the answer is None. The text of a model is hostile input here, and
+    no text makes a validator raise. The order of the candidates does not matter.
     """
 
     async def __call__(self, query: Query, candidates: Candidates) -> NDArray[np.bool_]: ...
@@ -163,7 +164,7 @@ class Sampler(Protocol):
 
     1. A sample that the store holds comes back without an engine.
     2. A request that the engine refuses, or fails at, comes back as a sample with status ERROR.
-    3. A sample is in the hands of the store before it is returned.
+    3. The store has a sample before the sample is returned.
     4. `ask` draws a sample of another prompt, about the samples of this query: what a judge says.
        It is stored and counted like them; the same call again gives the same sample.
     5. `rate` has a reward model rate responses to the question of this query, in the same way.
@@ -203,10 +204,10 @@ class Strategy(Protocol):
 class BatchStrategy(Protocol):
     """Decides for a whole batch of queries together how many samples each of them gets.
 
-    1. `draw` draws for all of them, `samplers` [Q] being theirs, and returns a strategy [Q] for
-       each: what is left to do, which draws no more.
-    2. What one query fails of, its own strategy raises; only what ends the run is raised by `draw`.
-    3. The order of the samples' arrival changes nothing.
+    1. `draw` draws for all queries [Q] with their samplers [Q] and returns a strategy [Q] for each,
+       which does the rest for its query and draws no more.
+    2. The failure of one query is raised by its own strategy; `draw` raises only what ends the run.
+    3. The order in which the samples arrive changes nothing.
     """
 
     async def draw(

@@ -21,7 +21,10 @@ def task_group() -> asyncio.TaskGroup:
 
 
 class _Group(asyncio.TaskGroup):
-    """Not a generator around a TaskGroup, which would cost as much again: each query has one."""
+    """A TaskGroup that raises its first failure bare.
+
+    It is no generator around a TaskGroup, which would cost as much again: each query has a group.
+    """
 
     async def __aexit__(
         self,
@@ -40,18 +43,18 @@ T = TypeVar("T")
 
 def wait_for(coroutine: Coroutine[object, object, T]) -> T:
     """Run a coroutine to its end, also where an event loop is running already, as in a notebook."""
-    found: list[T] = []
+    results: list[T] = []
 
-    async def keep() -> None:
-        found.append(await coroutine)
+    async def store_result() -> None:
+        results.append(await coroutine)
 
-    # The result does not come out of `asyncio.run`: Python 3.11 spells out the task that it has
-    # run, with its result, and ten thousand samples take seconds to spell out.
+    # The result does not come out of `asyncio.run`: Python 3.11 takes the repr of the task that it
+    # has run, result included, and the repr of ten thousand samples takes seconds.
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        asyncio.run(keep())
+        asyncio.run(store_result())
     else:
         with ThreadPoolExecutor(max_workers=1) as thread:
-            thread.submit(asyncio.run, keep()).result()
-    return found[0]
+            thread.submit(asyncio.run, store_result()).result()
+    return results[0]

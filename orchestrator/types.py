@@ -1,4 +1,4 @@
-"""The nouns that every folder shares; the protocols between them are in `protocols.py`.
+"""The values that every folder shares; the protocols between them are in `protocols.py`.
 
 Axis letters, used as suffixes and in shapes everywhere: N samples of one query, T generated tokens,
 Q queries, A distinct answers. Times are in seconds and end in `_s`; a count of tokens ends in
@@ -30,7 +30,7 @@ def require(holds: bool, key: str, rule: str, value: object) -> None:
 
 
 def require_share(key: str, value: float) -> None:
-    """Raise InputError unless it lies between 0 and 1."""
+    """Raise InputError unless the value lies in [0, 1]."""
     require(0.0 <= value <= 1.0, key, "lie in [0, 1]", value)
 
 
@@ -146,7 +146,7 @@ class Status(StrEnum):
 class TopLogprobs:
     """The k likeliest tokens at each position, likeliest first.
 
-    Packed, for as tuples of floats they would take ten times the room of all else in a sample.
+    They are packed: as tuples of floats they would take ten times the room of all else in a sample.
     """
 
     k: int
@@ -162,7 +162,7 @@ class TopLogprobs:
 class Sample:
     """One finished generation, with what it cost.
 
-    That of a reward model has generated nothing: its text is the JSON list of its numbers, one for
+    The sample of a reward model has generated nothing: its text is a JSON list of numbers, one for
     an outcome model, [S] for a process model and a response of S steps.
     """
 
@@ -229,16 +229,14 @@ class Selection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What was spent. Sums over samples, whatever became of them."""
+    """What was spent: sums over samples, whatever became of them."""
 
     samples: int = 0
     prompt_tokens: int = 0
     cached_tokens: int = 0
     generated_tokens: int = 0
     cancelled_tokens: int = 0  # of generated_tokens, those of cancelled samples
-    scorer_tokens: int = (
-        0  # of all these, what models read and wrote for scorers: judges, verifiers
-    )
+    scorer_tokens: int = 0  # of all these, those that models read and wrote for scorers
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
@@ -263,7 +261,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """One line a query: what came of it and what it cost. It holds no sample; the store does."""
+    """The result of one query and what it cost. It holds no sample; the store does."""
 
     query_id: str
     strategy: str  # repr of the strategy: a frozen dataclass shows all that it was set to

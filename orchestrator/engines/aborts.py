@@ -27,13 +27,13 @@ class EarlyAborts:
         return request_id in self._ids
 
     def take(self, request_id: str) -> bool:
-        """Was this id aborted? It is forgotten by asking."""
+        """Forget the id; returns whether it had been aborted."""
         if request_id not in self._ids:
             return False
         del self._ids[request_id]
         return True
 
 
-def cancelled(request: Request) -> Sample:
+def cancelled_sample(request: Request) -> Sample:
     """The sample of a request that was aborted before it cost anything."""
     return Sample(id=request.id, text="", status=Status.CANCELLED)

@@ -1,8 +1,8 @@
 """Many requests, or many samples, in one call: what a backend or a sampler may offer on top.
 
-A task a sample costs more than everything else that happens to the sample, so ours offer it. Nobody
-has to: `generate_each` and `draw` in `query/fanout.py` do one by one what has only one method.
-Both ways give the same; tests hold one against the other.
+One task for each sample costs more than all else that happens to the sample, so our backends and
+samplers offer it. None has to: where the method is missing, `generate_each` and `draw` in
+`query/fanout.py` make one call for each. Both ways give the same, as tests show.
 
 It knows no engine, no store and no strategy.
 """
@@ -19,7 +19,7 @@ from nbest.orchestrator.types import Request, Sample, SamplingParams
 
 Result: TypeAlias = Sample | BackendError
 Done: TypeAlias = Callable[[Request, Result], None]
-"""Hears what came of a request. It may raise, and does not wait."""
+"""Takes the result of a request. It may raise, and does not wait."""
 
 
 @runtime_checkable
@@ -28,8 +28,8 @@ class BatchedBackend(Protocol):
 
     1. `done` is called once for each request, as soon as it ends, with what `generate` would have
        returned or raised. The call returns after the last.
-    2. Cancelling the call, or an exception of `done`, leaves nothing running; `done` hears of no
-       more requests, and the exception is raised.
+    2. Cancelling the call, or an exception of `done`, leaves nothing running; `done` is not called
+       again, and the exception is raised.
     3. `abort` works as it does for `generate`.
     """
 
@@ -49,7 +49,7 @@ class BatchedSampler(Protocol):
 
 
 async def generate_each(backend: Backend, requests: Sequence[Request], done: Done) -> None:
-    """What `BatchedBackend.generate_many` does, over any backend."""
+    """Do what `BatchedBackend.generate_many` does, with any backend."""
     if isinstance(backend, BatchedBackend):
         await backend.generate_many(requests, done)
     else:
@@ -57,7 +57,7 @@ async def generate_each(backend: Backend, requests: Sequence[Request], done: Don
 
 
 async def generate_one_by_one(backend: Backend, requests: Sequence[Request], done: Done) -> None:
-    """The same by way of `generate` alone."""
+    """Do what `generate_each` does, one call of `generate` for each request."""
     async with task_group() as group:
         for request in requests:
             group.create_task(_generate(backend, request, done))

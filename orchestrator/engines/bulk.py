@@ -1,7 +1,7 @@
 """Answers many requests with the engines of a pool, in as few tasks as can be.
 
 Requests that find a free slot at once go out together, an engine at a time. The others, and those
-that their engine fails, go one by one, as if each had come alone.
+that fail at their engine, go one by one, as if each had come alone.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from nbest.orchestrator.types import Request, Sample
 
 @dataclass(slots=True, kw_only=True)
 class Attempts:
-    """What a request has been through."""
+    """The failed attempts at a request."""
 
-    rests: int = 0
+    rests: int = 0  # how often its engine was overloaded and had to rest
     was_begun: bool = False  # by an engine that died
 
 
@@ -30,30 +30,30 @@ class Slots(Protocol):
     """What a pool does for one request."""
 
     def place(self, request: Request) -> PooledEngine | None:
-        """Give it a slot; None if it has to wait, or is no plain case."""
+        """Give it a slot; None if it has to wait, or its query is suspected or quarantined."""
 
     def leave(self, engine: PooledEngine, request: Request) -> None:
-        """Take it off its engine."""
+        """Free the slot of a request that has left its engine."""
 
     def note_sample(self, engine: PooledEngine, sample: Sample, attempts: Attempts) -> None:
-        """Hear what the engine has finished."""
+        """Note that the engine has finished a sample."""
 
     def is_over(
         self, engine: PooledEngine, request: Request, error: BackendError, attempts: Attempts
     ) -> bool:
-        """Draw the consequences of a failure; False if the request has to be tried again."""
+        """Act on a failure; returns whether it is final, else the request has to be tried again."""
 
     async def attempt(self, request: Request, attempts: Attempts) -> Sample:
-        """All of `Backend.generate`, after these attempts."""
+        """Do what `Backend.generate` does, after these failed attempts."""
 
 
 async def answer_all(slots: Slots, requests: Sequence[Request], done: Done) -> None:
-    """What `BatchedBackend.generate_many` says, with the engines of a pool."""
-    placed: dict[str, PooledEngine] = {}  # by request id, while it has a slot from here
+    """Do what `BatchedBackend.generate_many` does, with the engines of a pool."""
+    placed: dict[str, PooledEngine] = {}  # by id, the requests that hold a slot given here
     try:
         async with task_group() as group:
-            late, batches = _place_all(slots, requests, placed)
-            for request in late:
+            unplaced, batches = _place_all(slots, requests, placed)
+            for request in unplaced:
                 group.create_task(_answer(slots, request, Attempts(), done))
             for batch in batches[1:]:
                 group.create_task(_work(slots, batch, placed, done, group))
@@ -68,7 +68,7 @@ async def answer_all(slots: Slots, requests: Sequence[Request], done: Done) -> N
 def _place_all(
     slots: Slots, requests: Sequence[Request], placed: dict[str, PooledEngine]
 ) -> tuple[Sequence[Request], list[list[Request]]]:
-    """Give slots out; returns those that got none, and what each engine has got."""
+    """Give slots out; returns the requests that got none, and the batch of each engine."""
     batches: dict[str, list[Request]] = {}
     for place, request in enumerate(requests):
         engine = slots.place(request)
@@ -94,14 +94,14 @@ async def _work(
     done: Done,
     group: asyncio.TaskGroup,
 ) -> None:
-    """Let an engine answer the requests that it was given."""
+    """Let an engine answer its batch of requests."""
     engine = placed[batch[0].id]
-    first = Attempts()
+    no_attempts = Attempts()
 
     def ended(request: Request, result: Result) -> None:
         del placed[request.id]
         if isinstance(result, Sample):
-            slots.note_sample(engine, result, first)
+            slots.note_sample(engine, result, no_attempts)
             slots.leave(engine, request)
             done(request, result)
             return

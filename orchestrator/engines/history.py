@@ -1,6 +1,6 @@
-"""What is known of one engine over all its lives: the sum of its pulses.
+"""The history of one engine over all its lives: the sum of its pulses.
 
-It knows no engine and no clock: whoever looks says when.
+It knows no engine and no clock: the caller gives the time.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from nbest.orchestrator.engines.meter import Pulse
 
 State = Literal["starting", "up", "down"]
 
-# Tokens a second are those of the last so many seconds: samples end in bursts.
+# Tokens a second are averaged over a window of this length, because samples end in bursts.
 WINDOW_S = 10.0
 
 
@@ -40,12 +40,12 @@ class EngineView:
 
     @property
     def hit_share(self) -> float:
-        """Of the prompt tokens, the share that the prefix cache had; nan before the first."""
+        """The share of the prompt tokens that the prefix cache had; nan before the first."""
         return self.cached_tokens / self.prompt_tokens if self.prompt_tokens else float("nan")
 
 
 class EngineHistory:
-    """Collects pulses."""
+    """Collects the pulses of one engine and sums them up."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -56,6 +56,7 @@ class EngineHistory:
         self._looks: deque[tuple[float, int]] = deque()  # time, generated tokens so far
 
     def saw(self, pulse: Pulse, now_s: float) -> None:
+        """Add a pulse that the engine has just sent."""
         if pulse.life != self._now.life:
             self._before = _sum(self._before, self._now)
             self._lives += 1
@@ -65,7 +66,7 @@ class EngineHistory:
             self._looks.popleft()
 
     def lost(self) -> None:
-        """The engine does not answer; it is being started again."""
+        """Note that the engine does not answer and is being started again."""
         if self._state == "up":
             self._state = "down"
 

@@ -15,7 +15,7 @@ from nbest.orchestrator.types import Request, Sample
 
 
 class LocalEngine:
-    """A `Backend` that opens its engine, and opens it again."""
+    """A `Backend` that opens its engine, and opens it again after a death."""
 
     def __init__(self, settings: BackendConfig, name: str) -> None:
         self._settings = settings
@@ -39,7 +39,7 @@ class LocalEngine:
             raise
         self._meter = Meter()
         self._lives += 1
-        self.view()  # however short this life may be, it is one
+        self.view()  # even a life that ends before the next look counts
 
     async def generate(self, request: Request) -> Sample:
         if self._backend is None:
@@ -53,12 +53,12 @@ class LocalEngine:
             self._meter.ended(sample)
 
     async def generate_many(self, requests: Sequence[Request], done: Done) -> None:
-        """As a `BatchedBackend`, if the engine is one or not."""
-        meter, left = self._meter, len(requests)
+        """Answer many requests, whether the engine itself is a `BatchedBackend` or not."""
+        meter, in_flight = self._meter, len(requests)
 
         def ended(request: Request, result: Result) -> None:
-            nonlocal left
-            left -= 1
+            nonlocal in_flight
+            in_flight -= 1
             meter.ended(result if isinstance(result, Sample) else None)
             done(request, result)
 
@@ -71,7 +71,7 @@ class LocalEngine:
         try:
             await generate_each(self._backend, requests, ended)
         finally:
-            for _ in range(left):
+            for _ in range(in_flight):
                 meter.ended(None)
 
     async def abort(self, request_id: str) -> None:
@@ -84,7 +84,7 @@ class LocalEngine:
         await resources.aclose()
 
     def view(self) -> EngineView:
-        """How it is doing."""
+        """The engine as a display shows it."""
         if self._backend is None:
             self._log.lost()
         else:

@@ -1,6 +1,6 @@
 """Counts what passes through one engine, and how long it had nothing to do.
 
-It knows no engine and no time but what it is told.
+It knows no engine, and no time but that of the clock that it gets.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class Pulse:
     """One engine at one moment; counts are of its present life."""
 
     life: str  # which life: another name after every restart
-    in_flight: int = 0  # requests that it works on or keeps waiting
+    in_flight: int = 0  # requests that it works on or that wait in it
     samples: int = 0
     prompt_tokens: int = 0
     cached_tokens: int = 0  # of prompt_tokens
@@ -44,13 +44,13 @@ class Meter:
         return self._in_flight
 
     def began(self) -> None:
-        """A request has come."""
+        """Note that a request has come."""
         if self._in_flight == 0:
             self._idle_s += self._now() - self._idle_since_s
         self._in_flight += 1
 
     def ended(self, sample: Sample | None) -> None:
-        """A request has left; without a sample, it failed."""
+        """Note that a request has left; without a sample, it failed."""
         self._in_flight -= 1
         if self._in_flight == 0:
             self._idle_since_s = self._now()

@@ -34,8 +34,8 @@ class Placement:
         self._engine_of_prefix: OrderedDict[str, PooledEngine] = OrderedDict()
 
     def engine_for(self, request: Request) -> PooledEngine | None:
-        """None where no engine has a free slot."""
-        if self._only is not None:  # as below, at half the cost: a run in one process
+        """Choose the engine for a request; None where no engine has a free slot."""
+        if self._only is not None:  # the same result at half the cost, for a run in one process
             return self._only if self._only.has_slot else None
         least_loaded = self._least_loaded()
         if least_loaded is None or least_loaded.load < BUSY_SHARE:
@@ -46,7 +46,7 @@ class Placement:
         return home if home.load <= least_loaded.load + HOME_SLACK else least_loaded
 
     def take(self, engine: PooledEngine, request: Request) -> None:
-        """The engine has the request from now on."""
+        """Note that the engine has the request from now on."""
         engine.in_flight.add(request.id)
         if self._only is None:
             self._engine_of_prefix[request.affinity] = engine
@@ -54,17 +54,17 @@ class Placement:
                 self._engine_of_prefix.popitem(last=False)
 
     def note(self, engine: PooledEngine) -> None:
-        """The load of this engine has become less, or it takes requests again."""
+        """Note that the engine has less load, or takes requests again."""
         if self._only is None:
             self._least_loaded.note(engine)
 
 
-# Entries for each engine, outdated ones included, before the heap is made anew.
+# Entries for each engine, outdated ones included, before the heap is built anew.
 MAX_ENTRIES = 8
 
 
 class LeastLoaded:
-    """The engine with a free slot that has the least load; of equals, the first."""
+    """Finds the engine with a free slot that has the least load; of equals, the first."""
 
     def __init__(self, engines: Sequence[PooledEngine]) -> None:
         self._engines = tuple(engines)
@@ -74,19 +74,19 @@ class LeastLoaded:
         self._renew()
 
     def note(self, engine: PooledEngine) -> None:
-        """The load of this engine has become less, or it takes requests again."""
+        """Note that the engine has less load, or takes requests again."""
         place = self._place[engine.name]
         if engine.load < self._noted[place]:
-            # Lower than it is, so that the next times need no entry.
+            # Lower than the load is, so that the next calls of `note` need no entry.
             self._noted[place] = 0.0
             heappush(self._heap, (0.0, place))
             if len(self._heap) > MAX_ENTRIES * len(self._engines):
                 self._renew()
 
     def __call__(self) -> PooledEngine | None:
-        """None where no engine has a free slot."""
+        """Return the engine; None where no engine has a free slot."""
         engine = self._top()
-        if engine is None:  # all are taken, or one has opened and nobody has said so
+        if engine is None:  # all slots are taken, or one has opened without a call of `note`
             self._renew()
             engine = self._top()
         return engine

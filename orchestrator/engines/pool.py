@@ -1,8 +1,8 @@
 """One backend over many engines: bounded work in flight on each, first come first served.
 
 A request goes to the least loaded engine while any engine has little to do, so that one query
-spreads over all of them; once all are busy it goes where its prefix was last, if there is a place.
-An engine that has died is waited for, and what it was working on goes to the others; one that is
+spreads over all of them; once all are busy it goes where its prefix was last, if there is a slot.
+The pool waits for an engine that has died and gives its requests to others; an engine that is
 overloaded rests for a while.
 
 It knows backends only by their contract: no Ray, no vLLM.
@@ -15,7 +15,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
-from nbest.orchestrator.engines.aborts import EarlyAborts, cancelled
+from nbest.orchestrator.engines.aborts import EarlyAborts, cancelled_sample
 from nbest.orchestrator.engines.batches import Done
 from nbest.orchestrator.engines.bulk import Attempts, answer_all
 from nbest.orchestrator.engines.placement import Placement
@@ -25,8 +25,8 @@ from nbest.orchestrator.errors import BackendError, EngineDead, NbestError, NotB
 from nbest.orchestrator.ids import query_of
 from nbest.orchestrator.types import Request, Sample
 
-# An engine that dies as often as this with no sample finished in between is in a crash loop. Three
-# deaths are a query's that kills engines, and a few such queries may come together.
+# An engine that dies as often as this with no sample finished in between is in a crash loop. A
+# query that kills engines costs three deaths, and a few such queries may come together.
 MAX_DEATHS = 9
 
 # How long an overloaded engine rests: twice as long each time until it finishes a sample again.
@@ -61,8 +61,8 @@ class Pool:
         self._death: EngineDead | None = None  # of the last engine
         self._room = asyncio.Event()
         self._room.set()
-        self.has_finished = False  # any sample yet
-        self.regenerated_tokens = 0  # of samples that an engine which died had begun before
+        self.has_finished = False  # whether any sample has been finished yet
+        self.regenerated_tokens = 0  # of samples that had been begun by an engine that died
         for engine in self._engines:
             if not engine.is_up and engine.revive is not None:
                 self._begin(self._revive(engine, engine.revive))
@@ -72,11 +72,11 @@ class Pool:
         return sum(engine.is_up for engine in self._engines)
 
     async def generate(self, request: Request) -> Sample:
-        """A sample of some engine; Quarantined if the query of the request kills them."""
+        """Draw a sample from some engine; raises Quarantined if the query kills engines."""
         return await self.attempt(request, Attempts())
 
     async def generate_many(self, requests: Sequence[Request], done: Done) -> None:
-        """As a `BatchedBackend`."""
+        """Answer many requests in one call, as `BatchedBackend` says."""
         await answer_all(self, requests, done)
 
     async def attempt(self, request: Request, attempts: Attempts) -> Sample:
@@ -85,7 +85,7 @@ class Pool:
             self._quarantine.check(query)
             engine = None if self._aborted.take(request.id) else await self._acquire(request, query)
             if engine is None:
-                return cancelled(request)
+                return cancelled_sample(request)
             try:
                 sample = await engine.backend.generate(request)
                 self.note_sample(engine, sample, attempts)
@@ -137,7 +137,7 @@ class Pool:
     async def abort(self, request_id: str) -> None:
         for engine in self._engines:
             if request_id in engine.in_flight:
-                self._aborted.add(request_id)  # should the engine die before it hears of it
+                self._aborted.add(request_id)  # in case the engine dies before it hears of it
                 await engine.backend.abort(request_id)
                 return
         if request_id in self._waiting and not self._waiting[request_id][1].done():
@@ -160,7 +160,7 @@ class Pool:
             task.cancel()
 
     async def _acquire(self, request: Request, query: str) -> PooledEngine | None:
-        """A slot on an engine, or None when the request was aborted while it waited."""
+        """Wait for a slot on an engine; None when the request was aborted while it waited."""
         if self._death is not None:
             raise self._death
         is_suspected = self._quarantine.is_suspected(query)
@@ -191,7 +191,7 @@ class Pool:
         return await self._acquire(request, query)
 
     def _hand_out(self) -> None:
-        """Give free slots to those who wait, in the order in which they came."""
+        """Give free slots to waiting requests, in the order in which they came."""
         while self._waiting:
             request, turn = next(iter(self._waiting.values()))
             if not turn.done() and not self._quarantine.holds_back(request, turn):
@@ -207,7 +207,7 @@ class Pool:
         return engine
 
     def _note_death(self, engine: PooledEngine, death: EngineDead) -> None:
-        """Give the engine no more work until it is back."""
+        """Note the death of an engine: it gets no more work until it is back."""
         if not engine.is_up:  # a sibling request has already reported the same death
             return
         engine.is_up = False
@@ -247,7 +247,7 @@ class Pool:
         self._begin(self._probe_suspects(other))
 
     def _remove(self, engine: PooledEngine, death: EngineDead) -> None:
-        """Work without the engine from now on; without any, fail everybody who waits."""
+        """Work without the engine from now on; without any, fail all requests that wait."""
         self._engines.remove(engine)
         if self._engines:
             self._move_suspects(engine, min(self._engines, key=lambda other: other.load))
@@ -274,11 +274,11 @@ class Pool:
         self._hand_out()
 
     def _suspect(self, engine: PooledEngine, query: str) -> None:
-        """The engine died while it worked on the query: no engine takes it until it is probed."""
+        """Suspect a query that an engine died on: no engine takes it until it is probed."""
         if not self._engines:
             return
-        is_left = engine in self._engines
-        prober = engine if is_left else min(self._engines, key=lambda other: other.load)
+        is_member = engine in self._engines
+        prober = engine if is_member else min(self._engines, key=lambda other: other.load)
         if self._quarantine.suspect(query, prober) and prober.is_up:
             self._begin(self._probe_suspects(prober))
 

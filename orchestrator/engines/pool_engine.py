@@ -32,12 +32,11 @@ class PooledEngine:
     alone: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
     in_flight: set[str] = field(default_factory=set)
     is_up: bool = True  # False at first: it joins when `revive` returns
-    is_resting: bool = False  # it said that it is overloaded
+    is_resting: bool = False  # it has reported that it is overloaded
     rests: int = 0  # since it last finished a sample
     deaths: int = 0  # since it last finished a sample
-    suspects: list[str] = field(
-        default_factory=list
-    )  # queries to probe before any other work, newest last
+    # Queries to probe before any other work, newest last.
+    suspects: list[str] = field(default_factory=list)
     probed: str = ""  # the query that it works on alone, as a probe
     probing: asyncio.Lock = field(default_factory=asyncio.Lock)  # held while it probes its suspects
     emptied: asyncio.Event = field(default_factory=asyncio.Event)
@@ -48,12 +47,12 @@ class PooledEngine:
 
     @property
     def has_slot(self) -> bool:
-        """Whether it may be given any request that comes."""
+        """Whether the engine may take any request that comes."""
         is_open = self.is_up and not self.is_resting and not self.suspects
         return is_open and len(self.in_flight) < self.slots
 
     def drop(self, request_id: str) -> None:
-        """The request has left the engine, in whatever way."""
+        """Forget a request that has left the engine, in whatever way."""
         self.in_flight.discard(request_id)
         if not self.in_flight:
             self.emptied.set()

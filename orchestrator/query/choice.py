@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any, Self
 
 from nbest.orchestrator.protocols import Equivalence, Extractor, ModelCalls, Scorer
-from nbest.orchestrator.query.score_cache import cached
+from nbest.orchestrator.query.score_cache import with_score_cache
 from nbest.orchestrator.query.selection import WholeText, candidates_from, select
 from nbest.orchestrator.types import (
     Candidates,
@@ -42,7 +42,7 @@ class Choice:
 
     async def of(self, query: Query, samples: Sequence[Sample], calls: ModelCalls) -> Selection:
         """The best of the samples; `calls` are for a scorer that asks a model."""
-        return await self.among(query, await self.candidates(query, samples, calls))
+        return await self.of_candidates(query, await self.candidates(query, samples, calls))
 
     async def candidates(
         self, query: Query, samples: Sequence[Sample], calls: ModelCalls
@@ -50,8 +50,8 @@ class Choice:
         """The samples as a scorer sees them: answers read and merged."""
         return await candidates_from(query, samples, self.extract, self.equivalence, calls)
 
-    async def among(self, query: Query, candidates: Candidates) -> Selection:
-        """The best of these candidates, or none if its confidence is too low."""
+    async def of_candidates(self, query: Query, candidates: Candidates) -> Selection:
+        """The best of the candidates, or none if its confidence is too low."""
         return await select(query, candidates, self.select, self.min_confidence)
 
     def sampling(self) -> SamplingParams:
@@ -59,20 +59,20 @@ class Choice:
         return sampling_for(self.select, self.params)
 
     def caching(self) -> Self:
-        """The same for one question that is looked at again and again.
+        """The same choice with caches, for one question that is looked at again and again.
 
-        Every text is read once, and every sample scored once if the scorer looks at each alone.
+        It reads every text once, and scores every sample once if the scorer looks at each alone.
         """
-        return replace(self, extract=cache(self.extract), select=cached(self.select))
+        return replace(self, extract=cache(self.extract), select=with_score_cache(self.select))
 
     def settings(self) -> dict[str, Any]:
-        """What is set here, by name: a strategy is made with these and settings of its own."""
+        """The settings of the choice, by name: a strategy has these and settings of its own."""
         return {setting.name: getattr(self, setting.name) for setting in fields(Choice)}
 
 
 def sampling_for(scorer: Scorer, params: SamplingParams) -> SamplingParams:
     """The parameters, with the log-probabilities that the scorer needs."""
-    needed, given = scorer.needs_logprobs, params.logprobs
-    if needed is None or (given is not None and given >= needed):
+    needed, requested = scorer.needs_logprobs, params.logprobs
+    if needed is None or (requested is not None and requested >= needed):
         return params
     return replace(params, logprobs=needed)

@@ -15,7 +15,7 @@ from nbest.orchestrator.types import Sample, SamplingParams, Status
 async def draw(
     sampler: Sampler, indices: Iterable[int], params: SamplingParams
 ) -> tuple[Sample, ...]:
-    """The samples of these indices, in the order of the indices.
+    """Draw the samples of these indices and return them in the order of the indices.
 
     The first failure is raised when the other draws have been cancelled and have ended.
     """
@@ -31,10 +31,10 @@ async def draw_in_order(
     ahead: int,
     is_enough: Callable[[Sequence[Sample]], Awaitable[bool]],
 ) -> tuple[list[Sample], list[Sample]]:
-    """The samples that count, and those that were under way when they were enough.
+    """Draw until the samples are enough; return those that count and those then under way.
 
-    `is_enough` sees the samples in the order of their indices, whatever that of their arrival;
-    `ahead` of them are under way at any time, and what is at the end is aborted.
+    `is_enough` sees the samples in the order of their indices, whatever the order of their
+    arrival; `ahead` of them are under way at any time, and those under way at the end are aborted.
     """
     drawn: list[Sample] = []
     under_way: dict[int, asyncio.Task[Sample]] = {}
@@ -49,18 +49,18 @@ async def draw_in_order(
         for index, task in under_way.items():
             if not task.done():
                 await sampler.abort(index)
-    return drawn, [_uncounted(task.result()) for task in under_way.values()]
+    return drawn, [_as_loser(task.result()) for task in under_way.values()]
 
 
-def _uncounted(sample: Sample) -> Sample:
-    """As a loser: it was paid for, and is kept, but the decision had been made without it."""
+def _as_loser(sample: Sample) -> Sample:
+    """Mark a sample as cancelled: it was paid for and is kept, but the decision did not need it."""
     return replace(sample, status=Status.CANCELLED) if sample.status is Status.OK else sample
 
 
 async def draw_one_by_one(
     sampler: Sampler, indices: Sequence[int], params: SamplingParams
 ) -> tuple[Sample, ...]:
-    """The same by way of the sampler's one method alone."""
+    """Do what `draw` does, one call of the sampler for each sample."""
     async with task_group() as group:
         tasks = [group.create_task(sampler(i, params)) for i in indices]
     return tuple(task.result() for task in tasks)

@@ -1,4 +1,4 @@
-"""What scorers want to know of models: what names a call in the store, and many at once.
+"""The calls that scorers make to models: their keys in the store, and many calls at once.
 
 It knows no engine, no store and no scorer.
 """
@@ -20,23 +20,23 @@ def call_key(
 ) -> str:
     """The query id under which the answer is stored, at index 0: `q17/judge-3f...`.
 
-    It is made of what is asked, so that another question never finds this answer.
+    It is a hash of the prompt and the parameters, so that another question never gets this answer.
     """
-    asked = repr((prompt, params)).encode("utf-8", "surrogatepass")
-    return f"{query_id}/{name}-{hashlib.sha256(asked).hexdigest()[:16]}"
+    content = repr((prompt, params)).encode("utf-8", "surrogatepass")
+    return f"{query_id}/{name}-{hashlib.sha256(content).hexdigest()[:16]}"
 
 
 def rating_key(query_id: str, model: str, response: str) -> str:
     """The query id under which a reward model's numbers for a response are stored, at index 0.
 
-    The question is that of the query. The model goes by the key of its identity.
+    The question is that of the query. `model` is the key of the model's identity.
     """
-    asked = repr((model, response)).encode("utf-8", "surrogatepass")
-    return f"{query_id}/reward-{hashlib.sha256(asked).hexdigest()[:16]}"
+    content = repr((model, response)).encode("utf-8", "surrogatepass")
+    return f"{query_id}/reward-{hashlib.sha256(content).hexdigest()[:16]}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asking:
+class BatchedAsk:
     """An `Ask` that also takes many questions in one call."""
 
     one: Ask
@@ -65,22 +65,22 @@ def model_key(identity: Identity) -> str:
 
 
 def models_of(part: object) -> dict[str, BackendConfig]:
-    """By key, the models among the settings of a strategy, and of what it is made of.
+    """Find the models among the settings of a strategy and of its parts; returns them by key.
 
     A scorer that wants a model has it as a field. The same model twice is one model.
     """
-    return {model_key(found.identity): found for found in _found(part)}
+    return {model_key(model.identity): model for model in _models_in(part)}
 
 
-def _found(part: object) -> Iterator[BackendConfig]:
+def _models_in(part: object) -> Iterator[BackendConfig]:
     if _is_model(part):
         yield part  # type: ignore[misc]  # it has what the protocol asks for
     elif isinstance(part, tuple):
-        for each in part:
-            yield from _found(each)
+        for item in part:
+            yield from _models_in(item)
     elif is_dataclass(part):
-        for each in fields(part):
-            yield from _found(getattr(part, each.name))
+        for setting in fields(part):
+            yield from _models_in(getattr(part, setting.name))
 
 
 def _is_model(part: object) -> bool:

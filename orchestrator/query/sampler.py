@@ -14,7 +14,7 @@ from nbest.orchestrator.engines.batches import Result, generate_each
 from nbest.orchestrator.errors import BackendError, EngineDead, Quarantined
 from nbest.orchestrator.ids import request_id, sample_id, sample_seed
 from nbest.orchestrator.protocols import Backend, SampleStore
-from nbest.orchestrator.query.model_calls import Asking, call_key, model_key, rating_key
+from nbest.orchestrator.query.model_calls import BatchedAsk, call_key, model_key, rating_key
 from nbest.orchestrator.query.tally import Tally
 from nbest.orchestrator.tasks import task_group
 from nbest.orchestrator.types import (
@@ -59,19 +59,19 @@ class StoredSampler:
         self._response = response  # what the requests want rated; None: they generate
         self._attempt = attempt  # how many workers have died in this run before it was leased
         self._samples: list[Sample] = []
-        self._called: list[Sample] = []  # what scorers have asked of models
+        self._replies: list[Sample] = []  # of models to scorers
         self.errors: list[str] = []
 
     @property
     def usage(self) -> Usage:
         """What has been spent so far."""
-        called = usage_of(self._called)
-        scorer_tokens = called.prompt_tokens + called.generated_tokens
-        return usage_of(self._samples) + replace(called, scorer_tokens=scorer_tokens)
+        calls = usage_of(self._replies)
+        scorer_tokens = calls.prompt_tokens + calls.generated_tokens
+        return usage_of(self._samples) + replace(calls, scorer_tokens=scorer_tokens)
 
     async def __call__(self, index: int, params: SamplingParams) -> Sample:
         self._begun()
-        sample = self._reused(index)
+        sample = self._stored_sample(index)
         if sample is not None:
             return sample
         request = self._request(index, params)
@@ -79,32 +79,32 @@ class StoredSampler:
             result: Result = await self._backend.generate(request)
         except BackendError as error:
             result = error
-        return self._drawn(index, request, result)
+        return self._take_result(index, request, result)
 
     async def draw_many(self, indices: Sequence[int], params: SamplingParams) -> tuple[Sample, ...]:
-        """As a `BatchedSampler`: the same as one call an index."""
-        # When the event loop comes round: by then, requests that have to wait for an engine do so.
+        """Draw many samples in one call, as one call for each index would."""
+        # Called when the event loop comes round: by then, requests without a free slot are waiting.
         asyncio.get_running_loop().call_soon(self._begun)
-        samples = {index: self._reused(index) for index in indices}
+        samples = {index: self._stored_sample(index) for index in indices}
         missing = [index for index, sample in samples.items() if sample is None]
         requests = [self._request(index, params) for index in missing]
         index_of = {request.id: index for index, request in zip(missing, requests, strict=True)}
 
         def done(request: Request, result: Result) -> None:
             index = index_of[request.id]
-            samples[index] = self._drawn(index, request, result)
+            samples[index] = self._take_result(index, request, result)
 
         if requests:
             await generate_each(self._backend, requests, done)
         return tuple(sample for sample in samples.values() if sample is not None)
 
     @property
-    def ask(self) -> Asking:
-        """As `Sampler.ask`; by its `together` many questions at once."""
-        return Asking(one=self._ask)
+    def ask(self) -> BatchedAsk:
+        """Put a question to the model as `Sampler.ask` does, or many at once by `ask.together`."""
+        return BatchedAsk(one=self._ask)
 
     async def rate(self, identity: Identity, responses: Sequence[str]) -> tuple[Sample, ...]:
-        """As `Sampler.rate`; the same response twice is rated once."""
+        """Rate responses as `Sampler.rate` does; the same response twice is rated once."""
         model = model_key(identity)
         async with task_group() as group:
             tasks = {r: group.create_task(self._rate(model, r)) for r in dict.fromkeys(responses)}
@@ -133,7 +133,7 @@ class StoredSampler:
         backend: Backend | None = None,
         response: str | None = None,
     ) -> Sample:
-        """What a model says to a scorer: a sample of a query of its own."""
+        """Draw the reply of a model to a scorer, as the sample of a query of its own."""
         sampler = StoredSampler(
             run=self._run,
             seed=self._seed,
@@ -148,14 +148,14 @@ class StoredSampler:
         )
         sample = await sampler(0, params)
         if sample.status is Status.ERROR:
-            # Asked again by the next command, and until then known to have failed: whoever chooses
-            # again from the store finds what this run has found.
+            # The next command makes the call again. Until then the store holds the failure, so that
+            # a choice from the store alone comes out as in this run.
             self._store.add(key, 0, sample)
-        self._called.append(sample)
+        self._replies.append(sample)
         self.errors.extend(sampler.errors)
         return sample
 
-    def _reused(self, index: int) -> Sample | None:
+    def _stored_sample(self, index: int) -> Sample | None:
         sample = self._store.get(self._query.id, index)
         if sample is not None:
             self._tally.samples_reused += 1
@@ -172,8 +172,8 @@ class StoredSampler:
             response=self._response,
         )
 
-    def _drawn(self, index: int, request: Request, result: Result) -> Sample:
-        """The sample that the backend has answered with, counted and stored."""
+    def _take_result(self, index: int, request: Request, result: Result) -> Sample:
+        """Count and store what the backend has answered; returns it as a sample."""
         if isinstance(result, Sample):
             if self._attempt:
                 result = replace(result, id=sample_id(self._run, self._query.id, index))
@@ -205,7 +205,7 @@ class NotStarted:
 
 
 def usage_of(samples: Sequence[Sample]) -> Usage:
-    """What samples cost together."""
+    """Sum up what samples cost."""
     prompt = cached = generated = cancelled = 0
     for sample in samples:
         prompt += sample.prompt_tokens

@@ -1,6 +1,7 @@
 """Scores that are computed once, for a strategy that looks at its samples again after each of them.
 
-Looking costs n^2 otherwise: at 64 samples of a long trace that is more than the engine's own work.
+Looking at n samples costs n^2 scores otherwise: at 64 samples of a long trace that is more than the
+engine's own work.
 """
 
 from __future__ import annotations
@@ -11,20 +12,20 @@ from typing import Any, ClassVar, cast
 import numpy as np
 
 from nbest.orchestrator.protocols import Scorer, is_pointwise
-from nbest.orchestrator.query.selection import scored, taken
+from nbest.orchestrator.query.selection import candidates_at, score_candidates
 from nbest.orchestrator.types import Candidates, Query, Scores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CachedScores:
-    """A scorer of candidates one by one that does not score the same one twice.
+    """A pointwise scorer that scores no candidate of a question twice.
 
-    For the samples of one question. A candidate is its sample and its answer, for answers that
-    mean the same are named anew when more of them are there.
+    The key of a candidate is its sample and its answer: when more samples arrive, answers that mean
+    the same may get another text.
     """
 
     by: Scorer
-    known: dict[tuple[str, str | None], float] = field(default_factory=dict, repr=False)
+    cache: dict[tuple[str, str | None], float] = field(default_factory=dict, repr=False)
 
     is_pointwise: ClassVar[bool] = True
 
@@ -35,22 +36,23 @@ class CachedScores:
     async def __call__(self, query: Query, candidates: Candidates) -> Scores:
         ids = (sample.id for sample in candidates.samples)
         keys = list(zip(ids, candidates.answers, strict=True))
-        new = [place for place, key in enumerate(keys) if key not in self.known]
+        new = [place for place, key in enumerate(keys) if key not in self.cache]
         if new:
-            scores = await scored(query, taken(candidates, new), self.by)
+            scores = await score_candidates(query, candidates_at(candidates, new), self.by)
             pairs = zip(new, scores.tolist(), strict=True)
-            self.known.update((keys[place], score) for place, score in pairs)
-        return np.array([self.known[key] for key in keys], np.float64)
+            self.cache.update((keys[place], score) for place, score in pairs)
+        return np.array([self.cache[key] for key in keys], np.float64)
 
 
-def cached(scorer: Scorer) -> Scorer:
-    """The same scorer, for one question: what in it scores candidates one by one does so once."""
+def with_score_cache(scorer: Scorer) -> Scorer:
+    """The same scorer for one question; its pointwise parts score each candidate once."""
     if is_pointwise(scorer):
         return CachedScores(by=scorer)
-    made: Any = scorer  # a plugin need not be a dataclass
-    if not is_dataclass(made):
+    instance: Any = scorer  # a plugin need not be a dataclass
+    if not is_dataclass(instance):
         return scorer
-    parts = {each.name: getattr(made, each.name) for each in fields(made) if each.init}
-    pointwise = {k: v for k, v in parts.items() if is_pointwise(v)}
-    again: dict[str, Any] = {name: CachedScores(by=part) for name, part in pointwise.items()}
-    return cast("Scorer", replace(cast("Any", made), **again)) if again else scorer
+    settings = {f.name: getattr(instance, f.name) for f in fields(instance) if f.init}
+    caches: dict[str, Any] = {
+        name: CachedScores(by=part) for name, part in settings.items() if is_pointwise(part)
+    }
+    return cast("Scorer", replace(cast("Any", instance), **caches)) if caches else scorer

@@ -32,23 +32,23 @@ def read_answers(samples: Sequence[Sample], extract: Extractor) -> Candidates:
 
 
 async def merge_answers(
-    query: Query, among: Candidates, equivalence: Equivalence | None
+    query: Query, candidates: Candidates, equivalence: Equivalence | None
 ) -> Candidates:
-    """Answers that mean the same become one text, so that whatever counts them need not know.
+    """Give answers that mean the same one text, so that scorers can count equal texts.
 
-    It is the most frequent of them; of equally frequent ones the shortest, then the first in the
-    alphabet: the order of the candidates does not matter.
+    It is the most frequent of their texts; of equally frequent ones the shortest, then the first in
+    the alphabet: the order of the candidates does not matter.
     """
     if equivalence is None:
-        return among
-    counts = Counter(answer for answer in among.answers if answer is not None)
+        return candidates
+    counts = Counter(answer for answer in candidates.answers if answer is not None)
     distinct = sorted(counts, key=lambda text: (-counts[text], len(text), text))
     groups = await equivalence(query, distinct)
     names: dict[int, str] = {}
     name_of: dict[str | None, str | None] = {
         text: names.setdefault(group, text) for text, group in zip(distinct, groups, strict=True)
     }
-    return replace(among, answers=tuple(name_of.get(answer) for answer in among.answers))
+    return replace(candidates, answers=tuple(name_of.get(answer) for answer in candidates.answers))
 
 
 async def candidates_from(
@@ -59,12 +59,12 @@ async def candidates_from(
     calls: ModelCalls,
 ) -> Candidates:
     """The samples as a scorer sees them: answers read and merged, and the calls it may make."""
-    read = replace(read_answers(samples, extract), ask=calls.ask, rate=calls.rate)
-    return await merge_answers(query, read, equivalence)
+    candidates = replace(read_answers(samples, extract), ask=calls.ask, rate=calls.rate)
+    return await merge_answers(query, candidates, equivalence)
 
 
-def taken(candidates: Candidates, places: Sequence[int]) -> Candidates:
-    """Those at these places, as if there were no others."""
+def candidates_at(candidates: Candidates, places: Sequence[int]) -> Candidates:
+    """The candidates at these places, as if there were no others."""
     return replace(
         candidates,
         samples=tuple(candidates.samples[i] for i in places),
@@ -73,66 +73,66 @@ def taken(candidates: Candidates, places: Sequence[int]) -> Candidates:
     )
 
 
-async def scored(query: Query, among: Candidates, scorer: Scorer) -> Scores:
-    """[N] the scores; InputError where there is not one for each candidate."""
-    scores = await scorer(query, among)
-    if scores.shape != (len(among),):
+async def score_candidates(query: Query, candidates: Candidates, scorer: Scorer) -> Scores:
+    """Score the candidates: [N]; InputError unless there is one score for each."""
+    scores = await scorer(query, candidates)
+    if scores.shape != (len(candidates),):
         raise InputError(
-            f"the scores of {scorer!r} must have shape ({len(among)},), got {scores.shape}"
+            f"the scores of {scorer!r} must have shape ({len(candidates)},), got {scores.shape}"
         )
     return scores
 
 
 async def select(
-    query: Query, among: Candidates, scorer: Scorer, min_confidence: float = 0.0
+    query: Query, candidates: Candidates, scorer: Scorer, min_confidence: float = 0.0
 ) -> Selection:
-    """Score the candidates and choose the best; abstain if its confidence is below the least."""
-    selection = choose(among, await scored(query, among, scorer))
+    """Score the candidates and choose the best; abstain below the least confidence."""
+    selection = choose(candidates, await score_candidates(query, candidates, scorer))
     if selection.confidence < min_confidence:
         return replace(selection, index=None, answer=None)
     return selection
 
 
-def choose(among: Candidates, scores: Scores) -> Selection:
-    """The argmax over the candidates that may be voted for; ties go to the lowest index.
+def choose(candidates: Candidates, scores: Scores) -> Selection:
+    """Take the argmax over the candidates that may be voted for; ties go to the lowest index.
 
     It abstains when no candidate has both an answer and a score. The confidence is the share of
     the answers that agree with the chosen one.
     """
-    eligible = _eligible(among, scores)
+    eligible = _eligible(candidates, scores)
     best = np.fmax.reduce(eligible) if len(eligible) else math.nan  # nan: there is none
     index = None if math.isnan(best) else int((eligible == best).argmax())
-    return _selection(among, eligible, index)
+    return _selection(candidates, eligible, index)
 
 
-def with_left_over(chosen: Selection, left_over: Sequence[Sample]) -> Selection:
-    """The selection with samples that were paid for and never looked at; their scores are nan."""
+def with_left_over(selection: Selection, left_over: Sequence[Sample]) -> Selection:
+    """Add the samples that were paid for and never looked at; their scores are nan."""
     return replace(
-        chosen,
-        samples=(*chosen.samples, *left_over),
-        scores=np.concatenate([chosen.scores, np.full(len(left_over), math.nan)]),
+        selection,
+        samples=(*selection.samples, *left_over),
+        scores=np.concatenate([selection.scores, np.full(len(left_over), math.nan)]),
     )
 
 
-def _eligible(among: Candidates, scores: Scores) -> Scores:
+def _eligible(candidates: Candidates, scores: Scores) -> Scores:
     """The scores, with nan for the candidates that have no answer."""
-    if None not in among.answers:
+    if None not in candidates.answers:
         return scores.astype(np.float64)
-    pairs = zip(among.answers, scores.tolist(), strict=True)
+    pairs = zip(candidates.answers, scores.tolist(), strict=True)
     return np.array([math.nan if answer is None else score for answer, score in pairs], np.float64)
 
 
-def _selection(among: Candidates, scores: Scores, index: int | None) -> Selection:
-    answer = None if index is None else among.answers[index]
+def _selection(candidates: Candidates, scores: Scores, index: int | None) -> Selection:
+    answer = None if index is None else candidates.answers[index]
     return Selection(
         index=index,
         answer=answer,
-        samples=among.samples,
+        samples=candidates.samples,
         scores=scores,
-        confidence=float("nan") if answer is None else _agreement(among, answer),
+        confidence=float("nan") if answer is None else _agreement(candidates, answer),
     )
 
 
-def _agreement(among: Candidates, answer: str) -> float:
-    votes = len(among) - among.answers.count(None)
-    return among.answers.count(answer) / votes
+def _agreement(candidates: Candidates, answer: str) -> float:
+    votes = len(candidates) - candidates.answers.count(None)
+    return candidates.answers.count(answer) / votes

@@ -1,6 +1,6 @@
-"""What a run is: the queries, what to do with them, and where the samples are kept.
+"""The job of a run: the queries, what to do with them, and where the samples are kept.
 
-A value that pickles: the driver hands it to workers as it is.
+It is a value that pickles: the driver sends it to workers as it is.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ class Work:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A run, whole."""
+    """A whole run: what to do, with which model, for which queries."""
 
     work: Work
-    backend: BackendConfig | None  # None: all samples are there, and only scorers want a model
+    backend: BackendConfig | None  # None: the store has all samples, and only scorers need models
     queries: Sequence[Query]  # those that are still to be answered
 
     @property
     def models(self) -> dict[str, BackendConfig]:
-        """Those that scorers want, by key."""
+        """The models that scorers need, by key."""
         return models_of(self.work.strategy)

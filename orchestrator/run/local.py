@@ -1,4 +1,4 @@
-"""Runs in this process, without Ray: the same loop over a pool of one engine a model."""
+"""Runs in this process, without Ray: the same loop over pools of one engine for each model."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ async def run_here(job: Job, report: Report) -> list[Record]:
         def show() -> None:
             report(_progress(here, len(job.queries), time.monotonic() - started_s))
 
-        watching = asyncio.create_task(_regularly(show))
+        display = asyncio.create_task(_regularly(show))
         try:
             await here.loop.answer_leases(
-                one_lease(job.queries), lambda a: records.append(a.record)
+                one_lease(job.queries), lambda answered: records.append(answered.record)
             )
             here.loop.settle()
         finally:
-            watching.cancel()
+            display.cancel()
             show()
     return records
 
@@ -56,7 +56,7 @@ class Here:
 
 @asynccontextmanager
 async def open_loop(work: Work, backend: BackendConfig | None) -> AsyncIterator[Here]:
-    """The main loop over live engines; at the end everything sampled is durable."""
+    """Open the main loop over live engines; at the end every sample is durable."""
     store = await open_store(work.directory)
     async with aclosing(store), AsyncExitStack() as running:
         engines: list[LocalEngine] = []
@@ -83,7 +83,7 @@ async def open_loop(work: Work, backend: BackendConfig | None) -> AsyncIterator[
 
 @asynccontextmanager
 async def _running(engine: LocalEngine, settings: BackendConfig) -> AsyncIterator[Pool]:
-    """A pool of this engine, which has been started."""
+    """Start the engine and yield a pool of it."""
     slots = slots_for(settings.max_concurrency)
     pooled = PooledEngine(name=engine.name, backend=engine, slots=slots, revive=engine.revive)
     try:
@@ -106,7 +106,7 @@ def run(
 ) -> list[Record]:
     """Answer queries in this process and return a record of each, in the order in which they end.
 
-    Nothing is written: for runs that survive a crash, use `nbest run` or `run_here` with a folder.
+    It writes nothing: for runs that survive a crash, use `nbest run` or `run_here` with a folder.
     """
     work = Work(run="run", seed=seed, strategy=strategy, directory=None)
     job = Job(work=work, backend=backend, queries=tuple(queries))

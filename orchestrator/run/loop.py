@@ -42,7 +42,7 @@ class Loop:
     run: str = "run"  # first part of every request id
     seed: int = 0
     tally: Tally = field(default_factory=Tally)
-    models: Mapping[str, Pool] = field(default_factory=dict)  # those that scorers want, by key
+    models: Mapping[str, Pool] = field(default_factory=dict)  # those that scorers need, by key
     # By query id, how many workers had died when the query was leased; 0 where it is not named.
     attempts: dict[str, int] = field(default_factory=dict)
     doubtful: list[Record] = field(default_factory=list)  # quarantines that are not stored yet
@@ -54,12 +54,12 @@ class Loop:
     async def answer_leases(
         self, leases: AsyncIterable[Sequence[Query]], done: Callable[[Answered], None]
     ) -> None:
-        """Answer what is handed out, as it comes: a lease is a batch where the strategy wants one.
+        """Answer leases of queries as they come; a lease is a batch if the strategy takes batches.
 
-        `done` is called for all of a batch at once, so whoever has heard of one has heard of all.
+        `done` is called for all queries of a batch at once: who has heard of one has heard of all.
         """
         if not isinstance(self.strategy, BatchStrategy):
-            return await self.answer_all(_each_of(leases), done)
+            return await self.answer_all(_queries_of(leases), done)
         async for lease in leases:
             for answered in await self._answer_batch(self.strategy, lease):
                 done(answered)
@@ -109,7 +109,7 @@ class Loop:
             places.release()
 
     async def answer(self, query: Query, begun: Callable[[], None] = lambda: None) -> Answered:
-        """Answer one query. Only the death of the engines is raised; all else is in the record."""
+        """Answer one query; raises only what ends the run, all other failures are in the record."""
         if isinstance(self.strategy, BatchStrategy):  # a batch of one
             return (await self._answer_batch(self.strategy, [query]))[0]
         sampler = self.sampler(query, begun)
@@ -137,7 +137,7 @@ class Loop:
         return Answered(record=record, selection=selection)
 
     def sampler(self, query: Query, begun: Callable[[], None] = lambda: None) -> StoredSampler:
-        """What draws the samples of a query; `begun` is called when its requests are sent."""
+        """The sampler of a query; it calls `begun` when the requests of the query are sent."""
         return StoredSampler(
             run=self.run,
             seed=self.seed,
@@ -156,17 +156,17 @@ class Loop:
             await pool.close()
 
     def settle(self) -> None:
-        """Keep the quarantines that are still in doubt: the engines have ended well."""
+        """Store the quarantines in doubt if any sample has been finished; otherwise drop them."""
         if self.pool.has_finished:
             for record in self.doubtful:
                 self.store.add_record(record)
         self.doubtful.clear()
 
     def _keep(self, record: Record) -> None:
-        """Store a record; a quarantine only when engines are seen to work for others.
+        """Store a record; a quarantine only once an engine has worked for another query.
 
-        Where every query kills its engine it is the engine that is broken: that run ends with an
-        error, and none of its queries should be avoided in the next one.
+        Where every query kills its engine, the engine is broken: that run ends with an error, and
+        the next run should avoid none of its queries.
         """
         if record.outcome is Outcome.QUARANTINED:
             self.doubtful.append(record)
@@ -178,7 +178,7 @@ class Loop:
     async def _select(
         self, strategy: Strategy, query: Query, sampler: StoredSampler
     ) -> tuple[Selection | None, Outcome, str]:
-        """The selection, or None; how the query ended; and why, if it has no selection."""
+        """Run the strategy; returns the selection or None, how the query ended, and the error."""
         try:
             selection = await strategy(query, sampler)
         except (EngineDead, StoreError):  # the run's trouble, not this query's
@@ -198,11 +198,11 @@ class Loop:
 
 
 async def one_lease(queries: Sequence[Query]) -> AsyncIterator[Sequence[Query]]:
-    """All of them, handed out at once."""
+    """Yield all queries as one lease."""
     yield queries
 
 
-async def _each_of(leases: AsyncIterable[Sequence[Query]]) -> AsyncIterator[Query]:
+async def _queries_of(leases: AsyncIterable[Sequence[Query]]) -> AsyncIterator[Query]:
     async for lease in leases:
         for query in lease:
             yield query

@@ -1,4 +1,4 @@
-"""What is counted while a run goes on, and the snapshot of it that a display gets.
+"""The progress of a run: a snapshot of its counts for a display.
 
 It knows no terminal: how to show a snapshot is the caller's business.
 """
@@ -27,7 +27,7 @@ class Progress:
     quarantined: int
     engines: tuple[EngineView, ...]
     elapsed_s: float
-    first_engine_s: float  # when the first engine was up, on the same clock
+    first_engine_s: float  # of elapsed_s, how long the run waited for its first engine
 
     @property
     def useful_tokens(self) -> int:
@@ -53,7 +53,7 @@ def snapshot(
     elapsed_s: float,
     first_engine_s: float,
 ) -> Progress:
-    """The tally of the moment, frozen, with what it is measured against."""
+    """Freeze the tally of the moment, with the engines and the time."""
     return Progress(
         queries=tally.queries,
         num_queries=num_queries,

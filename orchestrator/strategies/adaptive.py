@@ -2,8 +2,8 @@
 
 Whether to go on is decided by a rule that looks at the answers in the order of their indices, never
 in the order in which they arrive: short answers come first, and often they are other answers than
-long ones. What came early and out of turn waits; what is under way when the rule says stop is
-aborted in its engine.
+long ones. A sample that comes out of turn waits; samples under way when the rule says stop are
+aborted in their engines.
 """
 
 from __future__ import annotations
@@ -17,12 +17,7 @@ from nbest.orchestrator.query.fanout import draw_in_order
 from nbest.orchestrator.query.selection import with_left_over
 from nbest.orchestrator.strategies.stop_on_scores import ScoreRule
 from nbest.orchestrator.strategies.stop_on_votes import StopRule, VoteStands
-from nbest.orchestrator.types import (
-    Query,
-    Sample,
-    Selection,
-    require,
-)
+from nbest.orchestrator.types import Query, Sample, Selection, require
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,15 +44,15 @@ class Adaptive(Choice):
         require(self.ahead >= 1, "ahead", "be at least 1", self.ahead)
 
     async def __call__(self, query: Query, sampler: Sampler) -> Selection:
-        looking = self.caching()
+        caching = self.caching()
 
         async def is_enough(samples: Sequence[Sample]) -> bool:
-            return await looking.is_enough(query, samples, sampler)
+            return await caching.is_enough(query, samples, sampler)
 
         indices = range(self.max_n)
         params = self.sampling()
         drawn, left_over = await draw_in_order(sampler, indices, params, self.ahead, is_enough)
-        return with_left_over(await looking.of(query, drawn, sampler), left_over)
+        return with_left_over(await caching.of(query, drawn, sampler), left_over)
 
     async def is_enough(self, query: Query, samples: Sequence[Sample], calls: ModelCalls) -> bool:
         """Whether the rule is content with these samples, in the order of their indices.
@@ -66,8 +61,8 @@ class Adaptive(Choice):
         """
         if len(samples) < self.min_n:
             return False
-        among = await self.candidates(query, samples, calls)
+        candidates = await self.candidates(query, samples, calls)
         if isinstance(self.rule, ScoreRule):
-            scores = await self.select(query, among)
-            return self.rule.stops_on(scores, among.answers, self.max_n)
-        return self.rule(among.answers, self.max_n)
+            scores = await self.select(query, candidates)
+            return self.rule.stops_on(scores, candidates.answers, self.max_n)
+        return self.rule(candidates.answers, self.max_n)

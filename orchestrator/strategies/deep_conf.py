@@ -1,4 +1,4 @@
-"""DeepConf online: samples that the model is unsure of are ended while it still writes them.
+"""DeepConf online: samples that the model is unsure of are ended while it writes them.
 
 Fu et al. 2025, "Deep Think with Confidence" (arXiv 2508.15260), section 3.2 and algorithm 2.
 """
@@ -15,10 +15,8 @@ import numpy as np
 from nbest.orchestrator.protocols import ModelCalls, Sampler, Scorer
 from nbest.orchestrator.query.choice import Choice, sampling_for
 from nbest.orchestrator.query.fanout import draw, draw_in_order
-from nbest.orchestrator.query.score_cache import cached
-from nbest.orchestrator.query.selection import (
-    with_left_over,
-)
+from nbest.orchestrator.query.score_cache import with_score_cache
+from nbest.orchestrator.query.selection import with_left_over
 from nbest.orchestrator.strategies.stop_on_scores import WeightedConsensus
 from nbest.orchestrator.types import (
     Candidates,
@@ -74,31 +72,31 @@ class DeepConf(Choice):
         require(self.ahead >= 1, "ahead", "be at least 1", self.ahead)
 
     async def __call__(self, query: Query, sampler: Sampler) -> Selection:
-        asked = _Asked(
+        vote = _ConfidentVote(
             strategy=self.caching(),
             query=query,
             calls=sampler,
-            lowest=cached(self.by),
+            lowest=with_score_cache(self.by),
         )
         warm = await draw(sampler, range(self.warm_up), self.sampling())
-        level = await asked.level(warm)
+        level = await vote.level(warm)
         left_over: list[Sample] = []
         drawn = list(warm)
 
         async def is_enough(more: Sequence[Sample]) -> bool:
-            return await asked.agrees([*warm, *more], level)
+            return await vote.agrees([*warm, *more], level)
 
         if not await is_enough(()):
             params = self.sampling(level)
             rest = range(self.warm_up, self.max_n)
             more, left_over = await draw_in_order(sampler, rest, params, self.ahead, is_enough)
             drawn += more
-        among = await asked.voters(drawn, level)
-        chosen = await asked.strategy.among(query, among)
-        return with_left_over(chosen, left_over)
+        voters = await vote.voters(drawn, level)
+        selection = await vote.strategy.of_candidates(query, voters)
+        return with_left_over(selection, left_over)
 
     def sampling(self, level: float = -math.inf) -> SamplingParams:
-        """The parameters of a request; above the level they have a floor."""
+        """The parameters of a request, with a floor at the level if that is finite."""
         params = sampling_for(self.by, Choice.sampling(self))
         if math.isinf(level):
             return params
@@ -107,32 +105,32 @@ class DeepConf(Choice):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Asked:
-    """One question: what looks at its samples again and again reads and scores each only once."""
+class _ConfidentVote:
+    """The vote on one question, which reads and scores each of its samples only once."""
 
-    strategy: DeepConf  # that caches
+    strategy: DeepConf  # one that caches
     query: Query
     calls: ModelCalls
     lowest: Scorer
 
     async def level(self, warm: Sequence[Sample]) -> float:
-        """What the samples after these must keep to."""
-        among = await self._candidates(warm)
-        return lowest_allowed(await self.lowest(self.query, among), self.strategy.keep)
+        """The level below which the samples after these are ended."""
+        candidates = await self._candidates(warm)
+        return lowest_allowed(await self.lowest(self.query, candidates), self.strategy.keep)
 
     async def agrees(self, samples: Sequence[Sample], level: float) -> bool:
         """Whether the leading answer has its share of the weight."""
-        among = await self.voters(samples, level)
-        scores = await self.strategy.select(self.query, among)
+        candidates = await self.voters(samples, level)
+        scores = await self.strategy.select(self.query, candidates)
         rule = WeightedConsensus(share=self.strategy.share, warm_up=self.strategy.warm_up)
-        return rule.stops_on(scores, among.answers, self.strategy.max_n)
+        return rule.stops_on(scores, candidates.answers, self.strategy.max_n)
 
     async def voters(self, samples: Sequence[Sample], level: float) -> Candidates:
         """The candidates, without the answers of those below the level."""
-        among = await self._candidates(samples)
-        lowest = await self.lowest(self.query, among)
-        pairs = zip(among.answers, lowest.tolist(), strict=True)
-        return replace(among, answers=tuple(None if c < level else a for a, c in pairs))
+        candidates = await self._candidates(samples)
+        lowest = await self.lowest(self.query, candidates)
+        pairs = zip(candidates.answers, lowest.tolist(), strict=True)
+        return replace(candidates, answers=tuple(None if c < level else a for a, c in pairs))
 
     async def _candidates(self, samples: Sequence[Sample]) -> Candidates:
         return await self.strategy.candidates(self.query, samples, self.calls)
@@ -140,5 +138,5 @@ class _Asked:
 
 def lowest_allowed(lowest: Scores, keep: float) -> float:
     """The level that a share `keep` of these reaches; minus infinity where none is known."""
-    known = lowest[np.isfinite(lowest)]
-    return float(np.quantile(known, 1 - keep)) if len(known) else -math.inf
+    finite = lowest[np.isfinite(lowest)]
+    return float(np.quantile(finite, 1 - keep)) if len(finite) else -math.inf

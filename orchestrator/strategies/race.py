@@ -1,7 +1,8 @@
-"""A race to the first valid sample: for structured output, and for the time until there is one.
+"""A race to the first valid sample: for structured output, and to have it soon.
 
-With a share v of valid samples and n of them under way, the chance that one has come by time t is
-1 - (1 - v F(t))^n, where F is how long samples take: many at once cut the tail of the waiting.
+With a share v of valid samples and n samples under way, the chance that a valid one has come by
+time t is 1 - (1 - v F(t))^n, where F is the distribution of the time that a sample takes: many at
+once cut the tail of the waiting time.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ from nbest.orchestrator.types import Query, Sample, SamplingParams, Selection, r
 class RaceToValid:
     """Draw n samples at once; the first that keeps the rule wins, the others are aborted.
 
-    The losers' requests are aborted in their engines, and what they had cost is counted. It
-    abstains where none of the n is valid. Scores are 1 for the winner, 0 for what came before and
-    was not valid, nan for what was never looked at; the confidence is the share that was valid of
-    what was looked at.
+    The losers' requests are aborted in their engines, and what they had cost is counted. The
+    strategy abstains where none of the n is valid. Scores are 1 for the winner, 0 for samples that
+    came before and were not valid, nan for samples that were never looked at; the confidence is the
+    share of valid samples among those that were looked at.
 
     Example: `RaceToValid(n=8, rule=JsonValid(schema=...))`
     """
@@ -59,8 +60,7 @@ class RaceToValid:
         return self.params
 
     async def _is_valid(self, query: Query, sample: Sample) -> bool:
-        read = read_answers([sample], self.extract)
-        verdict = await self.rule(query, read)
+        verdict = await self.rule(query, read_answers([sample], self.extract))
         return bool(verdict[0])
 
     def _selection(

@@ -1,7 +1,7 @@
-"""When to stop drawing, by what a scorer says of the samples so far.
+"""When to stop drawing: rules that look at the scores of the samples so far.
 
-A rule of votes looks at answers alone (`stop_rules`); these look at the scores that the choice goes
-by: of a reward model, or of a vote with weights. They are pure, too.
+Rules in `stop_on_votes` look at answers alone; these look at the scores that decide the choice: of
+a reward model, or of a vote with weights. They are pure, too.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class ReservationStop:
     n - 1 degrees of freedom about the mean so far, wider than the scores seen by sqrt(1 + 1/n).
 
     `cost` is that of one sample in the units of the scores: 0.01 of a probability, say. Where no
-    score can be above `highest`, what the law says beyond it is left out. Scores whose law is far
-    from normal, with a long tail above all, are stopped too early or too late.
+    score can be above `highest`, the part of the law beyond it does not count. Where
+    the law is far from normal, with a long tail above all, sampling stops too early or too late.
     """
 
     cost: float = 0.01
@@ -53,12 +53,12 @@ class ReservationStop:
 
     def stops_on(self, scores: Scores, answers: Sequence[str | None], max_n: int) -> bool:
         has_answer = np.array([answer is not None for answer in answers], np.bool_)
-        known = scores[has_answer & np.isfinite(scores)]
-        if len(known) < self.min_scores:
+        finite = scores[has_answer & np.isfinite(scores)]
+        if len(finite) < self.min_scores:
             return False
-        # What holds no answer is drawn, and paid for, like the rest.
-        usable = len(known) / len(scores)
-        return usable * expected_gain(known, self.highest) <= self.cost
+        # A sample without an answer is drawn, and paid for, like the rest.
+        usable = len(finite) / len(scores)
+        return usable * expected_gain(finite, self.highest) <= self.cost
 
 
 def expected_gain(scores: Scores, highest: float | None = None) -> float:

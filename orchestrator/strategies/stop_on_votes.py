@@ -1,6 +1,6 @@
 """When to stop asking the same question: rules that look at the answers so far, and nothing else.
 
-Each answer is a text, or None for a sample that holds none: it uses a draw and votes for nobody.
+Each answer is a text, or None for a sample that holds none: it uses a draw and gives no vote.
 All rules are pure; they know no sampler, no clock and no gold answer.
 """
 
@@ -55,7 +55,7 @@ class BetaStop:
 
 @lru_cache(maxsize=65_536)
 def leads_with(first: int, second: int) -> float:
-    """The posterior chance, from a uniform prior, that the first is the likelier of the two."""
+    """The posterior chance, from a uniform prior, that the first answer is the likelier one."""
     from scipy.special import betaincc
 
     return float(betaincc(first + 1, second + 1, 0.5))
@@ -123,13 +123,13 @@ def log_e_value(first: int, second: int) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VoteStands:
-    """The vote of all `max_n` samples would hardly be another: what is left cannot turn it.
+    """The vote of all `max_n` samples would hardly differ: the remaining ones cannot turn it.
 
     With v1 votes for the leader and v2 for a rival after n samples, and a Dirichlet prior of
-    `prior` for each, the samples that are left are Dirichlet-multinomial. It stops when the chances
-    that a rival overtakes, summed over the rivals and one that has not appeared yet, are `risk` at
-    most. Unlike the other rules it knows when sampling ends anyway: a lead that the rest could
-    overturn only by a miracle is enough, and a lead of one early on is not.
+    `prior` for each, the votes of the remaining samples are Dirichlet-multinomial. It stops when
+    the chances that a rival overtakes, summed over the rivals and one that has not appeared yet,
+    are `risk` at most. Unlike the other rules it knows when sampling ends anyway: a lead
+    that the rest could hardly overturn is enough, and a lead of one early on is not.
     """
 
     risk: float = 0.1
@@ -143,30 +143,30 @@ class VoteStands:
         counts = sorted(Counter(a for a in answers if a is not None).values(), reverse=True)
         if not counts:
             return False
-        left = max_n - len(answers)
+        remaining = max_n - len(answers)
         leader, rivals = counts[0], (*counts[1:], 0)
         total = 0.0
         for votes in rivals:
             others = len(answers) - leader - votes
-            total += overtakes(leader, votes, others, left, self.prior)
+            total += overtakes(leader, votes, others, remaining, self.prior)
             if total > self.risk:
                 return False
         return True
 
 
 @lru_cache(maxsize=262_144)
-def overtakes(leader: int, rival: int, others: int, left: int, prior: float) -> float:
-    """The chance that a rival ends ahead of the leader after `left` more samples; ties count half.
+def overtakes(leader: int, rival: int, others: int, remaining: int, prior: float) -> float:
+    """The chance that a rival is ahead of the leader after `remaining` more samples.
 
-    Of the samples that are left, m go to one of the two, and x of those to the rival: both are
-    beta-binomial.
+    Ties count half. Of the remaining samples, m go to one of the two, and x of those to the rival:
+    both are beta-binomial.
     """
     from scipy.stats import betabinom
 
-    if left == 0:
+    if remaining == 0:
         return 0.0 if leader > rival else 0.5
-    m = np.arange(left + 1)
-    share = betabinom.pmf(m, left, leader + rival + 2 * prior, others + prior)
+    m = np.arange(remaining + 1)
+    share = betabinom.pmf(m, remaining, leader + rival + 2 * prior, others + prior)
     needed = (leader - rival + m) / 2  # more than this for the rival
     ahead = betabinom.sf(np.floor(needed), m, rival + prior, leader + prior)
     is_even = (leader - rival + m) % 2 == 0

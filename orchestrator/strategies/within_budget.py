@@ -1,6 +1,6 @@
 """A batch of questions within a budget: the strategy that draws as `budget` says.
 
-Questions share what there is, so all of them are decided together. The samples of the batch are in
+Questions share one budget, so all of them are decided together. The samples of the batch are in
 memory until it has been answered.
 """
 
@@ -18,20 +18,15 @@ from nbest.orchestrator.query.fanout import draw
 from nbest.orchestrator.query.selection import merge_answers, read_answers
 from nbest.orchestrator.strategies.budget import BatchBudget
 from nbest.orchestrator.tasks import task_group
-from nbest.orchestrator.types import (
-    Candidates,
-    Query,
-    Selection,
-    Status,
-)
+from nbest.orchestrator.types import Candidates, Query, Selection, Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WithinBudget(Choice):
     """A `BatchStrategy`: draw where it may still change an answer until the budget is spent.
 
-    Which question gets the next sample is decided by votes; the answer is the choice of `select`
-    candidates what a question got.
+    Votes decide which question gets the next sample; `select` chooses the answer from the samples
+    that a question got.
 
     Example: `run(queries, WithinBudget(budget=BatchBudget(average=8), select=MajorityVote()),
     backend)`
@@ -42,7 +37,7 @@ class WithinBudget(Choice):
     async def draw(
         self, queries: Sequence[Query], samplers: Sequence[Sampler]
     ) -> Sequence[Strategy]:
-        """Spend the budget on them; for each, what is left to do: to choose."""
+        """Spend the budget on the questions; each of the strategies [Q] only has to choose."""
         pairs = zip(queries, samplers, strict=True)
         questions = [
             _Question(strategy=self, query=query, sampler=sampler, extract=cache(self.extract))
@@ -52,24 +47,24 @@ class WithinBudget(Choice):
             answers = [question.candidates.answers for question in questions]
             closed = {place for place, question in enumerate(questions) if question.is_closed}
             spent = sum(question.tokens for question in questions)
-            wanted = Counter(self.budget.next(answers, spent, closed))
-            if not wanted:
+            counts = Counter(self.budget.next(answers, spent, closed))
+            if not counts:
                 return [question.end() for question in questions]
             async with task_group() as group:
-                for place, count in wanted.items():
+                for place, count in counts.items():
                     group.create_task(questions[place].draw(count))
 
 
 @dataclass(slots=True, kw_only=True)
 class _Question:
-    """What one question has got so far."""
+    """One question of the batch and the samples that it has got so far."""
 
     strategy: WithinBudget
     query: Query
     sampler: Sampler
-    extract: Extractor  # which reads a text only once
+    extract: Extractor  # it reads each text only once
     candidates: Candidates = field(default_factory=lambda: Candidates(samples=(), answers=()))
-    tokens: int = 0  # generated for them
+    tokens: int = 0  # generated for the candidates
     failure: Exception | None = None  # the end of this question, not of the batch
 
     @property
@@ -79,26 +74,28 @@ class _Question:
         return self.failure is not None or any(s.status is Status.ERROR for s in samples)
 
     async def draw(self, count: int) -> None:
-        """The next so many samples, and what they answer."""
+        """Draw this many more samples and read their answers."""
         places = range(len(self.candidates), len(self.candidates) + count)
         try:
             more = await draw(self.sampler, places, self.strategy.sampling())
             self.tokens += sum(sample.generated_tokens for sample in more)
-            read = read_answers((*self.candidates.samples, *more), self.extract)
-            self.candidates = await merge_answers(self.query, read, self.strategy.equivalence)
+            candidates = read_answers((*self.candidates.samples, *more), self.extract)
+            self.candidates = await merge_answers(self.query, candidates, self.strategy.equivalence)
         except (EngineDead, StoreError):  # the run's trouble, not this question's
             raise
-        # A quarantine, or whatever an extractor, which may be a plugin, makes of a model's text.
+        # A quarantine, or any failure of an extractor (it may be a plugin) on a model's text.
         except Exception as failure:  # noqa: BLE001
             self.failure = failure
 
-    def end(self) -> Choosing:
-        return Choosing(strategy=self.strategy, candidates=self.candidates, failure=self.failure)
+    def end(self) -> _ChooseFromDrawn:
+        return _ChooseFromDrawn(
+            strategy=self.strategy, candidates=self.candidates, failure=self.failure
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choosing:
-    """A `Strategy` that has its samples and draws none."""
+class _ChooseFromDrawn:
+    """A `Strategy` that has its samples and draws no more."""
 
     strategy: WithinBudget
     candidates: Candidates
@@ -110,4 +107,4 @@ class Choosing:
         if not self.candidates.samples:
             raise OutOfBudget("the budget of the batch was spent before its first sample")
         candidates = replace(self.candidates, ask=sampler.ask, rate=sampler.rate)
-        return await self.strategy.among(query, candidates)
+        return await self.strategy.of_candidates(query, candidates)

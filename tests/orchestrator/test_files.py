@@ -1,4 +1,4 @@
-"""What is written is there whole, or what was there before."""
+"""Files and folders are written whole, or the old ones stay."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from nbest.orchestrator.types import Sample, SamplingParams
 PARAMS = SamplingParams(max_tokens=3)
 
 
-class Held:
+class HeldSampler:
     """A sampler whose samples end when the test says so."""
 
     def __init__(self, fails: dict[int, Exception] | None = None) -> None:
@@ -48,7 +48,7 @@ class Held:
 
 
 async def test_samples_come_in_the_order_of_their_indices_whoever_ends_first() -> None:
-    held = Held()
+    held = HeldSampler()
     drawing = asyncio.create_task(draw(held, (4, 2, 7), PARAMS))
     await held.all_in_flight(3)
     for index in (7, 4, 2):
@@ -59,7 +59,7 @@ async def test_samples_come_in_the_order_of_their_indices_whoever_ends_first() -
 
 
 async def test_all_are_in_flight_at_once() -> None:
-    held = Held()
+    held = HeldSampler()
     drawing = asyncio.create_task(draw(held, range(500), PARAMS))
     await held.all_in_flight(500)
     for gate in held.gates.values():
@@ -68,12 +68,12 @@ async def test_all_are_in_flight_at_once() -> None:
 
 
 async def test_nothing_to_draw_is_nothing() -> None:
-    assert await draw(Held(), (), PARAMS) == ()
+    assert await draw(HeldSampler(), (), PARAMS) == ()
 
 
 async def test_the_first_failure_is_raised_bare_when_the_others_have_ended() -> None:
     failure = EngineDead("out of memory")
-    held = Held(fails={1: failure})
+    held = HeldSampler(fails={1: failure})
     drawing = asyncio.create_task(draw(held, range(3), PARAMS))
     await held.all_in_flight(3)
     held.gates[1].set()
@@ -86,7 +86,7 @@ async def test_the_first_failure_is_raised_bare_when_the_others_have_ended() -> 
 
 
 async def test_of_two_failures_the_first_in_time_is_raised() -> None:
-    held = Held(fails={0: RequestRejected("first index"), 1: EngineDead("first in time")})
+    held = HeldSampler(fails={0: RequestRejected("first index"), 1: EngineDead("first in time")})
     drawing = asyncio.create_task(draw(held, range(2), PARAMS))
     await held.all_in_flight(2)
     held.gates[1].set()
@@ -96,7 +96,7 @@ async def test_of_two_failures_the_first_in_time_is_raised() -> None:
 
 
 async def test_cancelling_the_caller_cancels_every_draw_and_waits_for_it() -> None:
-    held = Held()
+    held = HeldSampler()
     drawing = asyncio.create_task(draw(held, range(3), PARAMS))
     await held.all_in_flight(3)
     drawing.cancel()
@@ -112,7 +112,7 @@ async def test_a_failure_in_the_body_of_the_group_ends_its_tasks() -> None:
             await held.all_in_flight(1)
             raise ZeroDivisionError
 
-    held = Held()
+    held = HeldSampler()
     with pytest.raises(ZeroDivisionError):
         await body()
     assert held.log == ["cancelled 0"]
@@ -126,7 +126,7 @@ async def test_a_failure_of_a_task_ends_the_body() -> None:
             held.gates[0].set()
             await asyncio.Event().wait()  # for ever, but for the failure
 
-    held = Held(fails={0: EngineDead("gone")})
+    held = HeldSampler(fails={0: EngineDead("gone")})
     with pytest.raises(EngineDead, match="gone"):
         await body()
 
@@ -143,7 +143,7 @@ async def test_groups_inside_groups_still_raise_one_bare_failure() -> None:
             await held.all_in_flight(2)
             held.gates[1].set()
 
-    held = Held(fails={1: EngineDead("deep")})
+    held = HeldSampler(fails={1: EngineDead("deep")})
     with pytest.raises(EngineDead, match="deep"):
         await outer()
     assert held.log == ["ended 1", "cancelled 0"]

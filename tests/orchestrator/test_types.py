@@ -1,4 +1,4 @@
-"""The nouns: every rule of every setting with its message, sums of usage, what must not happen."""
+"""Shared values: every rule of every setting with its message, and sums of usage."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ def test_a_record_without_a_confidence_has_nan_and_not_zero() -> None:
     assert (record.index, record.answer, record.usage) == (None, None, Usage())
 
 
-def test_nouns_do_not_change() -> None:
+def test_values_do_not_change() -> None:
     params = SamplingParams()
     with pytest.raises(FrozenInstanceError):
         params.top_k = 3  # type: ignore[misc]

@@ -10,29 +10,29 @@ import pytest
 from nbest.orchestrator.tasks import wait_for
 
 
-class Long:
-    """A result that takes long to spell out, and knows whether somebody has done so."""
+class SlowRepr:
+    """A result whose repr would take long, and which knows whether anybody has asked for it."""
 
     def __init__(self) -> None:
-        self.is_spelled = False
+        self.has_been_shown = False
 
     def __repr__(self) -> str:
-        self.is_spelled = True
+        self.has_been_shown = True
         return "long"
 
 
-async def made() -> Long:
+async def slow_repr() -> SlowRepr:
     await asyncio.sleep(0)
-    return Long()
+    return SlowRepr()
 
 
-def test_the_result_is_not_spelled_out() -> None:
+def test_the_repr_of_the_result_is_not_taken() -> None:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler  # else nothing is tested
-    assert not wait_for(made()).is_spelled
+    assert not wait_for(slow_repr()).has_been_shown
 
 
 async def test_it_works_where_a_loop_is_running() -> None:
-    assert not wait_for(made()).is_spelled
+    assert not wait_for(slow_repr()).has_been_shown
 
 
 def test_a_failure_is_raised() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nbest.orchestrator.engines.aborts import EarlyAborts, cancelled
+from nbest.orchestrator.engines.aborts import EarlyAborts, cancelled_sample
 from nbest.orchestrator.types import Request, Sample, SamplingParams, Status
 
 
@@ -20,7 +20,7 @@ def test_an_abort_that_is_repeated_is_one() -> None:
 
 
 def test_only_the_newest_are_kept() -> None:
-    """Else a run of months, whose aborts often come too late, would fill the memory."""
+    """Otherwise a run of months, whose aborts often come too late, would fill the memory."""
     early = EarlyAborts(capacity=3)
     for i in range(5):
         early.add(f"r{i}")
@@ -29,4 +29,4 @@ def test_only_the_newest_are_kept() -> None:
 
 def test_what_was_aborted_before_it_began_has_cost_nothing() -> None:
     request = Request(id="r", prompt="?", params=SamplingParams(), seed=1)
-    assert cancelled(request) == Sample(id="r", text="", status=Status.CANCELLED)
+    assert cancelled_sample(request) == Sample(id="r", text="", status=Status.CANCELLED)

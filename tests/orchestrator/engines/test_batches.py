@@ -36,7 +36,7 @@ def requests(count: int) -> list[Request]:
 
 
 def engine_of(replies: Sequence[tuple[float, BackendError | None]]) -> FakeEngine:
-    """Request i, by its seed or its index, gets reply i."""
+    """An engine that gives request i reply i."""
 
     def script(request: Request) -> Reply:
         token_s, error = replies[int(request.id.rpartition("/")[2].lstrip("rs"))]
@@ -80,7 +80,7 @@ def test_a_batch_comes_to_the_same_as_its_requests_one_by_one(
 
 
 class Plain:
-    """A backend with one method a sample, as somebody else may write it."""
+    """A backend that takes one request at a time, as a plugin may do."""
 
     async def generate(self, request: Request) -> Sample:
         await asyncio.sleep(0)
@@ -174,8 +174,8 @@ def test_drawing_together_is_drawing_one_by_one(
             store.add("q", index, Sample(id=f"old{index}", text="7", generated_tokens=index))
         sampler, tally = sampler_of(engine_of(replies), store)
         samples = await draw_them(sampler, range(len(replies)), PARAMS)
-        kept = [store.get("q", i) for i in range(len(replies))]
-        return samples, kept, sampler.usage, sorted(sampler.errors), tally
+        stored_samples = [store.get("q", i) for i in range(len(replies))]
+        return samples, stored_samples, sampler.usage, sorted(sampler.errors), tally
 
     def virtually(draw_them: Draw) -> object:
         with asyncio.Runner(loop_factory=VirtualTime) as runner:

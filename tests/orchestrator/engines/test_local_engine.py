@@ -17,7 +17,7 @@ from nbest.orchestrator.run.progress import Progress
 
 
 class Mortal(FakeBackend):
-    """Engines of which the first few die at once; each notes that it was opened and closed."""
+    """Opens engines of which the first `deaths` die at once, and logs every opening and closing."""
 
     def __init__(self, deaths: int) -> None:
         super().__init__(script=self.says)
@@ -63,7 +63,7 @@ async def test_before_it_is_opened_and_after_it_is_closed_it_is_dead() -> None:
 
 
 class Missing(FakeBackend):
-    """A model that is there for so many times."""
+    """A model that cannot be opened."""
 
     def open(self, name: str = "") -> object:  # type: ignore[override]
         raise InputError("model must be there, got 'nowhere'")

@@ -12,8 +12,8 @@ from nbest.orchestrator.types import Sample, Status
 
 
 @dataclass(slots=True)
-class Hands:
-    """A clock that is moved by hand, in whole seconds."""
+class ManualClock:
+    """A clock that only the test moves, in whole seconds."""
 
     now_s: float = 100.0
 
@@ -33,7 +33,7 @@ samples = st.builds(
 
 
 def test_a_new_engine_has_done_nothing_and_idles() -> None:
-    clock = Hands()
+    clock = ManualClock()
     meter = Meter(clock)
     clock.now_s += 7
     pulse = meter.pulse("a")
@@ -42,7 +42,7 @@ def test_a_new_engine_has_done_nothing_and_idles() -> None:
 
 
 def test_idle_is_the_time_with_nothing_in_flight() -> None:
-    clock = Hands()
+    clock = ManualClock()
     meter = Meter(clock)
     idle_s, plan = 0.0, [(3, 1), (5, 1), (2, -1), (4, -1), (6, 1), (1, -1), (8, 0)]
     for seconds, step in plan:
@@ -58,8 +58,8 @@ def test_idle_is_the_time_with_nothing_in_flight() -> None:
 
 @given(steps=st.lists(st.tuples(st.integers(0, 9), st.booleans()), max_size=30))
 def test_idle_time_is_the_sum_over_every_second(steps: list[tuple[int, bool]]) -> None:
-    """Against the plain way: look at every second whether there was anything to do."""
-    clock = Hands()
+    """The plain way looks at every second whether there was anything to do."""
+    clock = ManualClock()
     meter = Meter(clock)
     idle_s = in_flight = 0
     for seconds, begins in steps:
@@ -76,13 +76,13 @@ def test_idle_time_is_the_sum_over_every_second(steps: list[tuple[int, bool]]) -
         assert 0 <= pulse.idle_s <= pulse.up_s
 
 
-@given(ended=st.lists(st.none() | samples, max_size=12))
-def test_tokens_are_the_sums_over_the_samples(ended: list[Sample | None]) -> None:
-    meter = Meter(Hands())
-    for sample in ended:
+@given(ends=st.lists(st.none() | samples, max_size=12))
+def test_tokens_are_the_sums_over_the_samples(ends: list[Sample | None]) -> None:
+    meter = Meter(ManualClock())
+    for sample in ends:
         meter.began()
         meter.ended(sample)
-    drawn = [sample for sample in ended if sample is not None]
+    drawn = [sample for sample in ends if sample is not None]
     cancelled = [sample for sample in drawn if sample.status is Status.CANCELLED]
     pulse = meter.pulse("")
     assert (pulse.samples, pulse.in_flight) == (len(drawn), 0)

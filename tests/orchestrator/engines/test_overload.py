@@ -12,15 +12,15 @@ from nbest.orchestrator.errors import Overloaded
 from nbest.orchestrator.types import Request, Sample, SamplingParams
 
 
-class Full:
-    """An engine that refuses the first so many requests."""
+class FullEngine:
+    """An engine that refuses its first requests."""
 
     def __init__(self, refusals: int) -> None:
         self.refusals = refusals
-        self.asked = 0
+        self.calls = 0
 
     async def generate(self, request: Request) -> Sample:
-        self.asked += 1
+        self.calls += 1
         if self.refusals:
             self.refusals -= 1
             raise Overloaded("the queue is full")
@@ -31,7 +31,7 @@ class Full:
 
 
 class Pauses:
-    """Notes how long each rest was to be; it ends when the test says so."""
+    """Notes how long each rest should be; all rests end when the test sets `over`."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
@@ -46,7 +46,7 @@ def request(name: str) -> Request:
     return Request(id=f"run/{name}/s0", prompt="", params=SamplingParams(), seed=1)
 
 
-def pool_of(engines: list[Full], pauses: Pauses) -> Pool:
+def pool_of(engines: list[FullEngine], pauses: Pauses) -> Pool:
     return Pool(
         [PooledEngine(name=f"e{i}", backend=e, slots=8) for i, e in enumerate(engines)],
         pause=pauses,
@@ -61,7 +61,7 @@ async def settle() -> None:
 async def test_a_full_engine_rests_longer_each_time_until_it_takes_something() -> None:
     pauses = Pauses()
     pauses.over.set()
-    pool = pool_of([Full(refusals=4)], pauses)
+    pool = pool_of([FullEngine(refusals=4)], pauses)
     assert (await pool.generate(request("q"))).text == "fine"
     assert pauses.seconds == [FIRST_REST_S * 2**k for k in range(4)]
     await pool.generate(request("r"))
@@ -69,19 +69,19 @@ async def test_a_full_engine_rests_longer_each_time_until_it_takes_something() -
 
 
 async def test_a_request_goes_to_another_engine_while_one_rests() -> None:
-    full, free, pauses = Full(refusals=1), Full(refusals=0), Pauses()
+    full, free, pauses = FullEngine(refusals=1), FullEngine(refusals=0), Pauses()
     pool = pool_of([full, free], pauses)
     samples = await asyncio.gather(*(pool.generate(request(f"q{i}")) for i in range(5)))
     assert {sample.text for sample in samples} == {"fine"}
-    assert full.asked == 1  # nothing more while it rests
+    assert full.calls == 1  # nothing more while it rests
     pauses.over.set()
     await settle()
     await asyncio.gather(*(pool.generate(request(f"r{i}")) for i in range(4)))
-    assert full.asked > 1
+    assert full.calls > 1
 
 
 async def test_many_refusals_at_once_are_one_rest() -> None:
-    full, pauses = Full(refusals=8), Pauses()
+    full, pauses = FullEngine(refusals=8), Pauses()
     pool = pool_of([full], pauses)
     tasks = [asyncio.create_task(pool.generate(request(f"q{i}"))) for i in range(8)]
     await settle()
@@ -93,7 +93,7 @@ async def test_many_refusals_at_once_are_one_rest() -> None:
 async def test_an_engine_that_is_always_full_is_an_error_in_the_end() -> None:
     pauses = Pauses()
     pauses.over.set()
-    pool = pool_of([Full(refusals=10**6)], pauses)
+    pool = pool_of([FullEngine(refusals=10**6)], pauses)
     with pytest.raises(Overloaded, match="the queue is full"):
         await pool.generate(request("q"))
     assert len(pauses.seconds) == MAX_RESTS
@@ -104,7 +104,7 @@ async def test_an_engine_that_is_always_full_is_an_error_in_the_end() -> None:
 async def test_no_query_is_suspected_of_an_overload() -> None:
     pauses = Pauses()
     pauses.over.set()
-    engine = Full(refusals=3)
+    engine = FullEngine(refusals=3)
     pool = pool_of([engine], pauses)
     await asyncio.gather(*(pool.generate(request(f"q{i}")) for i in range(3)))
     assert pool.engines_up == 1

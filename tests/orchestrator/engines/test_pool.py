@@ -24,7 +24,7 @@ def request(name: str, affinity: str = "") -> Request:
 
 
 async def settle() -> None:
-    """Let every task that can go on go on."""
+    """Let every task run until it waits."""
     for _ in range(20):
         await asyncio.sleep(0)
 
@@ -128,7 +128,7 @@ async def test_room_is_there_until_somebody_waits() -> None:
 
 
 async def test_a_cancelled_waiter_gives_its_turn_away() -> None:
-    """The permit of a cancelled waiter is never lost: later requests still get through."""
+    """The slot of a cancelled waiter is never lost: later requests still get through."""
     bench = Bench(num_engines=1, slots=1)
     first = bench.send("first")
     waiting = [bench.send(f"w{i}") for i in range(50)]
@@ -187,13 +187,13 @@ class Mortal:
         self.revived += 1
 
 
-def over(engine: Mortal, name: str = "m", **settings: bool) -> PooledEngine:
+def pooled(engine: Mortal, name: str = "m", **settings: bool) -> PooledEngine:
     return PooledEngine(name=name, backend=engine, slots=4, revive=engine.revive, **settings)
 
 
 async def test_requests_wait_while_the_engine_comes_back() -> None:
     engine = Mortal(deadly=set())
-    pool = Pool([over(engine, is_up=False)])
+    pool = Pool([pooled(engine, is_up=False)])
     sampling = asyncio.create_task(pool.generate(request("r")))
     await settle()
     assert (sampling.done(), pool.engines_up) == (False, 0)
@@ -206,7 +206,7 @@ async def test_a_request_that_kills_engines_is_quarantined_and_the_others_go_on(
     engines = [Mortal(deadly={"poison"}) for _ in range(3)]
     for engine in engines:
         engine.may_revive.set()
-    pool = Pool([over(engine, f"m{i}") for i, engine in enumerate(engines)])
+    pool = Pool([pooled(engine, f"m{i}") for i, engine in enumerate(engines)])
     with pytest.raises(
         Quarantined, match=r"killed its engine twice .* alone there: killed by poison"
     ):
@@ -220,7 +220,7 @@ async def test_a_request_that_kills_engines_is_quarantined_and_the_others_go_on(
 async def test_an_engine_that_only_dies_is_not_revived_for_ever() -> None:
     engine = Mortal(deadly={f"r{i}" for i in range(MAX_DEATHS)})
     engine.may_revive.set()
-    pool = Pool([over(engine)])
+    pool = Pool([pooled(engine)])
     tasks = [asyncio.create_task(pool.generate(request(f"r{i}"))) for i in range(MAX_DEATHS)]
     ends = await asyncio.gather(*tasks, return_exceptions=True)
     assert any(type(end) is EngineDead for end in ends)
@@ -229,7 +229,7 @@ async def test_an_engine_that_only_dies_is_not_revived_for_ever() -> None:
         await pool.generate(request("later"))
 
 
-async def test_the_last_death_reaches_those_who_wait() -> None:
+async def test_the_last_death_fails_requests_that_wait() -> None:
     bench = Bench(num_engines=1, slots=1)
     engine = bench.pool._engines[0]
     first, second = bench.send("first"), bench.send("second")

@@ -1,6 +1,6 @@
-"""Which query kills engines: found out with few deaths, and nobody else is blamed.
+"""A query that kills engines is identified with few deaths, and no other query is blamed.
 
-Engines die of scripts, and time passes when a test says so.
+Engines die by script, and time passes when a test says so.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def request(query: str, index: int = 0) -> Request:
 
 
 async def settle() -> None:
-    """Let every task that can go on go on."""
+    """Let every task run until it waits."""
     for _ in range(200):
         await asyncio.sleep(0)
 
@@ -40,7 +40,7 @@ class Fragile:
         self.is_dead = False
         self.pending: dict[str, asyncio.Future[Sample]] = {}
         self.together: list[frozenset[str]] = []  # queries in flight at each beginning
-        self.alone_with = 0  # times that another pool's work was shut out
+        self.times_alone = 0  # how often another pool's work was shut out
         self.may_revive = asyncio.Event()
         self.may_revive.set()
         self.pooled = PooledEngine(
@@ -83,12 +83,12 @@ class Fragile:
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:
         assert not self.pending
-        self.alone_with += 1
+        self.times_alone += 1
         yield
 
 
 async def play(pool: Pool, engines: list[Fragile], requests: list[Request]) -> dict[str, object]:
-    """What came of each request; engines finish whatever they have, again and again."""
+    """Send all requests and let engines finish what they have until every request ends."""
     tasks = {r.id: asyncio.create_task(pool.generate(r)) for r in requests}
     for _ in range(40 * len(requests)):
         await settle()
@@ -101,12 +101,12 @@ async def play(pool: Pool, engines: list[Fragile], requests: list[Request]) -> d
 
 
 def outcomes(ends: dict[str, object]) -> dict[str, set[str]]:
-    """By query, what came of its requests: texts, or names of exceptions."""
-    found: dict[str, set[str]] = {}
+    """By query, the results of its requests: texts, or names of exceptions."""
+    outcome_of: dict[str, set[str]] = {}
     for request_id, end in ends.items():
-        what = end.text if isinstance(end, Sample) else type(end).__name__
-        found.setdefault(request_id.split("/")[1], set()).add(what)
-    return found
+        outcome = end.text if isinstance(end, Sample) else type(end).__name__
+        outcome_of.setdefault(request_id.split("/")[1], set()).add(outcome)
+    return outcome_of
 
 
 @given(
@@ -118,28 +118,28 @@ def outcomes(ends: dict[str, object]) -> dict[str, set[str]]:
 async def test_killers_and_no_others_are_quarantined(killers: set[int], n: int, slots: int) -> None:
     engine = Fragile({f"q{i}" for i in killers}, slots)
     requests = [request(f"q{i}", k) for i in range(10) for k in range(n)]
-    found = outcomes(await play(Pool([engine.pooled]), [engine], requests))
-    assert found == {f"q{i}": {"Quarantined"} if i in killers else {"fine"} for i in range(10)}
+    outcome_of = outcomes(await play(Pool([engine.pooled]), [engine], requests))
+    assert outcome_of == {f"q{i}": {"Quarantined"} if i in killers else {"fine"} for i in range(10)}
     assert engine.deaths <= 3 * len(killers)
 
 
 async def test_one_killer_of_many_queries_costs_three_deaths() -> None:
     engine = Fragile({"q7"})
     requests = [request(f"q{i}") for i in range(100)]
-    found = outcomes(await play(Pool([engine.pooled]), [engine], requests))
-    assert [query for query, ends in found.items() if ends != {"fine"}] == ["q7"]
+    outcome_of = outcomes(await play(Pool([engine.pooled]), [engine], requests))
+    assert [query for query, ends in outcome_of.items() if ends != {"fine"}] == ["q7"]
     assert engine.deaths == 3
 
 
-async def test_a_query_tried_alone_when_somebody_else_kills_the_engine_is_not_convicted() -> None:
+async def test_a_query_is_not_quarantined_for_one_death_in_its_probe() -> None:
     engine = Fragile(set())
     pool = Pool([engine.pooled])
     tasks = [asyncio.create_task(pool.generate(request(f"q{i}"))) for i in range(3)]
     await settle()
-    for death in ("the power failed", "and once more"):  # the second in the trial of q2
+    for death in ("the power failed", "and once more"):  # the second in the probe of q2
         engine.die(EngineDead(death))
         await settle()
-    assert engine.together[-1] == {"q2"}  # tried again
+    assert engine.together[-1] == {"q2"}  # probed again
     for _ in range(10):
         engine.finish()
         await settle()
@@ -147,8 +147,8 @@ async def test_a_query_tried_alone_when_somebody_else_kills_the_engine_is_not_co
     assert engine.deaths == 2
 
 
-async def test_a_query_acquitted_has_a_clean_record() -> None:
-    """Two trials that somebody else's kills ended, with an acquittal between, convict nobody."""
+async def test_a_query_released_has_a_clean_record() -> None:
+    """Two deaths in probes, with a release of the query between them, quarantine nothing."""
     engine = Fragile(set())
     pool = Pool([engine.pooled])
     for turn in range(3):
@@ -156,14 +156,14 @@ async def test_a_query_acquitted_has_a_clean_record() -> None:
         await settle()
         engine.die(EngineDead("the power failed"))
         await settle()
-        engine.die(EngineDead("in the trial"))
+        engine.die(EngineDead("in the probe"))
         await settle()
         engine.finish()
         assert (await task).text == "fine"
         await settle()
 
 
-async def test_a_suspect_is_tried_alone() -> None:
+async def test_a_suspect_is_probed_alone() -> None:
     engine = Fragile(set())
     pool = Pool([engine.pooled])
     tasks = [asyncio.create_task(pool.generate(request(f"q{i}"))) for i in range(5)]
@@ -175,7 +175,7 @@ async def test_a_suspect_is_tried_alone() -> None:
         engine.finish()
     assert [len(queries) for queries in engine.together] == [1] * 5
     assert engine.together[0] == {"q4"}  # the newest first
-    assert engine.alone_with == 5
+    assert engine.times_alone == 5
     assert {(await task).text for task in tasks} == {"fine"}
 
 
@@ -189,10 +189,10 @@ async def test_what_had_not_begun_is_not_suspected() -> None:
     assert len(engine.pending) == 5  # together again
     engine.finish()
     assert {(await task).text for task in tasks} == {"fine"}
-    assert engine.alone_with == 0
+    assert engine.times_alone == 0
 
 
-async def test_a_query_convicted_stays_so_and_others_of_it_fail_at_once() -> None:
+async def test_a_query_stays_quarantined_and_its_other_requests_fail_at_once() -> None:
     engine = Fragile({"bad"})
     pool = Pool([engine.pooled])
     ends = await play(pool, [engine], [request("bad", i) for i in range(40)])
@@ -202,7 +202,7 @@ async def test_a_query_convicted_stays_so_and_others_of_it_fail_at_once() -> Non
     assert engine.deaths == 3
 
 
-async def test_other_engines_work_on_while_one_holds_trials() -> None:
+async def test_other_engines_work_on_while_one_probes() -> None:
     engines = [Fragile({"bad"}, slots=2), Fragile({"bad"}, slots=2)]
     pool = Pool([engine.pooled for engine in engines])
     engines[0].may_revive.clear()
@@ -220,7 +220,7 @@ async def test_other_engines_work_on_while_one_holds_trials() -> None:
     assert isinstance(bad.exception(), Quarantined)
 
 
-async def test_where_the_engine_is_lost_another_one_holds_the_trial() -> None:
+async def test_where_the_engine_is_lost_another_one_probes() -> None:
     lost, other = Fragile(set()), Fragile(set())
     lost.pooled.revive = None
     pool = Pool([lost.pooled, other.pooled])
@@ -231,7 +231,7 @@ async def test_where_the_engine_is_lost_another_one_holds_the_trial() -> None:
         await settle()
         other.finish()
     assert {(await task).text for task in tasks} == {"fine"}
-    assert other.alone_with == 2
+    assert other.times_alone == 2
 
 
 async def test_a_waiting_suspect_can_be_aborted_and_cancelled() -> None:
@@ -253,7 +253,7 @@ async def test_a_waiting_suspect_can_be_aborted_and_cancelled() -> None:
     assert tasks[1].cancelled()
 
 
-async def test_an_engine_lost_before_it_is_alone_convicts_nobody() -> None:
+async def test_an_engine_lost_before_it_is_alone_blames_no_query() -> None:
     engine = Fragile(set())
     refusals = [EngineDead("gone again")]
 
@@ -290,7 +290,7 @@ class Patience:
         self.over.clear()
 
 
-async def test_suspects_of_an_engine_that_does_not_come_back_are_tried_by_another() -> None:
+async def test_suspects_of_an_engine_that_does_not_come_back_are_probed_by_another() -> None:
     """Its machine is gone, and Ray has no other room for it: the run ends all the same."""
     patience = Patience()
     gone, other = Fragile({"bad"}), Fragile({"bad"})

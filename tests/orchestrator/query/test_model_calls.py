@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from nbest.orchestrator.query.model_calls import Asking, call_key
+from nbest.orchestrator.query.model_calls import BatchedAsk, call_key
 from nbest.orchestrator.types import Message, Sample, SamplingParams
 
 PARAMS = SamplingParams(max_tokens=4)
@@ -38,7 +38,7 @@ async def test_together_asks_at_once_and_the_same_thing_once() -> None:
         await everybody.wait()
         return Sample(id=f"{name}/{prompt}", text="")
 
-    samples = await Asking(one=one).together("judge", ["a", "b", "a", "c"], PARAMS)
+    samples = await BatchedAsk(one=one).together("judge", ["a", "b", "a", "c"], PARAMS)
     assert [s.id for s in samples] == ["judge/a", "judge/b", "judge/a", "judge/c"]
     assert sorted(map(str, waiting)) == ["a", "b", "c"]
 
@@ -56,5 +56,5 @@ async def test_a_failure_leaves_nothing_running() -> None:
         raise AssertionError
 
     with pytest.raises(ValueError, match="no"):
-        await Asking(one=one).together("judge", ["a", "bad", "b"], PARAMS)
+        await BatchedAsk(one=one).together("judge", ["a", "bad", "b"], PARAMS)
     assert sorted(ended) == ["a", "b"]

@@ -29,7 +29,7 @@ QUERIES = [Query(id=f"q{i}", prompt=f"question {i}") for i in range(6)]
 
 @dataclass(frozen=True, slots=True)
 class Closeness:
-    """The best response is 41."""
+    """Rates a response by how close it is to 41."""
 
     def __call__(self, response: str) -> Sequence[float]:
         return (-abs(float(response) - 41.0),)
@@ -37,7 +37,7 @@ class Closeness:
 
 @dataclass(frozen=True, slots=True)
 class NotAll:
-    """Rates all but one of the responses."""
+    """Rates every response but one, at which it fails."""
 
     fails: str
     error: RequestRejected = field(default_factory=lambda: RequestRejected("too long"))
@@ -91,10 +91,10 @@ def test_a_response_is_rated_once_and_never_again(tmp_path: Path) -> None:
     journal = tmp_path / "journal"
     script = Journal(then=Rewards(of=Closeness()), path=str(journal))
     first = carry_out(job(tmp_path / "run", FakeBackend(script=script)), tmp_path / "run")
-    asked = journal.read_text().splitlines()
-    assert len(asked) == len(set(asked)) > 0
+    requests = journal.read_text().splitlines()
+    assert len(requests) == len(set(requests)) > 0
     again = carry_out(job(tmp_path / "run", FakeBackend(script=script)), tmp_path / "run")
-    assert journal.read_text().splitlines() == asked
+    assert journal.read_text().splitlines() == requests
     assert [r.answer for r in again] == [r.answer for r in first]
 
 
@@ -107,7 +107,7 @@ def test_samples_that_are_there_want_no_model_that_samples(tmp_path: Path) -> No
 
 @dataclass(frozen=True, slots=True)
 class Highest:
-    """The best response is the largest."""
+    """Rates a response by the number that it holds."""
 
     def __call__(self, response: str) -> Sequence[float]:
         return (float(response),)
@@ -192,6 +192,6 @@ def test_on_ray_reward_models_are_engines_of_their_own(tmp_path: Path) -> None:
         again = asyncio.run(run_on_ray(late, cluster, seen.append))
     assert [engine.name for engine in seen[-1].engines] == ["reward0", "reward1"]
     assert {record.answer for record in again} == {"42"}
-    kept = Counter(record.query_id for record in RunReader(tmp_path).records())
-    assert set(kept.values()) == {2}
+    counts = Counter(record.query_id for record in RunReader(tmp_path).records())
+    assert set(counts.values()) == {2}
     assert all(not math.isnan(record.confidence) for record in there)

@@ -177,7 +177,7 @@ async def test_the_death_of_an_engine_is_raised_and_nobodys_sample() -> None:
 
 
 async def test_an_abort_names_the_request_and_what_it_had_cost_is_counted() -> None:
-    """Promise 7."""
+    """A sample that was aborted is kept and counted with the tokens that it had."""
     clock = ManualClock()
     script = FakeBackend(script=lambda _: Reply(tokens=("a",) * 8, token_s=1.0), clock=clock)
     engine = FakeEngine(script)
@@ -252,9 +252,9 @@ async def test_a_judge_that_the_engine_refuses_is_a_sample_that_says_so() -> Non
         return Reply(tokens=(), error=RequestRejected("too long"))
 
     bench = Bench(backend=FakeEngine(FakeBackend(script=script)))
-    said = await bench.sampler.ask("judge", "Is it 7?", PARAMS)
-    assert said.status is Status.ERROR
-    assert bench.sampler.errors == [said.error]
+    reply = await bench.sampler.ask("judge", "Is it 7?", PARAMS)
+    assert reply.status is Status.ERROR
+    assert bench.sampler.errors == [reply.error]
 
 
 async def test_a_judge_that_failed_is_known_to_the_store_and_asked_again() -> None:

@@ -16,8 +16,8 @@ from nbest import FakeBackend, Longest, MajorityOfBests, MajorityVote, Reply, We
 from nbest.model_backend.fake.clocks import VirtualTime
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import Scorer
-from nbest.orchestrator.query.score_cache import CachedScores, cached
-from nbest.orchestrator.query.selection import taken
+from nbest.orchestrator.query.score_cache import CachedScores, with_score_cache
+from nbest.orchestrator.query.selection import candidates_at
 from nbest.orchestrator.run.job import Work
 from nbest.orchestrator.run.local import open_loop
 from nbest.orchestrator.strategies.adaptive import Adaptive
@@ -30,7 +30,7 @@ QUERY = Query(id="q", prompt="?")
 
 @dataclass(frozen=True, kw_only=True)
 class Counting:
-    """The length of the text, and how often each was looked at."""
+    """Scores by the length of the text, and counts how often each sample was scored."""
 
     is_pointwise: ClassVar[bool] = True
     needs_logprobs: ClassVar[int | None] = 3
@@ -48,12 +48,12 @@ def candidates(texts: list[str | None]) -> Candidates:
     return Candidates(samples=samples, answers=tuple(texts))
 
 
-def score(scorer: Scorer, among: Candidates) -> list[float]:
-    return asyncio.run(_awaited(scorer, among)).tolist()
+def score(scorer: Scorer, pool: Candidates) -> list[float]:
+    return asyncio.run(_call(scorer, pool)).tolist()
 
 
-async def _awaited(scorer: Scorer, among: Candidates) -> Scores:
-    return await scorer(QUERY, among)
+async def _call(scorer: Scorer, pool: Candidates) -> Scores:
+    return await scorer(QUERY, pool)
 
 
 @pytest.mark.parametrize(
@@ -63,28 +63,28 @@ async def _awaited(scorer: Scorer, among: Candidates) -> Scores:
 )
 @given(texts=st.lists(st.sampled_from(["7", "42", None]), min_size=1, max_size=9))
 def test_scores_are_those_of_the_plain_scorer(scorer: Scorer, texts: list[str | None]) -> None:
-    again, among = cached(scorer), candidates(texts)
-    assert again.needs_logprobs == scorer.needs_logprobs
+    caching, pool = with_score_cache(scorer), candidates(texts)
+    assert caching.needs_logprobs == scorer.needs_logprobs
     for n in range(1, len(texts) + 1):
-        some = taken(among, range(n))
-        assert score(again, some) == pytest.approx(score(scorer, some), nan_ok=True)
+        some = candidates_at(pool, range(n))
+        assert score(caching, some) == pytest.approx(score(scorer, some), nan_ok=True)
 
 
 def test_each_sample_is_scored_once() -> None:
-    counting, among = Counting(), candidates(["7"] * 5)
-    for again in (cached(counting), cached(WeightedVote(by=counting))):
+    counting, pool = Counting(), candidates(["7"] * 5)
+    for caching in (with_score_cache(counting), with_score_cache(WeightedVote(by=counting))):
         counting.seen.clear()
         for n in (1, 3, 5, 5):
-            score(again, taken(among, range(n)))
+            score(caching, candidates_at(pool, range(n)))
         assert set(counting.seen.values()) == {1}
         assert len(counting.seen) == 5
 
 
 def test_a_sample_whose_answer_is_named_anew_is_scored_anew() -> None:
     counting = Counting()
-    again = cached(counting)
-    score(again, candidates(["7"]))
-    score(again, candidates(["7.0"]))
+    caching = with_score_cache(counting)
+    score(caching, candidates(["7"]))
+    score(caching, candidates(["7.0"]))
     assert counting.seen == {"s0": 2}
 
 
@@ -96,8 +96,8 @@ def test_what_compares_candidates_or_is_no_dataclass_stays_as_it_is() -> None:
             return np.zeros(len(candidates))
 
     vote, plain = MajorityVote(), Plain()
-    assert cached(vote) is vote
-    assert cached(plain) is plain
+    assert with_score_cache(vote) is vote
+    assert with_score_cache(plain) is plain
 
 
 def test_a_scorer_that_gives_too_many_scores_is_told() -> None:
@@ -106,8 +106,8 @@ def test_a_scorer_that_gives_too_many_scores_is_told() -> None:
 
 
 @dataclass(frozen=True)
-class Reading:
-    """An extractor that keeps count."""
+class CountingExtractor:
+    """An extractor that counts how often it reads each text."""
 
     texts: Counter[str] = field(default_factory=Counter)
 
@@ -125,22 +125,22 @@ class Reading:
     ids=["answers", "scores"],
 )
 def test_an_adaptive_run_reads_each_text_once(changes: dict[str, Any]) -> None:
-    def said(request: Request) -> Reply:
+    def script(request: Request) -> Reply:
         index = int(request.id.rpartition("/s")[2])
         return Reply(tokens=(f"sample {index} says {index % 2}",))
 
-    async def answered(reading: Reading) -> int:
-        strategy = Adaptive(max_n=200, extract=reading, **changes)
+    async def samples_drawn(extractor: CountingExtractor) -> int:
+        strategy = Adaptive(max_n=200, extract=extractor, **changes)
         work = Work(run="r", seed=1, strategy=strategy, directory=None)
-        async with open_loop(work, FakeBackend(script=said)) as here:
-            found = await here.loop.answer(QUERY)
-        assert found.selection is not None, found.record.error
-        return found.record.usage.samples
+        async with open_loop(work, FakeBackend(script=script)) as here:
+            result = await here.loop.answer(QUERY)
+        assert result.selection is not None, result.record.error
+        return result.record.usage.samples
 
-    reading = Reading()
+    extractor = CountingExtractor()
     with asyncio.Runner(loop_factory=VirtualTime) as runner:
-        assert runner.run(answered(reading)) > 4
-    assert len(reading.texts) > 4
-    assert set(reading.texts.values()) == {1}
+        assert runner.run(samples_drawn(extractor)) > 4
+    assert len(extractor.texts) > 4
+    assert set(extractor.texts.values()) == {1}
     if isinstance(counting := changes["select"], Counting):
         assert set(counting.seen.values()) == {1}

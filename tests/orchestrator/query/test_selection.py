@@ -36,44 +36,44 @@ NAN = math.nan
 INF = math.inf
 
 
-def among(*answers: str | None) -> Candidates:
+def pool_of(*answers: str | None) -> Candidates:
     samples = tuple(Sample(id=f"r/q/s{i}", text=answer or "") for i, answer in enumerate(answers))
     return Candidates(samples=samples, answers=answers)
 
 
-def chosen(candidates: Candidates, *scores: float) -> Selection:
+def choose_by(candidates: Candidates, *scores: float) -> Selection:
     return choose(candidates, np.array(scores, np.float64))
 
 
 def test_the_best_score_wins() -> None:
-    selection = chosen(among("a", "b", "c"), 0.1, 0.9, 0.5)
+    selection = choose_by(pool_of("a", "b", "c"), 0.1, 0.9, 0.5)
     assert (selection.index, selection.answer) == (1, "b")
 
 
 def test_a_tie_goes_to_the_lowest_index() -> None:
-    assert chosen(among("a", "b", "c", "d"), 0.1, 0.9, 0.9, 0.9).index == 1
+    assert choose_by(pool_of("a", "b", "c", "d"), 0.1, 0.9, 0.9, 0.9).index == 1
 
 
 def test_nan_cannot_say_and_never_wins() -> None:
-    assert chosen(among("a", "b", "c"), NAN, -5.0, -9.0).index == 1
+    assert choose_by(pool_of("a", "b", "c"), NAN, -5.0, -9.0).index == 1
 
 
 def test_what_has_no_answer_never_wins_whatever_its_score() -> None:
-    selection = chosen(among(None, "b", "c"), 9.0, 1.0, 2.0)
+    selection = choose_by(pool_of(None, "b", "c"), 9.0, 1.0, 2.0)
     assert (selection.index, selection.answer) == (2, "c")
     np.testing.assert_array_equal(selection.scores, [NAN, 1.0, 2.0])
 
 
 @pytest.mark.parametrize("worst", [-INF, -1e308])
 def test_the_lowest_score_there_is_still_beats_no_answer(worst: float) -> None:
-    """A scorer may say `never this one`; if there is no other, it is what there is."""
-    selection = chosen(among(None, "b"), 0.0, worst)
+    """A scorer may say `never this one`; if there is no other candidate, this one wins."""
+    selection = choose_by(pool_of(None, "b"), 0.0, worst)
     assert (selection.index, selection.answer, selection.confidence) == (1, "b", 1.0)
-    assert chosen(among("a", "b"), NAN, worst).index == 1
+    assert choose_by(pool_of("a", "b"), NAN, worst).index == 1
 
 
 def test_infinity_wins_over_every_number() -> None:
-    assert chosen(among("a", "b", "c"), 1e308, INF, INF).index == 1
+    assert choose_by(pool_of("a", "b", "c"), 1e308, INF, INF).index == 1
 
 
 @pytest.mark.parametrize(
@@ -84,21 +84,21 @@ def test_infinity_wins_over_every_number() -> None:
 def test_it_abstains_without_an_answer_that_has_a_score(
     answers: tuple[str | None, ...], scores: tuple[float, ...]
 ) -> None:
-    selection = chosen(among(*answers), *scores)
+    selection = choose_by(pool_of(*answers), *scores)
     assert (selection.index, selection.answer) == (None, None)
     assert math.isnan(selection.confidence)
     assert len(selection.samples) == len(selection.scores) == len(answers)
 
 
 def test_confidence_is_the_share_of_the_answers_that_agree() -> None:
-    """Of the answers: three agree of the four that there are, whatever else was drawn."""
-    selection = chosen(among("7", None, "7", "8", None, "7"), 1.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    """Three of the four answers agree; samples without an answer do not count."""
+    selection = choose_by(pool_of("7", None, "7", "8", None, "7"), 1.0, 0.0, 0.0, 0.0, 0.0, 0.0)
     assert selection.confidence == 3 / 4
-    assert chosen(among("7", None, "7", "8", None, "7"), 0, 0, 0, 1, 0, 0).confidence == 1 / 4
+    assert choose_by(pool_of("7", None, "7", "8", None, "7"), 0, 0, 0, 1, 0, 0).confidence == 1 / 4
 
 
 def test_an_answer_without_a_score_still_counts_for_or_against() -> None:
-    assert chosen(among("7", "7", "8"), 1.0, NAN, NAN).confidence == 2 / 3
+    assert choose_by(pool_of("7", "7", "8"), 1.0, NAN, NAN).confidence == 2 / 3
 
 
 @pytest.mark.parametrize("status", [status for status in Status if status is not Status.OK])
@@ -128,8 +128,8 @@ def test_the_whole_text_is_an_answer_unless_it_is_empty() -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
-    """Scores that a test gives, whatever there is to score."""
+class FixedScores:
+    """A scorer that returns the scores of its test for any candidates."""
 
     scores: Scores
     needs_logprobs: int | None = None
@@ -140,21 +140,21 @@ class Given:
 
 
 async def test_select_asks_the_scorer_and_chooses() -> None:
-    selection = await select(QUERY, among("a", "b"), Given(scores=np.array([0.0, 1.0])))
+    selection = await select(QUERY, pool_of("a", "b"), FixedScores(scores=np.array([0.0, 1.0])))
     assert selection.answer == "b"
 
 
 @pytest.mark.parametrize("shape", [(0,), (1,), (3,), (2, 1), (1, 2), ()])
 async def test_scores_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
-    scorer = Given(scores=np.zeros(shape))
+    scorer = FixedScores(scores=np.zeros(shape))
     with pytest.raises(InputError) as caught:
-        await select(QUERY, among("a", "b"), scorer)
+        await select(QUERY, pool_of("a", "b"), scorer)
     assert str(caught.value) == f"the scores of {scorer!r} must have shape (2,), got {shape}"
 
 
 async def test_selection_leaves_the_scorers_own_array_alone() -> None:
     scores = np.array([3.0, 1.0])
-    await select(QUERY, among(None, "b"), Given(scores=scores))
+    await select(QUERY, pool_of(None, "b"), FixedScores(scores=scores))
     np.testing.assert_array_equal(scores, [3.0, 1.0])
 
 
@@ -167,12 +167,11 @@ pools = st.lists(st.tuples(st.none() | st.sampled_from("abc"), scores), max_size
 def test_permuting_the_candidates_permutes_the_selection(
     data: st.DataObject, pool: list[tuple[str | None, float]]
 ) -> None:
-    """Promise 5: the same score wins in every order, and the very same sample if it is the only
-    one with that score."""
+    """The same score wins in every order, and the very same sample if no other has that score."""
     order = data.draw(st.permutations(range(len(pool))))
-    first = chosen(among(*(answer for answer, _ in pool)), *(score for _, score in pool))
+    first = choose_by(pool_of(*(answer for answer, _ in pool)), *(score for _, score in pool))
     moved = [pool[i] for i in order]
-    second = chosen(among(*(answer for answer, _ in moved)), *(score for _, score in moved))
+    second = choose_by(pool_of(*(answer for answer, _ in moved)), *(score for _, score in moved))
     assert (first.index is None) == (second.index is None)
     np.testing.assert_array_equal(second.scores, first.scores[np.array(order, np.intp)])
     if first.index is not None and second.index is not None:
@@ -185,13 +184,13 @@ def test_permuting_the_candidates_permutes_the_selection(
 
 @given(pool=pools)
 def test_what_is_chosen_is_the_first_of_the_best(pool: list[tuple[str | None, float]]) -> None:
-    """The readable twin: a loop."""
+    """The selection is what a plain loop finds."""
     best: int | None = None
     for i, (answer, score) in enumerate(pool):
         can_win = answer is not None and not math.isnan(score)
         if can_win and (best is None or score > pool[best][1]):
             best = i
-    selection = chosen(among(*(answer for answer, _ in pool)), *(score for _, score in pool))
+    selection = choose_by(pool_of(*(answer for answer, _ in pool)), *(score for _, score in pool))
     assert selection.index == best
     assert selection.answer == (None if best is None else pool[best][0])
     if selection.answer is not None:
@@ -203,7 +202,7 @@ def test_what_is_chosen_is_the_first_of_the_best(pool: list[tuple[str | None, fl
 
 
 class SameLength:
-    """Answers of one length mean the same."""
+    """An equivalence by which answers of one length mean the same."""
 
     async def __call__(self, query: Query, answers: Sequence[str]) -> Sequence[int]:
         assert len(set(answers)) == len(answers)
@@ -212,13 +211,13 @@ class SameLength:
 
 @given(st.permutations(["aa", "bb", "bb", "c", None, "zz", "ddd", "eee"]))
 async def test_answers_that_mean_the_same_get_one_text(answers: list[str | None]) -> None:
-    merged = await merge_answers(QUERY, among(*answers), SameLength())
+    merged = await merge_answers(QUERY, pool_of(*answers), SameLength())
     name_of = {"aa": "bb", "bb": "bb", "zz": "bb", "ddd": "ddd", "eee": "ddd", "c": "c", None: None}
     assert merged.answers == tuple(name_of[answer] for answer in answers)
 
 
 async def test_without_an_equivalence_nothing_is_merged() -> None:
-    candidates = among("1/2", "0.5")
+    candidates = pool_of("1/2", "0.5")
     assert await merge_answers(QUERY, candidates, None) is candidates
 
 
@@ -226,9 +225,9 @@ async def test_without_an_equivalence_nothing_is_merged() -> None:
 async def test_a_choice_that_too_few_agree_with_is_an_abstention(
     least: float, answer: str | None
 ) -> None:
-    chosen = await select(QUERY, among("7", "8", "7", None, "7", "9"), MajorityVote(), least)
-    assert (chosen.answer, chosen.confidence) == (answer, 0.6)
-    assert (chosen.index is None) == (answer is None)
+    selection = await select(QUERY, pool_of("7", "8", "7", None, "7", "9"), MajorityVote(), least)
+    assert (selection.answer, selection.confidence) == (answer, 0.6)
+    assert (selection.index is None) == (answer is None)
 
 
 async def test_a_strategy_merges_and_abstains() -> None:

@@ -45,7 +45,7 @@ def queries(count: int) -> list[Query]:
     return [Query(id=f"q{i}", prompt=f"question {i}") for i in range(count)]
 
 
-async def each(items: Sequence[Query]) -> AsyncIterator[Query]:
+async def stream(items: Sequence[Query]) -> AsyncIterator[Query]:
     for item in items:
         yield item
 
@@ -61,7 +61,7 @@ async def loop_over(
 
 async def answer_all(loop: Loop, count: int) -> dict[str, Record]:
     done: list[Answered] = []
-    await loop.answer_all(each(queries(count)), done.append)
+    await loop.answer_all(stream(queries(count)), done.append)
     records = {answered.record.query_id: answered.record for answered in done}
     assert len(records) == len(done)  # nobody ends twice
     return records
@@ -179,7 +179,7 @@ async def test_the_death_of_the_engine_stops_the_run_and_leaves_nothing_running(
         pool = Pool([PooledEngine(name="e0", backend=engine, slots=100)])
         loop = Loop(strategy=VOTE, pool=pool, store=MemoryStore())
         with pytest.raises(EngineDead, match="out of memory"):
-            await loop.answer_all(each(queries(5)), lambda answered: None)
+            await loop.answer_all(stream(queries(5)), lambda answered: None)
         assert engine.in_flight == ()
 
 

@@ -46,7 +46,7 @@ class Outcome:
 
 
 def live(strategy: Strategy, script: Callable[[Request], Reply]) -> Outcome:
-    """The strategy on a fake engine, in virtual time."""
+    """Run the strategy on a fake engine, in virtual time."""
 
     async def run() -> Outcome:
         work = Work(run="r", seed=1, strategy=strategy, directory=None)
@@ -62,14 +62,14 @@ def live(strategy: Strategy, script: Callable[[Request], Reply]) -> Outcome:
 
 
 def adaptive(**changes: object) -> Adaptive:
-    known = {
+    settings = {
         "max_n": 16,
         "select": MajorityVote(),
         "rule": BetaStop(confidence=0.95),
         "extract": LastNumber(),
         "params": LONG,
     }
-    return Adaptive(**(known | changes))  # type: ignore[arg-type]
+    return Adaptive(**(settings | changes))  # type: ignore[arg-type]
 
 
 def counted(outcome: Outcome) -> list[str]:
@@ -79,20 +79,20 @@ def counted(outcome: Outcome) -> list[str]:
 
 
 def test_it_stops_when_four_agree() -> None:
-    found = live(adaptive(ahead=1), Paced(["7"] * 16, [1.0] * 16))
-    assert found.selection.answer == "7"
-    assert counted(found) == [f"r/q/s{i}" for i in range(4)]
-    assert found.usage.samples == 4
+    outcome = live(adaptive(ahead=1), Paced(["7"] * 16, [1.0] * 16))
+    assert outcome.selection.answer == "7"
+    assert counted(outcome) == [f"r/q/s{i}" for i in range(4)]
+    assert outcome.usage.samples == 4
 
 
 def test_what_is_under_way_is_aborted_in_the_engine_and_counted() -> None:
     seconds = [1.0] * 4 + [50.0] * 12
-    found = live(adaptive(ahead=8), Paced(["7"] * 16, seconds))
-    cancelled = [s for s in found.selection.samples if s.status is Status.CANCELLED]
+    outcome = live(adaptive(ahead=8), Paced(["7"] * 16, seconds))
+    cancelled = [s for s in outcome.selection.samples if s.status is Status.CANCELLED]
     assert [s.id for s in cancelled] == [f"r/q/s{i}" for i in range(4, 11)]
-    assert found.usage.cancelled_tokens > 0
-    assert found.usage.generated_tokens < 4 * 100 + 7 * 110  # of 50 s each, one or so
-    assert found.elapsed_s == pytest.approx(1.0, abs=0.1)
+    assert outcome.usage.cancelled_tokens > 0
+    assert outcome.usage.generated_tokens < 4 * 100 + 7 * 110  # of 50 s each, one or so
+    assert outcome.elapsed_s == pytest.approx(1.0, abs=0.1)
 
 
 @pytest.mark.parametrize("ahead", [1, 3, 16])
@@ -100,28 +100,28 @@ def test_short_answers_that_come_first_decide_nothing(ahead: int) -> None:
     """Every long answer is 9, every short one 1: as they arrive, 1 is unanimous for long."""
     answers = ["9", "9", "1", "9", "1", "9", "9", "9"] * 2
     seconds = [5.0 if answer == "9" else 0.1 for answer in answers]
-    found = live(adaptive(ahead=ahead), Paced(answers, seconds))
+    outcome = live(adaptive(ahead=ahead), Paced(answers, seconds))
     steady = live(adaptive(ahead=1), Paced(answers, [1.0] * 16))
-    assert found.selection.answer == "9"
-    assert counted(found) == counted(steady)
+    assert outcome.selection.answer == "9"
+    assert counted(outcome) == counted(steady)
 
 
 def test_without_agreement_it_draws_all() -> None:
-    found = live(adaptive(), Paced(["1", "2"] * 8, [1.0] * 16))
-    assert found.usage.samples == 16
-    assert len(counted(found)) == 16
+    outcome = live(adaptive(), Paced(["1", "2"] * 8, [1.0] * 16))
+    assert outcome.usage.samples == 16
+    assert len(counted(outcome)) == 16
 
 
 def test_it_draws_as_many_as_it_is_told_to() -> None:
-    found = live(adaptive(min_n=9, ahead=1), Paced(["7"] * 16, [1.0] * 16))
-    assert found.usage.samples == 9
-    found = live(adaptive(rule=UnanimousWindow(size=3), ahead=1), Paced(["7"] * 16, [1.0] * 16))
-    assert found.usage.samples == 3
+    outcome = live(adaptive(min_n=9, ahead=1), Paced(["7"] * 16, [1.0] * 16))
+    assert outcome.usage.samples == 9
+    outcome = live(adaptive(rule=UnanimousWindow(size=3), ahead=1), Paced(["7"] * 16, [1.0] * 16))
+    assert outcome.usage.samples == 3
 
 
 def test_few_that_agree_are_an_abstention_where_that_is_wanted() -> None:
-    found = live(adaptive(min_confidence=0.9), Paced(["1", "2", "1"] * 5 + ["1"], [1.0] * 16))
-    assert found.selection.answer is None
+    outcome = live(adaptive(min_confidence=0.9), Paced(["1", "2", "1"] * 5 + ["1"], [1.0] * 16))
+    assert outcome.selection.answer is None
 
 
 def test_settings_that_make_no_sense() -> None:
@@ -146,22 +146,22 @@ def race(seed: int) -> tuple[Outcome, list[float], list[bool]]:
 
 @pytest.mark.parametrize("seed", range(8))
 def test_the_first_valid_sample_wins_at_once_and_the_losers_stop_costing(seed: int) -> None:
-    found, seconds, valid = race(seed)
+    outcome, seconds, valid = race(seed)
     first_s = min(s for s, is_valid in zip(seconds, valid, strict=True) if is_valid)
-    assert found.selection.answer == "ok"
-    assert found.selection.index == seconds.index(first_s)
-    assert found.elapsed_s <= 1.05 * first_s
+    assert outcome.selection.answer == "ok"
+    assert outcome.selection.index == seconds.index(first_s)
+    assert outcome.elapsed_s <= 1.05 * first_s
     would_cost = sum(100 * max(0.0, s - first_s) for s in seconds)  # tokens after that moment
     whole = sum(100 * s for s in seconds)
-    saved = whole - found.usage.generated_tokens
+    saved = whole - outcome.usage.generated_tokens
     assert saved >= 0.95 * would_cost
-    losers = [s for s in found.selection.samples if s.status is Status.CANCELLED]
-    assert found.usage.cancelled_tokens == sum(s.generated_tokens for s in losers) > 0
+    losers = [s for s in outcome.selection.samples if s.status is Status.CANCELLED]
+    assert outcome.usage.cancelled_tokens == sum(s.generated_tokens for s in losers) > 0
 
 
 def test_where_none_is_valid_there_is_no_answer() -> None:
     strategy = RaceToValid(n=3, rule=Matches(pattern="ok"), params=LONG)
-    found = live(strategy, Paced(["no"] * 3, [1.0, 2.0, 3.0]))
-    assert (found.selection.index, found.selection.answer) == (None, None)
-    assert found.selection.scores.tolist() == [0.0, 0.0, 0.0]
-    assert found.usage.samples == 3
+    outcome = live(strategy, Paced(["no"] * 3, [1.0, 2.0, 3.0]))
+    assert (outcome.selection.index, outcome.selection.answer) == (None, None)
+    assert outcome.selection.scores.tolist() == [0.0, 0.0, 0.0]
+    assert outcome.usage.samples == 3

@@ -41,7 +41,7 @@ class Traces:
 
 
 def deep_conf(**changes: object) -> DeepConf:
-    known: dict[str, object] = {
+    settings: dict[str, object] = {
         "max_n": 32,
         "by": Confidence(measure="lowest", window=10, k=2),
         "select": WeightedVote(by=Confidence(measure="mean", k=2)),
@@ -51,7 +51,7 @@ def deep_conf(**changes: object) -> DeepConf:
         "extract": LastNumber(),
         "params": SamplingParams(max_tokens=1000),
     }
-    return DeepConf(**(known | changes))  # type: ignore[arg-type]
+    return DeepConf(**(settings | changes))  # type: ignore[arg-type]
 
 
 def live(strategy: DeepConf, script: Callable[[Request], Reply]) -> tuple[Selection, Usage]:
@@ -70,7 +70,7 @@ MIXED = ("9", "7") * 16
 
 
 def test_it_stops_when_the_confident_agree() -> None:
-    """Half of the warm-up is wrong, and unsure: above the level all say 7."""
+    """Half of the warm-up is wrong, and unsure; all samples above the level say 7."""
     chosen, usage = live(deep_conf(), Traces(MIXED))
     assert chosen.answer == "7"
     assert usage.samples == 8

@@ -66,10 +66,12 @@ def test_more_rivals_want_more_evidence() -> None:
     assert not EValueStop(alpha=0.05)(["b", "c", "d", *lead], 64)
 
 
-def overtakes_by_hand(leader: int, rival: int, others: int, left: int, prior: float) -> float:
-    """Every sequence of what is left, by its Dirichlet-multinomial chance."""
+def enumerated_overtakes(
+    leader: int, rival: int, others: int, remaining: int, prior: float
+) -> float:
+    """Sum over every sequence of the remaining samples, by its Dirichlet-multinomial chance."""
     total = 0.0
-    for sequence in product("lro", repeat=left):
+    for sequence in product("lro", repeat=remaining):
         votes = {"l": leader + prior, "r": rival + prior, "o": others + prior}
         chance = 1.0
         for who in sequence:
@@ -81,21 +83,21 @@ def overtakes_by_hand(leader: int, rival: int, others: int, left: int, prior: fl
 
 
 @pytest.mark.parametrize(
-    ("leader", "rival", "others", "left", "prior"),
+    ("leader", "rival", "others", "remaining", "prior"),
     [(1, 0, 0, 4, 1.0), (3, 2, 1, 5, 1.0), (2, 2, 0, 3, 0.5), (5, 1, 2, 6, 0.5), (2, 1, 0, 0, 1.0)],
 )
 def test_what_is_left_overtakes_as_often_as_all_sequences_say(
-    leader: int, rival: int, others: int, left: int, prior: float
+    leader: int, rival: int, others: int, remaining: int, prior: float
 ) -> None:
-    expected = overtakes_by_hand(leader, rival, others, left, prior)
-    assert overtakes(leader, rival, others, left, prior) == pytest.approx(expected, abs=1e-9)
+    expected = enumerated_overtakes(leader, rival, others, remaining, prior)
+    assert overtakes(leader, rival, others, remaining, prior) == pytest.approx(expected, abs=1e-9)
 
 
 def test_a_vote_stands_when_the_rest_cannot_turn_it() -> None:
     rule = VoteStands(risk=0.01)
     answers = ["a"] * 20 + ["b"] * 12
     assert not rule(answers, 64)
-    assert rule([*answers, "a", "a", "a"], 38)  # three are left, and nine are wanted
+    assert rule([*answers, "a", "a", "a"], 38)  # three remain, and nine are needed
     assert VoteStands(risk=0.2)(["a", "a", "a"], 64) or not VoteStands(risk=0.2)(["a"], 64)
 
 
