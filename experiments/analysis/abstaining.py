@@ -1,4 +1,4 @@
-"""What abstention would do to a selector: curves for `--json`, and sentences for a person."""
+"""What abstention would do to a selector: curves for `--json`, sentences for the terminal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nbest.scorers.estimators.risk_coverage import (
     risk_coverage,
 )
 
-MAX_POINTS = 50  # of a curve that is printed
+MAX_POINTS = 50  # of a printed curve
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,7 @@ class RiskLimit:
     delta: float = 0.1
 
     def fitted(self, row: Row) -> Guarantee | None:
-        """The threshold for a selector, fitted on the questions of its row; None: there is none."""
+        """Fit the threshold of a selector on the questions of its row; None: there is none."""
         confidence, is_right = _columns(row)
         return fitted_threshold(confidence, is_right, max_risk=self.max_risk, delta=self.delta)
 
@@ -44,13 +44,13 @@ def abstention_json(row: Row, limit: RiskLimit | None = None) -> dict[str, objec
         "risk_coverage": [asdict(point) for point in _thinned(points)] if points else None,
     }
     if limit is not None:
-        found = limit.fitted(row)
-        document["guarantee"] = None if found is None else asdict(found)
+        guarantee = limit.fitted(row)
+        document["guarantee"] = None if guarantee is None else asdict(guarantee)
     return document
 
 
 def answered_sentence(row: Row) -> str:
-    """How many questions got an answer, and how many of the answers are right."""
+    """Say how many questions got an answer, and how many of the answers are right."""
     count = row.n_queries - row.abstained
     text = f"{row.select}: {count} of {row.n_queries} questions answered"
     if not row.answered:
@@ -60,19 +60,19 @@ def answered_sentence(row: Row) -> str:
 
 
 def guarantee_sentence(row: Row, limit: RiskLimit) -> str:
-    """The threshold and what is known of it, or why there is none."""
-    found = limit.fitted(row)
+    """Say the threshold and what holds for it, or why there is none."""
+    guarantee = limit.fitted(row)
     sure, most = f"{1 - limit.delta:.0%}", f"{limit.max_risk:.1%}"
-    if found is None:
+    if guarantee is None:
         least = answers_needed(limit.max_risk, limit.delta)
         return (
             f"{row.select}: no threshold keeps the risk at {most} with {sure} certainty"
             f" (it takes at least {least} graded answers, all right; here are {len(row.answered)})"
         )
     return (
-        f"{row.select}: with --min-confidence {found.threshold:.2f} at most {most} of the answers"
-        f" are wrong, with {sure} certainty, on questions like these"
-        f" (here {found.coverage:.0%} answered, {found.risk:.1%} of them wrong)"
+        f"{row.select}: with --min-confidence {guarantee.threshold:.2f} at most {most} of the"
+        f" answers are wrong, with {sure} certainty, on questions like these"
+        f" (here {guarantee.coverage:.0%} answered, {guarantee.risk:.1%} of them wrong)"
     )
 
 
@@ -81,7 +81,7 @@ def _columns(row: Row) -> tuple[list[float], list[bool]]:
 
 
 def _thinned(points: Sequence[RiskPoint]) -> list[RiskPoint]:
-    """At most so many of them, the first and the last included."""
+    """Keep at most MAX_POINTS, the first and the last included."""
     if len(points) <= MAX_POINTS:
         return list(points)
     places = {round(i * (len(points) - 1) / (MAX_POINTS - 1)) for i in range(MAX_POINTS)}

@@ -1,7 +1,7 @@
-"""Which runs stopped drawing by what they saw, and what that does to estimates from their samples.
+"""Warnings for runs whose strategy ended the drawing by what the samples said.
 
-Where drawing ends when the samples agree, those that are there agree more than others would: the
-mean over them is no longer that of a sample.
+Where drawing ends when the samples agree, those that were drawn agree more than others would: the
+mean over them no longer estimates what one sample is worth.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from nbest.orchestrator.store.format.manifest import Json
 
 
 def stopping_notes(config: Mapping[str, Json]) -> tuple[str, ...]:
-    """Of the config of a run: a warning where how many samples there are depends on their words."""
+    """The warnings for a run's config: does the number of samples depend on what they say?"""
     strategy = config.get("strategy")
     if not isinstance(strategy, dict):
         return ()

@@ -11,11 +11,11 @@ from nbest.experiments.analysis.rows import Row
 from nbest.scorers.estimators.paired import mcnemar, paired_difference
 
 FEWEST = 2  # questions in common
-LEAST_P = 1e-6  # what is smaller is not told apart
+LEAST_P = 1e-6  # smaller ones are printed as "less than this"
 
 
 def paired_sentences(rows: Sequence[Row]) -> list[str]:
-    """One for each selector after the first, against the first."""
+    """Compare each selector after the first with the first, a sentence each."""
     return [s for row in rows[1:] if (s := paired_sentence(rows[0], row)) is not None]
 
 

@@ -1,4 +1,4 @@
-"""Applies selectors to stored samples and grades what they choose, without an engine.
+"""Rows: selectors applied to stored samples, and what they choose graded, without an engine.
 
 Gold answers meet samples here and nowhere else.
 """
@@ -33,7 +33,7 @@ JSON_KEYS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """How one way to choose does on a run. Nan where nothing was graded."""
+    """How well one selector does on a run. Nan where nothing was graded."""
 
     select: str
     accuracy: float  # right answers a question; an abstention is not a right answer
@@ -61,15 +61,15 @@ class Row:
 async def selector_row(
     name: str, scorer: Scorer, cases: Sequence[Case], min_confidence: float = 0.0
 ) -> Row:
-    """The answers that a selector chooses, graded; below a confidence it abstains."""
+    """Grade the answers that a selector chooses; below `min_confidence` it abstains."""
     require_logprobs(name, scorer, cases)
     chosen: list[tuple[Case, Selection]] = []
     failure, meter = "", Meter()
     not_asked: NotAsked | None = None
     for case in cases:
         try:
-            found = await select(case.query, meter.on(case.candidates), scorer, min_confidence)
-            chosen.append((case, found))
+            selection = await select(case.query, meter.on(case.candidates), scorer, min_confidence)
+            chosen.append((case, selection))
         # A scorer may be a plugin, and it reads what a model wrote. Where it fails there is no
         # choice to grade: neither a wrong one nor an abstention.
         except Exception as error:  # noqa: BLE001
@@ -78,23 +78,23 @@ async def selector_row(
     if not_asked and not chosen:
         raise not_asked
     graded = [
-        (case, found, 0.0 if found.answer is None else case.verdicts[found.answer])
-        for case, found in chosen
+        (case, selection, 0.0 if selection.answer is None else case.verdicts[selection.answer])
+        for case, selection in chosen
         if case.is_graded
     ]
-    abstained = sum(found.answer is None for _, found in chosen)
+    abstained = sum(selection.answer is None for _, selection in chosen)
     estimate = _proportion([verdict for *_, verdict in graded])
     row = _row(name, [case for case, _ in chosen], estimate, abstained=abstained)
-    told = [(case, f, verdict) for case, f, verdict in graded if not math.isnan(verdict)]
+    compared = [(case, s, verdict) for case, s, verdict in graded if not math.isnan(verdict)]
     return replace(
         row,
         tokens=row.tokens + meter.tokens,
         failed=len(cases) - len(chosen),
         failure=failure,
-        n_graded=len(told),
-        answered=tuple((f.confidence, v == 1.0) for _, f, v in told if f.answer is not None),
-        verdicts=tuple((case.query.id, verdict) for case, _, verdict in told),
-        choices=tuple((case.query.id, found.answer) for case, found in chosen),
+        n_graded=len(compared),
+        answered=tuple((s.confidence, v == 1.0) for _, s, v in compared if s.answer is not None),
+        verdicts=tuple((case.query.id, verdict) for case, _, verdict in compared),
+        choices=tuple((case.query.id, selection.answer) for case, selection in chosen),
         scorer_tokens=meter.all_tokens,
         scorer_s=meter.seconds,
     )
@@ -166,10 +166,10 @@ def require_logprobs(name: str, scorer: Scorer, cases: Sequence[Case]) -> None:
             f"{name} needs log-probabilities, and this run kept none: "
             f"sample it again with sampling.logprobs: {needed}"
         )
-    kept = max(0 if s.top_logprobs is None else s.top_logprobs.k for s in samples)
-    if kept < needed:
+    stored_k = max(0 if s.top_logprobs is None else s.top_logprobs.k for s in samples)
+    if stored_k < needed:
         raise InputError(
-            f"{name} needs those of the {needed} likeliest tokens, and this run kept {kept}: "
+            f"{name} needs those of the {needed} likeliest tokens, and this run kept {stored_k}: "
             f"sample it again with sampling.logprobs: {needed}"
         )
 

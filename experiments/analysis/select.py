@@ -1,4 +1,4 @@
-"""`nbest select`: choose again from stored samples, with any selector and without an engine."""
+"""`nbest select`: chooses again from stored samples, with any selector and without an engine."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def compare(
     equivalence: str | None = None,
     min_confidence: float = 0.0,
 ) -> Comparison:
-    """Apply selectors to the samples of a run; what is not given is as the run's config has it."""
+    """Apply selectors to the samples of a run; None stands for the setting in the run's config."""
     names = split_expressions(selectors)
     scorers = {name: named_scorer(name, run) for name in names}
     require_share("min_confidence", min_confidence)
@@ -44,7 +44,7 @@ def compare(
 def compare_scorers(
     run: RunReader, scorers: Mapping[str, Scorer], reading: Reading, min_confidence: float = 0.0
 ) -> Comparison:
-    """The same for scorers and a reading that have been built."""
+    """Compare scorers that are built already, with a reading that is."""
     graded = cases_of(run, reading, scorers.values())
     rows = wait_for(_rows_of(graded, scorers, min_confidence))
     return Comparison(rows=rows, baselines=(one_sample_row(graded), any_right_row(graded)))

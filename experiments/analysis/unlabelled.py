@@ -1,7 +1,7 @@
 """What can be said of selectors where no question has a gold answer.
 
-How often two of them give the same answer, and which of them comes to choose, the more samples it
-has, what no other sample says.
+How often two of them give the same answer, and which of them chooses, the more samples it has,
+answers with smaller vote shares.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Agreement:
 
 
 def agreements(rows: Sequence[Row]) -> tuple[Agreement, ...]:
-    """Of each pair of selectors."""
+    """How often the selectors of each pair give the same answer."""
     return tuple(_agreement(one, other) for one, other in combinations(rows, 2))
 
 
@@ -40,14 +40,14 @@ def _agreement(one: Row, other: Row) -> Agreement:
 
 
 async def share_warnings(scorers: Mapping[str, Scorer], cases: Sequence[Case]) -> tuple[str, ...]:
-    """The watch on vote shares, for selectors that look at each candidate alone."""
+    """Warn where vote shares fall with k, for selectors that look at each candidate alone."""
     largest = smallest_pool(cases)
-    told = []
+    warnings = []
     for name, scorer in scorers.items():
         if largest == 0 or not is_pointwise(scorer):
             continue
         scores = [await scorer(case.query, case.candidates) for case in cases]
         verdict = watch(share_curves(cases, scores, largest))
         if verdict.is_worse:
-            told.append(f"{name}: {verdict.sentence('vote share')}")
-    return tuple(told)
+            warnings.append(f"{name}: {verdict.sentence('vote share')}")
+    return tuple(warnings)

@@ -33,7 +33,7 @@ from nbest.scorers.votes.majority import MajorityVote
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """How much passes through."""
+    """How many queries pass through, with how many samples each."""
 
     queries: int
     n: int
@@ -44,7 +44,7 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
+class LoadCost:
     """What a load costs in one place: the median of some rounds."""
 
     place: str  # "local": one process; "ray": driver, worker and engines apart
@@ -55,28 +55,28 @@ class Measured:
     fixed_s: float  # of these, what one query with one sample takes
     samples_per_s: float  # all of the seconds counted
     us_per_sample: float  # the fixed seconds not counted: what one sample more costs
-    driver_growth_mb: float  # by which its memory rose above what one query had left
+    driver_growth_mb: float  # how far its memory rose above that after one query
 
     def as_json(self) -> dict[str, str | int | float]:
         return asdict(self)
 
 
-def measure(place: str, load: Load, cluster: Cluster, rounds: int = 1) -> Measured:
-    """Run a load some times in a process of its own."""
+def measure(place: str, load: Load, cluster: Cluster, rounds: int = 1) -> LoadCost:
+    """Run a load `rounds` times in a process of its own."""
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(max_workers=1, mp_context=spawn) as process:
         return process.submit(measure_here, place, load, cluster, rounds).result()
 
 
-def measure_here(place: str, load: Load, cluster: Cluster, rounds: int = 1) -> Measured:
-    """The same in this process. One query goes first: it imports and starts all that is needed."""
+def measure_here(place: str, load: Load, cluster: Cluster, rounds: int = 1) -> LoadCost:
+    """Run a load in this process. One query goes first: it imports and starts what is needed."""
     with _session(place, cluster):
         fixed_s = min(run_once(place, Load(queries=1, n=1), cluster) for _ in range(3))
         gc.freeze()  # as `nbest run` does
         before_mb = memory_mb("VmRSS")
         seconds = median(run_once(place, load, cluster) for _ in range(rounds))
         growth_mb = memory_mb("VmHWM") - before_mb
-    return Measured(
+    return LoadCost(
         place=place,
         queries=load.queries,
         n=load.n,
@@ -93,8 +93,8 @@ def memory_mb(key: str) -> float:
     """VmRSS, the memory of this process, or VmHWM, the most it ever was; nan except on Linux."""
     status = Path("/proc/self/status")
     lines = status.read_text().splitlines() if status.exists() else []
-    found = [int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{key}:")]
-    return found[0] if found else float("nan")
+    sizes = [int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{key}:")]
+    return sizes[0] if sizes else float("nan")
 
 
 def run_once(place: str, load: Load, cluster: Cluster) -> float:
@@ -108,7 +108,7 @@ def run_once(place: str, load: Load, cluster: Cluster) -> float:
 
 
 def _session(place: str, cluster: Cluster) -> AbstractContextManager[None]:
-    """Ray, for the time of all rounds."""
+    """A session of Ray for all rounds; nothing for one process."""
     if place == "local":
         return nullcontext()
     from nbest.orchestrator.cluster.session import ray_session
@@ -117,7 +117,7 @@ def _session(place: str, cluster: Cluster) -> AbstractContextManager[None]:
 
 
 def make_job(load: Load, directory: Path) -> Job:
-    """Engines that answer at once; answers are read by the last number and voted on."""
+    """A job for engines that answer at once; answers are last numbers, and voted on."""
     strategy = BestOfN(n=load.n, select=MajorityVote(), extract=LastNumber())
     script = SeededAnswers(answers=("42", "41", "40"), weights=(3, 2, 1))
     return Job(
@@ -135,7 +135,7 @@ def run_local(job: Job) -> float:
 
 
 def run_ray(job: Job, cluster: Cluster) -> float:
-    """In a session of Ray. Processes are started before the clock is."""
+    """Time a job in a session of Ray, whose processes are started before the clock."""
     from nbest.orchestrator.cluster.actors import start_engines, start_workers
     from nbest.orchestrator.cluster.driver import Driver
 

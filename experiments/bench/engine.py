@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from nbest.model_backend.vllm.plain import Batch, PlainVLLM, plain_vllm
+from nbest.model_backend.vllm.plain import GenerateCall, PlainVLLM, plain_vllm
 from nbest.model_backend.vllm.settings import VLLM
 from nbest.orchestrator.cluster.actors import start_engines, start_workers
 from nbest.orchestrator.cluster.driver import Driver
@@ -40,8 +40,10 @@ class EngineLoad:
 
     def prompts(self) -> tuple[str, ...]:
         """Different beginnings of stories, which a model goes on with to `max_tokens`."""
-        each = (SUBJECTS[i % len(SUBJECTS)] for i in range(self.queries))
-        return tuple(f"Chapter {i}. Once there was {s}, and" for i, s in enumerate(each, start=1))
+        subjects = (SUBJECTS[i % len(SUBJECTS)] for i in range(self.queries))
+        return tuple(
+            f"Chapter {i}. Once there was {s}, and" for i, s in enumerate(subjects, start=1)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +99,8 @@ async def _rounds(
     measured: list[Round] = []
     for i in range(rounds + 1):
         params = SamplingParams(temperature=1.0, max_tokens=load.max_tokens, logprobs=0)
-        batch = Batch(prompts=load.prompts(), n=load.n, params=params, seed=1000 * i)
-        generated = await asyncio.to_thread(plain.generate, batch)
+        call = GenerateCall(prompts=load.prompts(), n=load.n, params=params, seed=1000 * i)
+        generated = await asyncio.to_thread(plain.generate, call)
         ours = await _our_rate(settings, load, params, i, engines, cluster)
         result = Round(
             plain_tokens_per_s=generated.tokens / generated.seconds, nbest_tokens_per_s=ours

@@ -1,7 +1,7 @@
 """`nbest bench estimates`: how long looking at stored samples takes.
 
-Commands are timed whole, from the shell to their end, as somebody who waits for them does. The
-pools are made up, of questions of all difficulties.
+Commands are timed whole, from the shell to their end, as the user waits for them. The pools are
+made up of questions of all difficulties.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ HOLDS = {
 def measure_estimates(
     curve: Pool, report: Pool, rounds: int, tell: Callable[[str], None]
 ) -> EstimateTimes:
-    """Make the pools, and time what is done with them."""
+    """Make the pools, and time the commands that read them."""
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder) / "report.html"
         small, large = (_imported(Path(folder), pool) for pool in (curve, report))
@@ -80,7 +80,7 @@ def measure_estimates(
 
 
 def times_table(times: EstimateTimes) -> Table:
-    """For a person; the figures are those of `--json`."""
+    """The figures of `--json` as a table for the terminal."""
     return holds_table(asdict(times), HOLDS)
 
 
@@ -128,5 +128,5 @@ def _line(rng: np.random.Generator, q: int, n: int) -> dict[str, object]:
 
 
 def _answers(rng: np.random.Generator, n: int) -> NDArray[np.int64]:
-    """7 is right, with a chance that each question has of its own; the wrong ones are many."""
+    """[n] Answers: 7 is right, with a chance drawn for each question; the wrong ones are many."""
     return np.where(rng.random(n) < rng.beta(0.8, 0.8), 7, rng.integers(0, 30, n))

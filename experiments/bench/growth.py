@@ -7,7 +7,7 @@ from itertools import product
 
 from rich.table import Table
 
-from nbest.experiments.bench.control import Load, Measured, measure
+from nbest.experiments.bench.control import Load, LoadCost, measure
 from nbest.orchestrator.cluster.settings import Cluster
 
 MOST = 100_000  # queries
@@ -19,7 +19,7 @@ MAX_ROUNDS = 20
 
 
 def growing_loads(most: int = MOST, samples: int = SAMPLES) -> list[Load]:
-    """Queries from 100 on, each ten times the one before, at N=16; then N, at as many samples."""
+    """Loads of 100, 1,000, ... queries at N=16; then a growing N at the same number of samples."""
     counts = [100 * 10**i for i in range(8) if 100 * 10**i <= most]
     queries = [Load(queries=count, n=16) for count in counts]
     sizes = [n for n in (1, 10, 100, 1000, 10_000) if n <= samples]
@@ -28,8 +28,8 @@ def growing_loads(most: int = MOST, samples: int = SAMPLES) -> list[Load]:
 
 def measure_growth(
     places: Sequence[str], loads: Sequence[Load], cluster: Cluster, tell: Callable[[str], None]
-) -> list[Measured]:
-    """A row for each place and load."""
+) -> list[LoadCost]:
+    """Measure every load in every place."""
     rows = []
     for place, load in product(places, loads):
         rounds = min(MAX_ROUNDS, max(1, REPEATED_SAMPLES // load.samples))
@@ -38,15 +38,15 @@ def measure_growth(
     return rows
 
 
-def line_of(row: Measured) -> str:
-    """A row in words, for those who wait."""
+def line_of(row: LoadCost) -> str:
+    """A row in words, to show progress."""
     return (
         f"{row.place}: {row.queries} queries x {row.n}: {row.samples_per_s:,.0f} samples/s, "
         f"{row.us_per_sample:.1f} us a sample, +{row.driver_growth_mb:.0f} MB"
     )
 
 
-def growth_table(rows: Sequence[Measured]) -> Table:
+def growth_table(rows: Sequence[LoadCost]) -> Table:
     """The rows, for a terminal."""
     table = Table(box=None, header_style="bold")
     for name in ("place", "queries", "n", "rounds", "samples/s", "us/sample", "driver MB"):

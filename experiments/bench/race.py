@@ -1,7 +1,7 @@
 """`nbest bench race`: the first valid of n samples, in virtual time on a fake engine.
 
-How soon after the first valid sample the answer is there, and how much of what the losers would
-still have cost is saved; and what more samples at once win for whoever waits.
+It measures how soon after the first valid sample the answer is there, how much of the losers'
+remaining cost is saved, and how much sooner the answer comes with more samples at once.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class Lengths:
 
     def __call__(self, request: Request) -> Reply:
         index = index_of(request.id)
-        said = "ok" if self.valid[index] else "no"
-        return Reply(tokens=("",) * (int(self.tokens[index]) - 1) + (said,), token_s=TOKEN_S)
+        word = "ok" if self.valid[index] else "no"
+        return Reply(tokens=("",) * (int(self.tokens[index]) - 1) + (word,), token_s=TOKEN_S)
 
     @property
     def first_valid(self) -> int:
@@ -77,36 +77,38 @@ class Races:
 
 
 def measure_races(ns: Sequence[int], share: float, races: int, seed: int = 0) -> list[Races]:
-    """So many races of each n; `share` of the samples are valid."""
+    """Run `races` races of each n; a share of the samples is valid."""
     require(0 < share <= 1, "valid", "lie in (0, 1]", share)
     require(races >= 1, "races", "be at least 1", races)
-    return [_summary(n, [run_race(drawn(n, share, seed + r)) for r in range(races)]) for n in ns]
+    return [
+        _summary(n, [run_race(draw_lengths(n, share, seed + r)) for r in range(races)]) for n in ns
+    ]
 
 
-def drawn(n: int, share: float, seed: int) -> Lengths:
-    """Lengths with a long tail; whether a sample is valid does not depend on its length."""
+def draw_lengths(n: int, share: float, seed: int) -> Lengths:
+    """Draw lengths with a long tail; whether a sample is valid does not depend on its length."""
     rng = np.random.default_rng([seed, n])
     tokens = np.exp(rng.normal(np.log(MEDIAN_TOKENS), SIGMA, n)).round().astype(np.int64)
     return Lengths(tokens=np.maximum(tokens, 1), valid=rng.random(n) < share)
 
 
 def run_race(lengths: Lengths) -> Race:
-    """One race, through the loop that a run uses."""
+    """Run one race, through the loop that a run uses."""
     with asyncio.Runner(loop_factory=VirtualTime) as runner:
         seconds, is_answered, tokens = runner.run(_answered(lengths))
     first = lengths.first_valid
-    left = int(np.maximum(lengths.tokens - first, 0).sum())
+    remaining = int(np.maximum(lengths.tokens - first, 0).sum())
     return Race(
         is_answered=is_answered,
         seconds=seconds,
         late=seconds / (first * TOKEN_S) - 1,
         tokens=tokens,
-        saved=(int(lengths.tokens.sum()) - tokens) / left if left else float("nan"),
+        saved=(int(lengths.tokens.sum()) - tokens) / remaining if remaining else float("nan"),
     )
 
 
 async def _answered(lengths: Lengths) -> tuple[float, bool, int]:
-    """Seconds, whether there was an answer, and tokens."""
+    """The seconds until the answer, whether there is one, and the tokens."""
     params = SamplingParams(max_tokens=int(lengths.tokens.max()))
     strategy = RaceToValid(n=len(lengths.tokens), rule=Matches(pattern="ok"), params=params)
     work = Work(run="race", seed=1, strategy=strategy, directory=None)
@@ -114,11 +116,11 @@ async def _answered(lengths: Lengths) -> tuple[float, bool, int]:
     async with open_loop(work, backend) as here:
         clock = asyncio.get_running_loop().time
         began_s = clock()
-        found = await here.loop.answer(Query(id="q", prompt="?"))
+        answer = await here.loop.answer(Query(id="q", prompt="?"))
         ended_s = clock()
-    assert found.selection is not None, found.record.error
-    is_answered = found.selection.answer is not None
-    return ended_s - began_s, is_answered, found.record.usage.generated_tokens
+    assert answer.selection is not None, answer.record.error
+    is_answered = answer.selection.answer is not None
+    return ended_s - began_s, is_answered, answer.record.usage.generated_tokens
 
 
 def _summary(n: int, races: list[Race]) -> Races:
@@ -135,13 +137,13 @@ def _summary(n: int, races: list[Race]) -> Races:
     )
 
 
-def races_table(found: list[Races]) -> Table:
-    """For a person; the figures are those of `--json`."""
+def races_table(rows: list[Races]) -> Table:
+    """The figures of `--json` as a table for the terminal."""
     table = Table(box=None, pad_edge=False)
     names = ("n", "answered", "median s", "95% s", "tokens", "latest", "least saved")
     for name in names:
         table.add_column(name, justify="right")
-    for row in found:
+    for row in rows:
         saved = "-" if math.isnan(row.least_saved) else f"{row.least_saved:.1%}"
         table.add_row(
             str(row.n),

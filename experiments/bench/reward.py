@@ -1,8 +1,8 @@
 """`nbest bench reward`: the same texts through plain vLLM pooling and nbest on Ray, in turns.
 
 Ours reads samples from a run's folder, has them rated, chooses, and stores every score on disk
-before its clock stops; plain vLLM keeps nothing. A third, torch alone, says whether the numbers are
-the same.
+before its clock stops; plain vLLM keeps nothing. Torch alone rates the same texts, to show whether
+the scores agree.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from nbest.model_backend.models.names import resolve_model
 from nbest.model_backend.reward.text import reward_ids
 from nbest.model_backend.reward.torch_settings import TorchReward
-from nbest.model_backend.vllm.plain import PlainVLLM, Texts, plain_vllm
+from nbest.model_backend.vllm.plain import EncodeCall, PlainVLLM, plain_vllm
 from nbest.model_backend.vllm.reward import VLLMReward
 from nbest.orchestrator.cluster.actors import start_reward_engines, start_workers
 from nbest.orchestrator.cluster.driver import Driver
@@ -48,7 +48,7 @@ class RewardLoad:
         return f"Q: A shop sells {query + 3} boxes of {round_ + 5} pens. How many pens?\nA:"
 
     def response(self, query: int, index: int) -> str:
-        """One of some fifty tokens; all of a query differ."""
+        """A response of some fifty tokens; all responses to a query differ."""
         steps = " ".join(f"Then {query} and {index} make {query + i * index}." for i in range(4))
         return f" We count the boxes first. {steps} So the answer is {query * index + 1}."
 
@@ -90,7 +90,7 @@ def compare_rewards(
         with ray_session(cluster):
             measured = asyncio.run(_rounds(settings, load, rounds, plain, cluster, tell))
         ids = _ids(settings, load, round_=0)[:200]
-        fast = plain.rate(Texts(ids=ids)).scores
+        fast = plain.rate(EncodeCall(ids=ids)).scores
     slow = asyncio.run(_by_torch(settings, load, len(ids)))
     from scipy.stats import spearmanr
 
@@ -118,8 +118,8 @@ async def _rounds(
     measured: list[RewardRound] = []
     count = load.queries * load.n
     for i in range(rounds + 1):
-        texts = Texts(ids=_ids(settings, load, round_=i))
-        rated = await asyncio.to_thread(plain.rate, texts)
+        call = EncodeCall(ids=_ids(settings, load, round_=i))
+        rated = await asyncio.to_thread(plain.rate, call)
         ours_s = await _our_seconds(settings, load, i, engines, cluster)
         result = RewardRound(
             plain_texts_per_s=count / rated.seconds, nbest_texts_per_s=count / ours_s
@@ -137,7 +137,7 @@ async def _our_seconds(
     engines: Sequence[EngineHandle],
     cluster: Cluster,
 ) -> float:
-    """From the first lease to the last commit."""
+    """The seconds from the first lease to the last commit."""
     with tempfile.TemporaryDirectory() as folder:
         directory = str(Path(folder) / "run")
         strategy = BestOfN(n=load.n, select=RewardModel(settings))
@@ -168,7 +168,7 @@ async def _store_samples(directory: str, queries: Sequence[Query], load: RewardL
 
 
 def _ids(settings: VLLMReward, load: RewardLoad, round_: int) -> tuple[tuple[int, ...], ...]:
-    """What our engine makes of the same texts."""
+    """The token ids that our engine makes of the same texts."""
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(resolve_model(settings.model))

@@ -40,7 +40,7 @@ class Pace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """What has to be done, and by how many."""
+    """How many samples are drawn, and by how many engines."""
 
     name: str
     queries: int
@@ -52,7 +52,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """How it was done, in virtual seconds."""
+    """How long the work took, in virtual seconds, and how evenly it was shared."""
 
     name: str
     queries: int
@@ -79,7 +79,7 @@ STRAGGLERS = Work(
 
 
 def simulate(work: Work) -> Schedule:
-    """Do the work once."""
+    """Do the work once, and compare the time with the ideal."""
     with asyncio.Runner(loop_factory=VirtualTime) as runner:
         makespan_s, answered = runner.run(_answer_all(work))
     samples = [s for a in answered if a.selection is not None for s in a.selection.samples]

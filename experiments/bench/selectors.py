@@ -36,7 +36,7 @@ class SelectorSpeeds:
     vote_per_s: float  # candidates, answers extracted before
     extract_vote_per_s: float  # candidates, extraction by regex included
     math_vote_per_s: float  # candidates, their 64 answers seen before
-    math_first_s: float  # to see 64 answers for the first time, in a pool of processes that stands
+    math_first_s: float  # to see 64 answers for the first time; the processes run already
     deepconf_ms: float  # all windows of one trace
 
 
@@ -50,7 +50,7 @@ HOLDS = {
 
 
 def measure_selectors(candidates: int, rounds: int) -> SelectorSpeeds:
-    """Every measure, so many times; the median counts."""
+    """Measure everything `rounds` times; the median counts."""
     numbers = asyncio.run(_numbers_per_s(candidates, rounds))
     mathematics = asyncio.run(_mathematics(candidates, rounds))
     trace = np.random.default_rng(0).uniform(0, 20, TRACE_TOKENS)
@@ -66,12 +66,12 @@ def measure_selectors(candidates: int, rounds: int) -> SelectorSpeeds:
 
 
 def speeds_table(speeds: SelectorSpeeds) -> Table:
-    """For a person; the figures are those of `--json`."""
+    """The figures of `--json` as a table for the terminal."""
     return holds_table(asdict(speeds), HOLDS)
 
 
 async def _numbers_per_s(candidates: int, rounds: int) -> tuple[float, float]:
-    """Candidates a second through a vote; and through a regex and a vote."""
+    """The candidates a second through a vote, and through a regex and a vote."""
     numbers = np.random.default_rng(0).integers(0, DISTINCT, candidates)
     samples = tuple(
         Sample(id=f"s{i}", text=f"So 3 + 4 makes it. The total is\n#### {number}")
@@ -93,28 +93,28 @@ async def _numbers_per_s(candidates: int, rounds: int) -> tuple[float, float]:
 
 
 async def _mathematics(candidates: int, rounds: int) -> tuple[float, float]:
-    """Candidates a second through equivalence and vote; and the seconds of the first sight."""
+    """The candidates a second through equivalence and vote, and the seconds of the first pass."""
     same = MathEquivalence()
     await same(QUERY, [rf"\sqrt{{{n}}}+x" for n in (2, 3)])  # starts the processes
     answers = [_formula(i) for i in range(DISTINCT)]
     chosen = np.random.default_rng(0).integers(0, DISTINCT, candidates)
-    among = Candidates(
+    pool = Candidates(
         samples=tuple(Sample(id=f"s{i}", text="") for i in range(candidates)),
         answers=tuple(answers[i] for i in chosen),
     )
     started_s = time.perf_counter()
-    await merge_answers(QUERY, among, same)
+    await merge_answers(QUERY, pool, same)
     first_s = time.perf_counter() - started_s
 
     async def votes() -> None:
         for _ in range(QUERIES):
-            await select(QUERY, await merge_answers(QUERY, among, same), MajorityVote())
+            await select(QUERY, await merge_answers(QUERY, pool, same), MajorityVote())
 
     return await _rate(votes, candidates * QUERIES, rounds), first_s
 
 
 def _formula(i: int) -> str:
-    r"""Half of them mean the same as another: \frac{3x+1}{2} and (3x+1)/2."""
+    r"""A formula; half of them mean the same as another: \frac{3x+1}{2} and (3x+1)/2."""
     return rf"\frac{{{i}x+1}}{{2}}" if i % 2 else f"({i + 1}x+1)/2"
 
 

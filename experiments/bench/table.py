@@ -8,7 +8,7 @@ from rich.table import Table
 
 
 def holds_table(figures: Mapping[str, float], holds: Mapping[str, str]) -> Table:
-    """For a person, a line for each of `holds`; the figures are those of `--json`."""
+    """A table with a line for each of `holds`; the figures are those of `--json`."""
     table = Table(box=None, pad_edge=False)
     table.add_column("measure")
     table.add_column("measured", justify="right")

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from nbest.experiments.cli.benches import bench
-from nbest.experiments.cli.ending import Exit, as_command, tolerated_errors
+from nbest.experiments.cli.ending import Exit, run_command, tolerated_errors
 from nbest.experiments.cli.people import add_person_commands
 from nbest.experiments.cli.pools import add_pool_commands
 from nbest.experiments.training.command import add_train_command
@@ -178,7 +178,7 @@ def ask(
     """Ask one question, in this process."""
     from nbest.experiments.cli.ask import Question, answer, as_document, as_text
 
-    asked = Question(
+    settings = Question(
         text=question,
         n=n,
         select=selector,
@@ -192,7 +192,7 @@ def ask(
         min_confidence=min_confidence,
         backend=backend,
     )
-    selection = answer(asked)
+    selection = answer(settings)
     print(json.dumps(as_document(selection), indent=2) if as_json else as_text(selection))
 
 
@@ -201,15 +201,15 @@ def doctor(as_json: Json = False) -> None:
     """Say what is installed, what works, and what to do about the rest."""
     from nbest.experiments.cli.doctor import findings, print_findings
 
-    found = findings()
+    listed = findings()
     if as_json:
-        print(json.dumps([finding.as_json() for finding in found], indent=2))
+        print(json.dumps([finding.as_json() for finding in listed], indent=2))
     else:
-        print_findings(found)
-    if any(finding.is_fault for finding in found):
+        print_findings(listed)
+    if any(finding.is_fault for finding in listed):
         raise typer.Exit(Exit.FAILED)
 
 
 def main() -> None:
-    """Entry point."""
-    as_command(lambda: app(args=sys.argv[1:] or ["--help"], standalone_mode=False))
+    """Run the command line: the entry point of `nbest`."""
+    run_command(lambda: app(args=sys.argv[1:] or ["--help"], standalone_mode=False))

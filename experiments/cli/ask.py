@@ -31,14 +31,14 @@ class Question:
     temperature: float
     max_tokens: int
     seed: int
-    rule: str | None  # when there are samples enough
+    rule: str | None  # says when there are enough samples
     race: str | None  # the validator that the first sample must pass
     min_confidence: float
     backend: str
 
 
 def answer(question: Question) -> Selection:
-    """Start the engine, draw, choose."""
+    """Start the engine, draw samples, and choose one."""
     require(bool(question.text.strip()), "question", "hold a text", question.text)
     strategy = _strategy(question)
     settings = {"model": question.model} if question.backend == "vllm" else {}
@@ -65,7 +65,7 @@ def _strategy(question: Question) -> Sampling:
 
 
 def as_text(selection: Selection) -> str:
-    """The chosen sample in full, then the answer and how the others saw it."""
+    """The chosen sample in full, then the answer and how many of the others agree."""
     if selection.index is None:
         agree = selection.confidence
         unsure = "" if math.isnan(agree) else f"at most {agree:.0%} of the answers agree; "

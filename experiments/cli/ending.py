@@ -18,8 +18,8 @@ from nbest.orchestrator.errors import InputError, NbestError, RunChanged
 TYPER_INTERRUPTED = 130  # what Typer makes of Ctrl-C
 
 
-def as_command(command: Callable[[], int | None]) -> NoReturn:
-    """Do it, and end the process; what is returned is the exit status, None is 0."""
+def run_command(command: Callable[[], int | None]) -> NoReturn:
+    """Run a command and end the process; what it returns is the exit status, None is 0."""
     # A shell starts what it puts in the background with SIGINT ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     # A scheduler's SIGTERM ends a run as Ctrl-C does: what has been sampled is written first.

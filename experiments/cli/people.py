@@ -1,4 +1,4 @@
-"""`nbest pick` and `nbest export`: a person chooses, and the choices go on to other programs."""
+"""`nbest pick` and `nbest export`: the user chooses, and the choices go on to other programs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def add_person_commands(app: typer.Typer) -> None:
-    """Add both to the command line."""
+    """Add `pick` and `export` to the command line."""
     app.command(epilog="Example: nbest pick runs/demo --web")(pick)
     line = "nbest export runs/demo --format preferences --out pairs.jsonl"
     app.command(epilog=f"Example: {line}")(export)

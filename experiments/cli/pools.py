@@ -1,4 +1,4 @@
-"""`nbest import`, `curve` and `replay`: pools of samples, from elsewhere or sampled here."""
+"""`nbest import`, `curve`, `replay` and `report`: what is done with stored samples."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nbest.orchestrator.errors import InputError
 
 
 def add_pool_commands(app: typer.Typer) -> None:
-    """Add them to the command line."""
+    """Add `import`, `curve`, `replay` and `report` to the command line."""
     line = "nbest import pool.jsonl --out runs/pool --grade number"
     app.command("import", epilog=f"Example: {line}")(import_)
     line = "nbest curve runs/demo --select vote,mean_logprob --k 1,4,16"
@@ -46,14 +46,16 @@ def replay(
 
     Without gold answers: what it would have spent, and how often it answers as all samples do.
     """
-    from nbest.experiments.analysis.replay.replay import replay as replayed
+    from nbest.experiments.analysis.replay.replay import replay as replay_run
     from nbest.experiments.analysis.replay.view import sentences
 
-    found = replayed(run_dir, strategy, max_n, shuffles, seed, extract, grade, _tell, equivalence)
+    outcome = replay_run(
+        run_dir, strategy, max_n, shuffles, seed, extract, grade, _tell, equivalence
+    )
     if as_json:
-        print(json.dumps(found.as_json(), indent=2))
+        print(json.dumps(outcome.as_json(), indent=2))
         return
-    print("\n".join(sentences(found, max_n)))
+    print("\n".join(sentences(outcome, max_n)))
 
 
 def report(
@@ -91,9 +93,9 @@ def import_(
     """
     from nbest.experiments.runs.exchange.import_pool import import_pool
 
-    done = import_pool(files, out, extract=extract, grade=grade, tell=_tell)
-    scored = f", scores of {', '.join(done.scorers)}" if done.scorers else ""
-    print(f"{done.queries} questions, {done.samples} samples{scored} in {out}")
+    imported = import_pool(files, out, extract=extract, grade=grade, tell=_tell)
+    scores = f", scores of {', '.join(imported.scorers)}" if imported.scorers else ""
+    print(f"{imported.queries} questions, {imported.samples} samples{scores} in {out}")
 
 
 def curve(
@@ -115,31 +117,32 @@ def curve(
     ] = False,
 ) -> None:
     """Accuracy against the number of samples, over all subsets of those that are stored."""
-    from nbest.experiments.analysis.curves.of_run import curves_of, rows
+    from nbest.experiments.analysis.curves.of_run import curves_of, json_rows
     from nbest.experiments.analysis.curves.view import curve_table, plot_curves
     from nbest.experiments.language.text import printable
 
     more = numbers(beyond) or ()
-    found = curves_of(run_dir, selectors, numbers(ks), extract, grade, equivalence, more)
+    curves = curves_of(run_dir, selectors, numbers(ks), extract, grade, equivalence, more)
     if plot is not None:
-        plot_curves(found, plot)
+        plot_curves(curves, plot)
     if as_json:
-        print(json.dumps(rows(found), indent=2))
+        print(json.dumps(json_rows(curves), indent=2))
         return
     from nbest.experiments.cli.display.tables import console
 
-    console().print(curve_table(found))
-    for k, each in found.beyond.items():
+    console().print(curve_table(curves))
+    for k, estimate in curves.beyond.items():
         print(
-            f"any right of {k:,}: {each.coverage:.3f} ({each.low:.2f}-{each.high:.2f}), "
+            f"any right of {k:,}: {estimate.coverage:.3f} "
+            f"({estimate.low:.2f}-{estimate.high:.2f}), "
             "by a beta-binomial law fitted to what was drawn"
         )
-    for note in found.notes:
+    for note in curves.notes:
         print(printable(note))
 
 
 def _tell(line: str) -> None:
-    """How far a command has come, for somebody who waits."""
+    """Say how far a command has come, where standard error is a terminal."""
     if sys.stderr.isatty():
         from nbest.experiments.language.text import printable
 
@@ -147,7 +150,7 @@ def _tell(line: str) -> None:
 
 
 def numbers(text: str) -> tuple[int, ...] | None:
-    """`1,2,4` as numbers; None where nothing is given."""
+    """Read `1,2,4` as numbers; None for an empty text."""
     if not text.strip():
         return None
     try:

@@ -30,7 +30,7 @@ def conclude(
     """Print the table of a run and what failed in it; exit with 3 if too much did."""
     failed = failures(records)
     if len(failed) < plan.num_queries:
-        # By name where a person's choices are read, which the config knows nothing of.
+        # `user` is built anew: it reads a person's choices, which the config does not know.
         scorers = {
             name: named_scorer(name, folder) if name == "user" else scorer
             for name, scorer in plan.config.scorers().items()
@@ -46,7 +46,7 @@ def conclude(
 
 
 def print_stopping(folder: Path) -> None:
-    """Warn of a run whose samples are those that agreed."""
+    """Warn of a run that stopped drawing by what its samples said."""
     for note in stopping_notes(RunReader(folder).manifest.config):
         print(note)
 

@@ -1,1 +1,1 @@
-"""Configs: the sections of a run, overrides, the table of plugin names."""
+"""Configs: the sections of a run, overrides, and the table of plugin names."""

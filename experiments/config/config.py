@@ -44,19 +44,19 @@ from nbest.orchestrator.protocols import Scorer
 from nbest.orchestrator.query.choice import Choice
 
 
-def _listed(value: object) -> object:
+def _as_list(value: object) -> object:
     return split_expressions(value) if isinstance(value, str) else value
 
 
 Selectors = Annotated[
     tuple[Annotated[str, builds(build_scorer)], ...],
     Field(strict=False),
-    BeforeValidator(_listed),
+    BeforeValidator(_as_list),
 ]
 
 
 class Config(Section):
-    """Everything that a run is made of."""
+    """All settings of a run."""
 
     name: str = Field(
         pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,79}$",
@@ -129,7 +129,7 @@ class Config(Section):
         return {text: self._objects.get(build_scorer, text) for text in self.select}
 
     def reading(self) -> Reading:
-        """How answers are read, merged and graded."""
+        """Build what reads, merges and grades answers."""
         return Reading(
             extract=self._objects.get(build_extractor, self.extract),
             equivalence=self._objects.get(build_equivalence, self.equivalence),
@@ -137,7 +137,7 @@ class Config(Section):
         )
 
     def build_strategy(self) -> Sampling:
-        """The strategy, which chooses by the first selector."""
+        """Build the strategy, which chooses by the first selector."""
         reading = self.reading()
         choice = Choice(
             select=self._objects.get(build_scorer, self.select[0]),
@@ -149,7 +149,7 @@ class Config(Section):
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
-    """The config in a file, with `--set` assignments made in order."""
+    """Read the config in a file, with `--set` assignments applied in order."""
     document = read_yaml(path)
     if document.value is None:
         raise InputError(f"{path}: must hold a config, got an empty file")

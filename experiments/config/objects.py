@@ -15,17 +15,17 @@ T = TypeVar("T")
 
 
 class Objects:
-    """Builds from texts, and keeps what it has built."""
+    """Builds objects from texts, each once."""
 
     def __init__(self) -> None:
         self._built: dict[tuple[Callable[[str], Any], str], Any] = {}
 
     def __eq__(self, other: object) -> bool:
-        """Equal to all others: what has been built is no part of a config."""
+        """Equal all others: what has been built is no part of a config."""
         return isinstance(other, Objects)
 
     def get(self, build: Callable[[str], T], text: str) -> T:
-        """The object of a text; whatever `build` raises where there is none."""
+        """The object of a text, built at the first call; raises what `build` raises."""
         key = (build, text)
         if key not in self._built:
             self._built[key] = build(text)

@@ -1,28 +1,24 @@
 """The one table of names: what a config or a command line calls a class, and where that class is.
 
-Built-in names stand here; anybody else's come by entry points, in the group that each kind names:
+Built-in names stand here; all others come from entry points, in the group of each kind:
 
     [project.entry-points."nbest.scorers"]
     my_reward = "my_package.reward:MyReward"
 
-Classes are given as text and imported when they are asked for, so that neither `--help` nor a check
-of a config pays for an engine. A built-in name always means the built-in class.
+The table holds classes as text and `factory` imports them, so that neither `--help` nor the check
+of a config imports an engine. A built-in name always means the built-in class.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from nbest.experiments.language.plugin_kind import PluginKind
 from nbest.experiments.questions.graders.plain import Grader
 from nbest.orchestrator.protocols import BackendConfig, Equivalence, Extractor, Scorer, Validator
 from nbest.orchestrator.strategies.stop_on_scores import ScoreRule
 from nbest.orchestrator.strategies.stop_on_votes import StopRule
-
-if TYPE_CHECKING:
-    pass
-
 
 SELECTORS = PluginKind(
     noun="selector",
@@ -160,7 +156,7 @@ STOP_RULES = PluginKind(
         ScoreRule,
     ),
     parts=lambda: named_kinds(),
-    methods=(),  # of two kinds: a function of answers, or one that `stops_on` scores
+    methods=(),  # a rule is a function of answers, or has `stops_on` for scores
     built_in={
         "vote_stands": "nbest.orchestrator.strategies.stop_on_votes:VoteStands",
         "beta": "nbest.orchestrator.strategies.stop_on_votes:BetaStop",
@@ -178,35 +174,35 @@ def named_kinds() -> tuple[PluginKind, ...]:
 
 
 def build_scorer(text: str) -> Scorer:
-    """The scorer of a selector: `vote`, `random(seed=3)`."""
+    """Build the scorer of a selector: `vote`, `random(seed=3)`."""
     return cast("Scorer", SELECTORS.parse(text))
 
 
 def build_extractor(text: str) -> Extractor:
-    """`last_number`, `after_marker(marker="####")`."""
+    """Build an extractor: `last_number`, `after_marker(marker="####")`."""
     return cast("Extractor", EXTRACTORS.parse(text))
 
 
 def build_equivalence(text: str) -> Equivalence | None:
-    """`number`, `mathematics(timeout_s=5)`; None for `exact`: answers that are the same text."""
+    """Build an equivalence: `number`, `mathematics(timeout_s=5)`; None for `exact`, equal texts."""
     return None if text == "exact" else cast("Equivalence", EQUIVALENCES.parse(text))
 
 
 def build_grader(text: str) -> Grader:
-    """`exact`, `number(tolerance=0.01)`."""
+    """Build a grader: `exact`, `number(tolerance=0.01)`."""
     return cast("Grader", GRADERS.parse(text))
 
 
 def build_validator(text: str) -> Validator:
-    """`json`, `all_of(rules=[json, yaml])`."""
+    """Build a validator: `json`, `all_of(rules=[json, yaml])`."""
     return cast("Validator", VALIDATORS.parse(text))
 
 
 def build_stop_rule(text: str) -> StopRule | ScoreRule:
-    """`vote_stands`, `beta(confidence=0.9)`, `reservation(cost=0.01)`."""
+    """Build a stop rule: `vote_stands`, `beta(confidence=0.9)`, `reservation(cost=0.01)`."""
     return cast("StopRule | ScoreRule", STOP_RULES.parse(text))
 
 
 def build_backend(name: str, settings: Mapping[str, object]) -> BackendConfig:
-    """The settings of an engine; nothing is started."""
+    """Build the settings of an engine; nothing is started."""
     return cast("BackendConfig", BACKENDS.build(name, settings))

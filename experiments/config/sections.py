@@ -18,7 +18,7 @@ from nbest.orchestrator.types import Constraint, SamplingParams
 
 
 class ModelSection(Section):
-    """Which model, and its engine's settings; they are those of the backend's class."""
+    """Which model, and the settings of the backend's class."""
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, JsonValue]
@@ -39,12 +39,12 @@ class ModelSection(Section):
         return self
 
     def build(self) -> BackendConfig:
-        """The backend's settings; nothing is started."""
+        """Build the backend's settings; nothing is started."""
         return build_backend(self.backend, self.__pydantic_extra__)
 
 
 class ConstraintSection(Section):
-    """What every sample is forced to look like; exactly one of them."""
+    """The format that every sample must have; exactly one key is set."""
 
     schema_text: str | None = Field(
         default=None, alias="json", description="A JSON schema, as JSON text."
@@ -61,12 +61,12 @@ class ConstraintSection(Section):
     def _fits(self) -> Self:
         try:
             self.build()
-        except InputError as error:  # it names itself; here it has a longer name
+        except InputError as error:  # the message names the constraint; here the key's path does
             raise InputError(str(error).removeprefix("constraint ")) from error
         return self
 
     def build(self) -> Constraint:
-        """As a request carries it."""
+        """Build the constraint that a request carries."""
         return Constraint(
             json=self.schema_text, regex=self.regex, choice=self.choice, grammar=self.grammar
         )
@@ -104,7 +104,7 @@ class SamplingSection(Section):
         return self
 
     def build(self) -> SamplingParams:
-        """As a request carries it; it checks the ranges."""
+        """Build the parameters that a request carries; they check their ranges."""
         return SamplingParams(
             temperature=self.temperature,
             top_p=self.top_p,
@@ -186,7 +186,7 @@ class ClusterSection(Section):
         return self
 
     def build(self) -> Cluster:
-        """As the orchestrator takes it; not for `local`, which has no cluster."""
+        """Build the orchestrator's settings; not for `local`, which has no cluster."""
         return Cluster(
             address=self.address,
             engines=self.engines,

@@ -28,7 +28,7 @@ Sampling = BestOfN | Adaptive | RaceToValid | DeepConf | WithinBudget
 
 
 class DeepConfSection(Section):
-    """Samples that the model is unsure of are ended in mid-flight (DeepConf)."""
+    """End samples in mid-flight that the model is unsure of (DeepConf)."""
 
     warm_up: int = Field(default=16, ge=1, description="Samples that are drawn whole.")
     keep: float = Field(
@@ -41,13 +41,13 @@ class DeepConfSection(Section):
     k: int = Field(default=20, ge=1, le=20, description="Likeliest tokens that it is read from.")
 
     def build(self) -> dict[str, Any]:
-        """The settings of a `DeepConf` that are its own."""
+        """Build the settings that only `DeepConf` has."""
         lowest = Confidence(measure="lowest", window=self.window, k=self.k)
         return {"by": lowest, "warm_up": self.warm_up, "keep": self.keep, "share": self.share}
 
 
 class BudgetSection(Section):
-    """What all questions share; it goes where it may still change an answer."""
+    """The samples that all questions share; they go where they may still change an answer."""
 
     average: float | None = Field(default=None, description="Samples a question, in the mean.")
     tokens: int | None = Field(default=None, description="Generated tokens, of all together.")
@@ -94,23 +94,23 @@ class StrategySection(Section):
 
     @model_validator(mode="after")
     def _fits(self, info: ValidationInfo) -> Self:
-        given = {kind: value for kind in KINDS if (value := self._value(kind)) is not None}
-        if len(given) > 1:
-            first, second, *_ = given
+        stops = {kind: value for kind in KINDS if (value := self._value(kind)) is not None}
+        if len(stops) > 1:
+            first, second, *_ = stops
             rule = f"be left out where there is a {first}"
-            raise InputError(f"{second} must {rule}, got {given[second]!r}")
+            raise InputError(f"{second} must {rule}, got {stops[second]!r}")
         if self.race is not None and self.min_confidence > 0:
             raise InputError(f"race must be left out with min_confidence, got {self.race!r}")
         self.build(Choice(select=MajorityVote()), objects_of(info))
         return self
 
     def _value(self, kind: str) -> object:
-        """As it was written; None where it was not."""
+        """The value as the config has it; None where the config leaves it out."""
         value = getattr(self, kind)
         return value.model_dump(exclude_unset=True) if isinstance(value, Section) else value
 
     def build(self, choice: Choice, objects: Objects) -> Sampling:
-        """The strategy that is named, with the choice that all strategies share."""
+        """Build the strategy that is named, with the choice that all strategies share."""
         if self.race is not None:
             valid = objects.get(build_validator, self.race)
             return RaceToValid(n=self.n, rule=valid, extract=choice.extract, params=choice.params)
@@ -128,4 +128,4 @@ class StrategySection(Section):
 
 
 KINDS = ("rule", "race", "deep_conf", "budget")
-"""What a config's strategy may name, one at most, that decides by samples when to stop."""
+"""The keys of a strategy that decide when to stop; a config sets one at most."""

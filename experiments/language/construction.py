@@ -23,12 +23,12 @@ Factory = Callable[..., object]  # a class, or a function that makes an object
 
 
 def construct(factory: Factory, arguments: Mapping[str, object]) -> object:
-    """`factory(**arguments)`; InputError says `KEY must RULE, got VALUE` or `KEY: WHAT`."""
-    known = parameters(factory)
+    """Call `factory(**arguments)`; InputError says `KEY must RULE, got VALUE` or `KEY: WHAT`."""
+    settings = parameters(factory)
     for key in arguments:
-        if key not in known:
-            raise InputError(f"{key}: no such key{suggestion(key, known)}")
-    for key, parameter in known.items():
+        if key not in settings:
+            raise InputError(f"{key}: no such key{suggestion(key, settings)}")
+    for key, parameter in settings.items():
         if key not in arguments and parameter.default is parameter.empty:
             raise InputError(f"{key} must be given, got nothing")
     checked = checked_arguments(factory, arguments)
@@ -41,20 +41,20 @@ def construct(factory: Factory, arguments: Mapping[str, object]) -> object:
 
 
 def parameters(factory: Factory) -> dict[str, inspect.Parameter]:
-    """What it can be given by name."""
-    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    found = inspect.signature(factory).parameters
-    return {name: p for name, p in found.items() if p.kind in named}
+    """The parameters of a factory that can be passed by name."""
+    by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    signature = inspect.signature(factory)
+    return {name: p for name, p in signature.parameters.items() if p.kind in by_name}
 
 
 def checked_arguments(factory: Factory, arguments: Mapping[str, object]) -> dict[str, object]:
-    """The arguments as their type hints want them: a list becomes a tuple where one is wanted."""
+    """Check the arguments against the type hints; a list becomes a tuple where the hint is one."""
     hints = type_hints(factory)
-    return {k: _checked(k, v, hints[k]) if k in hints else v for k, v in arguments.items()}
+    return {k: _check_type(k, v, hints[k]) if k in hints else v for k, v in arguments.items()}
 
 
 def type_hints(factory: Factory) -> dict[str, Any]:
-    """Empty where they cannot be read: names that exist for the type checker alone."""
+    """The type of each parameter; empty where a hint names what only the type checker imports."""
     try:
         if is_dataclass(factory):  # each field in the module that declares it, inherited ones too
             return get_type_hints(factory)
@@ -63,7 +63,7 @@ def type_hints(factory: Factory) -> dict[str, Any]:
         return {}
 
 
-def _checked(key: str, value: object, hint: Any) -> object:
+def _check_type(key: str, value: object, hint: Any) -> object:
     try:
         adapter: TypeAdapter[object] = TypeAdapter(hint)
     except (PydanticSchemaGenerationError, PydanticUserError):

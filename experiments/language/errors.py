@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails
 from nbest.experiments.language.text import shown, suggestion
 from nbest.experiments.language.yaml_text import KeyPath
 
-# Messages of `types.require` and of `plugins` begin with the key that they are about.
+# Messages of `types.require` and of `plugin_kind` begin with the key that they are about.
 ABOUT_A_KEY = re.compile(r"(\w+(?:\.\w+)*)(?: must |: no such key)")
 
 RULES: Mapping[str, str] = {
@@ -50,19 +50,19 @@ class Origins:
     overrides: Mapping[KeyPath, str] = field(default_factory=dict)  # `--set a.b=c`, by its path
 
     def where(self, path: KeyPath) -> str:
-        """The place of a key, or of the nearest thing around it."""
+        """The place of a key, or of the nearest section around it."""
         for end in range(len(path), -1, -1):
             if (text := self.overrides.get(path[:end])) is not None:
                 return text
             if end and (line := self.lines.get(path[:end])) is not None:
                 return f"{self.source}:{line}"
         # A section that only assignments made: the last of them.
-        made = [text for set_path, text in self.overrides.items() if set_path[:1] == path[:1]]
-        return made[-1] if made else self.source
+        texts = [text for set_path, text in self.overrides.items() if set_path[:1] == path[:1]]
+        return texts[-1] if texts else self.source
 
 
 def explain(error: ValidationError, raw: object, origins: Origins) -> str:
-    """One line about the first error; the count of the others."""
+    """One line about the first error, with the number of the others."""
     details = error.errors(include_url=False)
     path, text = describe(details[0], raw)
     more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
@@ -79,7 +79,7 @@ def describe(detail: ErrorDetails, raw: object) -> tuple[KeyPath, str]:
     if kind.startswith("union_tag"):
         return _wrong_kind((*path, "kind"), context)
     if kind == "value_error":
-        return _raised(path, str(context["error"]), isinstance(detail["input"], Mapping))
+        return _refused_value(path, str(context["error"]), isinstance(detail["input"], Mapping))
     rule = RULES.get(kind, "").format(**context)
     if not rule:
         return path, f"{dotted(path)}: {detail['msg']}, got {shown(detail['input'])}"
@@ -88,31 +88,31 @@ def describe(detail: ErrorDetails, raw: object) -> tuple[KeyPath, str]:
 
 
 def _wrong_kind(path: KeyPath, context: Mapping[str, str]) -> tuple[KeyPath, str]:
-    known = context.get("expected_tags", "").replace("'", "").split(", ")
+    kinds = context.get("expected_tags", "").replace("'", "").split(", ")
     if "tag" not in context:
         return path, f"{dotted(path)} must be given, got nothing"
     tag = str(context["tag"])
-    return path, f"{dotted(path)}: no kind {shown(tag)}{suggestion(tag, known)}"
+    return path, f"{dotted(path)}: no kind {shown(tag)}{suggestion(tag, kinds)}"
 
 
-def _raised(path: KeyPath, message: str, is_section: bool) -> tuple[KeyPath, str]:
-    """An InputError from a validator, about the value at `path` or about a key in it."""
-    about = ABOUT_A_KEY.match(message)
-    if about is None or not is_section:
+def _refused_value(path: KeyPath, message: str, is_section: bool) -> tuple[KeyPath, str]:
+    """Describe a validator's InputError about the value at `path` or about a key in it."""
+    key = ABOUT_A_KEY.match(message)
+    if key is None or not is_section:
         return path, f"{dotted(path)}: {message}"
     prefix = f"{dotted(path)}." if path else ""
-    return (*path, *about[1].split(".")), f"{prefix}{message}"
+    return (*path, *key[1].split(".")), f"{prefix}{message}"
 
 
 def key_path(loc: KeyPath, raw: object, *, is_absent: bool) -> KeyPath:
-    """Pydantic's location without what is no key in `raw`, as the kind of dataset that it tried.
+    """Drop from pydantic's location the steps that are no keys in `raw`, such as a dataset's kind.
 
-    The last step is in `raw` too, unless the error is that it `is_absent`.
+    The last step need not be in `raw` where the error is that it `is_absent`.
     """
     path: list[str | int] = []
     for i, step in enumerate(loc):
         try:
-            raw = raw[step]  # type: ignore[index] # whatever it is, TypeError says that it is a leaf
+            raw = raw[step]  # type: ignore[index] # TypeError says that it is a leaf
         except (KeyError, IndexError, TypeError):
             if i + 1 < len(loc) or not is_absent:
                 continue
@@ -121,7 +121,7 @@ def key_path(loc: KeyPath, raw: object, *, is_absent: bool) -> KeyPath:
 
 
 def dotted(path: KeyPath) -> str:
-    """`("select", 0)` as `select[0]`."""
+    """Write a path as in a config: `("select", 0)` as `select[0]`."""
     text = ""
     for step in path:
         if isinstance(step, int):

@@ -19,7 +19,7 @@ from nbest.orchestrator.errors import InputError
 
 MAX_CHARACTERS = 10_000
 WORDS: Mapping[str, bool | None] = {"true": True, "false": False, "null": None, "none": None}
-LAYOUT = "\n\r\t"  # the control characters that somebody may mean
+LAYOUT = "\n\r\t"  # the control characters that a setting may hold
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,26 +32,26 @@ class Expression:
 
 
 def split_expressions(text: str) -> tuple[str, ...]:
-    """`vote,random(seed=3)` as the texts of two expressions."""
+    """Split a list of expressions into their texts: `vote,random(seed=3)` into two."""
     return tuple(expression.text for expression in parse_expressions(text))
 
 
 def parse_expression(text: str) -> Expression:
-    """One expression."""
-    found = parse_expressions(text)
-    if len(found) != 1:
+    """Parse one expression; InputError where there are several."""
+    expressions = parse_expressions(text)
+    if len(expressions) != 1:
         raise InputError(f"must be one name or name(key=value), got {shown(text)}")
-    return found[0]
+    return expressions[0]
 
 
 def parse_expressions(text: str) -> tuple[Expression, ...]:
-    """A list of them, separated by commas: `vote,random(seed=3)`."""
-    node = _parsed(text)
+    """Parse expressions separated by commas: `vote,random(seed=3)`."""
+    node = _parse(text)
     nodes = node.elts if isinstance(node, ast.Tuple) else [node]
     return tuple(_expression(n, ast.get_source_segment(text.strip(), n) or text) for n in nodes)
 
 
-def _parsed(text: str) -> ast.expr:
+def _parse(text: str) -> ast.expr:
     problem = f"must look like name or name(key=value), got {shown(text)}"
     if len(text) > MAX_CHARACTERS:
         raise InputError(problem)
@@ -96,7 +96,7 @@ def _literal(node: ast.expr, key: str) -> object:
 
 
 def _checked_text(text: str, key: str) -> str:
-    r"""`"\bword"` would search for a backspace; nobody means that."""
+    r"""Refuse control characters: `"\bword"` would search for a backspace."""
     if any(ord(c) < 32 and c not in LAYOUT for c in text):
         raise InputError(
             f'{key} must hold no control character (write a pattern r"..."), got {text!r}'

@@ -1,4 +1,4 @@
-"""One kind of thing that has names in a config: how a name becomes an object with settings.
+"""One kind of plugin that a config names: how a name becomes an object with settings.
 
 It knows no name; `plugins.py` has the tables.
 """
@@ -19,7 +19,7 @@ from nbest.orchestrator.errors import InputError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PluginKind:
-    """One kind of thing that has names."""
+    """One kind of plugin: selectors, extractors, backends and so on."""
 
     noun: str  # in messages
     group: str  # of entry points
@@ -27,58 +27,58 @@ class PluginKind:
     built_in: Mapping[str, str]  # name to `module:Class`
     protocols: tuple[Any, ...] = ()  # what a setting of this kind is annotated with
     parts: Callable[[], Sequence[PluginKind]] = tuple  # the kinds that its settings may name
-    plain: str = ""  # the name that a text stands for that is none itself, as its first argument
+    plain: str = ""  # where a text is no name: the plugin that gets it as its `model`
 
     def names(self) -> tuple[str, ...]:
         """Every name that `build` knows, sorted."""
         return tuple(sorted({*self.built_in, *(e.name for e in entry_points(group=self.group))}))
 
     def factory(self, name: str) -> Factory:
-        """The class of that name, imported now."""
+        """Import the class of that name."""
         if (path := self.built_in.get(name)) is not None:
             module, _, attribute = path.partition(":")
             return cast("Factory", getattr(import_module(module), attribute))
-        found = tuple(entry_points(group=self.group, name=name))
-        if not found:
+        entries = tuple(entry_points(group=self.group, name=name))
+        if not entries:
             raise InputError(f"no {self.noun} named {name!r}{suggestion(name, self.names())}")
-        if len({e.value for e in found}) > 1:
-            where = ", ".join(sorted(e.value for e in found))
+        if len({e.value for e in entries}) > 1:
+            where = ", ".join(sorted(e.value for e in entries))
             raise InputError(f"{self.noun} {name!r} must come from one package, got {where}")
-        return _loaded(found[0], self.noun)
+        return _load(entries[0], self.noun)
 
     def build(self, name: str, arguments: Mapping[str, object]) -> object:
-        """The object of that name with those settings."""
-        return self._made(self.factory(name), arguments)
+        """Build the object of that name with those settings."""
+        return self._construct(self.factory(name), arguments)
 
     def parse(self, text: str) -> object:
-        """The object that `name(key=value)` stands for; errors about a key begin with the name."""
+        """Build the object that `name(key=value)` stands for; errors begin with the name."""
         if self.plain and "(" not in text and text not in self.names():
             return self.build(self.plain, {"model": text})
-        return self.of_expression(parse_expression(text))
+        return self.build_expression(parse_expression(text))
 
-    def of_expression(self, expression: Expression) -> object:
-        """The same for what has been parsed."""
+    def build_expression(self, expression: Expression) -> object:
+        """Build the object that a parsed expression stands for."""
         factory = self.factory(expression.name)
         try:
-            return self._made(factory, expression.arguments)
+            return self._construct(factory, expression.arguments)
         except InputError as error:
             name = expression.name
             about_itself = str(error).startswith(f"{name} must ")
             raise InputError(str(error) if about_itself else f"{name}: {error}") from error
 
-    def _made(self, factory: Factory, arguments: Mapping[str, object]) -> object:
+    def _construct(self, factory: Factory, arguments: Mapping[str, object]) -> object:
         hints = type_hints(factory)
         kinds = self.parts()
-        resolved = {key: _resolved(key, v, hints.get(key), kinds) for key, v in arguments.items()}
-        made = construct(factory, resolved)
+        resolved = {key: _resolve(key, v, hints.get(key), kinds) for key, v in arguments.items()}
+        plugin = construct(factory, resolved)
         for method in self.methods:
-            if not hasattr(made, method):
-                raise InputError(f"a {self.noun} must have {method}, got {type(made).__name__}")
-        return made
+            if not hasattr(plugin, method):
+                raise InputError(f"a {self.noun} must have {method}, got {type(plugin).__name__}")
+        return plugin
 
 
-def _resolved(key: str, value: object, hint: Any, kinds: Sequence[PluginKind]) -> object:
-    """What an argument stands for where its type is one that has names: `by=mean_logprob`."""
+def _resolve(key: str, value: object, hint: Any, kinds: Sequence[PluginKind]) -> object:
+    """Build the plugin that an argument names, where its type is a kind: `by=mean_logprob`."""
     kind = _kind_of(hint, kinds)
     if kind is None:
         if isinstance(value, Expression) and hint is str and not value.arguments:
@@ -89,26 +89,26 @@ def _resolved(key: str, value: object, hint: Any, kinds: Sequence[PluginKind]) -
     if value is None and type(None) in get_args(hint):
         return None
     if get_origin(hint) is tuple and isinstance(value, Sequence) and not isinstance(value, str):
-        return tuple(_named(key, each, kind) for each in value)
-    return _named(key, value, kind)
+        return tuple(_build_named(key, name, kind) for name in value)
+    return _build_named(key, value, kind)
 
 
-def _named(key: str, value: object, kind: PluginKind) -> object:
+def _build_named(key: str, value: object, kind: PluginKind) -> object:
     if not isinstance(value, Expression | str):
         raise InputError(f"{key} must name a {kind.noun}, got {shown(value)}")
     try:
-        return kind.parse(value) if isinstance(value, str) else kind.of_expression(value)
+        return kind.parse(value) if isinstance(value, str) else kind.build_expression(value)
     except InputError as error:
         raise InputError(f"{key}: {error}") from error
 
 
 def _kind_of(hint: Any, kinds: Sequence[PluginKind]) -> PluginKind | None:
-    """The kind whose protocol the type is, or is a tuple or a union of."""
+    """The kind whose protocol is the type, or is in its tuple or union."""
     types = (hint, *get_args(hint))
-    return next((kind for kind in kinds if any(one in kind.protocols for one in types)), None)
+    return next((kind for kind in kinds if any(part in kind.protocols for part in types)), None)
 
 
-def _loaded(entry: EntryPoint, noun: str) -> Factory:
+def _load(entry: EntryPoint, noun: str) -> Factory:
     try:
         factory = entry.load()
     except Exception as error:  # importing a plugin runs somebody else's code

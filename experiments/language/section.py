@@ -1,4 +1,4 @@
-"""What all sections of a config have in common: frozen, strict, and no key but those they name.
+"""What all sections of a config have in common: frozen, strict, no keys but their own.
 
 It knows no section.
 """
@@ -21,20 +21,20 @@ class Section(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _no_unknown_key(cls, data: object) -> object:
-        # Ahead of pydantic's own check, which knows no nearest key.
+        # Runs before pydantic's own check, which suggests no nearest key.
         if not isinstance(data, dict) or cls.model_config.get("extra") == "allow":
             return data
-        known = {field.alias or name for name, field in cls.model_fields.items()}
+        keys = {field.alias or name for name, field in cls.model_fields.items()}
         for key in data:
-            if key not in known:
-                text = f"no such key{suggestion(str(key), known)}"
+            if key not in keys:
+                text = f"no such key{suggestion(str(key), keys)}"
                 raise PydanticCustomError("unknown_key", "{text}", {"key": key, "text": text})
         return data
 
 
-def _alone(value: object) -> object:
+def _as_list(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
 
 # A list of texts; a single text stands for a list of one.
-Texts = Annotated[tuple[str, ...], Field(strict=False), BeforeValidator(_alone)]
+Texts = Annotated[tuple[str, ...], Field(strict=False), BeforeValidator(_as_list)]

@@ -13,15 +13,15 @@ from nbest.orchestrator.errors import first_line
 SHOWN_CHARACTERS = 80
 
 
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """The end of a sentence that began with `no such ...`.
+def suggestion(name: str, choices: Iterable[str]) -> str:
+    """The end of a message `no such ...`: the nearest name, or all of them.
 
     >>> suggestion("votes", ["vote", "first"])
     "; did you mean 'vote'?"
     >>> suggestion("x", ["vote", "first"])
     '; it is one of: first, vote'
     """
-    names = sorted(known)
+    names = sorted(choices)
     near = get_close_matches(name.lower(), names, n=1)
     if near:
         return f"; did you mean {near[0]!r}?"
@@ -35,15 +35,15 @@ def shown(value: object) -> str:
 
 
 def one_line(error: BaseException) -> str:
-    """The first line of what somebody else's exception says, safe to print."""
+    """The first line of the message of another library's exception, safe to print."""
     return printable(first_line(error))[:200]
 
 
 def printable(text: str) -> str:
-    """The text on one line, without what could act on a terminal."""
+    """The text on one line, with `?` for every character that could act on a terminal."""
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def safe_lines(text: str) -> str:
-    """A text over several lines, without what could act on a terminal."""
+    """The lines of a text, each made `printable`."""
     return "\n".join(printable(line.expandtabs(4)) for line in text.splitlines())

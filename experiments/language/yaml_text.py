@@ -2,7 +2,7 @@
 
 Refused: tags (they name code), anchors and aliases (nine lines of them grow to gigabytes), keys
 given twice (the first would be lost in silence), deep nesting, a second document, more than 1 MB
-or 50,000 keys and values (so the time that a text can take is bounded).
+or 50,000 keys and values (which bounds the time that reading takes).
 
 It knows no config.
 """
@@ -46,14 +46,14 @@ PlainLoader.add_implicit_resolver(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """What a YAML text says, and where."""
+    """The value of a YAML text, and the lines of its keys."""
 
     value: object
     lines: Mapping[KeyPath, int] = field(default_factory=dict)  # of a key or an entry, from 1
 
 
 def read_yaml(path: Path) -> Document:
-    """The document in a file."""
+    """Read the document in a file."""
     if path.is_dir():
         raise InputError(f"{path}: must be a file, got a directory")
     if not path.exists():
@@ -67,7 +67,7 @@ def read_yaml(path: Path) -> Document:
 
 
 def parse_yaml(data: bytes, source: str) -> Document:
-    """The document in a text; `source` names it in errors."""
+    """Parse the document in a text; `source` names it in errors."""
     if len(data) > MAX_BYTES:
         raise InputError(f"{source}: must be at most {MAX_BYTES} bytes of YAML, got more")
     try:
@@ -87,7 +87,7 @@ def parse_yaml(data: bytes, source: str) -> Document:
 
 
 def _check_events(text: str, source: str) -> None:
-    """Refuse what must not be built, before anything is built."""
+    """Refuse what is not allowed, before anything is built."""
     depth = documents = nodes = 0
     for event in yaml.parse(text, Loader=PlainLoader):
         where = f"{source}:{event.start_mark.line + 1 if event.start_mark else 1}"

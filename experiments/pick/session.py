@@ -1,4 +1,4 @@
-"""A person chooses among the samples of a run: what is shown, and what a key does.
+"""A session of `nbest pick`: what a person sees, and what a key does.
 
 It knows neither a terminal nor a browser; both show `Screen`s and call `press`.
 """
@@ -25,7 +25,7 @@ SKIP, UNDO, NEXT, BACK = "s", "u", "n", "p"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Screen:
-    """What is to be seen."""
+    """What a terminal or a browser shows."""
 
     query_id: str
     question: str
@@ -55,15 +55,15 @@ class PickSession:
         if not self._questions:
             raise InputError(f"run must hold samples to choose from, {str(run)!r} has none yet")
         decided = read_choices(run)
-        self._left = [query_id for query_id in self._questions if query_id not in decided]
+        self._undecided = [query_id for query_id in self._questions if query_id not in decided]
         self._sitting = Sitting(run, by)
         self._page = 0
 
     @property
     def screen(self) -> Screen:
         total = len(self._questions)
-        done = total - len(self._left)
-        if not self._left:
+        done = total - len(self._undecided)
+        if not self._undecided:
             return Screen(
                 query_id="",
                 question="",
@@ -74,7 +74,7 @@ class PickSession:
                 total=total,
                 is_over=True,
             )
-        question = self._questions[self._left[0]]
+        question = self._questions[self._undecided[0]]
         start = self._page * PAGE
         return Screen(
             query_id=question.query.id,
@@ -87,33 +87,33 @@ class PickSession:
         )
 
     def press(self, key: str) -> bool:
-        """Do what a key says; False if it means nothing here."""
+        """Do what a key means; False if it means nothing here."""
         if key == UNDO:
             return self._undo()
-        if not self._left:
+        if not self._undecided:
             return False
         if key in (NEXT, BACK):
             return self._turn(1 if key == NEXT else -1)
         if key == SKIP:
             return self._decide(None)
         place = self._page * PAGE + int(key) - 1 if key.isascii() and key.isdigit() else -1
-        question = self._questions[self._left[0]]
+        question = self._questions[self._undecided[0]]
         if not (0 <= place < len(question.indices) and key != "0"):
             return False
         return self._decide(question.indices[place])
 
     def _decide(self, index: int | None) -> bool:
-        question = self._questions[self._left[0]]
+        question = self._questions[self._undecided[0]]
         self._sitting.add(question.query.id, index, question.indices)
-        self._left.pop(0)
+        self._undecided.pop(0)
         self._page = 0
         return True
 
     def _undo(self) -> bool:
-        taken_back = self._sitting.undo()
-        if taken_back is None:
+        choice = self._sitting.undo()
+        if choice is None:
             return False
-        self._left.insert(0, taken_back.query_id)
+        self._undecided.insert(0, choice.query_id)
         self._page = 0
         return True
 
@@ -138,7 +138,7 @@ def _question(query: Query, samples: Sequence[Sample], seed: int) -> Question:
         if sample.status is Status.OK and sample.text.strip():
             first.setdefault(sample.text.strip(), index_of(sample.id))
     texts = list(first)
-    # So that the place on the screen says nothing about who said it first, or most often.
+    # So that the place on the screen does not tell which text came first, or most often.
     digest = hashlib.sha256(f"{seed}/{query.id}".encode("utf-8", "replace")).digest()
     random.Random(digest).shuffle(texts)
     return Question(query=query, indices=tuple(first[t] for t in texts), texts=tuple(texts))

@@ -21,10 +21,10 @@ Keys = Callable[[], str]
 
 
 def pick_in_terminal(session: PickSession, console: Console, next_key: Keys) -> None:
-    """Show and ask until all is decided, somebody presses q, or the input ends."""
+    """Show questions and take keys until all is decided, the user presses q, or the input ends."""
     while True:
         screen = session.screen
-        console.print(shown(screen))
+        console.print(render(screen))
         if screen.is_over:
             return
         key = next_key()
@@ -34,8 +34,8 @@ def pick_in_terminal(session: PickSession, console: Console, next_key: Keys) -> 
             console.print(Text(f"{safe_lines(key)!r} does nothing here: {HELP}", style="yellow"))
 
 
-def shown(screen: Screen) -> Group:
-    """A screen as text that cannot act on the terminal, whatever a model wrote."""
+def render(screen: Screen) -> Group:
+    """Render a screen as text that cannot act on the terminal, whatever a model wrote."""
     progress = f"{screen.done} of {screen.total} questions decided"
     if screen.is_over:
         return Group(Text(f"{progress}; that is all"))
@@ -50,20 +50,20 @@ def shown(screen: Screen) -> Group:
 
 @contextmanager
 def keyboard() -> Iterator[Keys]:
-    """Single keys where standard input is a terminal, else the first character of each line."""
+    """Read single keys where standard input is a terminal, else the first letter of each line."""
     if not sys.stdin.isatty():
         yield _first_of_line
         return
     import termios
     import tty
 
-    number = sys.stdin.fileno()
-    before = termios.tcgetattr(number)
-    tty.setcbreak(number)
+    descriptor = sys.stdin.fileno()
+    before = termios.tcgetattr(descriptor)
+    tty.setcbreak(descriptor)
     try:
         yield lambda: sys.stdin.read(1)
     finally:
-        termios.tcsetattr(number, termios.TCSADRAIN, before)
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
 
 
 def _first_of_line() -> str:

@@ -1,8 +1,8 @@
-"""`nbest pick --web`: the same choices on a page that only this machine, and this person, can open.
+"""`nbest pick --web`: the same choices on a page that only this user of this machine can open.
 
-It listens on loopback alone. The address holds a secret once; from then on a cookie does, which no
-script can read and no other site can send. Nothing is loaded from anywhere else, and what a model
-wrote travels as JSON and is shown as text.
+It listens on loopback alone. The first address holds a secret; from then on a cookie holds it,
+which no script can read and no other site can send. The page loads nothing from anywhere else, and
+what a model wrote travels as JSON and is shown as text.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _HEADERS = {
 
 
 class PickServer(ThreadingHTTPServer):
-    """Serves one session to whoever knows the secret; `url` opens it."""
+    """Serves one session to those who know the secret; `url` opens it."""
 
     daemon_threads = True
 
@@ -53,7 +53,7 @@ class PickServer(ThreadingHTTPServer):
 
     @property
     def host(self) -> str:
-        """As a browser on this machine names it."""
+        """The host and port as a browser on this machine names them."""
         return f"127.0.0.1:{self.server_address[1]}"
 
     @property
@@ -62,7 +62,7 @@ class PickServer(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """One request."""
+    """Handles one request."""
 
     server: PickServer
     server_version = "nbest"
@@ -75,7 +75,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(HTTPStatus.FORBIDDEN)
         elif parts.path == "/" and token:
             self._let_in(token)
-        elif not self._is_known():
+        elif not self._has_secret():
             self._refuse(HTTPStatus.FORBIDDEN)
         elif parts.path == "/screen":
             self._show()
@@ -89,7 +89,7 @@ class _Handler(BaseHTTPRequestHandler):
         is_ours = self.headers.get("Origin") == f"http://{self.server.host}"
         is_json = self.headers.get_content_type() == "application/json"
         length = self.headers.get("Content-Length", "")
-        if not (self._is_for_us() and self._is_known() and is_ours and is_json):
+        if not (self._is_for_us() and self._has_secret() and is_ours and is_json):
             self._refuse(HTTPStatus.FORBIDDEN)
         elif urlsplit(self.path).path != "/press":
             self._refuse(HTTPStatus.NOT_FOUND)
@@ -100,8 +100,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _press(self, body: bytes) -> None:
         try:
-            asked = json.loads(body)
-            key, query_id = str(asked["key"]), asked["query_id"]
+            press = json.loads(body)
+            key, query_id = str(press["key"]), press["query_id"]
         except (ValueError, KeyError, TypeError):
             self._refuse(HTTPStatus.BAD_REQUEST)
             return
@@ -119,7 +119,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(json.dumps(screen).encode(), "application/json")
 
     def _let_in(self, token: str) -> None:
-        """Take the secret out of the address, where it would be seen and kept."""
+        """Move the secret from the address, where others may see it, into a cookie."""
         if not hmac.compare_digest(token.encode(), self.server.secret.encode()):
             self._refuse(HTTPStatus.FORBIDDEN)
             return
@@ -130,13 +130,13 @@ class _Handler(BaseHTTPRequestHandler):
         self._end_headers(0)
 
     def _is_for_us(self) -> bool:
-        """Another name for 127.0.0.1 is a page elsewhere that had its name point here."""
+        """Refuse another name for 127.0.0.1: a page elsewhere may have had its name point here."""
         return self.headers.get("Host") == self.server.host
 
-    def _is_known(self) -> bool:
-        wanted = f"{COOKIE}={self.server.secret}"
-        given = [part.strip() for part in self.headers.get("Cookie", "").split(";")]
-        return any(hmac.compare_digest(part.encode(), wanted.encode()) for part in given)
+    def _has_secret(self) -> bool:
+        secret = f"{COOKIE}={self.server.secret}"
+        cookies = [part.strip() for part in self.headers.get("Cookie", "").split(";")]
+        return any(hmac.compare_digest(cookie.encode(), secret.encode()) for cookie in cookies)
 
     def _send(self, data: bytes, kind: str) -> None:
         self.send_response(HTTPStatus.OK)
@@ -155,4 +155,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, format: str, *args: object) -> None:
-        """Nothing: the address holds the secret once."""
+        """Log nothing: the first address holds the secret."""

@@ -1,6 +1,6 @@
-"""The gold answer: what is known to be right about a question.
+"""The gold answer: the right answer to a question.
 
-It lives in `experiments` alone: no query, no sample and no scorer ever holds one.
+It stays in `experiments`: no query, no sample and no scorer ever holds one.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gold:
-    """What is known to be right about one question.
+    """The right answer to one question, and what its grader needs.
 
     Example: `Gold(answer="18", full="9 * 2 = 18\\n#### 18")`
     """
@@ -20,4 +20,4 @@ class Gold:
     full: str = ""  # the answer with its derivation, where a dataset has one
     task: str = ""  # of reasoning-gym
     options: Mapping[str, object] = field(default_factory=dict)  # of the task
-    entry: Mapping[str, object] = field(default_factory=dict)  # what the task's own grader wants
+    entry: Mapping[str, object] = field(default_factory=dict)  # what the task's own grader reads

@@ -1,4 +1,4 @@
-"""What a dataset yields: questions, their gold answers apart, and worked examples for the prompt.
+"""What a dataset yields: items with gold answers apart, and worked examples for the prompt.
 
 It knows no file format and no prompt.
 """
@@ -18,7 +18,7 @@ from nbest.orchestrator.errors import InputError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """One row of a dataset.
+    """One row of a dataset: a question, the other columns, and its gold answer.
 
     Example: `Item(id="gsm8k/1", fields={"question": "3 + 4 = ?"}, gold=Gold(answer="7"))`
     """
@@ -41,12 +41,12 @@ class Questions:
     shots: tuple[Item, ...] = ()  # never one of the questions asked
 
     def gold(self) -> dict[str, Gold]:
-        """The answers by query id, of the items that have one."""
+        """The gold answers by query id, for the items that have one."""
         return {item.id: item.gold for item in self.items if item.gold is not None}
 
 
 def checked(questions: Questions, source: str, limit: int | None) -> Questions:
-    """The first `limit` of the questions, if there are any and no two have the same id."""
+    """Keep the first `limit` questions; InputError where there are none or an id is there twice."""
     if limit is not None and limit < 1:
         raise InputError(f"limit must be at least 1, got {limit}")
     if not questions.items:
@@ -59,11 +59,11 @@ def checked(questions: Questions, source: str, limit: int | None) -> Questions:
     return Questions(items=questions.items[:limit], shots=questions.shots)
 
 
-def take_shots(candidates: Iterable[Item], count: int, asked: Collection[str]) -> tuple[Item, ...]:
-    """The first `count` that can be shown with their answers: not asked, no two of them alike."""
+def take_shots(candidates: Iterable[Item], count: int, avoid: Collection[str]) -> tuple[Item, ...]:
+    """The first `count` items with gold answers whose questions are not in `avoid`, each once."""
     shots: dict[str, Item] = {}
     for item in candidates if count else ():
-        if not item.error and item.gold is not None and item.question not in asked:
+        if not item.error and item.gold is not None and item.question not in avoid:
             shots.setdefault(item.question, item)
         if len(shots) == count:
             break
@@ -77,19 +77,19 @@ def take_shots(candidates: Iterable[Item], count: int, asked: Collection[str]) -
 def with_shots(items: Sequence[Item], count: int, others: Iterable[Item] | None) -> Questions:
     """All items, and `count` worked examples from `others`.
 
-    Where there are no others, the first items that can be shown are, and these are not asked.
+    Without others, the first items with gold answers become the examples and are not asked.
     """
     if others is not None:
-        asked = {item.question for item in items}
-        return Questions(items=tuple(items), shots=take_shots(others, count, asked))
-    often = {text for text, times in Counter(i.question for i in items).items() if times > 1}
-    shots = take_shots(items, count, often)
-    taken = {shot.question for shot in shots}
-    return Questions(items=tuple(i for i in items if i.question not in taken), shots=shots)
+        questions = {item.question for item in items}
+        return Questions(items=tuple(items), shots=take_shots(others, count, questions))
+    repeated = {text for text, times in Counter(i.question for i in items).items() if times > 1}
+    shots = take_shots(items, count, repeated)
+    examples = {shot.question for shot in shots}
+    return Questions(items=tuple(i for i in items if i.question not in examples), shots=shots)
 
 
 def as_text(value: object) -> str | None:
-    """A cell of a table as text; None for an empty one. Numbers keep the spelling of Python."""
+    """A cell of a table as text; None for an empty one. Numbers are written as Python does."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     if isinstance(value, str):

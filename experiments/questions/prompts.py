@@ -1,9 +1,9 @@
-"""From items to queries: the template, the worked examples, raw text or a chat.
+"""Renders items as queries: the template, the worked examples, raw text or a chat.
 
 A template is text with `{column}` in it; `{{` and `}}` are braces. Nothing else of Python's format
 language is understood: `{x.attribute}` and `{x[0]}` would reach into objects.
 
-It knows no dataset format, no model and no gold answer but those of the worked examples.
+It knows no dataset format and no model, and reads gold answers of worked examples alone.
 """
 
 from __future__ import annotations
@@ -61,44 +61,44 @@ class PromptSection(Section):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompts:
-    """What is asked, and what cannot be."""
+    """The queries of a run, and the items that cannot be asked."""
 
     queries: tuple[Query, ...]
     bad: tuple[Item, ...]  # `Item.error` says why
 
 
 def render(prompt: PromptSection, questions: Questions) -> Prompts:
-    """A query for every item that has one in it."""
+    """Render a query for every item that can be asked."""
     check_columns(prompt, questions)
     before = "".join(_shot_text(prompt, shot) for shot in questions.shots)
     queries: list[Query] = []
     bad: list[Item] = []
     for item in questions.items:
-        if item.error or (error := _missing(prompt.template, item)):
+        if item.error or (error := _missing_column(prompt.template, item)):
             bad.append(item if item.error else _with_error(item, error))
         else:
             text = before + filled(prompt.template, item.fields)
-            queries.append(Query(id=item.id, prompt=_wrapped(prompt, text)))
+            queries.append(Query(id=item.id, prompt=_as_prompt(prompt, text)))
     return Prompts(queries=tuple(queries), bad=tuple(bad))
 
 
 def check_columns(prompt: PromptSection, questions: Questions) -> None:
     """Refuse a placeholder that no row of the dataset has."""
-    known = {"question"} | {key for item in questions.items for key in item.fields}
-    for_shots = known | {"answer", "full_answer"}
-    _check_known("template", prompt.template, known)
-    _check_known("shot_template", prompt.shot_template or "", for_shots)
+    columns = {"question"} | {key for item in questions.items for key in item.fields}
+    for_shots = columns | {"answer", "full_answer"}
+    _check_names("template", prompt.template, columns)
+    _check_names("shot_template", prompt.shot_template or "", for_shots)
 
 
-def _check_known(key: str, template: str, known: set[str]) -> None:
+def _check_names(key: str, template: str, columns: set[str]) -> None:
     for name in placeholders(template, key):
-        if name not in known:
-            what = f"no column named {name!r}{suggestion(name, known)}"
+        if name not in columns:
+            what = f"no column named {name!r}{suggestion(name, columns)}"
             raise InputError(f"prompt.{key}: {what}")
 
 
 def placeholders(template: str, key: str) -> tuple[str, ...]:
-    """The names in braces; InputError when a template says more than names."""
+    """The names in braces; InputError where braces hold anything but a plain name."""
     try:
         parts = tuple(Formatter().parse(template))
     except ValueError as error:
@@ -116,7 +116,7 @@ def placeholders(template: str, key: str) -> tuple[str, ...]:
 
 
 def filled(template: str, fields: Mapping[str, str]) -> str:
-    """The template with every name replaced, once: braces in a value stay as they are."""
+    """Replace every name in a template, once: braces in a value stay as they are."""
     parts = Formatter().parse(template)
     return "".join(text + (fields[name] if name is not None else "") for text, name, _, _ in parts)
 
@@ -131,7 +131,7 @@ def _shot_text(prompt: PromptSection, shot: Item) -> str:
     return filled(template, fields)
 
 
-def _missing(template: str, item: Item) -> str:
+def _missing_column(template: str, item: Item) -> str:
     absent = [name for name in placeholders(template, "template") if name not in item.fields]
     return f"{item.id} has no {absent[0]!r} for the prompt" if absent else ""
 
@@ -140,7 +140,7 @@ def _with_error(item: Item, error: str) -> Item:
     return Item(id=item.id, fields=item.fields, gold=item.gold, error=error)
 
 
-def _wrapped(prompt: PromptSection, text: str) -> str | tuple[Message, ...]:
+def _as_prompt(prompt: PromptSection, text: str) -> str | tuple[Message, ...]:
     if not prompt.chat:
         return text
     user = Message(role="user", content=text)
@@ -150,7 +150,7 @@ def _wrapped(prompt: PromptSection, text: str) -> str | tuple[Message, ...]:
 
 
 def prompt_text(query: Query) -> str:
-    """What is sent, to look at; a chat turn by turn, before the model's own template."""
+    """A query's prompt as text to read; a chat turn by turn, before the model's own template."""
     if isinstance(query.prompt, str):
         return query.prompt
     return "\n".join(f"[{message.role}] {message.content}" for message in query.prompt)

@@ -15,4 +15,4 @@ class Reading:
     extract: Extractor
     equivalence: Equivalence | None  # None: only equal texts mean the same
     grade: Grader
-    rereads: bool = False  # the texts are read even where an answer came with the sample
+    rereads: bool = False  # read the texts even where an answer came with the sample

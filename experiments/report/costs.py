@@ -11,7 +11,7 @@ from nbest.orchestrator.types import require
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prices:
-    """What tokens are turned into; 0 leaves a column out."""
+    """The prices of tokens in dollars and operations; 0 leaves a column out."""
 
     input_price: float = 0.0  # dollars for a million tokens that are read
     output_price: float = 0.0  # dollars for a million tokens that are generated
@@ -40,8 +40,8 @@ class Cost:
 def costs_of(report: RunReport, prices: Prices) -> list[Cost]:
     """The bill of each selector: the samples, and what it asked of models.
 
-    The adaptive vote is what a replay would have drawn; of its samples some part would have been
-    aborted, which only a live run can tell.
+    The adaptive vote is billed for what a replay would have drawn. A live run would have aborted
+    some of these samples; how many, only a live run can tell.
     """
     bill = [
         _cost(
@@ -56,13 +56,13 @@ def costs_of(report: RunReport, prices: Prices) -> list[Cost]:
         for row in report.rows
     ]
     if report.replay is not None:
-        count, each = report.num_replayed, report.replay
-        prompt = report.usage.prompt_tokens * count * each.samples / max(1, report.usage.samples)
+        count, replay = report.num_replayed, report.replay
+        prompt = report.usage.prompt_tokens * count * replay.samples / max(1, report.usage.samples)
         bill.append(
             _cost(
                 f"{report.name}, adaptive vote (replayed)",
                 prices,
-                generated=round(count * each.tokens),
+                generated=round(count * replay.tokens),
                 cancelled=0,
                 prompt=round(prompt),
                 scorer=0,

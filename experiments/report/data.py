@@ -55,7 +55,7 @@ class Spending:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunReport:
-    """One run."""
+    """What the report shows of one run."""
 
     name: str
     model: str
@@ -84,7 +84,7 @@ class RunReport:
 def run_report(
     run: Path, selectors: Sequence[str] | None = None, shown: int = SHOWN_QUESTIONS
 ) -> RunReport:
-    """Gather it, with so many questions of each sort; by default for the run's own selectors."""
+    """Gather a report, with `shown` questions of each sort; by default for the run's selectors."""
     reader = RunReader(run)
     config = reader.manifest.config
     names = selectors or _selectors(config.get("select"))
@@ -95,8 +95,8 @@ def run_report(
     working = {row.select: scorers[row.select] for row in rows if row.failed == 0}
     largest = smallest_pool(graded)
     ks = powers_of_two(largest) if graded else ()
-    found = selector_curves(working, graded, ks, largest) if graded else {}
-    curves = [curve for curve, _ in found.values()]
+    measured = selector_curves(working, graded, ks, largest) if graded else {}
+    curves = [curve for curve, _ in measured.values()]
     pools = graded or [ended(case) for case in cases]
     replayed = _replay(pools)
     usage = usage_of([sample for case in cases for sample in case.candidates.samples])
@@ -117,7 +117,7 @@ def run_report(
         verdicts=verdicts(rows, graded),
         duels=duels(rows) if graded else (),
         agreements=() if graded else agreements(rows),
-        warnings=_told(found) if graded else wait_for(share_warnings(working, pools)),
+        warnings=_warnings(measured) if graded else wait_for(share_warnings(working, pools)),
         paired=tuple(paired_sentences(rows)),
         notes=(*sampling_notes(curves), *stopping_notes(config), *_failures(rows)),
         best=best(graded, shown),
@@ -126,7 +126,7 @@ def run_report(
     )
 
 
-def _told(curves: Mapping[str, tuple[Curve, str]]) -> tuple[str, ...]:
+def _warnings(curves: Mapping[str, tuple[Curve, str]]) -> tuple[str, ...]:
     """The warnings of the watch, by the names of their selectors."""
     return tuple(f"{name}: {warning}" for name, (_, warning) in curves.items() if warning)
 
@@ -157,7 +157,7 @@ def _baselines(graded: Sequence[Case], largest: int) -> tuple[Curve, ...]:
 
 
 async def _rows(scorers: dict[str, Scorer], cases: Sequence[Case]) -> list[Row]:
-    """The selectors that can be applied without an engine."""
+    """The rows of the selectors that can be applied without an engine."""
     rows = []
     for name, scorer in scorers.items():
         try:
@@ -183,12 +183,12 @@ def _spendings(
     usage: Usage,
     replayed: Replay | None,
 ) -> tuple[Spending, ...]:
-    each = usage.generated_tokens / max(1, usage.samples)
+    tokens = usage.generated_tokens / max(1, usage.samples)
     extra = {row.select: row.scorer_tokens / max(1, row.n_samples) for row in rows}
     points = [
         Spending(
             name=curve.name,
-            tokens=k * (each + extra.get(curve.name, 0.0)),
+            tokens=k * (tokens + extra.get(curve.name, 0.0)),
             accuracy=curve.mean[k - 1],
         )
         for curve in curves
@@ -201,7 +201,7 @@ def _spendings(
 
 
 def pareto_front(points: Sequence[Spending]) -> list[Spending]:
-    """Those that no other beats with fewer tokens, the cheapest first."""
+    """Keep the points that no other beats with fewer tokens, the cheapest first."""
     front: list[Spending] = []
     for point in sorted(points, key=lambda p: (p.tokens, -p.accuracy)):
         if not front or point.accuracy > front[-1].accuracy:

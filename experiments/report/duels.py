@@ -15,7 +15,7 @@ SHOWN_VERDICTS = 40  # questions where selectors differ
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuestionVerdicts:
-    """Who is right about one question."""
+    """Which selectors are right about one question."""
 
     id: str
     right: tuple[bool | None, ...]  # a selector each, in the order of the rows; None: abstained
@@ -34,7 +34,7 @@ class Duel:
 
 
 def duels(rows: Sequence[Row]) -> tuple[Duel, ...]:
-    """Of each pair of selectors."""
+    """Count, for each pair of selectors, which of the two is right."""
     return tuple(_duel(one, other) for one, other in combinations(rows, 2))
 
 

@@ -1,4 +1,4 @@
-"""`nbest report`: one page about one run or several, to look at, to print, to send."""
+"""`nbest report`: writes one page about one run or several, to look at, to print, to send."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def write_report(
 
 
 def report_page(reports: Sequence[RunReport], prices: Prices) -> str:
-    """The HTML. Whatever a model wrote is escaped; only our own pictures are put in as they are."""
+    """Render the HTML. What a model wrote is escaped; only our own pictures go in as they are."""
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
@@ -85,7 +85,7 @@ def report_page(reports: Sequence[RunReport], prices: Prices) -> str:
 
 
 def _listed(names: Sequence[str]) -> str:
-    """`one, two and three`."""
+    """The names as a list in words: `one, two and three`."""
     return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
 
 
@@ -94,5 +94,5 @@ def share(value: float) -> str:
 
 
 def seconds(value: float) -> str:
-    """Imported samples do not say how long they took."""
+    """Seconds as a cell; a dash for imported samples, which do not say how long they took."""
     return f"{value:.1f}" if value > 0 else "-"

@@ -1,7 +1,7 @@
 """The pictures of a report: SVG as text, drawn by matplotlib, without a script.
 
 Every run has a panel of its own, on the same scale; a selector has the same colour in all of them.
-The same report gives the same bytes; who cannot see a picture is told what it shows.
+The same report gives the same bytes; a label tells screen readers what a picture shows.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def accuracy_against_k(reports: Sequence[RunReport]) -> str:
 
 
 def accuracy_against_tokens(reports: Sequence[RunReport]) -> str:
-    """The same against what it costs, verifiers and judges included, and the front of the best."""
+    """Accuracy against cost, verifiers and judges included, and the front of the best points."""
     from matplotlib.ticker import LogLocator
 
     def draw(axes: Axes, report: RunReport, colours: Colours) -> None:
@@ -79,7 +79,7 @@ def accuracy_against_tokens(reports: Sequence[RunReport]) -> str:
 
 
 def risk_against_coverage(reports: Sequence[RunReport]) -> str:
-    """What share of the answers is wrong if only the most confident are given."""
+    """The share of wrong answers if only the most confident ones are given."""
 
     def draw(axes: Axes, report: RunReport, colours: Colours) -> None:
         for name, points in report.risk.items():
@@ -103,7 +103,7 @@ Draw = Callable[["Axes", RunReport, Colours], None]
 
 
 def _panels(reports: Sequence[RunReport], x: str, y: str, draw: Draw) -> str:
-    """A panel a run, one legend below."""
+    """Draw a panel for each run, and one legend below."""
     from matplotlib.figure import Figure
 
     across = min(ACROSS, len(reports))
@@ -130,10 +130,10 @@ def _colours(names: Iterable[str]) -> Colours:
 
 
 def _by_name(points: Iterable[Spending]) -> dict[str, list[Spending]]:
-    found: dict[str, list[Spending]] = {}
+    by_name: dict[str, list[Spending]] = {}
     for point in points:
-        found.setdefault(point.name, []).append(point)
-    return found
+        by_name.setdefault(point.name, []).append(point)
+    return by_name
 
 
 def _label(name: str) -> str:
@@ -151,26 +151,26 @@ def _logarithmic(axes: Axes, ticks: Sequence[int]) -> None:
         axes.xaxis.minorticks_off()
 
 
-def _svg(figure: Figure, panels: Iterable[Axes], told: str) -> str:
-    """One legend for all panels: what is drawn in several is named once."""
+def _svg(figure: Figure, panels: Iterable[Axes], label: str) -> str:
+    """Write the figure as SVG, with one legend: what several panels draw is named once."""
     from matplotlib import rc_context
 
-    named = {
-        label: handle
+    handles = {
+        name: handle
         for axes in panels
-        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+        for handle, name in zip(*axes.get_legend_handles_labels(), strict=True)
     }
-    if named:
+    if handles:
         figure.legend(
-            handles=named.values(),
-            labels=named.keys(),
+            handles=handles.values(),
+            labels=handles.keys(),
             loc="outside lower center",
-            ncols=min(3, len(named)),
+            ncols=min(3, len(handles)),
             fontsize="small",
         )
     out = io.StringIO()
     with rc_context({"svg.hashsalt": "nbest"}):  # else the names of its parts are random
         figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
     _, _, inner = out.getvalue().partition("<svg")  # what is before it is for a file of its own
-    lines = ", ".join(label.replace(r"\$", "$") for label in named)
-    return f'<svg role="img" aria-label="{escape(f"{told}: {lines}")}"{inner}'
+    lines = ", ".join(name.replace(r"\$", "$") for name in handles)
+    return f'<svg role="img" aria-label="{escape(f"{label}: {lines}")}"{inner}'

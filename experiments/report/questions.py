@@ -26,7 +26,7 @@ class AnswerShown:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuestionShown:
-    """A question and what was said to it."""
+    """A question with its most frequent answers."""
 
     id: str
     prompt: str
@@ -38,17 +38,17 @@ class QuestionShown:
 
 
 def best(cases: Sequence[Case], count: int) -> tuple[QuestionShown, ...]:
-    """Those of which most samples are right."""
+    """The questions of which most samples are right."""
     return _shown(cases, count, lambda case: (-_share(case), case.query.id))
 
 
 def worst(cases: Sequence[Case], count: int) -> tuple[QuestionShown, ...]:
-    """Those of which fewest samples are right."""
+    """The questions of which fewest samples are right."""
     return _shown(cases, count, lambda case: (_share(case), case.query.id))
 
 
 def contested(cases: Sequence[Case], count: int) -> tuple[QuestionShown, ...]:
-    """Those whose leading answer is least ahead."""
+    """The questions whose leading answer is least ahead."""
     return _shown(cases, count, lambda case: (_margin(case), case.query.id))
 
 
@@ -77,10 +77,10 @@ def _question(case: Case) -> QuestionShown:
     votes = Counter(answer for answer in answers if answer is not None)
     texts = {a: s.text for a, s in zip(answers, case.candidates.samples, strict=True)}
     prompt = case.query.prompt
-    said = prompt if isinstance(prompt, str) else "\n".join(m.content for m in prompt)
+    text = prompt if isinstance(prompt, str) else "\n".join(m.content for m in prompt)
     return QuestionShown(
         id=case.query.id,
-        prompt=said[-SHOWN_CHARACTERS:],
+        prompt=text[-SHOWN_CHARACTERS:],
         share_right=_share(case) if case.is_graded else float("nan"),
         is_graded=case.is_graded,
         num_samples=len(answers),

@@ -1,1 +1,1 @@
-"""Runs: planned, executed, resumed, and read again as cases."""
+"""Runs: planned, carried out, resumed, and read again as cases."""

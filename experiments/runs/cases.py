@@ -70,27 +70,27 @@ async def read_candidates(
     equivalence: Equivalence | None = None,
     recorded: Recorded = MappingProxyType({}),
 ) -> dict[str, Candidates]:
-    """By query id, the samples that there are, with their answers read, or recorded, and merged."""
-    found = {}
+    """The stored samples by query id, with their answers read, or recorded, and merged."""
+    candidates = {}
     for query in queries:
         if query.id in samples:
             read = read_answers(samples[query.id], extract)
-            own = with_recorded(read, recorded.get(query.id, {}))
-            found[query.id] = await merge_answers(query, own, equivalence)
-    return found
+            replaced = with_recorded(read, recorded.get(query.id, {}))
+            candidates[query.id] = await merge_answers(query, replaced, equivalence)
+    return candidates
 
 
 def _case(query: Query, candidates: Candidates, gold: Gold | None, grade: Grader) -> Case:
     answers = {a for a in candidates.answers if a is not None}
     verdicts = {a: math.nan if gold is None else grade(a, gold) for a in sorted(answers)}
     can_tell = any(not math.isnan(v) for v in verdicts.values())
-    if gold is not None and not can_tell:  # it may have an opinion where nothing was answered
+    if gold is not None and not can_tell:  # no sample has an answer: grade the gold answer itself
         can_tell = not math.isnan(grade(gold.answer, gold))
     return Case(query=query, candidates=candidates, verdicts=verdicts, is_graded=can_tell)
 
 
 def named_scorer(name: str, run: Path) -> Scorer:
-    """The scorer of a name; `user` stands for what a person chose in this run."""
+    """Build the scorer of a name; `user` stands for what a person chose in this run."""
     return chosen_by_user(RunReader(run)) if name == "user" else build_scorer(name)
 
 
@@ -100,22 +100,22 @@ def reading_of(
     grade: str | None = None,
     equivalence: str | None = None,
 ) -> Reading:
-    """How the answers of a run are read; what is not given is as the run's config has it."""
+    """Build what reads the answers of a run; None stands for the setting in the run's config."""
     config = run.manifest.config
     return Reading(
         extract=build_extractor(extract or _setting(config, "extract")),
         grade=build_grader(grade or _setting(config, "grade")),
         equivalence=build_equivalence(equivalence or str(config.get("equivalence", "exact"))),
-        rereads=extract is not None,  # whoever names an extractor wants the texts read by it
+        rereads=extract is not None,  # an extractor that is named reads the texts anew
     )
 
 
 def load_cases(
     run: Path, extract: str | None = None, grade: str | None = None, equivalence: str | None = None
 ) -> list[Case]:
-    """The stored samples of a run with their answers read and graded, log-probabilities included.
+    """Load the samples of a run, log-probabilities included, with their answers read and graded.
 
-    What is not given is as the run's config has it.
+    None stands for the setting in the run's config.
     """
     reader = RunReader(run)
     return cases_of(reader, reading_of(reader, extract, grade, equivalence))
@@ -124,7 +124,7 @@ def load_cases(
 def cases_of(
     run: RunReader, reading: Reading, scorers: Collection[Scorer] | None = None
 ) -> list[Case]:
-    """The same of a run that is open; with `scorers`, only the columns that these read."""
+    """The cases of an open run; with `scorers`, only the columns that these read."""
     samples = dict(run.samples(_columns_for(scorers)))
     recorded = {} if reading.rereads else read_recorded(run.path)
     read = wait_for(
@@ -133,10 +133,10 @@ def cases_of(
     calls = {key: drawn[0] for key, drawn in samples.items() if key not in read}
     stored = {name: run.scores(name) for name in run.scorers}
     candidates = {}
-    for key, those in read.items():
-        answers = StoredCalls(query_id=key, find=calls.get)
-        scores = {name: scores_of(those.samples, s.get(key, {})) for name, s in stored.items()}
-        candidates[key] = replace(those, ask=answers, rate=answers.rate, scores=scores)
+    for key, bare in read.items():
+        stored_calls = StoredCalls(query_id=key, find=calls.get)
+        scores = {name: scores_of(bare.samples, s.get(key, {})) for name, s in stored.items()}
+        candidates[key] = replace(bare, ask=stored_calls, rate=stored_calls.rate, scores=scores)
     graded = cases(run.queries, candidates, read_gold(run.path), reading.grade)
     if not graded:
         raise InputError(f"run must hold samples to select from, {str(run.path)!r} has none yet")
@@ -144,14 +144,14 @@ def cases_of(
 
 
 def _columns_for(scorers: Collection[Scorer] | None) -> set[str]:
-    """The fields of a sample that are read to choose by these scorers; None stands for any."""
+    """The fields of a sample that these scorers read; None stands for any scorer."""
     names = {field.name for field in fields(Sample)} - {"token_ids"}
     reads_logprobs = scorers is None or any(s.needs_logprobs is not None for s in scorers)
     return names if reads_logprobs else names - {"logprobs", "top_logprobs"}
 
 
 def scores_of(samples: Sequence[Sample], scores: Mapping[int, float]) -> Scores:
-    """[N] by the indices of the samples; nan where there is none."""
+    """[N] The score of each sample, by its index; nan where there is none."""
     places = [index_of(sample.id) for sample in samples]
     return np.array([scores.get(place, math.nan) for place in places], np.float64)
 

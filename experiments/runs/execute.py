@@ -1,6 +1,6 @@
-"""Carries out a plan in a run directory: what is stored is used, what is missing is generated.
+"""Carries out a plan in a run directory: uses stored samples and generates the missing ones.
 
-It knows no terminal; progress goes to whoever wants to show it.
+It knows no terminal; progress goes to a `report` function.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 
 from nbest.experiments.config.strategy import Sampling
-from nbest.experiments.language.extras import optional
+from nbest.experiments.language.optional_packages import optional
 from nbest.experiments.runs.gold_file import write_gold
 from nbest.experiments.runs.plan import Plan
 from nbest.experiments.runs.resume import (
@@ -33,18 +33,18 @@ from nbest.orchestrator.store.run_store import RunStore, open_store
 from nbest.orchestrator.tasks import wait_for
 from nbest.orchestrator.types import Outcome, Query, Record
 
-# Often enough that small files never become many thousands, seldom enough that nobody notices.
+# Often enough to keep small files below a few thousand, seldom enough not to slow a run.
 TIDY_S = 300.0
 
 
 def carry_out(
     plan: Plan, out: Path, report: Report, *, retry_quarantined: bool = False
 ) -> list[Record]:
-    """Answer what has no answer yet; returns the record of every question of the plan.
+    """Answer the questions without an answer; returns the record of every question of the plan.
 
-    Questions that ended in an error are asked again, those that are quarantined only on request.
+    Questions that ended in an error are asked again, quarantined ones only on request.
     """
-    gc.freeze()  # what is imported stays: looking through it again and again takes time
+    gc.freeze()  # imported modules stay alive: collecting among them takes time
     config = plan.config.model_dump(mode="json", by_alias=True)
     with open_run(
         out, fingerprint=plan.fingerprint(), config=config, queries=plan.prompts.queries
@@ -66,7 +66,7 @@ async def _answer_tidily(
 
 @asynccontextmanager
 async def tidied(compact: Callable[[], None], every_s: float = TIDY_S) -> AsyncIterator[None]:
-    """Call `compact` in a thread now and then, and not at all after the context has ended.
+    """Call `compact` in a thread every `every_s` seconds, never after the context has ended.
 
     Workers write a few files a second, and a run may take days.
     """
@@ -90,8 +90,8 @@ async def tidied(compact: Callable[[], None], every_s: float = TIDY_S) -> AsyncI
 def records_of(plan: Plan, out: Path, answered: Iterable[Record] = ()) -> list[Record]:
     """The records of the plan's questions and strategy.
 
-    Of a question that was `answered` just now, that record: a quarantine that is in doubt, because
-    no engine has ever worked, is not in the store.
+    Records of questions `answered` just now replace stored ones: a quarantine that is in doubt,
+    because no engine has ever worked, is not in the store.
     """
     ids = {item.id for item in plan.prompts.bad} | {query.id for query in plan.prompts.queries}
     strategy = repr(plan.strategy)
@@ -101,7 +101,7 @@ def records_of(plan: Plan, out: Path, answered: Iterable[Record] = ()) -> list[R
 
 
 def failures(records: Iterable[Record]) -> list[Record]:
-    """Those of questions that got neither an answer nor an abstention."""
+    """The records of questions that got neither an answer nor an abstention."""
     return [r for r in records if r.outcome in (Outcome.ERROR, Outcome.QUARANTINED)]
 
 
@@ -115,11 +115,11 @@ def _work(plan: Plan, out: Path) -> Work:
 
 
 async def _answer(plan: Plan, done: Set[str], out: Path, report: Report) -> list[Record]:
-    """Answer what is not done, with engines only if samples are missing; the records of that."""
+    """Answer the questions not `done`, with engines only if samples are missing; their records."""
     strategy = repr(plan.strategy)
-    left = [query for query in plan.prompts.queries if query.id not in done]
-    if left and isinstance(plan.strategy, BatchStrategy):  # it decides for all of them together
-        left = list(plan.prompts.queries)
+    pending = [query for query in plan.prompts.queries if query.id not in done]
+    if pending and isinstance(plan.strategy, BatchStrategy):  # it decides for all together
+        pending = list(plan.prompts.queries)
     refused = {r.query_id for r in RunReader(out).records() if r.strategy == strategy}
     work = _work(plan, out)
     records: list[Record] = []
@@ -128,25 +128,25 @@ async def _answer(plan: Plan, done: Set[str], out: Path, report: Report) -> list
         for item in plan.prompts.bad:
             if item.id not in refused:
                 store.add_record(_refusal(item.id, item.error, strategy))
-        complete = await _complete(store, left, plan.strategy)
+        complete = await _complete(store, pending, plan.strategy)
         loop = Loop(strategy=plan.strategy, pool=Pool([]), store=store, run=work.run)
         await loop.answer_leases(
             one_lease(complete), lambda answered: records.append(answered.record)
         )
     ids = {query.id for query in complete}
-    missing = [query for query in left if query.id not in ids]
-    sampled = [await has_all_samples(store, query, plan.strategy) for query in missing]
-    has_samples = not needs_engine(plan.strategy) and all(sampled)
-    backend = None if has_samples else plan.backend
+    missing = [query for query in pending if query.id not in ids]
+    has_samples = [await has_all_samples(store, query, plan.strategy) for query in missing]
+    is_sampled = not needs_engine(plan.strategy) and all(has_samples)
+    backend = None if is_sampled else plan.backend
     job = Job(work=work, backend=backend, queries=missing)
     return [*records, *await _generate(plan, job, report)]
 
 
-async def _complete(store: RunStore, left: list[Query], strategy: Sampling) -> list[Query]:
-    """Those for which no engine is needed."""
+async def _complete(store: RunStore, queries: list[Query], strategy: Sampling) -> list[Query]:
+    """The queries that need no engine."""
     if isinstance(strategy, BatchStrategy):
-        return left if await batch_is_complete(store, left, strategy) else []
-    return [query for query in left if await is_complete(store, query, strategy)]
+        return queries if await batch_is_complete(store, queries, strategy) else []
+    return [query for query in queries if await is_complete(store, query, strategy)]
 
 
 async def _generate(plan: Plan, job: Job, report: Report) -> list[Record]:

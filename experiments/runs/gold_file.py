@@ -1,4 +1,4 @@
-"""The right answers of a run: kept apart from the queries, and in the run directory.
+"""The gold answers of a run, in its directory but apart from its queries.
 
 A run that carries its own gold answers can be graded again anywhere, without the dataset that it
 came from. The file is `gold.parquet`, one row a question that has an answer.
@@ -31,25 +31,25 @@ SCHEMA = pa.schema(
 
 
 def write_gold(run_dir: StrPath, gold: Mapping[str, Gold]) -> None:
-    """Keep the answers, by query id, in an existing run directory; those already there stay.
+    """Write the answers, by query id, to an existing run directory; those already there stay.
 
     Raises RunChanged when a question is there with another answer.
     """
     folder = RunFolder(run_dir)
-    known = read_gold(run_dir)
+    stored = read_gold(run_dir)
     for query_id, new in gold.items():
-        old = known.get(query_id, new)
+        old = stored.get(query_id, new)
         if packed(old) != packed(new):
             was, now = shown(old.answer), shown(new.answer)
             raise RunChanged(
                 f"the answer of {shown(query_id)} must be that of the run, {was}, got {now}"
             )
-    if missing := {i: g for i, g in gold.items() if i not in known}:
-        folder.commit(GOLD_FILE, _table_bytes({**known, **missing}))
+    if missing := {i: g for i, g in gold.items() if i not in stored}:
+        folder.commit(GOLD_FILE, _table_bytes({**stored, **missing}))
 
 
 def read_gold(run_dir: StrPath) -> dict[str, Gold]:
-    """The answers by query id; empty where the run has none."""
+    """Read the gold answers by query id; empty where the run has none."""
     folder = RunFolder(run_dir)
     try:
         data = folder.read(GOLD_FILE)
@@ -75,7 +75,7 @@ def _table_bytes(gold: Mapping[str, Gold]) -> bytes:
 
 
 def packed(gold: Gold) -> dict[str, str]:
-    """A row of the file, less its id; equal gold, equal row."""
+    """A row of the file without its id; equal gold answers make equal rows."""
     return {
         "answer": gold.answer,
         "full": gold.full,

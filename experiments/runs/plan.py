@@ -1,4 +1,4 @@
-"""From a config to what a run does: questions rendered, strategy built, nothing started.
+"""Makes a config into a plan: questions rendered, strategy built, nothing started.
 
 It reads the dataset, and knows no engine and no run directory.
 """
@@ -25,7 +25,7 @@ class Plan:
 
     config: Config
     prompts: Prompts
-    gold: Mapping[str, Gold]  # by query id; it goes no further than `experiments`
+    gold: Mapping[str, Gold]  # by query id; it stays in `experiments`
     strategy: Sampling
     backend: BackendConfig
 
@@ -34,7 +34,7 @@ class Plan:
         return len(self.prompts.queries) + len(self.prompts.bad)
 
     def fingerprint(self) -> dict[str, Json]:
-        """The settings that decide what the samples are; a run with others is another run."""
+        """The settings that decide what the samples are; other settings make another run."""
         sampling = asdict(self.strategy.sampling())
         del sampling["floor"]  # no setting: strategies learn it, sample by sample
         settings: dict[str, Json] = {
@@ -42,11 +42,11 @@ class Plan:
             "model": {"backend": self.config.model.backend, **self.backend.identity},
             "sampling": sampling,
         }
-        if isinstance(self.strategy, DeepConf):  # it ends samples where another would not
-            settings["deep_conf"] = self._endings(self.strategy)
+        if isinstance(self.strategy, DeepConf):  # it ends samples that other strategies finish
+            settings["deep_conf"] = self._early_ends(self.strategy)
         return settings
 
-    def _endings(self, strategy: DeepConf) -> dict[str, Json]:
+    def _early_ends(self, strategy: DeepConf) -> dict[str, Json]:
         return {
             "warm_up": strategy.warm_up,
             "keep": strategy.keep,
@@ -55,7 +55,7 @@ class Plan:
         }
 
     def cluster(self) -> Cluster:
-        """Where it runs on Ray."""
+        """The Ray cluster that the plan runs on."""
         return self.config.cluster.build()
 
 

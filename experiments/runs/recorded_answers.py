@@ -1,6 +1,6 @@
 """Answers that came with imported samples, where reading their texts would give another.
 
-A pool may hold a text and the answer that whoever made it read there. The answer is theirs to say:
+A pool may hold a text and the answer that its maker read there. The maker's answer counts:
 `answers/` in the run folder keeps it, one row a sample. All other answers are read in the texts.
 """
 
@@ -33,27 +33,27 @@ Recorded = Mapping[str, Mapping[int, str]]
 
 
 def write_recorded(run_dir: StrPath, rows: Sequence[Row]) -> None:
-    """When this returns, the rows are on disk; of two for a sample the first counts."""
+    """Write the rows to disk; of two for the same sample the first counts."""
     if rows:
         columns = dict(zip(SCHEMA.names, zip(*rows, strict=True), strict=True))
         PartWriter(RunFolder(run_dir), ()).commit(FOLDER, table_of(SCHEMA, columns))
 
 
 def read_recorded(run_dir: StrPath) -> Recorded:
-    """What was recorded; empty for a run that was sampled here."""
-    found: dict[str, dict[int, str]] = {}
+    """Read the recorded answers; there are none in a run that was sampled here."""
+    answers: dict[str, dict[int, str]] = {}
     for query_id, index, answer in _rows(run_dir):
-        found.setdefault(query_id, {}).setdefault(index, answer)
-    return found
+        answers.setdefault(query_id, {}).setdefault(index, answer)
+    return answers
 
 
-def with_recorded(among: Candidates, recorded: Mapping[int, str]) -> Candidates:
-    """The candidates with these answers in place of what was read; only what ended well has one."""
+def with_recorded(candidates: Candidates, recorded: Mapping[int, str]) -> Candidates:
+    """Put recorded answers in place of those read; only samples that ended well get one."""
     if not recorded:
-        return among
-    pairs = zip(among.samples, among.answers, strict=True)
+        return candidates
+    pairs = zip(candidates.samples, candidates.answers, strict=True)
     answers = (recorded.get(index_of(s.id), a) if s.status is Status.OK else None for s, a in pairs)
-    return replace(among, answers=tuple(answers))
+    return replace(candidates, answers=tuple(answers))
 
 
 def _rows(run_dir: StrPath) -> Iterator[Row]:

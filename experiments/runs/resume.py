@@ -1,4 +1,4 @@
-"""What a run directory already holds for a strategy: which engines a query still needs.
+"""Says what a run directory already holds for a strategy, and whether it needs an engine.
 
 It starts nothing.
 """
@@ -25,25 +25,25 @@ from nbest.orchestrator.strategies.within_budget import WithinBudget
 from nbest.orchestrator.types import Query, Sample
 
 OneByOne = BestOfN | Adaptive | RaceToValid
-"""Of which what is missing can be told sample by sample."""
+"""The strategies for which one can tell sample by sample what is missing."""
 
 
 async def has_all_samples(store: RunStore, query: Query, strategy: Sampling) -> bool:
-    """Whether the model that samples has no more to draw."""
+    """Whether the store holds all samples that the strategy draws."""
     if isinstance(strategy, DeepConf | WithinBudget):
-        return False  # of these it is not told apart from what scorers want
+        return False  # they do not tell missing samples from missing calls of scorers
     return await stored_samples(store, query, strategy) is not None
 
 
 def needs_engine(strategy: Sampling) -> bool:
-    """Whether a scorer puts questions to the model that samples, which nobody knows yet."""
+    """Whether the strategy's scorer asks the model that samples."""
     return not isinstance(strategy, RaceToValid) and asks_sampling_model(strategy.select)
 
 
 async def is_complete(store: RunStore, query: Query, strategy: Sampling) -> bool:
-    """Whether no engine is needed at all: samples are stored, and what scorers want of models.
+    """Whether the query needs no engine: its samples are stored, and all calls of its scorers.
 
-    Never for a budget: what a question gets is decided for all of them together.
+    Never for a budget, which decides for all questions together.
     """
     if isinstance(strategy, BatchStrategy):
         return False
@@ -60,7 +60,7 @@ async def is_complete(store: RunStore, query: Query, strategy: Sampling) -> bool
 async def batch_is_complete(
     store: RunStore, queries: Sequence[Query], strategy: BatchStrategy
 ) -> bool:
-    """Whether no engine is needed for any of these, which are decided together."""
+    """Whether none of these queries, which are decided together, needs an engine."""
     samplers = [StoredSamples(store, query) for query in queries]
     try:
         strategies = await strategy.draw(queries, samplers)
@@ -73,21 +73,21 @@ async def batch_is_complete(
 async def stored_samples(store: RunStore, query: Query, strategy: OneByOne) -> list[Sample] | None:
     """The samples that the strategy would choose from; None where one is missing.
 
-    Of a race all are wanted: an engine that joins again finds at once what has won already.
+    A race needs all of them: an engine that joins again finds at once what has won already.
     """
     most = strategy.max_n if isinstance(strategy, Adaptive) else strategy.n
     calls = StoredCalls(query_id=query.id, find=lambda key: store.get(key, 0))
-    looking = strategy.caching() if isinstance(strategy, Adaptive) else None
+    rule = strategy.caching() if isinstance(strategy, Adaptive) else None
     samples: list[Sample] = []
     for index in range(most):
-        found = store.get(query.id, index)
-        if found is None:
+        sample = store.get(query.id, index)
+        if sample is None:
             return None
-        samples.append(found)
+        samples.append(sample)
         try:
-            if looking is not None and await looking.is_enough(query, samples, calls):
+            if rule is not None and await rule.is_enough(query, samples, calls):
                 break
-        except NotAsked:  # nobody knows yet whether more are wanted
+        except NotAsked:  # whether the rule wants more is not known yet
             return None
     return samples
 
@@ -95,18 +95,18 @@ async def stored_samples(store: RunStore, query: Query, strategy: OneByOne) -> l
 async def _is_answered(
     store: RunStore, query: Query, strategy: BestOfN | Adaptive, samples: Sequence[Sample]
 ) -> bool:
-    """Whether every call of the scorer is stored: tried out, for only it knows its calls."""
+    """Whether every call of the scorer is stored; it must run, for only it knows its calls."""
     calls = StoredCalls(query_id=query.id, find=lambda key: store.get(key, 0))
-    among = await strategy.candidates(query, samples, calls)
-    return await _is_there(strategy.select(query, among))
+    candidates = await strategy.candidates(query, samples, calls)
+    return await _needs_no_more(strategy.select(query, candidates))
 
 
 async def _can_be_answered(strategy: Strategy, query: Query, sampler: StoredSamples) -> bool:
-    return await _is_there(strategy(query, sampler))
+    return await _needs_no_more(strategy(query, sampler))
 
 
-async def _is_there(trial: Awaitable[object]) -> bool:
-    """Whether what is tried out comes to an end with what is stored."""
+async def _needs_no_more(trial: Awaitable[object]) -> bool:
+    """Whether a trial ends with what is stored, be it in an error of its own."""
     try:
         await trial
     except (NotAsked, NotStored):

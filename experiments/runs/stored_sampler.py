@@ -1,6 +1,6 @@
-"""Samplers that draw nothing: what is not in the run is said to be missing.
+"""Samplers that draw nothing: they raise an error for what is not in the run.
 
-With one a strategy itself tells whether a run already holds all that it would draw.
+A strategy that ends well with one needs no more than the run already holds.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from nbest.orchestrator.types import Identity, Message, Query, Sample, SamplingP
 
 
 class NotStored(StoreError):
-    """The run does not hold a sample that a strategy wants."""
+    """Says that the run does not hold a sample that a strategy wants."""
 
 
 class DrawsNothing:
-    """What all samplers without an engine share: calls are answered from the store, or not."""
+    """The base of samplers without an engine, which answer calls from the store alone."""
 
     def __init__(self, calls: StoredCalls) -> None:
         self._calls = calls
@@ -26,19 +26,19 @@ class DrawsNothing:
     async def ask(
         self, name: str, prompt: str | tuple[Message, ...], params: SamplingParams
     ) -> Sample:
-        """As a `Sampler` has it; `NotAsked` for what the store does not hold."""
+        """The stored reply to a call; NotAsked where the store holds none."""
         return await self._calls(name, prompt, params)
 
     async def rate(self, identity: Identity, responses: Sequence[str]) -> tuple[Sample, ...]:
-        """As a `Sampler` has it; `NotAsked` for what the store does not hold."""
+        """The stored ratings of the responses; NotAsked where the store lacks one."""
         return await self._calls.rate(identity, responses)
 
     async def abort(self, index: int) -> None:
-        """There is nothing under way."""
+        """Do nothing: no sample is under way."""
 
 
 class StoredSamples(DrawsNothing):
-    """A `Sampler` over what a run holds of one query; `NotStored` or `NotAsked` for the rest."""
+    """A `Sampler` over the stored samples of one query; NotStored or NotAsked for all others."""
 
     def __init__(self, store: RunStore, query: Query) -> None:
         super().__init__(StoredCalls(query_id=query.id, find=lambda key: store.get(key, 0)))
@@ -49,11 +49,11 @@ class StoredSamples(DrawsNothing):
         return self._stored(index)
 
     async def draw_many(self, indices: Sequence[int], params: SamplingParams) -> tuple[Sample, ...]:
-        """As a `BatchedSampler`: the same as one call an index, without a task for each."""
+        """The stored samples of these indices, without a task for each."""
         return tuple(self._stored(index) for index in indices)
 
     def _stored(self, index: int) -> Sample:
-        found = self._store.get(self._query.id, index)
-        if found is None:
+        sample = self._store.get(self._query.id, index)
+        if sample is None:
             raise NotStored(f"no sample {index} of {self._query.id!r} is stored")
-        return found
+        return sample

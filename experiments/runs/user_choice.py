@@ -1,4 +1,4 @@
-"""A person's choices as the selector `user`."""
+"""The selector `user`: what a person chose with `nbest pick`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nbest.scorers.given import UserChoice
 
 
 def chosen_by_user(run: RunReader) -> UserChoice:
-    """The selector `user` of a run; InputError where nobody has chosen anything."""
+    """Build the selector `user` of a run; InputError where nobody has chosen anything."""
     choices = read_choices(run.path)
     places = {query_id: c.index for query_id, c in choices.items() if c.index is not None}
     if not places:

@@ -20,7 +20,7 @@ from pathlib import Path
 from nbest.experiments.analysis.curves.exact import graded_cases
 from nbest.experiments.analysis.replay.replay import Replay, replay_cases
 from nbest.experiments.analysis.replay.strategy import build_strategy
-from nbest.experiments.cli.ending import as_command
+from nbest.experiments.cli.ending import run_command
 from nbest.experiments.runs.cases import load_cases
 from nbest.experiments.runs.exchange.import_pool import import_pool
 
@@ -50,8 +50,8 @@ class Front:
 def study(
     files: Sequence[Path], max_n: int, shuffles: int, grade: str
 ) -> dict[str, dict[str, Replay]]:
-    """By rule and pool, what a replay says."""
-    found: dict[str, dict[str, Replay]] = {rule: {} for rule in RULES}
+    """Replay every rule on every pool; the results by rule and pool."""
+    by_rule: dict[str, dict[str, Replay]] = {rule: {} for rule in RULES}
     with tempfile.TemporaryDirectory() as folder:
         for file in files:
             run = Path(folder) / file.stem
@@ -59,27 +59,27 @@ def study(
             cases = graded_cases(load_cases(run))
             for rule in RULES:
                 strategy = build_strategy(f"adaptive(rule={rule})")
-                found[rule][file.stem] = replay_cases(cases, strategy, max_n, shuffles)
+                by_rule[rule][file.stem] = replay_cases(cases, strategy, max_n, shuffles)
             for rule in MATCHED:
-                average = max(FIRST_N, found[rule][file.stem].samples)
+                average = max(FIRST_N, by_rule[rule][file.stem].samples)
                 strategy = build_strategy(f"budget(average={average}, first_n={FIRST_N})")
                 replayed = replay_cases(cases, strategy, max_n, shuffles)
-                found.setdefault(BUDGET + rule, {})[file.stem] = replayed
-    return found
+                by_rule.setdefault(BUDGET + rule, {})[file.stem] = replayed
+    return by_rule
 
 
-def front(found: Mapping[str, Mapping[str, Replay]], pools: Sequence[str]) -> list[Front]:
-    """Every rule on these pools, the most saving one first."""
+def front(by_rule: Mapping[str, Mapping[str, Replay]], pools: Sequence[str]) -> list[Front]:
+    """Average every rule over these pools; the one that saves most comes first."""
     rows = []
-    for rule, by_pool in found.items():
+    for rule, by_pool in by_rule.items():
         replays = [by_pool[pool] for pool in pools]
-        fixed = sum(each.tokens_fixed for each in replays)
+        fixed = sum(r.tokens_fixed for r in replays)
         rows.append(
             Front(
                 rule=rule,
-                lost=sum(e.accuracy_fixed - e.accuracy for e in replays) / len(replays),
-                saving=1 - sum(each.tokens for each in replays) / fixed if fixed else 0.0,
-                samples=sum(each.samples for each in replays) / len(replays),
+                lost=sum(r.accuracy_fixed - r.accuracy for r in replays) / len(replays),
+                saving=1 - sum(r.tokens for r in replays) / fixed if fixed else 0.0,
+                samples=sum(r.samples for r in replays) / len(replays),
             )
         )
     return sorted(rows, key=lambda row: -row.saving)
@@ -92,13 +92,13 @@ def chosen(rows: Sequence[Front]) -> Front:
     return allowed[0] if allowed else min(rules, key=lambda row: row.lost)
 
 
-def elsewhere(found: Mapping[str, Mapping[str, Replay]], pools: Sequence[str]) -> list[str]:
-    """For each half of the pools, the rule that it would choose, and what that does on the rest."""
+def elsewhere(by_rule: Mapping[str, Mapping[str, Replay]], pools: Sequence[str]) -> list[str]:
+    """Say, for each half of the pools, which rule it chooses and what that does on the rest."""
     lines = []
     for half in combinations(pools, len(pools) // 2):
         rest = [pool for pool in pools if pool not in half]
-        best = chosen(front(found, half)).rule
-        there = next(row for row in front(found, rest) if row.rule == best)
+        best = chosen(front(by_rule, half)).rule
+        there = next(row for row in front(by_rule, rest) if row.rule == best)
         lines.append(
             f"chosen on {', '.join(half)}: {best}; elsewhere {0.0 - 100 * there.lost:+.2f} points, "
             f"{100 * there.saving:.1f}% saved"
@@ -114,11 +114,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--shuffles", type=int, default=100)
     parser.add_argument("--grade", default="number")
     parser.add_argument("--json", action="store_true")
-    given = parser.parse_args(arguments)
-    found = study(given.pools, given.max_n, given.shuffles, given.grade)
-    pools = [file.stem for file in given.pools]
-    rows = front(found, pools)
-    if given.json:
+    options = parser.parse_args(arguments)
+    by_rule = study(options.pools, options.max_n, options.shuffles, options.grade)
+    pools = [file.stem for file in options.pools]
+    rows = front(by_rule, pools)
+    if options.json:
         print(json.dumps([asdict(row) for row in rows], indent=2))
         return
     print(f"{'rule':41} points   saved  samples")
@@ -127,10 +127,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f"{row.rule:41} {-100 * row.lost:+6.2f}  {100 * row.saving:5.1f}%  {row.samples:7.1f}"
         )
     if len(pools) > 1:
-        print("\n".join(elsewhere(found, pools)))
+        print("\n".join(elsewhere(by_rule, pools)))
 
 
 _AsItIs = argparse.RawDescriptionHelpFormatter
 
 if __name__ == "__main__":
-    as_command(main)
+    run_command(main)

@@ -24,7 +24,7 @@ from nbest.experiments.analysis.curves.exact import (
     values_of,
 )
 from nbest.experiments.cli.display.progress_view import shown_progress
-from nbest.experiments.cli.ending import as_command
+from nbest.experiments.cli.ending import run_command
 from nbest.experiments.config.config import load_config
 from nbest.experiments.runs.cases import Case, load_cases
 from nbest.experiments.runs.execute import carry_out
@@ -39,7 +39,7 @@ FITTED_TO = (100, 1000)  # samples of each question, and all of them
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Law:
-    """What the first `m` samples of each question say of all."""
+    """The laws fitted to the first `m` samples of each question."""
 
     m: int
     power_a: float  # log c = -a k^-b
@@ -62,7 +62,7 @@ class Growth:
 
 
 def study(out: Path, samples: int) -> Growth:
-    """Draw what is missing, and look at it."""
+    """Draw what is missing, and fit the laws."""
     run = out / "samples"
     with shown_progress() as report:
         carry_out(make_plan(load_config(CONFIG, [f"strategy.n={samples}"])), run, report)
@@ -94,16 +94,16 @@ def decades(n: int) -> tuple[int, ...]:
 
 
 def _law(values: Sequence[Scores], m: int, ks: Sequence[int]) -> Law | None:
-    """None where the first m samples say too little: nothing is right, or all that is asked."""
+    """Fit both laws to the first m samples; None where they say too little to fit one."""
     right = np.array([int(v[:m].sum()) for v in values], np.int64)
     drawn = np.full(len(right), m, np.int64)
-    seen = np.array([k for k in decades(m) if k <= m], np.int64)
+    sizes = np.array([k for k in decades(m) if k <= m], np.int64)
     # Coverage of k of the first m: the chance that not all k are among the wrong ones.
-    wrong = np.array([[_all_wrong(m, c, int(k)) for k in seen] for c in right])
+    wrong = np.array([[_all_wrong(m, c, int(k)) for k in sizes] for c in right])
     covered = 1 - wrong.mean(axis=0)
     if np.count_nonzero((covered > 0) & (covered < 1)) < 2:
         return None
-    power = fit_power_law(seen, covered)
+    power = fit_power_law(sizes, covered)
     fitted, (last,) = fit_beta_binomial(right, drawn), extrapolate(right, drawn, ks[-1:])
     return Law(
         m=m,
@@ -120,34 +120,34 @@ def _all_wrong(n: int, c: int, k: int) -> float:
     return float(np.prod([max(n - c - i, 0) / (n - i) for i in range(k)]))
 
 
-def table(found: Growth) -> str:
-    """As plain text."""
-    right = ", ".join(f"{count:,}" for count in found.right.values())
-    lines = [f"right of {found.samples:,} samples, by question: {right}", ""]
-    names = [name for law in found.laws for name in (f"power {law.m}", f"beta-bin. {law.m}")]
+def table(results: Growth) -> str:
+    """The results as plain text."""
+    right = ", ".join(f"{count:,}" for count in results.right.values())
+    lines = [f"right of {results.samples:,} samples, by question: {right}", ""]
+    names = [name for law in results.laws for name in (f"power {law.m}", f"beta-bin. {law.m}")]
     lines.append(f"{'k':>7}  coverage" + "".join(f"{name:>16}" for name in names))
-    for i, k in enumerate(found.ks):
-        fits = [each[i] for law in found.laws for each in (law.power_law, law.beta_binomial)]
-        lines.append(f"{k:>7,}  {found.coverage[i]:8.3f}" + "".join(f"{v:16.3f}" for v in fits))
+    for i, k in enumerate(results.ks):
+        fits = [fit[i] for law in results.laws for fit in (law.power_law, law.beta_binomial)]
+        lines.append(f"{k:>7,}  {results.coverage[i]:8.3f}" + "".join(f"{v:16.3f}" for v in fits))
     lines += [""] + [
         f"from the first {law.m:,}: log c = -{law.power_a:.2f} k^-{law.power_b:.3f}; "
-        f"beta-binomial at {found.ks[-1]:,}: {law.beta_binomial[-1]:.3f} "
+        f"beta-binomial at {results.ks[-1]:,}: {law.beta_binomial[-1]:.3f} "
         f"({law.low:.2f} to {law.high:.2f} over questions)"
-        for law in found.laws
+        for law in results.laws
     ]
     return "\n".join(lines)
 
 
-def picture(found: Growth, file: Path) -> None:
-    """The curve and the laws, as SVG."""
+def picture(results: Growth, file: Path) -> None:
+    """Draw the curve and the laws, as SVG."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.add_subplot()
-    axes.plot(found.ks, found.coverage, marker="o", color="black", label="measured")
-    for law in found.laws:
-        axes.plot(found.ks, law.power_law, "--", label=f"power law, first {law.m:,}")
-        axes.plot(found.ks, law.beta_binomial, ":", label=f"beta-binomial, first {law.m:,}")
+    axes.plot(results.ks, results.coverage, marker="o", color="black", label="measured")
+    for law in results.laws:
+        axes.plot(results.ks, law.power_law, "--", label=f"power law, first {law.m:,}")
+        axes.plot(results.ks, law.beta_binomial, ":", label=f"beta-binomial, first {law.m:,}")
     axes.set(xscale="log", xlabel="k, samples a question", ylabel="coverage", ylim=(0, 1.02))
     axes.grid(alpha=0.3)
     axes.legend()
@@ -159,14 +159,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=_AsItIs)
     parser.add_argument("--samples", type=int, default=10_000, help="of each question")
     parser.add_argument("--out", type=Path, default=Path("runs") / "coverage_growth")
-    given = parser.parse_args(arguments)
-    found = study(given.out, given.samples)
-    (given.out / "results.json").write_text(json.dumps(asdict(found), indent=2) + "\n")
-    picture(found, given.out / "coverage.svg")
-    print(table(found))
+    options = parser.parse_args(arguments)
+    results = study(options.out, options.samples)
+    (options.out / "results.json").write_text(json.dumps(asdict(results), indent=2) + "\n")
+    picture(results, options.out / "coverage.svg")
+    print(table(results))
 
 
 _AsItIs = argparse.RawDescriptionHelpFormatter
 
 if __name__ == "__main__":  # engines start processes that import this file
-    as_command(main)
+    run_command(main)

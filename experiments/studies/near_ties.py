@@ -13,7 +13,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from nbest.experiments.cli.ending import as_command
+from nbest.experiments.cli.ending import run_command
 from nbest.experiments.config.plugins import build_stop_rule
 from nbest.experiments.language.expressions import split_expressions
 from nbest.orchestrator.errors import InputError
@@ -25,7 +25,7 @@ RULES = "beta(confidence=0.9),beta(confidence=0.95),e_value(alpha=0.05),vote_sta
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NearTie:
-    """What becomes of a question with two answers."""
+    """How the drawing for a question with two answers ends."""
 
     wrong: float  # chance to stop before the limit with the less likely answer ahead
     right: float  # and with the likelier one ahead
@@ -33,13 +33,16 @@ class NearTie:
 
 
 def near_tie(rule: StopRule, share: float, limit: int) -> NearTie:
-    """Of the likelier answer's share of the samples, by dynamic programming over the counts."""
+    """Follow a rule to its end, by dynamic programming over the counts.
+
+    `share` is the chance of the likelier answer.
+    """
     require(0.5 <= share < 1, "share", "lie in [0.5, 1)", share)
     require(limit >= 1, "limit", "be at least 1", limit)
     alive = {(0, 0): 1.0}
     wrong = right = samples = 0.0
     for drawn in range(1, limit):
-        alive, stopped = _looked_at(rule, _one_more(alive, share), limit)
+        alive, stopped = _split(rule, _one_more(alive, share), limit)
         wrong += sum(chance for (a, b), chance in stopped.items() if b > a)
         right += sum(chance for (a, b), chance in stopped.items() if a >= b)
         samples += drawn * sum(stopped.values())
@@ -47,7 +50,7 @@ def near_tie(rule: StopRule, share: float, limit: int) -> NearTie:
 
 
 def counting(name: str) -> StopRule:
-    """The rule of a name; InputError where it looks at more than how often each answer came."""
+    """Build the rule of a name; InputError where it reads more than the answers' counts."""
     rule = build_stop_rule(name)
     if not isinstance(rule, BetaStop | EValueStop | VoteStands):
         raise InputError(
@@ -57,7 +60,7 @@ def counting(name: str) -> StopRule:
 
 
 Counts = dict[tuple[int, int], float]
-"""The chance of so many samples with the one answer, and with the other."""
+"""The chance of each pair of counts: samples with the one answer, and with the other"""
 
 
 def _one_more(alive: Counts, share: float) -> Counts:
@@ -68,8 +71,8 @@ def _one_more(alive: Counts, share: float) -> Counts:
     return after
 
 
-def _looked_at(rule: StopRule, reached: Counts, limit: int) -> tuple[Counts, Counts]:
-    """What goes on, and what stops."""
+def _split(rule: StopRule, reached: Counts, limit: int) -> tuple[Counts, Counts]:
+    """Split the counts that are reached into those that go on and those that stop."""
     stops = {(a, b): rule(["a"] * a + ["b"] * b, limit) for a, b in reached}
     alive = {counts: chance for counts, chance in reached.items() if not stops[counts]}
     return alive, {counts: chance for counts, chance in reached.items() if stops[counts]}
@@ -82,18 +85,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--limit", type=int, default=400, help="samples at most")
     parser.add_argument("--rules", default=RULES, help="with commas between")
     parser.add_argument("--json", action="store_true")
-    given = parser.parse_args(arguments)
-    names = split_expressions(given.rules)
-    found = {name: near_tie(counting(name), given.share, given.limit) for name in names}
-    if given.json:
-        print(json.dumps([{"rule": name} | asdict(each) for name, each in found.items()], indent=2))
+    options = parser.parse_args(arguments)
+    names = split_expressions(options.rules)
+    ties = {name: near_tie(counting(name), options.share, options.limit) for name in names}
+    if options.json:
+        print(json.dumps([{"rule": name} | asdict(tie) for name, tie in ties.items()], indent=2))
         return
     print(f"{'rule':25} stops: wrong   right  samples")
-    for name, each in found.items():
-        print(f"{name:25} {each.wrong:12.1%}  {each.right:6.1%}  {each.samples:7.1f}")
+    for name, tie in ties.items():
+        print(f"{name:25} {tie.wrong:12.1%}  {tie.right:6.1%}  {tie.samples:7.1f}")
 
 
 _AsItIs = argparse.RawDescriptionHelpFormatter
 
 if __name__ == "__main__":
-    as_command(main)
+    run_command(main)

@@ -19,7 +19,7 @@ from nbest.experiments.analysis.curves.view import curve_table, plot_curves
 from nbest.experiments.analysis.select import compare
 from nbest.experiments.cli.display.progress_view import shown_progress
 from nbest.experiments.cli.display.tables import console
-from nbest.experiments.cli.ending import as_command
+from nbest.experiments.cli.ending import run_command
 from nbest.experiments.config.config import load_config
 from nbest.experiments.runs.execute import carry_out
 from nbest.experiments.runs.plan import make_plan
@@ -42,7 +42,7 @@ SELECTORS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chosen:
-    """A selector with all the samples."""
+    """The accuracy of a selector with all the samples."""
 
     select: str
     accuracy: float
@@ -51,7 +51,7 @@ class Chosen:
 
 
 def study(out: Path, questions: int) -> tuple[Curves, list[Chosen]]:
-    """Draw what is missing; the curves, and the choice from all samples."""
+    """Draw what is missing; return the curves, and the choices from all samples."""
     run = out / "samples"
     with shown_progress() as report:
         carry_out(make_plan(load_config(CONFIG, [f"dataset.size={questions}"])), run, report)
@@ -73,11 +73,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=_AsItIs)
     parser.add_argument("--questions", type=int, default=120)
     parser.add_argument("--out", type=Path, default=Path("runs") / "selectors_against_n")
-    given = parser.parse_args(arguments)
-    curves, chosen = study(given.out, given.questions)
+    options = parser.parse_args(arguments)
+    curves, chosen = study(options.out, options.questions)
     results = {"curves": asdict(curves), "chosen": [asdict(row) for row in chosen]}
-    (given.out / "results.json").write_text(json.dumps(results, indent=2) + "\n")
-    plot_curves(curves, given.out / "curves.svg")
+    (options.out / "results.json").write_text(json.dumps(results, indent=2) + "\n")
+    plot_curves(curves, options.out / "curves.svg")
     console().print(curve_table(curves))
     for note in curves.notes:
         print(note)
@@ -86,4 +86,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 _AsItIs = argparse.RawDescriptionHelpFormatter
 
 if __name__ == "__main__":  # engines start processes that import this file
-    as_command(main)
+    run_command(main)

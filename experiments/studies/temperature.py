@@ -21,7 +21,7 @@ import numpy as np
 
 from nbest.experiments.analysis.curves.exact import graded_cases, one_curves, values_of, vote_curves
 from nbest.experiments.cli.display.progress_view import shown_progress
-from nbest.experiments.cli.ending import as_command
+from nbest.experiments.cli.ending import run_command
 from nbest.experiments.config.config import load_config
 from nbest.experiments.runs.cases import Case, load_cases
 from nbest.experiments.runs.execute import carry_out
@@ -37,7 +37,7 @@ SAMPLES = 16  # a question and temperature
 DRAWS = 200  # mixtures of a question, for the vote
 
 Answers = Sequence[tuple[str | None, float]]
-"""[N] answers, and what each is worth"""
+"""[N] answers, and the value of each"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +67,7 @@ class Findings:
 
 
 def study(out: Path, questions: int) -> Findings:
-    """Draw what is missing, and compare."""
+    """Draw what is missing, and compare the temperatures."""
     pools = {}
     for temperature in TEMPERATURES:
         run = out / f"t{temperature:g}"
@@ -79,11 +79,13 @@ def study(out: Path, questions: int) -> Findings:
 
 
 def findings(pools: Mapping[str, Sequence[Case]]) -> Findings:
-    """From the cases of the same questions, by temperature."""
+    """Compare the temperatures, from the cases of the same questions under each."""
     single = {name: _measured(cases) for name, cases in pools.items()}
-    strata = [[_answers(case) for case in same] for same in zip(*pools.values(), strict=True)]
+    strata = [
+        [_answers(case) for case in question] for question in zip(*pools.values(), strict=True)
+    ]
     mixed = _mixture(strata)
-    settings = [_setting(name, *each) for name, each in {**single, "mixed": mixed}.items()]
+    settings = [_setting(name, *figures) for name, figures in {**single, "mixed": mixed}.items()]
     best = max(single, key=lambda name: float(single[name][1].mean()))
     return Findings(
         questions=len(strata),
@@ -94,11 +96,11 @@ def findings(pools: Mapping[str, Sequence[Case]]) -> Findings:
     )
 
 
-Measured = tuple[Scores, Scores, Scores, Scores, Scores, Scores]
+Figures = tuple[Scores, Scores, Scores, Scores, Scores, Scores]
 """[Q] each: one sample, vote, coverage, share without an answer, distinct answers, entropy"""
 
 
-def _measured(cases: Sequence[Case]) -> Measured:
+def _measured(cases: Sequence[Case]) -> Figures:
     answers = [_answers(case) for case in cases]
     return (
         one_curves(cases, 1)[:, 0],
@@ -108,27 +110,27 @@ def _measured(cases: Sequence[Case]) -> Measured:
     )
 
 
-def _mixture(strata: Sequence[Sequence[Answers]]) -> Measured:
-    """Of SAMPLES samples, equally many of each temperature."""
+def _mixture(strata: Sequence[Sequence[Answers]]) -> Figures:
+    """The figures of SAMPLES samples, equally many of each temperature."""
     share = SAMPLES // len(strata[0])
-    coverage = [1 - math.prod(1 - _covered(each, share) for each in of) for of in strata]
-    one = [np.mean([value for each in of for _, value in each]) for of in strata]
+    coverage = [1 - math.prod(1 - _covered(s, share) for s in question) for question in strata]
+    one = [np.mean([value for s in question for _, value in s]) for question in strata]
     votes, silent, distinct, entropy = [], [], [], []
-    for q, of in enumerate(strata):
+    for q, question in enumerate(strata):
         rng = np.random.default_rng(q)
-        drawn = [_drawn(of, share, rng) for _ in range(DRAWS)]
-        votes.append(np.mean([_vote(each) for each in drawn]))
-        spread = _diversity(drawn)
+        mixtures = [_drawn(question, share, rng) for _ in range(DRAWS)]
+        votes.append(np.mean([_vote(mixture) for mixture in mixtures]))
+        spread = _diversity(mixtures)
         silent.append(spread[0].mean())
         distinct.append(spread[1].mean())
         entropy.append(spread[2].mean())
     columns = (one, votes, coverage, silent, distinct, entropy)
-    found = [np.array(column, np.float64) for column in columns]
-    return found[0], found[1], found[2], found[3], found[4], found[5]
+    arrays = [np.array(column, np.float64) for column in columns]
+    return arrays[0], arrays[1], arrays[2], arrays[3], arrays[4], arrays[5]
 
 
-def _drawn(of: Sequence[Answers], share: int, rng: np.random.Generator) -> Answers:
-    return [each[i] for each in of for i in rng.choice(len(each), share, replace=False)]
+def _drawn(strata: Sequence[Answers], share: int, rng: np.random.Generator) -> Answers:
+    return [s[i] for s in strata for i in rng.choice(len(s), share, replace=False)]
 
 
 def _covered(answers: Answers, k: int) -> float:
@@ -136,7 +138,7 @@ def _covered(answers: Answers, k: int) -> float:
 
 
 def _vote(answers: Answers) -> float:
-    """What the most frequent answer is worth; of equals each wins as often."""
+    """The value of the most frequent answer; those that tie win equally often."""
     counts = Counter(answer for answer, _ in answers if answer is not None)
     most = max(counts.values(), default=0)
     worth = dict(answers)
@@ -175,21 +177,21 @@ def _setting(name: str, *columns: Scores) -> Setting:
     )
 
 
-def table(found: Findings) -> str:
-    """As plain text."""
+def table(results: Findings) -> str:
+    """The results as plain text."""
     lines = [
-        f"{found.questions} questions x {SAMPLES} samples a temperature",
+        f"{results.questions} questions x {SAMPLES} samples a temperature",
         "",
         "temperature  one sample  vote (95%)           coverage  no answer  different  entropy",
     ]
     lines += [
         f"{row.name:11}  {row.one:10.3f}  {row.vote:.3f} ({row.vote_low:.2f}-{row.vote_high:.2f})"
         f"    {row.coverage:8.3f}  {row.silent:9.3f}  {row.distinct:9.2f}  {row.entropy:7.2f}"
-        for row in found.settings
+        for row in results.settings
     ]
-    for what, gain in (("vote", found.vote_gain), ("coverage", found.coverage_gain)):
+    for what, gain in (("vote", results.vote_gain), ("coverage", results.coverage_gain)):
         interval = f"({gain.low:+.3f} to {gain.high:+.3f})"
-        lines.append(f"{what}, mixed over {found.best}: {gain.mean:+.3f} {interval}")
+        lines.append(f"{what}, mixed over {results.best}: {gain.mean:+.3f} {interval}")
     return "\n".join(lines)
 
 
@@ -198,13 +200,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=_AsItIs)
     parser.add_argument("--questions", type=int, default=120)
     parser.add_argument("--out", type=Path, default=Path("runs") / "temperature")
-    given = parser.parse_args(arguments)
-    found = study(given.out, given.questions)
-    (given.out / "results.json").write_text(json.dumps(asdict(found), indent=2) + "\n")
-    print(table(found))
+    options = parser.parse_args(arguments)
+    results = study(options.out, options.questions)
+    (options.out / "results.json").write_text(json.dumps(asdict(results), indent=2) + "\n")
+    print(table(results))
 
 
 _AsItIs = argparse.RawDescriptionHelpFormatter
 
 if __name__ == "__main__":  # engines start processes that import this file
-    as_command(main)
+    run_command(main)

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from nbest.experiments.cli.display.progress_view import shown_progress
-from nbest.experiments.cli.ending import as_command
+from nbest.experiments.cli.ending import run_command
 from nbest.experiments.config.config import load_config
 from nbest.experiments.runs.execute import carry_out
 from nbest.experiments.runs.plan import make_plan
@@ -47,7 +47,7 @@ QUICK = Size(train_questions=100, train_samples=8, test_questions=40, test_sampl
 
 
 def study(out: Path, size: Size) -> Findings:
-    """All of it; what is there already is used."""
+    """Run the whole study; what the folder holds already is used."""
     train, test = out / "train", out / "test"
     _sample(train, size.train_questions, 101, size.train_samples, "vote")
     _sample(test, size.test_questions, 202, size.test_samples, "vote")
@@ -82,8 +82,8 @@ def _trained(train: Path, test: Path, out: Path, size: Size) -> Path:
         mixed_precision=True,
         question_after="\n\n",
     )
-    asked = {_question(query.prompt) for query in RunReader(test).queries}
-    examples = [each for each in graded_examples([train]) if _question(each.prompt) not in asked]
+    test_questions = {_question(query.prompt) for query in RunReader(test).queries}
+    examples = [e for e in graded_examples([train]) if _question(e.prompt) not in test_questions]
     train_verifier(
         examples,
         settings,
@@ -104,16 +104,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=_AsItIs)
     parser.add_argument("--quick", action="store_true", help="small: a few minutes")
     parser.add_argument("--out", type=Path, help="default: runs/verifier_gain, or ..._quick")
-    given = parser.parse_args(arguments)
-    default = Path("runs") / ("verifier_gain_quick" if given.quick else "verifier_gain")
-    out: Path = given.out or default
-    found = study(out, QUICK if given.quick else FULL)
-    (out / "results.json").write_text(json.dumps(asdict(found), indent=2) + "\n")
-    picture(found, out / "curves.svg")
-    print(table(found))
+    options = parser.parse_args(arguments)
+    default = Path("runs") / ("verifier_gain_quick" if options.quick else "verifier_gain")
+    out: Path = options.out or default
+    results = study(out, QUICK if options.quick else FULL)
+    (out / "results.json").write_text(json.dumps(asdict(results), indent=2) + "\n")
+    picture(results, out / "curves.svg")
+    print(table(results))
 
 
 _AsItIs = argparse.RawDescriptionHelpFormatter
 
 if __name__ == "__main__":  # engines start processes that import this file
-    as_command(main)
+    run_command(main)

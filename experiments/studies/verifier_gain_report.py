@@ -1,4 +1,4 @@
-"""What the study of verifiers has found: selectors, curves, the watch; as a table and a picture."""
+"""The results of the study of verifiers: selectors, curves, the watch; a table and a picture."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from nbest.scorers.estimators.risk_coverage import auroc
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chosen:
-    """One selector on all questions."""
+    """The accuracy of a selector on all questions."""
 
     select: str
     accuracy: float
@@ -61,7 +61,7 @@ class Findings:
 
 
 def findings(run: Path, verifier: Path) -> Findings:
-    """From the test run, whose samples the verifier has scored."""
+    """Compute all figures from the test run, whose samples the verifier has scored."""
     cases = graded_cases(load_cases(run))
     model = json.dumps(str(verifier))
     raw, probability = f"reward(model={model})", f'reward(model={model}, scale="sigmoid")'
@@ -102,8 +102,8 @@ async def _scores(scorer: Scorer, cases: Sequence[Case]) -> list[Scores]:
 def _auroc(cases: Sequence[Case], scores: Sequence[Scores]) -> float:
     right = np.concatenate([values_of(case) for case in cases])
     flat = np.concatenate(scores)
-    known = ~np.isnan(flat)
-    return auroc(flat[known].tolist(), (right[known] == 1).tolist())
+    scored = ~np.isnan(flat)
+    return auroc(flat[scored].tolist(), (right[scored] == 1).tolist())
 
 
 def _compared(names: dict[str, str], cases: Sequence[Case]) -> list[Chosen]:
@@ -128,22 +128,22 @@ def _compared(names: dict[str, str], cases: Sequence[Case]) -> list[Chosen]:
 
 
 async def _verdicts(scorer: Scorer, cases: Sequence[Case]) -> Scores:
-    """[Q] 1 where the answer that is chosen is right."""
+    """[Q] 1 where the chosen answer is right, else 0."""
     chosen = [(await select(c.query, c.candidates, scorer)).answer for c in cases]
     pairs = zip(cases, chosen, strict=True)
     return np.array([0.0 if a is None else c.verdicts[a] for c, a in pairs], np.float64)
 
 
-def table(found: Findings) -> str:
-    """As plain text."""
-    train = found.training["train"]
-    held_out = found.training["held_out"]
+def table(results: Findings) -> str:
+    """The results as plain text."""
+    train = results.training["train"]
+    held_out = results.training["held_out"]
     assert isinstance(train, dict)
     assert isinstance(held_out, dict)
     lines = [
-        f"{found.questions} questions x {found.samples} samples; the verifier learned from "
+        f"{results.questions} questions x {results.samples} samples; the verifier learned from "
         f"{train['examples']} responses to {train['questions']} other questions",
-        f"AUROC on the test questions {found.auroc:.3f}; on those held out in training "
+        f"AUROC on the test questions {results.auroc:.3f}; on those held out in training "
         f"{held_out['auroc']:.3f}",
         "",
         f"{'selector':32} accuracy  95% interval   over the vote, 95% interval    p",
@@ -151,14 +151,14 @@ def table(found: Findings) -> str:
     lines += [
         f"{row.select:32} {row.accuracy:.3f}     {row.low:.2f} to {row.high:.2f}   "
         f"{row.gain:+.3f}  {row.gain_low:+.3f} to {row.gain_high:+.3f}   {row.p_value:.4f}"
-        for row in found.selectors
+        for row in results.selectors
     ]
-    lines += ["", f"{'k':>4}" + "".join(f"{curve.name:>24}" for curve in found.curves)]
+    lines += ["", f"{'k':>4}" + "".join(f"{curve.name:>24}" for curve in results.curves)]
     k = 1
-    while k <= found.samples:
-        lines.append(f"{k:>4}" + "".join(f"{_cell(curve, k):>24}" for curve in found.curves))
+    while k <= results.samples:
+        lines.append(f"{k:>4}" + "".join(f"{_cell(curve, k):>24}" for curve in results.curves))
         k *= 2
-    lines += ["", f"watch: {found.watch}", f"without labels: {found.watch_unlabelled}"]
+    lines += ["", f"watch: {results.watch}", f"without labels: {results.watch_unlabelled}"]
     return "\n".join(lines)
 
 
@@ -166,21 +166,21 @@ def _cell(curve: Curve, k: int) -> str:
     return f"{curve.mean[k - 1]:.3f} ({curve.low[k - 1]:.2f}-{curve.high[k - 1]:.2f})"
 
 
-def picture(found: Findings, file: Path) -> None:
-    """The curves with their intervals, as SVG."""
+def picture(results: Findings, file: Path) -> None:
+    """Draw the curves with their intervals, as SVG."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.add_subplot()
-    ks = np.arange(1, found.samples + 1)
-    for curve in found.curves:
+    ks = np.arange(1, results.samples + 1)
+    for curve in results.curves:
         (line,) = axes.plot(ks, curve.mean, label=curve.name)
         axes.fill_between(ks, curve.low, curve.high, alpha=0.15, color=line.get_color())
     axes.set(xscale="log", xlabel="k, samples to choose from", ylabel="accuracy")
-    axes.set_xticks(2 ** np.arange(int(np.log2(found.samples)) + 1))
+    axes.set_xticks(2 ** np.arange(int(np.log2(results.samples)) + 1))
     axes.xaxis.set_major_formatter("{x:.0f}")
     axes.xaxis.minorticks_off()
     axes.grid(alpha=0.3)
     axes.legend()
-    axes.set_title(f"{found.questions} questions; mean over all subsets, 95% over questions")
+    axes.set_title(f"{results.questions} questions; mean over all subsets, 95% over questions")
     figure.savefig(file, metadata={"Date": None})

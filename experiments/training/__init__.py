@@ -1,1 +1,1 @@
-"""`nbest train-verifier`: examples, training, its report."""
+"""`nbest train-verifier`: the examples, the command, and the report on what was trained."""

@@ -1,4 +1,4 @@
-"""`nbest train-verifier`: a reward model from what a run holds."""
+"""`nbest train-verifier`: trains a reward model on what runs hold."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from nbest.orchestrator.errors import InputError
 
 if TYPE_CHECKING:
     from nbest.model_backend.verifier.settings import VerifierSettings
-    from nbest.model_backend.verifier.training import Learning
+    from nbest.model_backend.verifier.training import TrainingProgress
 
 Source = Literal["graded", "pairs", "preferences"]
 
 
 def add_train_command(app: typer.Typer) -> None:
-    """Add it to the command line."""
+    """Add `train-verifier` to the command line."""
     line = "nbest train-verifier runs/train --out verifiers/sums --epochs 3"
     app.command("train-verifier", epilog=f"Example: {line}")(train_verifier)
 
@@ -88,9 +88,9 @@ def trained_document(
     source: str,
     extract: str | None,
     grade: str | None,
-    report: Callable[[Learning], None],
+    report: Callable[[TrainingProgress], None],
 ) -> dict[str, object]:
-    """Train, and say what came of it."""
+    """Train a verifier; returns its numbers as a JSON document."""
     from nbest.experiments.training.examples import graded_examples, preference_examples
     from nbest.experiments.training.report import as_document, card
     from nbest.model_backend.verifier.data import Example, pairs_of
@@ -108,20 +108,20 @@ def trained_document(
     if not examples:
         raise InputError("pairs need a question with a right and a wrong response, got none")
     trained = train(
-        examples, settings, out, report=report, describe=lambda found: card(found, runs)
+        examples, settings, out, report=report, describe=lambda verifier: card(verifier, runs)
     )
     return as_document(trained)
 
 
-def silent(learning: Learning) -> None:
+def silent(learning: TrainingProgress) -> None:
     """Show nothing."""
 
 
-def shown_learning(every_s: float = 5.0) -> Callable[[Learning], None]:
-    """A line on standard error every few seconds."""
+def shown_learning(every_s: float = 5.0) -> Callable[[TrainingProgress], None]:
+    """Make a function that prints progress on standard error every few seconds."""
     due_s = 0.0
 
-    def show(now: Learning) -> None:
+    def show(now: TrainingProgress) -> None:
         nonlocal due_s
         if now.elapsed_s < due_s and now.step < now.num_steps:
             return
@@ -134,7 +134,7 @@ def shown_learning(every_s: float = 5.0) -> Callable[[Learning], None]:
 
 
 def summary(document: dict[str, object], out: Path) -> str:
-    """A few lines for a terminal."""
+    """Sum up the document in a few lines for a terminal."""
     held_out, train = document["held_out"], document["train"]
     assert isinstance(held_out, dict)
     assert isinstance(train, dict)

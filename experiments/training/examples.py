@@ -1,4 +1,4 @@
-"""What runs hold that a verifier can learn from: graded responses, or a person's choices."""
+"""Examples for a verifier from runs: graded responses, or a person's choices."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ def graded_examples(
 ) -> list[Graded]:
     """Every sample with an answer that could be graded; InputError where there is none.
 
-    A question is known by its prompt, for two runs may ask the same under two names.
+    The prompt identifies a question, for two runs may ask the same under two names.
     """
-    found = [each for run in runs for each in _graded(run, extract, grade)]
-    if not found:
+    examples = [example for run in runs for example in _graded(run, extract, grade)]
+    if not examples:
         raise InputError(f"runs must hold graded samples, {_named(runs)} have none")
-    return found
+    return examples
 
 
 def preference_examples(runs: Sequence[Path]) -> list[Preference]:
-    """What people chose with `nbest pick` against what else they saw."""
-    found = [each for run in runs for each in _preferred(run)]
-    if not found:
+    """Pairs of what people chose with `nbest pick` and what else they saw; InputError if none."""
+    pairs = [pair for run in runs for pair in _preferred(run)]
+    if not pairs:
         raise InputError(f"runs must hold choices (nbest pick), {_named(runs)} have none")
-    return found
+    return pairs
 
 
 def _graded(run: Path, extract: str | None, grade: str | None) -> Iterator[Graded]:

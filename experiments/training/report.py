@@ -1,4 +1,4 @@
-"""How good a verifier is on the questions that it has not seen: numbers, and the model's card."""
+"""Reports how good a verifier is on questions that it has not seen: numbers, and a model card."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BINS = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bin:
-    """Responses that the verifier finds right with about the same probability."""
+    """Responses to which the verifier gives about the same probability of being right."""
 
     low: float
     high: float
@@ -30,17 +30,17 @@ class Bin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quality:
-    """On held-out questions."""
+    """How good a verifier is on held-out questions."""
 
     accuracy: float  # at probability 1/2; of preferences, the share of pairs in the right order
-    auroc: float  # 0.5 knows nothing
+    auroc: float  # 0.5 is chance
     calibration_error: float  # expected calibration error, ten bins; nan for preferences
     bins: tuple[Bin, ...]
 
 
 def quality(trained: TrainedVerifier) -> Quality:
-    """Of the verifier that a training has left."""
-    examples, rewards = trained.split.held_out, trained.learned.rewards
+    """Measure a trained verifier on its held-out questions."""
+    examples, rewards = trained.split.held_out, trained.result.rewards
     if not isinstance(examples[0], Graded):
         ordered = [chosen > rejected for chosen, rejected in rewards]
         flat = [reward for pair in rewards for reward in pair]
@@ -49,10 +49,10 @@ def quality(trained: TrainedVerifier) -> Quality:
         return Quality(
             accuracy=mean, auroc=auroc(flat, is_chosen), calibration_error=float("nan"), bins=()
         )
-    right = [isinstance(each, Graded) and each.is_right for each in examples]
+    right = [isinstance(example, Graded) and example.is_right for example in examples]
     raw = [reward[0] for reward in rewards]
-    bins = reliability([sigmoid(each) for each in raw], right)
-    error = sum(each.count * abs(each.predicted - each.right) for each in bins) / len(raw)
+    bins = reliability([sigmoid(reward) for reward in raw], right)
+    error = sum(b.count * abs(b.predicted - b.right) for b in bins) / len(raw)
     return Quality(
         accuracy=float(np.mean((np.array(raw) > 0) == np.array(right))),
         auroc=auroc(raw, right),
@@ -79,24 +79,24 @@ def reliability(probabilities: Sequence[float], is_right: Sequence[bool]) -> tup
 
 
 def as_document(trained: TrainedVerifier) -> dict[str, object]:
-    """Everything as JSON has it."""
-    found = quality(trained)
+    """The settings, counts and numbers of a training, for JSON."""
+    held_out = quality(trained)
     return {
         "settings": asdict(trained.settings),
         "train": _counts(trained.split.train),
         "held_out": _counts(trained.split.held_out)
         | {
-            "accuracy": found.accuracy,
-            "auroc": found.auroc,
+            "accuracy": held_out.accuracy,
+            "auroc": held_out.auroc,
             "calibration_error": None
-            if np.isnan(found.calibration_error)
-            else found.calibration_error,
+            if np.isnan(held_out.calibration_error)
+            else held_out.calibration_error,
         },
-        "bins": [asdict(each) for each in found.bins],
-        "losses": trained.learned.losses,
-        "best_evaluation": trained.learned.best,
-        "steps": trained.learned.steps,
-        "seconds": trained.learned.seconds,
+        "bins": [asdict(b) for b in held_out.bins],
+        "losses": trained.result.losses,
+        "best_evaluation": trained.result.best,
+        "steps": trained.result.steps,
+        "seconds": trained.result.seconds,
     }
 
 
@@ -137,14 +137,14 @@ def _markdown(trained: TrainedVerifier, runs: Sequence[Path]) -> str:
 
 
 def _split_lines(trained: TrainedVerifier) -> list[str]:
-    rows = {"trained on": trained.split.train, "held out": trained.split.held_out}
-    counts = {name: _counts(examples) for name, examples in rows.items()}
+    sides = {"trained on": trained.split.train, "held out": trained.split.held_out}
+    counts = {name: _counts(examples) for name, examples in sides.items()}
     return [
         "| | questions | examples | right |",
         "| --- | --- | --- | --- |",
         *(
-            f"| {name} | {each['questions']} | {each['examples']} | {each['right'] or '-'} |"
-            for name, each in counts.items()
+            f"| {name} | {row['questions']} | {row['examples']} | {row['right'] or '-'} |"
+            for name, row in counts.items()
         ),
         "",
         "No question is on both sides; every different response counts once. On the held-out ones:",
@@ -152,18 +152,18 @@ def _split_lines(trained: TrainedVerifier) -> list[str]:
     ]
 
 
-def _quality_lines(found: Quality, is_balanced: bool) -> list[str]:
-    lines = [f"- accuracy {found.accuracy:.3f}", f"- AUROC {found.auroc:.3f}"]
-    if not found.bins:
+def _quality_lines(held_out: Quality, is_balanced: bool) -> list[str]:
+    lines = [f"- accuracy {held_out.accuracy:.3f}", f"- AUROC {held_out.auroc:.3f}"]
+    if not held_out.bins:
         return lines
     lines += [
-        f"- expected calibration error {found.calibration_error:.3f}",
+        f"- expected calibration error {held_out.calibration_error:.3f}",
         "",
         "| probability | responses | mean probability | share right |",
         "| --- | --- | --- | --- |",
         *(
             f"| {b.low:.1f} to {b.high:.1f} | {b.count} | {b.predicted:.3f} | {b.right:.3f} |"
-            for b in found.bins
+            for b in held_out.bins
         ),
     ]
     if is_balanced:
@@ -173,9 +173,9 @@ def _quality_lines(found: Quality, is_balanced: bool) -> list[str]:
 
 
 def _counts(examples: Sequence[Example]) -> dict[str, object]:
-    graded = [each.is_right for each in examples if isinstance(each, Graded)]
+    is_right = [example.is_right for example in examples if isinstance(example, Graded)]
     return {
-        "questions": len({each.question for each in examples}),
+        "questions": len({example.question for example in examples}),
         "examples": len(examples),
-        "right": sum(graded) if graded else None,
+        "right": sum(is_right) if is_right else None,
     }

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nbest.experiments.runs.cases import Case
-from nbest.orchestrator.query.selection import taken
+from nbest.orchestrator.query.selection import candidates_at
 from nbest.orchestrator.store.format.schema import FINAL
 from nbest.orchestrator.types import Scores
 from nbest.scorers.estimators.best_of_k import best_of_k
@@ -32,16 +32,16 @@ class Curve:
     high: tuple[float, ...]  # [K]
     n_queries: int
     drawing_error: float = 0.0  # the largest standard error that drawing subsets adds; 0: exact
-    subsets: int = 0  # that were drawn of each question; 0: none, it has a closed form
+    subsets: int = 0  # drawn of each question; 0: none, it has a closed form
 
 
 def curve_of(
     name: str, by_question: Scores, variances: Scores | None = None, subsets: int = 0
 ) -> Curve:
-    """From the curves of the questions [Q, K]; nan where they say nothing of a k.
+    """Average the curves of the questions [Q, K]; nan at a k where they have no value.
 
-    `variances` [Q, K] are those of means that come from so many random `subsets`. The spread over
-    questions holds them already: the interval needs nothing added.
+    `variances` [Q, K] are those of means over random `subsets`, so many a question. The spread over
+    questions contains them already: the interval needs nothing added.
     """
     unknown = Interval(math.nan, math.nan)
     ends = [
@@ -60,15 +60,15 @@ def curve_of(
 
 
 def _drawing_error(variances: Scores) -> float:
-    known = variances[:, ~np.isnan(variances).any(axis=0)]
-    return math.sqrt(float(known.sum(axis=0).max())) / len(variances)
+    estimated = variances[:, ~np.isnan(variances).any(axis=0)]
+    return math.sqrt(float(estimated.sum(axis=0).max())) / len(variances)
 
 
 def graded_cases(cases: Sequence[Case]) -> list[Case]:
-    """Those of which every answer has a verdict, without the samples that never came to an end.
+    """Keep the cases of which every answer has a verdict, without samples that never ended.
 
-    Nobody knows what a sample that failed, or was aborted, would have said: it is none of the pool.
-    Truncated and unparseable ones are; they are drawn like others, and never win.
+    Nobody knows what a sample that failed, or was aborted, would have said: it does not count.
+    Truncated and unparseable ones count: they are drawn like others, and never win.
     """
     return [
         ended(case)
@@ -78,16 +78,16 @@ def graded_cases(cases: Sequence[Case]) -> list[Case]:
 
 
 def ended(case: Case) -> Case:
-    """Without the samples that never came to an end."""
+    """The case without the samples that never ended."""
     samples = case.candidates.samples
     places = [i for i, sample in enumerate(samples) if sample.status in FINAL]
     if len(places) == len(samples):
         return case
-    return replace(case, candidates=taken(case.candidates, places))
+    return replace(case, candidates=candidates_at(case.candidates, places))
 
 
 def smallest_pool(cases: Sequence[Case]) -> int:
-    """As far as all questions have samples."""
+    """The number of samples that every question has."""
     return min((len(case.candidates) for case in cases), default=0)
 
 
@@ -98,7 +98,7 @@ def values_of(case: Case) -> Scores:
 
 
 def vote_curves(cases: Sequence[Case], max_k: int) -> Scores:
-    """[Q, K] of a vote among k, ties shared."""
+    """[Q, K] The accuracy of a vote among k, ties shared."""
     return np.array([_vote_curve(case, max_k) for case in cases])
 
 
@@ -110,36 +110,39 @@ def _vote_curve(case: Case, max_k: int) -> Scores:
 
 
 def best_curves(cases: Sequence[Case], scores: Sequence[Scores], max_k: int) -> Scores:
-    """[Q, K] of the best scored of k; the scores of each case [N] are of its candidates alone."""
+    """[Q, K] The accuracy of the best scored of k, from the scores of each case [N].
+
+    Each score must depend on its candidate alone.
+    """
     pairs = zip(cases, scores, strict=True)
-    return np.array([best_of_k(_known(c, s), values_of(c))[:max_k] for c, s in pairs])
+    return np.array([best_of_k(_answered(c, s), values_of(c))[:max_k] for c, s in pairs])
 
 
 def share_curves(cases: Sequence[Case], scores: Sequence[Scores], max_k: int) -> Scores:
-    """[Q, K] the vote share, among all, of what the best scored of k answers: no label is used."""
+    """[Q, K] The vote share, among all, of what the best scored of k answers: no label is used."""
     curves = []
-    for case, each in zip(cases, scores, strict=True):
+    for case, case_scores in zip(cases, scores, strict=True):
         shares = np.nan_to_num(vote_shares(case.candidates.answers))
-        curves.append(best_of_k(_known(case, each), shares)[:max_k])
+        curves.append(best_of_k(_answered(case, case_scores), shares)[:max_k])
     return np.array(curves)
 
 
 def any_curves(cases: Sequence[Case], max_k: int) -> Scores:
-    """[Q, K] of whether any of k is right: coverage, pass@k."""
+    """[Q, K] The chance that any of k is right: coverage, pass@k."""
     return np.array([best_of_k(values_of(c), values_of(c))[:max_k] for c in cases])
 
 
 def one_curves(cases: Sequence[Case], max_k: int) -> Scores:
-    """[Q, K] of one sample alone, whatever k."""
+    """[Q, K] The accuracy of one sample alone, the same at every k."""
     return np.array([np.full(max_k, values_of(case).mean()) for case in cases])
 
 
 def answered_curves(cases: Sequence[Case], max_k: int) -> Scores:
-    """[Q, K] of any sample that holds an answer, whichever: what `first` and `random` take."""
+    """[Q, K] The accuracy of any sample that holds an answer: what `first` and `random` take."""
     return best_curves(cases, [np.zeros(len(case.candidates)) for case in cases], max_k)
 
 
-def _known(case: Case, scores: Scores) -> Scores:
+def _answered(case: Case, scores: Scores) -> Scores:
     """The scores, with nan where there is no answer to win with."""
     has_answer = np.array([answer is not None for answer in case.candidates.answers], np.bool_)
     return np.where(has_answer, scores, np.nan)

@@ -45,7 +45,7 @@ class Curves:
 
     curves: tuple[Curve, ...]
     baselines: tuple[Curve, ...]  # one sample alone, any sample right
-    ks: tuple[int, ...]  # the numbers of samples that were asked for
+    ks: tuple[int, ...]  # the numbers of samples to show
     notes: tuple[str, ...]  # what is estimated; where more samples make a choice worse
     beyond: Mapping[int, Extrapolation]  # coverage by k, for more samples than were drawn
 
@@ -59,7 +59,7 @@ def curves_of(
     equivalence: str | None = None,
     beyond: Sequence[int] = (),
 ) -> Curves:
-    """The curves of selectors on a run; by default at powers of two up to the smallest pool.
+    """Measure selectors on a run; by default at powers of two up to the smallest pool.
 
     `beyond` asks for the coverage of more samples than there are, by extrapolation.
     """
@@ -71,24 +71,24 @@ def curves_of(
     if not cases:
         raise InputError(f"run must hold graded questions, {str(run)!r} has none")
     largest = smallest_pool(cases)
-    wanted = tuple(ks) if ks else powers_of_two(largest)
-    for k in wanted:
+    shown_ks = tuple(ks) if ks else powers_of_two(largest)
+    for k in shown_ks:
         rule = f"lie in 1..{largest}, the samples of the question that has fewest"
         if not 1 <= k <= largest:
             raise InputError(f"k must {rule}, got {k}")
     for k in beyond:
         if k <= largest:
             raise InputError(f"beyond must be more than the {largest} samples drawn, got {k}")
-    found = selector_curves(scorers, cases, wanted, largest)
-    curves = tuple(curve for curve, _ in found.values())
-    warnings = tuple(f"{name}: {told}" for name, (_, told) in found.items() if told)
+    measured = selector_curves(scorers, cases, shown_ks, largest)
+    curves = tuple(curve for curve, _ in measured.values())
+    warnings = tuple(f"{name}: {text}" for name, (_, text) in measured.items() if text)
     return Curves(
         curves=curves,
         baselines=(
             curve_of("one sample", one_curves(cases, largest)),
             curve_of("any right", any_curves(cases, largest)),
         ),
-        ks=wanted,
+        ks=shown_ks,
         notes=(*sampling_notes(curves), *stopping_notes(reader.manifest.config), *warnings),
         beyond=_extrapolated(cases, beyond),
     )
@@ -103,7 +103,7 @@ def _extrapolated(cases: Sequence[Case], ks: Sequence[int]) -> dict[int, Extrapo
 def selector_curves(
     scorers: Mapping[str, Scorer], cases: Sequence[Case], ks: Sequence[int], largest: int
 ) -> dict[str, tuple[Curve, str]]:
-    """By name, a curve, and the warning of the watch if there is one."""
+    """The curve of each selector, by name, with the warning of the watch or an empty text."""
     for name, scorer in scorers.items():
         require_logprobs(name, scorer, cases)
     return {n: wait_for(_curve(n, s, cases, ks, largest)) for n, s in scorers.items()}
@@ -118,7 +118,7 @@ def powers_of_two(largest: int) -> tuple[int, ...]:
 async def _curve(
     name: str, scorer: Scorer, cases: Sequence[Case], ks: Sequence[int], largest: int
 ) -> tuple[Curve, str]:
-    """Of one selector, nan at the k that nobody asked for where it is no closed form."""
+    """The curve of one selector; without a closed form, nan at every k that `ks` lacks."""
     if isinstance(scorer, MajorityVote):
         return curve_of(name, vote_curves(cases, largest)), ""
     if isinstance(scorer, First | Random):  # any of k is as good as any other
@@ -142,22 +142,22 @@ def sampling_notes(curves: Sequence[Curve]) -> tuple[str, ...]:
     )
 
 
-def rows(found: Curves) -> list[dict[str, str | int | float]]:
+def json_rows(curves: Curves) -> list[dict[str, str | int | float]]:
     """What `--json` prints; the name of the selector only where there are several.
 
-    What is extrapolated comes last, under the name of what it is: coverage, which is any right.
+    Extrapolated rows come last, under "any right": they are coverage.
     """
-    is_one = len(found.curves) == 1
+    is_one = len(curves.curves) == 1
     extrapolated: list[dict[str, str | int | float]] = [
         {
             "select": "any right",
             "k": k,
-            "accuracy": each.coverage,
-            "low": each.low,
-            "high": each.high,
-            "n_queries": found.curves[0].n_queries,
+            "accuracy": estimate.coverage,
+            "low": estimate.low,
+            "high": estimate.high,
+            "n_queries": curves.curves[0].n_queries,
         }
-        for k, each in found.beyond.items()
+        for k, estimate in curves.beyond.items()
     ]
     return [
         ({} if is_one else {"select": curve.name})
@@ -168,6 +168,6 @@ def rows(found: Curves) -> list[dict[str, str | int | float]]:
             "high": curve.high[k - 1],
             "n_queries": curve.n_queries,
         }
-        for curve in found.curves
-        for k in found.ks
+        for curve in curves.curves
+        for k in curves.ks
     ] + extrapolated

@@ -15,7 +15,7 @@ from nbest.scorers.votes.majority import MajorityVote
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayedAdaptive:
-    """A strategy that is replayed: when it stops, and by what it then chooses."""
+    """Adaptive sampling: the rule that stops it, and the scorer by which it then chooses."""
 
     rule: StopRule | ScoreRule = field(default_factory=VoteStands)
     min_n: int = 2
@@ -25,10 +25,11 @@ class ReplayedAdaptive:
         require(self.min_n >= 1, "min_n", "be at least 1", self.min_n)
 
     async def outcomes(self, drawn: Sequence[Drawn]) -> list[Spent]:
-        return [await each.spent(self.select, await self.stops_after(each)) for each in drawn]
+        """Draw of each question until the rule stops, and choose from these samples."""
+        return [await d.spent(self.select, await self.stops_after(d)) for d in drawn]
 
     async def stops_after(self, drawn: Drawn) -> int:
-        """How many of these samples, in their order, it would have drawn."""
+        """The number of samples, in their order, that it would have drawn."""
         answers, limit, rule = drawn.answers, len(drawn.order), self.rule
         if not isinstance(rule, ScoreRule):
             return next((n for n in range(self.min_n, limit) if rule(answers[:n], limit)), limit)

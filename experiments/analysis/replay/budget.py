@@ -1,4 +1,4 @@
-"""A batch-wide budget replayed: the same giving out of samples, on stored answers."""
+"""A batch-wide budget replayed: it is given out in the same way, on stored answers."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ from nbest.scorers.votes.majority import MajorityVote
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayedBudget:
-    """So many samples a question on average, or so many tokens of all; which question gets them is
-    decided as they come.
+    """A budget: an average number of samples a question, or a number of tokens for all questions.
 
-    On stored samples one order of each question makes a batch.
+    The answers decide which question gets the next samples. One order of each question is a batch.
     """
 
     average: float | None = None
@@ -29,19 +28,19 @@ class ReplayedBudget:
         self._budget(max(self.first_n, int(self.average or 0) + 1))  # says what is wrong
 
     async def outcomes(self, drawn: Sequence[Drawn]) -> list[Spent]:
-        """Of a batch."""
+        """Give the budget out to the questions of a batch, and choose from what each got."""
         budget = self._budget(len(drawn[0].order))
         counts = [0] * len(drawn)
-        answers, tokens = [each.answers for each in drawn], [each.tokens_upto() for each in drawn]
+        answers, tokens = [d.answers for d in drawn], [d.tokens_upto() for d in drawn]
         while True:
-            given = [a[:n] for a, n in zip(answers, counts, strict=True)]
+            answers_so_far = [a[:n] for a, n in zip(answers, counts, strict=True)]
             spent = sum(t[n] for t, n in zip(tokens, counts, strict=True))
-            wanted = budget.next(given, spent)
-            if not wanted:
+            next_questions = budget.next(answers_so_far, spent)
+            if not next_questions:
                 break
-            for q in wanted:
+            for q in next_questions:
                 counts[q] += 1
-        return [await each.spent(self.select, n) for each, n in zip(drawn, counts, strict=True)]
+        return [await d.spent(self.select, n) for d, n in zip(drawn, counts, strict=True)]
 
     def _budget(self, max_n: int) -> BatchBudget:
         return BatchBudget(

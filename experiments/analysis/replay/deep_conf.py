@@ -38,12 +38,12 @@ class ReplayedDeepConf:
 
     @property
     def select(self) -> Scorer:
-        """What it chooses by, and what it is compared with."""
+        """The scorer by which it chooses, here and from all samples."""
         return WeightedVote(by=Confidence(measure="bottom", window=self.window, k=self.k))
 
     async def outcomes(self, drawn: Sequence[Drawn]) -> list[Spent]:
-        """Of each question by itself."""
-        return [await self._outcome(each) for each in drawn]
+        """Run the strategy on each question by itself."""
+        return [await self._outcome(question) for question in drawn]
 
     async def _outcome(self, drawn: Drawn) -> Spent:
         query = drawn.case.query
@@ -55,7 +55,7 @@ class ReplayedDeepConf:
         return Spent(answer=chosen.answer, samples=samples, tokens=float(tokens))
 
     def traces(self) -> KnownTraces:
-        """Of a question of which nothing has been computed yet."""
+        """Fresh traces, for a question of which nothing has been computed yet."""
         return KnownTraces(
             lowest=Lowest(
                 by=Confidence(measure="lowest", window=self.window, k=self.k),
@@ -94,14 +94,14 @@ class KnownTraces:
     means: dict[str, Scores] = field(default_factory=dict)  # of all windows, by sample id
 
     def falls_after(self, sample: Sample, level: float) -> int | None:
-        """As `confidence_floor.falls_after`, position by position, has it."""
+        """The length at which a sample falls below the level, as `confidence_floor.falls_after`."""
         if sample.top_logprobs is None:
             return None
-        found = self.means.get(sample.id)
-        if found is None:
-            found = whole_windows(sample.top_logprobs, self.lowest.window, self.lowest.k)
-            self.means[sample.id] = found
-        below = np.flatnonzero(found < level)
+        means = self.means.get(sample.id)
+        if means is None:
+            means = whole_windows(sample.top_logprobs, self.lowest.window, self.lowest.k)
+            self.means[sample.id] = means
+        below = np.flatnonzero(means < level)
         return self.lowest.window + int(below[0]) if len(below) else None
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from nbest.experiments.runs.cases import Case
 from nbest.orchestrator.protocols import Scorer, is_pointwise
-from nbest.orchestrator.query.selection import taken
+from nbest.orchestrator.query.selection import candidates_at
 from nbest.orchestrator.types import Scores
 from nbest.scorers.votes.majority import MajorityVote
 
@@ -37,36 +37,36 @@ class Drawn:
 
     @property
     def answers(self) -> list[str | None]:
-        """[n] in this order."""
+        """[n] The answers in this order."""
         return [self.case.candidates.answers[i] for i in self.order]
 
     def tokens(self, n: int) -> float:
-        """Generated for the first n."""
+        """The tokens generated for the first n."""
         samples = self.case.candidates.samples
         return float(sum(samples[i].generated_tokens for i in self.order[:n]))
 
     def tokens_upto(self) -> list[int]:
-        """[n + 1] generated for the first 0, 1, ... n."""
+        """[n + 1] The tokens generated for the first 0, 1, ... n."""
         samples = self.case.candidates.samples
         return list(accumulate((samples[i].generated_tokens for i in self.order), initial=0))
 
     def last_s(self) -> float:
-        """Until the last of them had ended."""
+        """The seconds until the last of them had ended."""
         samples = self.case.candidates.samples
         return max(samples[i].total_s for i in self.order)
 
     async def scores(self, scorer: Scorer, n: int) -> Scores:
-        """[n] of the first n as if there were no others."""
+        """[n] The scores of the first n, as if there were no others."""
         if self.whole is not None:
             return self.whole[list(self.order[:n])]
-        return await scorer(self.case.query, taken(self.case.candidates, self.order[:n]))
+        return await scorer(self.case.query, candidates_at(self.case.candidates, self.order[:n]))
 
     async def spent(self, scorer: Scorer, n: int) -> Spent:
-        """What it comes to if the first n are drawn and chosen from."""
+        """The answer and the cost if the first n are drawn and chosen from."""
         return Spent(answer=await self.answer(scorer, n), samples=float(n), tokens=self.tokens(n))
 
     async def answer(self, scorer: Scorer, n: int) -> str | None:
-        """The choice among the first n; of equals the first, as selection has it."""
+        """The choice among the first n; among equals the first wins, as in a live selection."""
         answers = self.answers[:n]
         if isinstance(scorer, MajorityVote):
             return _leader(answers)
@@ -82,13 +82,13 @@ class Drawn:
 
 
 async def pointwise_scores(scorer: Scorer, case: Case) -> Scores | None:
-    """[N] of the pool; None for a scorer that compares candidates."""
+    """[N] The scores of the pool; None for a scorer that compares candidates."""
     if not is_pointwise(scorer):
         return None
     return await scorer(case.query, case.candidates)
 
 
 def _leader(answers: Sequence[str | None]) -> str | None:
-    """Of a vote; a counter keeps the order in which answers came, and max takes the first."""
+    """The winner of a vote: a counter keeps the order of the answers, and max takes the first."""
     counts = Counter(answer for answer in answers if answer is not None)
     return max(counts, key=counts.__getitem__, default=None)

@@ -49,7 +49,7 @@ class Replay:
         return {k: None if math.isnan(v) else v for k, v in asdict(self).items()}
 
 
-class Measured(NamedTuple):
+class OrderFigures(NamedTuple):
     """What is measured of a question in one order of its samples."""
 
     right: float
@@ -76,18 +76,19 @@ def replay(
 ) -> Replay:
     """Replay a strategy on the questions of a run, which have `max_n` samples or more.
 
-    On those with a gold answer; where there is none, on all, and nothing is said of accuracy.
+    Questions without a gold answer are left out; where none has one, all are replayed and the
+    accuracy is nan.
     """
     require(shuffles >= 1, "shuffles", "be at least 1", shuffles)
-    made = build_strategy(strategy)
+    built = build_strategy(strategy)
     reader = RunReader(run)
-    loaded = cases_of(reader, reading_of(reader, extract, grade, equivalence), [made.select])
+    loaded = cases_of(reader, reading_of(reader, extract, grade, equivalence), [built.select])
     cases = graded_cases(loaded) or [ended(case) for case in loaded]
-    require_logprobs(strategy, made.select, cases)
+    require_logprobs(strategy, built.select, cases)
     fewest = min(len(case.candidates) for case in cases)
     rule = f"lie in 1..{fewest}, the samples of the question that has fewest"
     require(1 <= max_n <= fewest, "max_n", rule, max_n)
-    return replay_cases(cases, made, max_n, shuffles, seed, tell)
+    return replay_cases(cases, built, max_n, shuffles, seed, tell)
 
 
 def replay_cases(
@@ -98,9 +99,9 @@ def replay_cases(
     seed: int = 0,
     tell: Callable[[str], None] = lambda line: None,
 ) -> Replay:
-    """The same on cases; the orders depend on the seed and the place of the question alone."""
+    """Replay a strategy on cases; the orders depend on the seed and a question's place alone."""
     means = wait_for(_means(cases, strategy, max_n, shuffles, seed, tell))
-    mean = Measured(*means.mean(axis=0).tolist())
+    mean = OrderFigures(*means.mean(axis=0).tolist())
     is_graded = not math.isnan(mean.right)
     interval = clustered_interval(means[:, 0]) if is_graded else Interval(math.nan, math.nan)
     return Replay(
@@ -127,14 +128,14 @@ async def _means(
     seed: int,
     tell: Callable[[str], None],
 ) -> Scores:
-    """[Q, 9] means over the shuffles of what is `Measured`."""
+    """[Q, 9] The means over the shuffles of the fields of `OrderFigures`."""
     scores = [await pointwise_scores(strategy.select, case) for case in cases]
     shuffled = [orders(case, max_n, shuffles, seed, q) for q, case in enumerate(cases)]
-    total = np.zeros((len(cases), len(Measured._fields)))
-    for number, same in enumerate(zip(*shuffled, strict=True), start=1):  # an order of each
+    total = np.zeros((len(cases), len(OrderFigures._fields)))
+    for number, batch in enumerate(zip(*shuffled, strict=True), start=1):  # an order of each
         drawn = [
             Drawn(case=case, order=order, whole=whole)
-            for case, order, whole in zip(cases, same, scores, strict=True)
+            for case, order, whole in zip(cases, batch, scores, strict=True)
         ]
         total += np.array(await _measured(drawn, strategy, max_n), np.float64)
         if number % TELL_EVERY == 0:
@@ -144,23 +145,23 @@ async def _means(
 
 async def _measured(
     drawn: Sequence[Drawn], strategy: ReplayedStrategy, max_n: int
-) -> list[Measured]:
-    """[Q] what the strategy does, beside the same choice from all `max_n`."""
-    spent = await strategy.outcomes(drawn)
-    fixed = [await each.spent(strategy.select, max_n) for each in drawn]
+) -> list[OrderFigures]:
+    """[Q] What the strategy does, beside the same choice from all `max_n`."""
+    outcomes = await strategy.outcomes(drawn)
+    choices = [await question.spent(strategy.select, max_n) for question in drawn]
     return [
-        Measured(
-            right=each.right(one.answer),
-            answered=float(one.answer is not None),
-            agrees=float(one.answer == every.answer),
-            samples=one.samples,
-            tokens=one.tokens,
-            seconds=one.seconds,
-            right_fixed=each.right(every.answer),
-            tokens_fixed=every.tokens,
-            seconds_fixed=each.last_s(),
+        OrderFigures(
+            right=question.right(spent.answer),
+            answered=float(spent.answer is not None),
+            agrees=float(spent.answer == fixed.answer),
+            samples=spent.samples,
+            tokens=spent.tokens,
+            seconds=spent.seconds,
+            right_fixed=question.right(fixed.answer),
+            tokens_fixed=fixed.tokens,
+            seconds_fixed=question.last_s(),
         )
-        for one, every, each in zip(spent, fixed, drawn, strict=True)
+        for spent, fixed, question in zip(outcomes, choices, drawn, strict=True)
     ]
 
 

@@ -12,9 +12,9 @@ from nbest.orchestrator.protocols import Scorer
 
 
 class ReplayedStrategy(Protocol):
-    """What can be replayed: by what it chooses, and what comes of orders of the samples.
+    """A strategy that can be replayed: the scorer by which it chooses, and its outcomes.
 
-    One order of each question comes in, for some strategies decide over a whole batch.
+    It gets one order of each question, for some strategies decide over a whole batch.
     """
 
     @property
@@ -38,5 +38,5 @@ STRATEGIES = PluginKind(
 
 
 def build_strategy(text: str) -> ReplayedStrategy:
-    """`adaptive`, `adaptive(rule=beta(confidence=0.9))`."""
+    """Build a strategy from its text, such as `adaptive(rule=beta(confidence=0.9))`."""
     return cast("ReplayedStrategy", STRATEGIES.parse(text))

@@ -1,4 +1,4 @@
-"""What a fault scenario is given and what it returns, and the account that it keeps meanwhile.
+"""The input and the result of a fault scenario, and the account that it keeps meanwhile.
 
 It knows no process, no file and no fault.
 """
@@ -13,18 +13,18 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultRow:
-    """What one scenario came to. It holds if nothing of what is counted happened but kills."""
+    """The result of one scenario. It holds if every count but that of the kills is zero."""
 
     scenario: str
     rounds: int
     kills: int  # processes that were killed, stopped or interrupted
-    lost: int  # samples: committed and gone or changed, or never made
+    lost: int  # samples: committed and then gone or changed, or never drawn
     duplicated: int  # keys that stand in the files of a finished run more than once
-    regenerated: int  # samples that were committed, and drawn again all the same
+    regenerated: int  # samples that were drawn again although they were committed
     unequal: int  # runs whose results differ from those of an unbroken run
     seconds: float
     holds: bool
-    note: str  # what did not hold, or what was seen
+    note: str  # the complaints, or else the remarks
 
     def as_json(self) -> dict[str, str | int | float | bool]:
         return asdict(self)
@@ -32,13 +32,13 @@ class FaultRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """What a scenario may choose by, and where it may write."""
+    """The seed and the number of rounds of a scenario, and where it may write."""
 
     folder: Path
     rounds: int
     seed: int  # of the moments of the kills
     tell: Callable[[str], None]  # progress, one line
-    patience: float = 1.0  # what is asked to end in time may take so many times as long
+    patience: float = 1.0  # time limits are multiplied by it
 
 
 Scenario = Callable[[Setting], FaultRow]
@@ -46,7 +46,7 @@ Scenario = Callable[[Setting], FaultRow]
 
 @dataclass(slots=True, kw_only=True)
 class Account:
-    """The counts of a scenario while it goes on."""
+    """Keeps the counts of a scenario while it goes on."""
 
     scenario: str
     rounds: int = 0
@@ -56,7 +56,7 @@ class Account:
     regenerated: int = 0
     unequal: int = 0
     complaints: list[str] = field(default_factory=list)
-    seen: list[str] = field(default_factory=list)  # worth telling, and no fault
+    remarks: list[str] = field(default_factory=list)  # worth telling, but no fault
     patience: float = 1.0
     started_s: float = field(default_factory=time.monotonic)
 
@@ -70,7 +70,7 @@ class Account:
         self.require(took_s <= self.patience * limit_s, f"{what} after {took_s:.1f} s")
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """The counts in words, for progress."""
         return (
             f"{self.kills} kills, {self.lost} lost, {self.duplicated} duplicated, "
@@ -90,5 +90,5 @@ class Account:
             unequal=self.unequal,
             seconds=round(time.monotonic() - self.started_s, 1),
             holds=not self.complaints and counted == 0,
-            note="; ".join(self.complaints or self.seen),
+            note="; ".join(self.complaints or self.remarks),
         )

@@ -1,6 +1,6 @@
-"""Compares run folders: what was lost, what is there twice, whether two runs came to the same.
+"""Compares run folders: what was lost, what is there twice, whether two runs have equal results.
 
-It knows files and rows; not how a run came to be, nor what was done to it.
+It knows files and rows, but neither how a run was made nor what was done to it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def same_results(run_dir: Path, without: Collection[str] = ()) -> str:
 
 
 def same_answers(run_dir: Path) -> str:
-    """A digest of what every question was answered, and of how sure that is."""
+    """A digest of the answer to every question, and of its confidence."""
     rows = [(r.query_id, r.outcome, r.answer, r.confidence) for r in RunReader(run_dir).records()]
     return hashlib.sha256(repr(sorted(rows)).encode()).hexdigest()
 
@@ -53,7 +53,7 @@ def stored_samples(run_dir: Path) -> dict[Key, Sample]:
 
 
 def repeated_keys(run_dir: Path) -> int:
-    """Keys with more than one final row in the files as they are."""
+    """Count the keys with more than one final row in the files as they are."""
     tables, _ = read_parts(RunFolder(run_dir), SAMPLES, ["query_id", "index", "status"])
     rows = (zip(*(column.to_pylist() for column in table.columns), strict=True) for table in tables)
     keys = Counter((query, index) for part in rows for query, index, s in part if s in FINAL)
@@ -68,7 +68,7 @@ class Witness:
     journal_bytes: int
 
     def lost(self, after: dict[Key, Sample]) -> int:
-        """How many of the samples are gone, or are others."""
+        """How many of the samples are gone or have changed."""
         return sum(after.get(key) != sample for key, sample in self.samples.items())
 
     def regenerated(self, journal: Path) -> int:
@@ -86,18 +86,18 @@ def witness(run_dir: Path, journal: Path) -> Witness:
 def conclude(
     account: Account, place: Workplace, run: str, reference: str, witnesses: Sequence[Witness]
 ) -> None:
-    """Count what a run that was broken, and went on to its end, has lost or done twice."""
+    """Count what a broken run, which went on to its end, has lost or done twice."""
     path, journal = place.path(run), place.journal(run)
     after = stored_samples(path)
-    account.lost += sum(seen.lost(after) for seen in witnesses)
+    account.lost += sum(w.lost(after) for w in witnesses)
     account.lost += max(0, place.load.samples - len(after))
-    account.regenerated += sum(seen.regenerated(journal) for seen in witnesses)
+    account.regenerated += sum(w.regenerated(journal) for w in witnesses)
     account.duplicated += repeated_keys(path)
     account.unequal += same_results(path) != reference
 
 
 def drawn_ids(journal: Path, skip_bytes: int = 0) -> list[str]:
-    """The ids of the requests that engines were given, in that order."""
+    """The ids of the requests that engines got, in their order."""
     return [line.partition(" ")[2] for line in _journal(journal, skip_bytes)]
 
 

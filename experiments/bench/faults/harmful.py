@@ -1,4 +1,4 @@
-"""Selectors that misbehave at one query, and vote for all others: what a plugin can do to a run."""
+"""Selectors that misbehave at one query, and vote for all others, as a bad plugin might."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nbest.scorers.votes.majority import MajorityVote
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KillsWorker:
-    """Ends the process that scores the query of that id."""
+    """Ends the process that scores the query with that id."""
 
     query_id: str
     harm: Harm = Harm.SIGKILL
@@ -30,7 +30,7 @@ class KillsWorker:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Raises:
-    """Fails at the query of that id."""
+    """Raises an error at the query with that id."""
 
     query_id: str
 

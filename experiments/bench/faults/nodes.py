@@ -3,8 +3,8 @@
     python -m nbest.experiments.bench.faults.nodes NODES CPUS
 
 It prints the address when all nodes are up. Then each line of input is an order, and gets a line of
-output when it is carried out: `lose I` kills all processes of the node that is I-th in age, at
-once; `add` brings up another. Besides the nodes there is a head without CPUs, which is never lost.
+output when it is done: `lose I` kills all processes of the I-th oldest node at once; `add` starts
+another node. Besides the nodes there is a head without CPUs, which is never lost.
 """
 
 from __future__ import annotations

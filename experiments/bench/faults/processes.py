@@ -1,7 +1,7 @@
 """Real `nbest run`s as processes: start one, wait for it, send it a signal, find its children.
 
 Every process that belongs to one run or cluster carries a mark in its environment, so that each can
-be found, and no other is ever touched. Linux only: it reads /proc.
+be found, and no other is touched. Linux only: it reads /proc.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Ended:
 
 
 class Process:
-    """A started process, and all that it starts."""
+    """A process that was started, with all that it starts itself."""
 
     def __init__(self, command: Sequence[str], folder: Path, env: Mapping[str, str]) -> None:
         self.mark = secrets.token_hex(8)
@@ -66,21 +66,21 @@ class Process:
         self._process.send_signal(number)
 
     def send_to_group(self, number: signal.Signals) -> None:
-        """As a terminal or a scheduler does."""
+        """Signal its whole process group, as a terminal or a scheduler does."""
         os.killpg(self.pid, number)
 
     def say(self, line: str) -> None:
-        """A line for its standard input."""
+        """Write a line to its standard input."""
         assert self._process.stdin is not None
         self._process.stdin.write(line + "\n")
         self._process.stdin.flush()
 
-    def heard(self) -> list[str]:
-        """The whole lines that it has printed so far."""
+    def printed_lines(self) -> list[str]:
+        """The complete lines that it has printed so far."""
         return self._out.read_text(errors="replace").split("\n")[:-1]
 
     def wait(self, limit_s: float = LIMIT_S) -> Ended:
-        """Wait for its end; kill it if that does not come."""
+        """Wait for its end, and kill it after the limit."""
         try:
             status: int | None = self._process.wait(limit_s)
         except subprocess.TimeoutExpired:
@@ -98,8 +98,8 @@ class Process:
         """Kill what is left of it and of its children."""
         self._process.kill()
         self._process.wait()
-        while left := marked(self.mark):  # those that have just been started, too
-            for pid in left:
+        while pids := marked(self.mark):  # those that have just been started, too
+            for pid in pids:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             time.sleep(POLL_S)
@@ -111,7 +111,7 @@ class Process:
 def python(
     module: str, *args: str, folder: Path, env: Mapping[str, str], before: Sequence[str] = ()
 ) -> Iterator[Process]:
-    """A module of ours as a process in that folder; what is left of it at the end is killed.
+    """Run a module as a process in that folder; what is left of it at the end is killed.
 
     `before` is a command that runs it, such as one that enters a namespace.
     """
@@ -123,7 +123,7 @@ def python(
 
 
 def wait_until(holds: Callable[[], bool], process: Process, limit_s: float = LIMIT_S) -> bool:
-    """Poll until it holds; False when the process has ended, or time is up, before that."""
+    """Poll until it holds; False if the process ends, or time is up, before that."""
     give_up_s = time.monotonic() + limit_s
     while not holds():
         if not process.is_running or time.monotonic() > give_up_s:
@@ -133,9 +133,9 @@ def wait_until(holds: Callable[[], bool], process: Process, limit_s: float = LIM
 
 
 def marked(mark: str, title: str = "") -> list[int]:
-    """Ids of the processes with that mark, and whose command line begins with that title."""
-    wanted = f"{MARK}={mark}".encode()
-    return sorted(pid for pid in _pids() if wanted in _read(pid, "environ") and _is(pid, title))
+    """The ids of the processes with that mark whose command line begins with that title."""
+    entry = f"{MARK}={mark}".encode()
+    return sorted(pid for pid in _pids() if entry in _read(pid, "environ") and _is(pid, title))
 
 
 def _is(pid: int, title: str) -> bool:

@@ -17,7 +17,7 @@ WORKER = "ray::QueryWorker"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """The cluster."""
+    """A running cluster of several nodes."""
 
     process: Process
     num_nodes: int
@@ -25,36 +25,36 @@ class Standing:
 
     @property
     def address(self) -> str:
-        return self.process.heard()[0]
+        return self.process.printed_lines()[0]
 
     def where(self, engines: int = 2, workers: int = 2) -> Where:
-        """How a run joins it."""
+        """The place of a run that joins this cluster."""
         return on_ray(engines, workers, address=self.address, env=_secured(self.token))
 
     def pids(self, title: str) -> list[int]:
         return marked(self.process.mark, title)
 
     def lose_node(self, place: int) -> None:
-        """Kill a node with all that runs on it, and bring up another."""
+        """Kill a node with all that runs on it, and start another."""
         self._order(f"lose {place}")
         self._order("add")
 
     def _order(self, line: str) -> None:
-        answers = len(self.process.heard()) + 1
+        answers = len(self.process.printed_lines()) + 1
         self.process.say(line)
-        is_done = wait_until(lambda: len(self.process.heard()) >= answers, self.process)
+        is_done = wait_until(lambda: len(self.process.printed_lines()) >= answers, self.process)
         assert is_done, f"{line}: {self.process.wait(1).stderr}"
 
 
 @contextmanager
 def standing_cluster(folder: Path, *, num_nodes: int, cpus: int) -> Iterator[Standing]:
-    """Nodes of so many CPUs each, until the context ends."""
+    """Start a cluster whose nodes have `cpus` CPUs each; it ends with the context."""
     token = secrets.token_hex(32)
     args = (str(num_nodes), str(cpus))
     with python(
         "nbest.experiments.bench.faults.nodes", *args, folder=folder, env=_secured(token)
     ) as process:
-        is_up = wait_until(lambda: bool(process.heard()), process)
+        is_up = wait_until(lambda: bool(process.printed_lines()), process)
         assert is_up, f"no cluster: {process.wait(1).stderr}"
         yield Standing(process=process, num_nodes=num_nodes, token=token)
 

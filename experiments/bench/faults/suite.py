@@ -1,7 +1,6 @@
-"""`nbest bench faults`: real runs with fake engines are broken in every way we know, and counted.
+"""`nbest bench faults`: breaks real runs with fake engines in many ways, and counts the losses.
 
-Each scenario is a function from a setting to a row; this file knows their names and nothing of what
-they do.
+Each scenario is a function from a setting to a row; this file knows only their names.
 """
 
 from __future__ import annotations
@@ -40,13 +39,13 @@ SCENARIOS = {  # a name to `file:function` of that room
 }
 
 REPEATED = {"driver", "cluster", "strategies"}
-"""Those whose kills come at random moments; the others do the same in every round."""
+"""Scenarios with kills at random moments; the others do the same in every round"""
 
 
 def measure_faults(
     only: Sequence[str], rounds: int, seed: int, tell: Callable[[str], None]
 ) -> list[FaultRow]:
-    """The rows of the scenarios of those names, or of all; each in a folder that is removed."""
+    """Run the named scenarios, or all of them, each in a folder that is removed afterwards."""
     require(rounds >= 1, "rounds", "be at least 1", rounds)
     scenarios = {name: _scenario(name) for name in only or SCENARIOS}
     rows = []
@@ -68,7 +67,7 @@ def _scenario(name: str) -> Scenario:
 
 
 def faults_table(rows: Sequence[FaultRow]) -> Table:
-    """One line a scenario."""
+    """A table with a line for each scenario."""
     from rich.table import Table
     from rich.text import Text
 

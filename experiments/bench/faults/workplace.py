@@ -1,6 +1,6 @@
 """A folder with a config and questions for fake engines, and the runs that are made in it.
 
-It knows how to ask for a run; what happens to the run is the business of a scenario.
+It knows how to start a run; a scenario decides what happens to the run.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PLUGINS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """How much there is to do, and how fast an engine does it."""
+    """How many samples a run draws, and how fast an engine is."""
 
     queries: int = 200
     n: int = 8
@@ -37,12 +37,12 @@ class Load:
 
     @property
     def span_s(self) -> float:
-        """How long one engine takes for all of it."""
+        """The seconds that one engine takes for all samples."""
         return self.samples / self.max_concurrency * self.token_s
 
 
 class Workplace:
-    """One config, and any number of runs of it. Every run has a journal of what was drawn."""
+    """One config, and any number of runs of it. Every run has a journal of its requests."""
 
     def __init__(self, folder: Path, load: Load) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -58,7 +58,7 @@ class Workplace:
         return self.folder / run
 
     def journal(self, run: str) -> Path:
-        """Beside the runs, whatever becomes of the disk that a run is on."""
+        """The journal of a run: beside the runs, so that it survives a full disk of theirs."""
         return self.folder / f"{run.replace('/', '-')}.journal"
 
     @contextmanager
@@ -70,7 +70,7 @@ class Workplace:
         options: tuple[str, ...] = (),
         before: tuple[str, ...] = (),
     ) -> Iterator[Process]:
-        """`nbest run` into the folder of that name; `before` as `python` has it."""
+        """Start `nbest run` into the folder of that name; `before` is as in `python`."""
         settings = (where.setting, f"model.journal={self.journal(run)}", *settings)
         sets = [part for setting in settings for part in ("--set", setting)]
         args = ["run", "config.yaml", "--out", str(self.path(run)), *sets, *options]
@@ -80,19 +80,19 @@ class Workplace:
             yield process
 
     def run(self, run: str, where: Where, *settings: str, options: tuple[str, ...] = ()) -> Ended:
-        """The same, to its end."""
+        """Start a run, and wait for its end."""
         with self.started(run, where, *settings, options=options) as process:
             return process.wait()
 
     def timed(self, run: str, where: Where, *settings: str) -> tuple[Ended, float]:
-        """The same, and the seconds from its first request to its end."""
+        """Run to the end; also the seconds from the first request to the end."""
         with self.started(run, where, *settings) as process:
             wait_until(lambda: self.has_drawn(run), process)
             began_s = time.monotonic()
             return process.wait(), time.monotonic() - began_s
 
     def kill_after(self, moment_s: float, run: str, process: Process) -> bool:
-        """SIGKILL so long after its first request; whether it was still running."""
+        """Kill a run some seconds after its first request; whether it was still running."""
         wait_until(lambda: self.has_drawn(run), process)
         time.sleep(moment_s)
         was_running = process.is_running
@@ -133,7 +133,7 @@ class Workplace:
         return f"{ROOT}:{self.folder / 'plugins'}"
 
     def _write_plugins(self) -> None:
-        """A package of somebody else's, as far as `nbest` can see: selectors that misbehave."""
+        """Write the entry points of a plugin package, whose selectors misbehave."""
         info = self.folder / "plugins" / "nbest_faults-1.0.dist-info"
         info.mkdir(parents=True, exist_ok=True)
         (info / "METADATA").write_text("Metadata-Version: 2.1\nName: nbest-faults\nVersion: 1.0\n")
@@ -143,7 +143,7 @@ class Workplace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Where:
-    """A setting of the config, and what the environment must say."""
+    """A place to run: a setting of the config, and variables of the environment."""
 
     name: str
     setting: str
@@ -160,11 +160,11 @@ def on_ray(
     address: str | None = None,
     env: Mapping[str, str] | None = None,
 ) -> Where:
-    """Ray on this machine for the time of the run, or the cluster at that address."""
-    joined = "" if address is None else f", address: '{address}'"
+    """Ray: started on this machine for the run, or the cluster at that address."""
+    address_part = "" if address is None else f", address: '{address}'"
     return Where(
         name="ray" if address is None else "joined",
-        setting=f"cluster={{engines: {engines}, workers: {workers}{joined}}}",
+        setting=f"cluster={{engines: {engines}, workers: {workers}{address_part}}}",
         env=env or {},
     )
 

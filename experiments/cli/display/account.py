@@ -1,6 +1,6 @@
 """The final account of a run: what it has cost, in a few plain lines.
 
-It says nothing of what is nothing, and knows no terminal.
+It leaves out what is zero, and knows no terminal.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def _engines(progress: Progress) -> list[str]:
 
 
 def _percent(part: float, whole: float) -> str:
-    """What is not nothing never looks like nothing."""
+    """A share in percent; a small one is "less than 1%", never 0%."""
     share = part / whole
     return "less than 1%" if share < 0.01 else f"{share:.0%}"
 

@@ -1,4 +1,4 @@
-"""The engines of a run as a small table; of many, those that are worst off.
+"""The engines of a run as a small table; of many engines, the worst ones.
 
 It knows no terminal.
 """
@@ -23,7 +23,7 @@ _STYLE: dict[State, str] = {"down": "red", "starting": "yellow", "up": "none"}
 
 
 def engine_table(engines: Sequence[EngineView]) -> Table:
-    """A line an engine, and one for all that it leaves out."""
+    """A table with a line for each engine, and one for all that it leaves out."""
     from rich.table import Table
     from rich.text import Text
 
@@ -43,9 +43,9 @@ def engine_table(engines: Sequence[EngineView]) -> Table:
 
 
 def worst(engines: Sequence[EngineView]) -> list[EngineView]:
-    """At most `MAX_SHOWN`: first those that are down, then the slowest.
+    """Keep at most `MAX_SHOWN` engines: first those that are down, then the slowest.
 
-    In the order of the run, so that a table of them does not jump about.
+    They stay in the order of the run, so that a table of them does not jump about.
     """
     order = range(len(engines))
     ranked = sorted(order, key=lambda i: (_RANK[engines[i].state], engines[i].tokens_per_s, i))

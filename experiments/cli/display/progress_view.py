@@ -1,4 +1,4 @@
-"""Shows a run while it goes on: in its place on a terminal, a plain line now and then elsewhere.
+"""Shows a run while it goes on: a live bar on a terminal, elsewhere a plain line now and then.
 
 It writes to standard error: standard output belongs to results.
 """
@@ -40,7 +40,7 @@ class ProgressView(Protocol):
 
 @contextmanager
 def shown_progress(*, is_quiet: bool = False) -> Iterator[Report]:
-    """Show what is reported, and in the end, whatever end it is, account for it."""
+    """Show the progress that is reported, and print the account at the end, errors included."""
     if is_quiet:
         yield lambda progress: None
         return
@@ -59,19 +59,19 @@ def shown_progress(*, is_quiet: bool = False) -> Iterator[Report]:
 
 
 def progress_view() -> ProgressView:
-    """The view that fits where standard error goes."""
+    """The view that fits standard error: live on a terminal, plain elsewhere."""
     return LiveView() if sys.stderr.isatty() else PlainView()
 
 
 class PlainView:
-    """A line every few seconds, and one when an engine goes down or comes back."""
+    """Prints a line every few seconds, and one when an engine goes down or comes back."""
 
     def __init__(self) -> None:
         self._due_s = 0.0
         self._last = ""
         self._news = EngineNews()
-        self._said = 0  # of the news since the last line
-        self._unsaid = 0
+        self._num_printed = 0  # news since the last line
+        self._num_omitted = 0
 
     def __enter__(self) -> PlainView:
         return self
@@ -94,17 +94,17 @@ class PlainView:
             self._say_line()
 
     def _tell(self, news: Sequence[str]) -> None:
-        told = news[: MAX_NEWS - self._said]
-        self._said += len(told)
-        self._unsaid += len(news) - len(told)
-        _say(told)
+        printed = news[: MAX_NEWS - self._num_printed]
+        self._num_printed += len(printed)
+        self._num_omitted += len(news) - len(printed)
+        _say(printed)
 
     def _say_line(self) -> None:
-        if self._unsaid:
-            _say([f"engines went down or came back {self._unsaid} times more"])
+        if self._num_omitted:
+            _say([f"engines went down or came back {self._num_omitted} times more"])
         _say([self._last])
         self._last = ""
-        self._said = self._unsaid = 0
+        self._num_printed = self._num_omitted = 0
 
 
 class LiveView:

@@ -1,4 +1,4 @@
-"""A run and its engines in words: what a display says, whatever it is shown on.
+"""A run and its engines in words, for any display.
 
 It knows no terminal and no clock.
 """
@@ -19,7 +19,7 @@ def rate(progress: Progress) -> float:
 
 
 def seconds_left(progress: Progress) -> float | None:
-    """By the pace so far; None while there is none."""
+    """The seconds that are left at the pace so far; None before the first query has ended."""
     seconds = progress.elapsed_s - progress.first_engine_s
     if not progress.queries or seconds <= 0:
         return None
@@ -27,7 +27,7 @@ def seconds_left(progress: Progress) -> float | None:
 
 
 def duration(seconds: float) -> str:
-    """In the largest unit that still says something.
+    """A time in the unit that suits it.
 
     >>> duration(34.2), duration(600), duration(9000)
     ('34 s', '10 min', '2.5 h')
@@ -38,7 +38,7 @@ def duration(seconds: float) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """A number of things.
+    """A number with its noun, in the plural where it is not one.
 
     >>> counted(1, "restart"), counted(2, "restart")
     ('1 restart', '2 restarts')
@@ -47,7 +47,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def line(progress: Progress) -> str:
-    """A snapshot in one line."""
+    """Describe a snapshot in one line."""
     parts = [f"queries {progress.queries}/{progress.num_queries}"]
     parts.append(f"samples {progress.samples_drawn}")
     if progress.samples_reused:
@@ -65,16 +65,16 @@ def line(progress: Progress) -> str:
 
 
 class EngineNews:
-    """Tells what has changed since the last look: engines that went down or came back.
+    """Tells which engines went down or came back since the last snapshot.
 
-    That an engine has started is no news: the line counts those.
+    A first start is not news: the progress line counts the engines that are up.
     """
 
     def __init__(self) -> None:
         self._last: dict[str, EngineView] = {}
 
     def of(self, engines: Iterable[EngineView]) -> list[str]:
-        """A line an engine, in their order."""
+        """A line for each engine that changed, in their order."""
         news = []
         for engine in engines:
             before = self._last.get(engine.name, EngineView(name=engine.name))

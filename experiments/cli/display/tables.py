@@ -1,4 +1,4 @@
-"""Tables for a terminal, and what is safe to print of a text that a model wrote."""
+"""The console, and the table of selectors that `nbest run` and `nbest select` print."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def console() -> Console:
-    """Standard output; without a terminal, wide enough that no column is cut."""
+    """The console on standard output; without a terminal, wide enough that no column is cut."""
     from rich.console import Console
 
     plain = Console()
@@ -24,7 +24,7 @@ def console() -> Console:
 
 
 def selector_table(rows: Sequence[Row], baselines: Sequence[Row] = ()) -> Table:
-    """One line a selector, and above them what they are measured against."""
+    """A table with a line for each selector, and the baselines above them."""
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
@@ -43,7 +43,7 @@ def selector_table(rows: Sequence[Row], baselines: Sequence[Row] = ()) -> Table:
 
 
 def _cells(row: Row, asks: bool) -> list[str | Text]:
-    """With what judges and verifiers have cost, if any selector has one."""
+    """The cells of a row; `asks` adds what judges and verifiers have cost."""
     from rich.text import Text
 
     cost = [f"{row.scorer_tokens:,}", f"{row.scorer_s:.1f}"] if row.scorer_tokens else ["-", "-"]

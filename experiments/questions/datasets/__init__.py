@@ -1,1 +1,1 @@
-"""Data sets: files, hub, tasks that make questions."""
+"""Data sets: files, the Hugging Face hub, and tasks that generate questions."""

@@ -1,4 +1,4 @@
-"""Questions from files on disk: JSON lines, CSV, Parquet. Paths are seen from the current folder.
+"""Questions from files on disk: JSON lines, CSV, Parquet. Paths are relative to the current folder.
 
 A damaged file is refused as a whole, by name and line; a row without a question is only a bad row.
 
@@ -34,7 +34,7 @@ class TableFile(Columns):
     )
 
     def load(self, shots: int = 0, limit: int | None = None) -> Questions:
-        """The first `limit` questions, and `shots` worked examples, the same whatever the limit."""
+        """Load the first `limit` questions and `shots` worked examples; no limit changes these."""
         items = self._read("path", self.path)
         others = None if self.shots_path is None else self._read("shots_path", self.shots_path)
         return checked(with_shots(items, shots, others), self.path, limit)
@@ -54,7 +54,7 @@ class TableFile(Columns):
 
     @abstractmethod
     def rows(self, file: Path) -> Iterator[tuple[int, Row]]:
-        """Each row with its number, from 1."""
+        """Yield each row with its number, from 1."""
 
 
 class JsonlFile(TableFile):
@@ -70,7 +70,7 @@ class JsonlFile(TableFile):
 
 
 class CsvFile(TableFile):
-    """Comma-separated values with a header; cells are text as it stands, never guessed at."""
+    """Comma-separated values with a header; every cell stays text."""
 
     kind: Literal["csv"] = "csv"
 
@@ -108,7 +108,7 @@ class ParquetFile(TableFile):
 
 
 def json_row(line: bytes, where: str) -> Row:
-    """The object on a line."""
+    """Parse the JSON object on a line; `where` names it in errors."""
     try:
         row = json.loads(line.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from nbest.experiments.language.extras import optional
+from nbest.experiments.language.optional_packages import optional
 from nbest.experiments.language.text import one_line, shown
 from nbest.experiments.questions.datasets.rows import Columns
 from nbest.experiments.questions.items import Item, Questions, checked, with_shots
@@ -33,7 +33,7 @@ class HubData(Columns):
     )
 
     def load(self, shots: int = 0, limit: int | None = None) -> Questions:
-        """The first `limit` questions, and `shots` worked examples, the same whatever the limit."""
+        """Load the first `limit` questions and `shots` worked examples; no limit changes these."""
         items = self._read(self.split)
         others = None if self.shots_split is None else self._read(self.shots_split)
         return checked(with_shots(items, shots, others), f"{self.repo} {self.split}", limit)

@@ -1,7 +1,7 @@
 """The kinds of dataset that a config can name, told apart by `kind`.
 
 Each is a section of the config, and loads the questions, their gold answers and worked examples.
-Loading is the first moment at which a file is opened or an optional package imported.
+Only `load` opens a file or imports an optional package.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From the rows of a table to items: which column is what, and what to do about a bad row.
+"""Turns the rows of a table into items: which column is what, and what makes a row bad.
 
 It knows no file format.
 """
@@ -42,20 +42,20 @@ class Columns(Section):
     )
 
     def items(self, rows: Sequence[tuple[int, Row]], source: str, name: str) -> tuple[Item, ...]:
-        """[Q] one a row; `rows` come with the numbers that errors and ids call them by."""
+        """[Q] Make an item of each row; `rows` come with the numbers that errors and ids use."""
         self._check_columns({key for _, row in rows for key in row}, source)
         items = tuple(self._item(row, number, name) for number, row in rows)
         if self.answer_after is not None:
             self._check_marker(rows, items, source)
         return items
 
-    def _check_columns(self, known: set[str], source: str) -> None:
-        if not known:
-            return  # no rows at all: whoever counts the questions says so
+    def _check_columns(self, columns: set[str], source: str) -> None:
+        if not columns:
+            return  # no rows at all: `checked` refuses that
         for key in ("question", "id", "answer"):
             column: str = getattr(self, key)
-            if column not in known and (key == "question" or key in self.model_fields_set):
-                near = suggestion(column, known)
+            if column not in columns and (key == "question" or key in self.model_fields_set):
+                near = suggestion(column, columns)
                 raise InputError(f"dataset.{key}: {source} has no column {shown(column)}{near}")
 
     def _check_marker(
@@ -89,12 +89,12 @@ class Columns(Section):
             return None
         if self.answer_after is None:
             return Gold(answer=full.strip(), full=full)
-        _, found, answer = full.rpartition(self.answer_after)
-        return Gold(answer=answer.strip(), full=full) if found and answer.strip() else None
+        _, marker, answer = full.rpartition(self.answer_after)
+        return Gold(answer=answer.strip(), full=full) if marker and answer.strip() else None
 
 
 def question_error(question: object, column: str, number: int) -> str:
-    """Why there is nothing to ask in this row; empty when there is."""
+    """Say why this row holds no question; empty where it holds one."""
     if question is None:
         return f"row {number}: {column} must hold a question, got nothing"
     if not isinstance(question, str | int | float) or isinstance(question, bool):

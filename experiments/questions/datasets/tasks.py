@@ -1,7 +1,7 @@
-"""Questions that are generated: reasoning-gym's procedural tasks. Needs the extra `tasks`.
+"""Generated questions: reasoning-gym's procedural tasks. Needs the extra `tasks`.
 
 The same settings generate the same questions everywhere, with the version of reasoning-gym that
-this project pins. It knows no prompt; how answers are graded is the business of `grader_tasks`.
+this project pins. It knows no prompt; `graders/tasks.py` grades the answers.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, Literal, Protocol
 
 from pydantic import Field, JsonValue
 
-from nbest.experiments.language.extras import reasoning_gym
+from nbest.experiments.language.optional_packages import reasoning_gym
 from nbest.experiments.language.section import Section
 from nbest.experiments.language.text import one_line, shown, suggestion
 from nbest.experiments.questions.gold import Gold
@@ -28,7 +28,7 @@ MAX_DRAWS = 1000
 
 
 class Task(Protocol):
-    """A reasoning-gym dataset, as far as it is used here."""
+    """The part of a reasoning-gym dataset that is used here."""
 
     def __getitem__(self, index: int) -> Mapping[str, Any]: ...
 
@@ -45,36 +45,36 @@ class TaskData(Section):
     )
 
     def load(self, shots: int = 0, limit: int | None = None) -> Questions:
-        """The first `limit` questions, and `shots` worked examples, the same whatever the limit."""
+        """Load the first `limit` questions and `shots` worked examples; no limit changes these."""
         # Examples differ from all the questions of this seed, so that a limit changes no prompt.
-        wanted = self.size if shots or limit is None else min(self.size, limit)
-        items = tuple(self._items(self.seed, self.size, wanted))
+        count = self.size if shots or limit is None else min(self.size, limit)
+        items = tuple(self._items(self.seed, self.size, count))
         others = self._items(shots_seed(self.seed), MAX_DRAWS, MAX_DRAWS)
         return checked(with_shots(items, shots, others), self.task, limit)
 
-    def _items(self, seed: int, size: int, wanted: int) -> Iterator[Item]:
-        """The first `wanted` of the `size` questions of a seed, generated one by one."""
+    def _items(self, seed: int, size: int, count: int) -> Iterator[Item]:
+        """Generate, one by one, the first `count` of the `size` questions of a seed."""
         self._check_names(reasoning_gym().factory.DATASETS)
         with _guarded(f"dataset.options: {self.task} refuses {shown(self.options)}"):
             task: Task = reasoning_gym().create_dataset(
                 self.task, seed=seed, size=size, **self.options
             )
-        for index in range(wanted):
+        for index in range(count):
             with _guarded(f"dataset.options: {self.task} fails with {shown(self.options)}"):
                 entry = task[index]
             gold = Gold(
                 answer=str(entry["answer"] or ""), task=self.task, options=self.options, entry=entry
             )
-            asked = {"question": str(entry["question"])}
-            yield Item(id=f"{self.task}/{index}", fields=asked, gold=gold)
+            columns = {"question": str(entry["question"])}
+            yield Item(id=f"{self.task}/{index}", fields=columns, gold=gold)
 
     def _check_names(self, library: Mapping[str, tuple[type, type]]) -> None:
         if self.task not in library:
             raise InputError(f"dataset.task: no task {self.task!r}{suggestion(self.task, library)}")
-        known = {field.name for field in fields(library[self.task][1])} - {"seed", "size"}
+        settings = {field.name for field in fields(library[self.task][1])} - {"seed", "size"}
         for name in self.options:
-            if name not in known:
-                what = f"no such key{suggestion(name, known)}"
+            if name not in settings:
+                what = f"no such key{suggestion(name, settings)}"
                 raise InputError(f"dataset.options.{name}: {what}")
 
 
@@ -87,11 +87,11 @@ def _guarded(what: str) -> Iterator[None]:
             yield
     except InputError:
         raise
-    except Exception as error:  # 106 generators by many hands, with settings that nobody checked
+    except Exception as error:  # the library's 106 generators do not check their settings
         raise InputError(f"{what}: {type(error).__name__}: {one_line(error)}") from error
 
 
 def shots_seed(seed: int) -> int:
-    """The seed of the worked examples: far from that of the questions, for neighbours overlap."""
+    """The seed of the worked examples, far from that of the questions: near seeds overlap."""
     digest = blake2b(f"shots/{seed}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") % 2**31

@@ -1,1 +1,1 @@
-"""Graders: is an answer right?"""
+"""Graders: they say whether an answer is right."""

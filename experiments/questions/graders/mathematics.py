@@ -1,4 +1,4 @@
-"""Grades mathematics by what it means."""
+"""Grades mathematics by its meaning."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Compares a chosen answer with the gold answer: 1.0 right, 0.0 wrong, nan ungraded.
 
-Nan is no opinion: there is no answer to grade, or this grader cannot tell. It is left out of every
-mean and counted by itself; it is never "wrong".
+Nan is no verdict: there is no answer to grade, or this grader cannot tell. Means leave it out, and
+it is counted by itself; it never counts as wrong.
 
 It knows no sample, no scorer and no dataset.
 """
@@ -22,7 +22,7 @@ class Grader(Protocol):
     """Says whether an answer is right.
 
     1. Returns 1.0, 0.0 or nan; nan for the answer None, which is an abstention.
-    2. Raises on no text at all: a model wrote it.
+    2. Never raises, whatever the text: a model wrote it.
     3. Equal arguments get equal verdicts, in any order.
     """
 
@@ -48,7 +48,7 @@ class Exact:
 class Number:
     """Right when both are the same number, however spelled: 1,000 and 1000.0 and 1e3.
 
-    With `tolerance`, numbers that differ by at most so much are the same. A gold answer that is no
+    Numbers that differ by at most `tolerance` are the same. A gold answer that is no
     number cannot be graded; an answer that is no number is wrong.
     """
 
@@ -62,15 +62,15 @@ class Number:
         right = canonical_number(gold.answer)
         if answer is None or right is None:
             return math.nan
-        said = canonical_number(answer)
-        if said is None or said == right or self.tolerance == 0:  # equal numbers are spelled alike
-            return float(said == right)
-        return float(abs(Fraction(said) - Fraction(right)) <= Fraction(self.tolerance))
+        number = canonical_number(answer)
+        if number is None or number == right or self.tolerance == 0:  # equal ones are spelled alike
+            return float(number == right)
+        return float(abs(Fraction(number) - Fraction(right)) <= Fraction(self.tolerance))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ungraded:
-    """For questions that nobody knows the answers of."""
+    """Gives no verdict: for questions without gold answers."""
 
     def __call__(self, answer: str | None, gold: Gold) -> float:
         return math.nan

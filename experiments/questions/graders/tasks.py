@@ -1,6 +1,6 @@
 """reasoning-gym's own graders, one a task.
 
-It knows no dataset settings: an entry as the task generated it is all that a task's grader wants.
+It knows no dataset settings: a task's grader reads the entry that the task generated, nothing else.
 Importing reasoning-gym takes about a second, so it is imported at the first answer that needs it.
 """
 
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from io import StringIO
 
-from nbest.experiments.language.extras import reasoning_gym
+from nbest.experiments.language.optional_packages import reasoning_gym
 from nbest.experiments.questions.gold import Gold
 from nbest.orchestrator.errors import InputError
 
@@ -24,8 +24,8 @@ RIGHT = 0.99
 
 # The graders of these tasks hand text to Python's eval: most of them the text of the model (the
 # integrations, polynomial_multiplication, countdown and puzzle24 by way of sympy's parse_expr), so
-# that a model could run any code here; number_sorting the text of the gold file. composite hands
-# on to any of the others.
+# that a model could run any code here; number_sorting the text of the gold file. composite passes
+# its text on to any of the others.
 EVALUATING_TASKS = frozenset(
     {
         "binary_matrix",
@@ -47,7 +47,8 @@ EVALUATING_TASKS = frozenset(
 class ReasoningGym:
     """Right when the task's own grader gives full marks.
 
-    Ungraded: a question of no task, a task whose grader would run the text, a grader that fails.
+    The verdict is nan for a question of no task, for a task whose grader would run the text as
+    code, and where a grader fails.
     """
 
     def __call__(self, answer: str | None, gold: Gold) -> float:
@@ -61,14 +62,14 @@ class ReasoningGym:
                 score = float(task_grader(gold.task, options)(answer, gold.entry))
         except InputError:  # reasoning-gym is not installed
             raise
-        except Exception:  # noqa: BLE001 - they fail in many ways on what a model wrote: no verdict
+        except Exception:  # noqa: BLE001 - they fail in many ways on what a model wrote
             return math.nan
         return math.nan if math.isnan(score) else float(score >= RIGHT)
 
 
 @cache
 def task_grader(task: str, options: str) -> Callable[[str, Mapping[str, object]], float]:
-    """The function that a task grades with; `options` is JSON text."""
+    """The function that grades a task's answers; `options` is JSON text."""
     dataset = reasoning_gym().create_dataset(task, **json.loads(options))
     grader: Callable[[str, Mapping[str, object]], float] = dataset.score_answer
     return grader

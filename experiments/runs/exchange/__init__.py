@@ -1,1 +1,1 @@
-"""Samples and choices in files that others read or wrote."""
+"""Samples and choices in files that other programs write or read."""

@@ -1,4 +1,4 @@
-"""`nbest export`: a run in forms that other programs read."""
+"""`nbest export`: writes a run in formats that other programs read."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from nbest.orchestrator.files import write_whole
 from nbest.orchestrator.store.reader import RunReader
 
 
-def _joined(lines: Callable[[Path], Iterator[str]]) -> Callable[[Path], bytes]:
+def _as_lines(lines: Callable[[Path], Iterator[str]]) -> Callable[[Path], bytes]:
     return lambda run: "".join(f"{line}\n" for line in lines(run)).encode()
 
 
 FORMATS: Mapping[str, Callable[[Path], bytes]] = {
-    "preferences": _joined(preference_lines),
-    "jsonl": _joined(pool_lines),
+    "preferences": _as_lines(preference_lines),
+    "jsonl": _as_lines(pool_lines),
     "parquet": samples_table,
 }
 
 
 def export_run(run: Path, what: str, out: Path | None, *, force: bool = False) -> int:
-    """Write a format to a file, whole or not at all, or print it; the number of its lines.
+    """Write a format to a file, whole or not at all, or print it; returns the number of lines.
 
-    Of a table, which has no lines, it is the number of its bytes.
+    For a table, which has no lines, it returns the number of bytes.
     """
     if what not in FORMATS:
         raise InputError(f"format must be one of {', '.join(FORMATS)}, got {what!r}")
@@ -34,7 +34,7 @@ def export_run(run: Path, what: str, out: Path | None, *, force: bool = False) -
         raise InputError(f"out must be a new file (or give --force), got {str(out)!r}")
     if out is None and what == "parquet":
         raise InputError("out must be given for a table, which is no text")
-    RunReader(run)  # says so where it is no run
+    RunReader(run)  # refuses a folder that is no run
     data = FORMATS[what](run)
     if out is None:
         print(data.decode(), end="")

@@ -1,6 +1,6 @@
-"""The samples of a run for other programs: lines of the pool format, or one table.
+"""Exports the samples of a run for other programs: lines of the pool format, or one table.
 
-What `--format jsonl` writes, `nbest import` reads: answers and scores come back as they were.
+`nbest import` reads what `--format jsonl` writes: answers and scores come back as they were.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ assert all(STATUS_OF_FINISH[name] is status for status, name in FINISH_OF_STATUS
 
 
 def pool_lines(run: Path) -> Iterator[str]:
-    """One JSON object a question, in the order of the run."""
+    """Yield one JSON object a question, in the order of the run."""
     from nbest.experiments.runs.gold_file import read_gold
 
     gold = read_gold(run)
@@ -38,7 +38,7 @@ def pool_lines(run: Path) -> Iterator[str]:
 
 
 def _prompt(case: Case) -> str:
-    """A chat as its JSON: the format knows no messages."""
+    """The prompt as text; a chat as its JSON, for the format knows no messages."""
     if isinstance(case.query.prompt, str):
         return case.query.prompt
     return json.dumps([{"role": m.role, "content": m.content} for m in case.query.prompt])
@@ -46,19 +46,20 @@ def _prompt(case: Case) -> str:
 
 def _sample(case: Case, i: int) -> dict[str, object]:
     sample: Sample = case.candidates.samples[i]
-    found: dict[str, object] = {"answer": case.candidates.answers[i], "text": sample.text}
-    found["tokens"] = sample.generated_tokens
+    entry: dict[str, object] = {"answer": case.candidates.answers[i], "text": sample.text}
+    entry["tokens"] = sample.generated_tokens
     if sample.status in FINISH_OF_STATUS:
-        found["finish_reason"] = FINISH_OF_STATUS[sample.status]
+        entry["finish_reason"] = FINISH_OF_STATUS[sample.status]
     if sample.logprobs is not None:
-        found["logprobs"] = list(sample.logprobs)
-    scores = {name: float(each[i]) for name, each in case.candidates.scores.items()}
-    known = {name: None if math.isnan(score) else score for name, score in scores.items()}
-    return found | ({"scores": known} if known else {})
+        entry["logprobs"] = list(sample.logprobs)
+    numbers = {name: float(scores[i]) for name, scores in case.candidates.scores.items()}
+    if numbers:
+        entry["scores"] = {n: None if math.isnan(score) else score for n, score in numbers.items()}
+    return entry
 
 
 def samples_table(run: Path) -> bytes:
-    """Parquet, one row a sample: query id, index, text, answer, verdict, status, tokens, scores."""
+    """A Parquet table, one row a sample: ids, text, answer, verdict, status, tokens, scores."""
     import io
 
     import pyarrow as pa
@@ -84,7 +85,7 @@ def _row(case: Case, i: int) -> dict[str, object]:
         "generated_tokens": sample.generated_tokens,
         "total_s": sample.total_s,
         "mean_logprob": _mean(sample.logprobs),
-        **{f"score_{name}": float(each[i]) for name, each in case.candidates.scores.items()},
+        **{f"score_{name}": float(scores[i]) for name, scores in case.candidates.scores.items()},
     }
 
 

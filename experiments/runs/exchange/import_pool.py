@@ -1,4 +1,4 @@
-"""`nbest import`: samples made elsewhere become a run, to be chosen from like any other."""
+"""`nbest import`: makes samples from elsewhere into a run, to choose from like any other."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TELL_EVERY = 1000  # questions
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Imported:
-    """What a run holds now."""
+    """What a run holds after an import."""
 
     queries: int
     samples: int
@@ -44,12 +44,12 @@ def import_pool(
     grade: str = "exact",
     tell: Callable[[str], None] = lambda line: None,
 ) -> Imported:
-    """Write the lines of these files as a run; the same again changes nothing.
+    """Write the lines of these files as a run; importing the same again changes nothing.
 
-    Whatever is wrong with a line is found before anything is written. RunChanged where the folder
-    holds other samples.
+    Every line is checked before anything is written. Raises RunChanged where the folder holds
+    other samples.
     """
-    build_extractor(extract), build_grader(grade)  # before anything is read
+    build_extractor(extract), build_grader(grade)  # refuse wrong names before reading
     queries, gold, digest = _questions(files)
     fingerprint = {"imported": digest}
     config: dict[str, Json] = {
@@ -66,7 +66,7 @@ def import_pool(
 
 
 def _questions(files: Sequence[Path]) -> tuple[list[Query], dict[str, Gold], str]:
-    """Every question, its gold answer, and what the files are known by."""
+    """Every question, the gold answers by query id, and a digest of the files."""
     queries, gold, digest = [], {}, sha256()
     for line in read_pool(files):
         digest.update(line.model_dump_json().encode("utf-8", "surrogatepass"))
@@ -82,7 +82,7 @@ async def _store(
     files: Sequence[Path], run: OpenRun, extract: Extractor, tell: Callable[[str], None]
 ) -> Imported:
     count, samples = 0, 0
-    recorded, unread = read_recorded(run.path), list[Row]()
+    recorded, new_answers = read_recorded(run.path), list[Row]()
     scored: dict[str, set[str]] = {}  # by scorer, the questions that have its numbers already
     async with aclosing(await FileStore.open(run.path)) as store:
         for line in read_pool(files):
@@ -90,31 +90,33 @@ async def _store(
                 if name not in scored:
                     scored[name] = set(RunReader(run.path).scores(name))
             _add(store, line, scored)
-            unread += _unread(line, extract, recorded.get(line.id, {}))
+            new_answers += _answers_to_record(line, extract, recorded.get(line.id, {}))
             count, samples = count + 1, samples + len(line.samples)
             if count % TELL_EVERY == 0:
                 tell(f"{count} questions, {samples} samples")
                 await store.flush()  # what has been read need not stay in memory
-    write_recorded(run.path, unread)
+    write_recorded(run.path, new_answers)
     return Imported(queries=count, samples=samples, scorers=tuple(sorted(scored)))
 
 
-def _unread(line: PoolLine, extract: Extractor, known: Mapping[int, str]) -> Iterator[Row]:
-    """The answers that are not what the extractor reads in their texts."""
+def _answers_to_record(
+    line: PoolLine, extract: Extractor, recorded: Mapping[int, str]
+) -> Iterator[Row]:
+    """Yield the answers that differ from what the extractor reads in their texts."""
     for index, sample in enumerate(line.samples):
         answer = (sample.answer or "").strip()
-        is_new = bool(answer) and sample.text is not None and index not in known
+        is_new = bool(answer) and sample.text is not None and index not in recorded
         if is_new and extract(sample.text or "") != answer:
             yield line.id, index, answer
 
 
 def _add(store: FileStore, line: PoolLine, scored: Mapping[str, Set[str]]) -> None:
-    """Store what is not there yet."""
+    """Store the samples and scores of a line that are not there yet."""
     by_scorer: dict[str, dict[int, float]] = {}
-    for index, each in enumerate(line.samples):
+    for index, entry in enumerate(line.samples):
         if store.get(line.id, index) is None:
-            store.add(line.id, index, each.sample(sample_id("import", line.id, index)))
-        for name, score in each.scores.items():
+            store.add(line.id, index, entry.sample(sample_id("import", line.id, index)))
+        for name, score in entry.scores.items():
             by_scorer.setdefault(name, {})[index] = math.nan if score is None else score
     for name, scores in by_scorer.items():
         if line.id not in scored[name]:

@@ -1,10 +1,10 @@
-"""Pools of samples that were made elsewhere: one JSON object a line, one line a question.
+"""Reads pools of samples from elsewhere: one JSON object a line, one line a question.
 
     {"id": "q0", "gold": "33", "prompt": "...", "samples": [{"answer": "33", "tokens": 2141}]}
 
-Of a sample `text` or `answer` is given; `answer: null` says that it holds none. Optional are its
-`tokens`, `logprobs` (one a token), `finish_reason` and `scores` (by the name of a scorer); of a
-line its `gold` and `prompt`. It knows no run directory.
+A sample has a `text` or an `answer`; `answer: null` says that it holds none. Its `tokens`,
+`logprobs` (one a token), `finish_reason` and `scores` (by the name of a scorer) are optional, and
+so are the `gold` and `prompt` of a line. It knows no run directory.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from nbest.experiments.language.text import shown
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.types import Sample, Status
 
-# What servers call the end of a sample. All else, "stop" above all, is a sample that ended well.
+# What servers call the end of a sample. All other words, as "stop", say that it ended well.
 STATUS_OF_FINISH = {
     "length": Status.TRUNCATED,
     "max_tokens": Status.TRUNCATED,
@@ -40,9 +40,9 @@ class PoolSample(BaseModel):
     scores: dict[str, float | None] = Field(default_factory=dict)
 
     def sample(self, id_: str) -> Sample:
-        """As a store keeps it; its text is the answer where there is no other."""
-        says = self.answer if "answer" in self.model_fields_set else self.text
-        has_answer = says is not None
+        """The sample that a store keeps; its text is the answer where it has no text."""
+        content = self.answer if "answer" in self.model_fields_set else self.text
+        has_answer = content is not None
         ended = STATUS_OF_FINISH.get(self.finish_reason or "", Status.OK)
         status = Status.UNPARSEABLE if ended is Status.OK and not has_answer else ended
         return Sample(
@@ -67,7 +67,7 @@ class PoolLine(BaseModel):
 
 
 def read_pool(files: Sequence[Path]) -> Iterator[PoolLine]:
-    """The lines of all files; InputError names the file, the line and the key of a mistake."""
+    """Yield the lines of all files; InputError names the file, line and key of a mistake."""
     seen: dict[str, str] = {}
     for file in files:
         for number, text in _lines(file):

@@ -2,7 +2,7 @@
 
 One JSON object a line: `{"prompt": ..., "chosen": ..., "rejected": ...}`. For a raw prompt all
 three are text; for a chat they are lists of `{"role", "content"}`, and the last two hold the turn
-of the assistant. Skipped questions give no pairs; what was not shown is in none.
+of the assistant. Skipped questions give no pairs, and no pair holds a text that was not shown.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from nbest.orchestrator.types import Query
 
 
 def preference_lines(run: Path) -> Iterator[str]:
-    """Each pair as one line of JSON, questions in the order of the run."""
+    """Yield each pair as one line of JSON, questions in the order of the run."""
     reader, choices = RunReader(run), read_choices(run)
     samples = dict(reader.samples(columns=["text"]))
     for query in reader.queries:

@@ -69,8 +69,8 @@ def test_a_long_curve_is_thinned_and_keeps_its_ends() -> None:
 
 
 def test_the_sentence_about_answers() -> None:
-    told = answered_sentence(row((0.9, True), (0.5, False), abstained=2))
-    assert told == "vote: 2 of 4 questions answered, 0.500 of the graded answers right"
+    sentence = answered_sentence(row((0.9, True), (0.5, False), abstained=2))
+    assert sentence == "vote: 2 of 4 questions answered, 0.500 of the graded answers right"
     assert answered_sentence(row(abstained=3)) == "vote: 0 of 3 questions answered"
 
 
@@ -87,10 +87,10 @@ def test_the_sentence_about_a_guarantee() -> None:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    return asyncio.run(made(tmp_path))
+    return asyncio.run(graded_run(tmp_path))
 
 
-async def made(tmp_path: Path) -> Path:
+async def graded_run(tmp_path: Path) -> Path:
     """Two questions: all five samples of one agree on 42, four of the other on 41."""
     queries = [Query(id=q, prompt="?") for q in ("sure", "unsure")]
     config = {"extract": "whole_text", "grade": "exact"}

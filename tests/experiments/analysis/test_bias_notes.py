@@ -40,7 +40,7 @@ def test_the_curve_and_the_report_of_such_a_run_say_it(rule: bool, tmp_path: Pat
     changes += ["strategy.rule=unanimous_window(size=2)"] if rule else []
     config = load_config(Path("experiments/configs/demo.yaml"), changes)
     carry_out(make_plan(config), tmp_path, lambda progress: None)
-    shown = CliRunner().invoke(app, ["curve", str(tmp_path), "--select", "vote", "--k", "1"])
-    assert shown.exit_code == 0, shown.output
-    assert (SAID in shown.stdout) == rule
+    result = CliRunner().invoke(app, ["curve", str(tmp_path), "--select", "vote", "--k", "1"])
+    assert result.exit_code == 0, result.output
+    assert (SAID in result.stdout) == rule
     assert any(SAID in note for note in run_report(tmp_path, ["vote"]).notes) == rule

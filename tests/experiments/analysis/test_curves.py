@@ -21,8 +21,8 @@ from nbest.experiments.analysis.curves.exact import curve_of, graded_cases, valu
 from nbest.experiments.analysis.curves.of_run import (
     Curves,
     curves_of,
+    json_rows,
     powers_of_two,
-    rows,
     sampling_notes,
 )
 from nbest.experiments.analysis.curves.sampled import chosen_one_by_one, sampled_curves
@@ -90,9 +90,9 @@ def test_every_sample_is_kept_as_it_was(run: Path) -> None:
     assert [sample.generated_tokens for sample in one] == [5, 6, 99, 2]
     assert one[3].logprobs == (-0.5, -1.5)
     assert two[3].status is Status.TRUNCATED
-    found = RunReader(run).scores("rm")
-    assert found["a/1"] == {0: 0.9, 1: 0.1}
-    assert math.isnan(found["a/2"][0])
+    scores = RunReader(run).scores("rm")
+    assert scores["a/1"] == {0: 0.9, 1: 0.1}
+    assert math.isnan(scores["a/2"][0])
 
 
 def test_any_selector_chooses_from_it_and_stored_scores_are_one(run: Path) -> None:
@@ -161,8 +161,8 @@ def by_hand(answers: list[str | None], scores: list[float], k: int) -> tuple[flo
         counts = Counter(answers[i] for i in subset if answers[i] is not None)
         most = [a for a, count in counts.items() if count == max(counts.values())]
         votes.append(most.count("r") / len(most) if most else 0.0)
-        known = [i for i in subset if answers[i] is not None]
-        top = [i for i in known if scores[i] == max(scores[j] for j in known)]
+        answered = [i for i in subset if answers[i] is not None]
+        top = [i for i in answered if scores[i] == max(scores[j] for j in answered)]
         best.append(np.mean([answers[i] == "r" for i in top]) if top else 0.0)
     return float(np.mean(votes)), float(np.mean(best))
 
@@ -182,31 +182,31 @@ def test_curves_are_means_over_all_subsets(
         {"id": "q1", "gold": "r", "samples": samples[::-1]},
     ]
     import_pool([write(folder / "pool.jsonl", lines)], folder / "run")
-    found = curves_of(folder / "run", 'vote,score(name="s"),first')
+    curves = curves_of(folder / "run", 'vote,score(name="s"),first')
     answers, scores = [a for a, _ in pool], [score for _, score in pool]
     for k in range(1, len(pool) + 1):
         vote, best = by_hand(answers, scores, k)
-        assert found.curves[0].mean[k - 1] == pytest.approx(vote, abs=1e-9)
-        assert found.curves[1].mean[k - 1] == pytest.approx(best, abs=1e-9)
+        assert curves.curves[0].mean[k - 1] == pytest.approx(vote, abs=1e-9)
+        assert curves.curves[1].mean[k - 1] == pytest.approx(best, abs=1e-9)
         # The first one that holds an answer, whichever of those it is.
         silent = math.comb(answers.count(None), k) / math.comb(len(answers), k)
         answered = len(answers) - answers.count(None)
         share = (1 - silent) * answers.count("r") / answered if answered else 0.0
-        assert found.curves[2].mean[k - 1] == pytest.approx(share)
+        assert curves.curves[2].mean[k - 1] == pytest.approx(share)
         anyone = 1 - math.comb(len(answers) - answers.count("r"), k) / math.comb(len(answers), k)
-        assert found.baselines[1].mean[k - 1] == pytest.approx(anyone, abs=1e-9)
+        assert curves.baselines[1].mean[k - 1] == pytest.approx(anyone, abs=1e-9)
 
 
 def test_what_has_no_closed_form_is_a_mean_over_random_subsets(run: Path, tmp_path: Path) -> None:
     name = 'weighted_vote(by=shortest, transform="rank")'
-    found = curves_of(run, name, [1, 2, 4])
+    curves = curves_of(run, name, [1, 2, 4])
     again = curves_of(run, name, [1, 2, 4])
-    assert rows(found) == rows(again)  # to the digit
-    one = (found.curves[0].mean[0], curves_of(run, "vote").curves[0].mean[0])
+    assert json_rows(curves) == json_rows(again)  # to the digit
+    one = (curves.curves[0].mean[0], curves_of(run, "vote").curves[0].mean[0])
     assert one[0] == pytest.approx(one[1])  # so few that all of them are looked at
     whole = compare(run, name).rows[0].accuracy
-    assert found.curves[0].mean[3] == pytest.approx(whole)
-    assert math.isnan(found.curves[0].mean[2])  # nobody asked for it
+    assert curves.curves[0].mean[3] == pytest.approx(whole)
+    assert math.isnan(curves.curves[0].mean[2])  # nobody asked for it
 
 
 def many(folder: Path, questions: int, samples: int) -> Path:
@@ -270,7 +270,7 @@ WEIGHTED = (
 def test_weighted_votes_in_one_go_are_those_of_the_scorer(name: str, tmp_path: Path) -> None:
     cases = graded_cases(load_cases(many(tmp_path, questions=6, samples=30)))
     rng = np.random.default_rng(0)
-    scored = [
+    rated_cases = [
         replace(
             case, candidates=replace(case.candidates, scores={"rm": rng.uniform(0.05, 0.95, 30)})
         )
@@ -278,7 +278,7 @@ def test_weighted_votes_in_one_go_are_those_of_the_scorer(name: str, tmp_path: P
     ]
     scorer = build_scorer(name)
     assert isinstance(scorer, WeightedVote)
-    for case in scored:
+    for case in rated_cases:
         subsets = np.array([rng.permutation(30)[:7] for _ in range(40)])
         weights = asyncio.run(scorer.lasting_weights(case.query, case.candidates))
         assert weights is not None
@@ -312,9 +312,9 @@ def test_what_failed_or_was_aborted_is_none_of_the_pool(tmp_path: Path) -> None:
     ]
     lines: list[object] = [{"id": "q", "gold": "r", "samples": samples}]
     import_pool([write(tmp_path / "pool.jsonl", lines)], tmp_path / "run")
-    found = curves_of(tmp_path / "run", "vote")
-    assert found.ks == (1, 2)
-    assert found.curves[0].mean == pytest.approx((0.5, 1.0))
+    curves = curves_of(tmp_path / "run", "vote")
+    assert curves.ks == (1, 2)
+    assert curves.curves[0].mean == pytest.approx((0.5, 1.0))
 
 
 def test_an_answer_that_came_with_its_text_is_kept(tmp_path: Path) -> None:
@@ -341,10 +341,10 @@ def test_a_bare_word_names_stored_scores(run: Path) -> None:
 
 
 def test_rows_are_what_json_prints(run: Path) -> None:
-    one = rows(curves_of(run, "vote", [1, 4]))
+    one = json_rows(curves_of(run, "vote", [1, 4]))
     assert [list(row) for row in one] == [["k", "accuracy", "low", "high", "n_queries"]] * 2
     assert [row["k"] for row in one] == [1, 4]
-    several = rows(curves_of(run, "vote,first", [1]))
+    several = json_rows(curves_of(run, "vote,first", [1]))
     assert [row["select"] for row in several] == ["vote", "first"]
 
 
@@ -374,18 +374,18 @@ def test_a_run_without_gold_has_no_curve(tmp_path: Path) -> None:
 
 
 def test_curves_are_shown_as_a_table_and_as_a_picture(run: Path, tmp_path: Path) -> None:
-    found = curves_of(run, 'vote,score(name="rm")')
-    table = curve_table(found)
+    curves = curves_of(run, 'vote,score(name="rm")')
+    table = curve_table(curves)
     titles = [str(column.header) for column in table.columns]
     assert titles == ["k", "one sample", "any right", "vote", 'score(name="rm")']
     assert table.row_count == 3
     many = curve_table(curves_of(run, 'vote,first,random,score(name="rm")'))
     assert [str(column.header) for column in many.columns] == ["k", "1", "2", "4", "95% at 4"]
     assert many.row_count == 6
-    plot_curves(found, tmp_path / "curves.svg")
-    drawn = (tmp_path / "curves.svg").read_text()
-    assert "<svg" in drawn
-    assert "<script" not in drawn
+    plot_curves(curves, tmp_path / "curves.svg")
+    picture = (tmp_path / "curves.svg").read_text()
+    assert "<svg" in picture
+    assert "<script" not in picture
 
 
 def test_a_scorer_that_is_fooled_is_warned_of(tmp_path: Path) -> None:
@@ -395,14 +395,14 @@ def test_a_scorer_that_is_fooled_is_warned_of(tmp_path: Path) -> None:
         samples = []
         for _ in range(32):
             coin = rng.random()
-            said, score = ("1", 0.5) if coin < 0.3 else ("0", 0.4)
+            answer, score = ("1", 0.5) if coin < 0.3 else ("0", 0.4)
             if coin > 0.9:
-                said, score = "fooled", 1.0
-            samples.append({"answer": said, "scores": {"rm": score + 0.01 * rng.random()}})
+                answer, score = "fooled", 1.0
+            samples.append({"answer": answer, "scores": {"rm": score + 0.01 * rng.random()}})
         lines.append({"id": f"q{q}", "gold": "1", "samples": samples})
     import_pool([write(tmp_path / "pool.jsonl", lines)], tmp_path / "run")
-    found = curves_of(tmp_path / "run", 'vote,score(name="rm")')
-    (warning,) = found.notes
+    curves = curves_of(tmp_path / "run", 'vote,score(name="rm")')
+    (warning,) = curves.notes
     assert warning.startswith('score(name="rm"): OVER-OPTIMISED')
 
 
@@ -421,9 +421,9 @@ def test_the_recorded_pools_repeat_to_the_digit(
 ) -> None:
     file = SHARED / f"aime2024__{model}.jsonl"
     import_pool([file], tmp_path / "run", grade="number")
-    found: Curves = curves_of(tmp_path / "run", "vote", [64])
-    assert found.curves[0].mean[63] == pytest.approx(vote_of_64, abs=0.0005)
-    assert rows(found) == rows(curves_of(tmp_path / "run", "vote", [64]))
+    curves: Curves = curves_of(tmp_path / "run", "vote", [64])
+    assert curves.curves[0].mean[63] == pytest.approx(vote_of_64, abs=0.0005)
+    assert json_rows(curves) == json_rows(curves_of(tmp_path / "run", "vote", [64]))
     (case, *_) = load_cases(tmp_path / "run")
     assert case.candidates.answers.count(None) < len(case.candidates)
 
@@ -474,22 +474,22 @@ def test_coverage_of_more_samples_than_were_drawn(tmp_path: Path) -> None:
     rng = np.random.default_rng(2)
     lines: list[object] = []
     for q, p in enumerate(rng.beta(0.4, 8.0, 40)):
-        said = [{"answer": "7" if right else "8"} for right in rng.random(24) < p]
-        lines.append({"id": f"q{q}", "gold": "7", "samples": said})
+        samples = [{"answer": "7" if right else "8"} for right in rng.random(24) < p]
+        lines.append({"id": f"q{q}", "gold": "7", "samples": samples})
     run = tmp_path / "run"
     import_pool([write(tmp_path / "hard.jsonl", lines)], run)
-    found = curves_of(run, "vote", [1, 24], beyond=[100, 1000])
-    any_right = found.baselines[1].mean[-1]
-    assert any_right < found.beyond[100].coverage < found.beyond[1000].coverage <= 1.0
-    for each in found.beyond.values():
-        assert each.low <= each.coverage <= each.high
-    assert [(row["k"], row.get("select")) for row in rows(found)] == [
+    curves = curves_of(run, "vote", [1, 24], beyond=[100, 1000])
+    any_right = curves.baselines[1].mean[-1]
+    assert any_right < curves.beyond[100].coverage < curves.beyond[1000].coverage <= 1.0
+    for estimate in curves.beyond.values():
+        assert estimate.low <= estimate.coverage <= estimate.high
+    assert [(row["k"], row.get("select")) for row in json_rows(curves)] == [
         (1, None),
         (24, None),
         (100, "any right"),
         (1000, "any right"),
     ]
-    plot_curves(found, tmp_path / "curves.svg")
+    plot_curves(curves, tmp_path / "curves.svg")
     assert "extrapolated" in (tmp_path / "curves.svg").read_text()
     with pytest.raises(InputError, match="beyond must be more than the 24 samples drawn, got 24"):
         curves_of(run, "vote", beyond=[24])

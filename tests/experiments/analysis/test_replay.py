@@ -58,7 +58,7 @@ SHARED = Path(__file__).parents[4] / "shared" / "data" / "pools"
 MODELS = ("EXAONE-Deep-32B", "Phi-4-reasoning", "Qwen3-14B", "gpt-oss-20b")
 
 
-def made_pool(folder: Path, gold: str | None = "1") -> Path:
+def stored_pool(folder: Path, gold: str | None = "1") -> Path:
     """Questions of all difficulties, 24 samples each."""
     rng = np.random.default_rng(0)
     lines = []
@@ -67,8 +67,8 @@ def made_pool(folder: Path, gold: str | None = "1") -> Path:
         samples = []
         for _ in range(24):
             coin = rng.random()
-            said = "1" if coin < p else None if coin > 0.95 else str(rng.integers(2, 5))
-            samples.append({"answer": said, "tokens": int(rng.integers(10, 90))})
+            answer = "1" if coin < p else None if coin > 0.95 else str(rng.integers(2, 5))
+            samples.append({"answer": answer, "tokens": int(rng.integers(10, 90))})
         lines.append({"id": f"q{q}", "gold": gold, "samples": samples})
     file = folder / "pool.jsonl"
     file.write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -117,7 +117,7 @@ STRATEGIES = (
 
 @pytest.mark.parametrize("replayed", STRATEGIES, ids=repr)
 def test_a_replay_does_what_the_strategy_does(replayed: ReplayedAdaptive, tmp_path: Path) -> None:
-    cases = graded_cases(load_cases(made_pool(tmp_path)))
+    cases = graded_cases(load_cases(stored_pool(tmp_path)))
     strategy = Adaptive(max_n=20, select=replayed.select, rule=replayed.rule, ahead=1)
     lengths = set()
     for place, case in enumerate(cases):
@@ -133,21 +133,21 @@ def test_a_replay_does_what_the_strategy_does(replayed: ReplayedAdaptive, tmp_pa
 
 
 def test_what_never_stops_spends_what_a_fixed_number_does(tmp_path: Path) -> None:
-    run = made_pool(tmp_path)
-    found = replay(run, "adaptive(min_n=20)", max_n=20, shuffles=10)
-    assert (found.samples, found.saving, found.agreement) == (20.0, 0.0, 1.0)
-    assert found.accuracy == found.accuracy_fixed
-    assert found.tokens == found.tokens_fixed
+    run = stored_pool(tmp_path)
+    outcome = replay(run, "adaptive(min_n=20)", max_n=20, shuffles=10)
+    assert (outcome.samples, outcome.saving, outcome.agreement) == (20.0, 0.0, 1.0)
+    assert outcome.accuracy == outcome.accuracy_fixed
+    assert outcome.tokens == outcome.tokens_fixed
 
 
 def test_how_far_it_has_come_is_told(tmp_path: Path) -> None:
-    told: list[str] = []
-    replay(made_pool(tmp_path), max_n=8, shuffles=25, tell=told.append)
-    assert told == ["10 of 25 orders of each question", "20 of 25 orders of each question"]
+    lines: list[str] = []
+    replay(stored_pool(tmp_path), max_n=8, shuffles=25, tell=lines.append)
+    assert lines == ["10 of 25 orders of each question", "20 of 25 orders of each question"]
 
 
 def test_it_repeats_to_the_digit_and_saves(tmp_path: Path) -> None:
-    run = made_pool(tmp_path)
+    run = stored_pool(tmp_path)
     one, two = (replay(run, max_n=20, shuffles=20) for _ in range(2))
     assert one.as_json() == two.as_json()
     assert one.as_json() != replay(run, max_n=20, shuffles=20, seed=1).as_json()
@@ -167,7 +167,10 @@ def test_it_repeats_to_the_digit_and_saves(tmp_path: Path) -> None:
 def test_without_gold_answers_all_is_known_but_who_is_right(tmp_path: Path) -> None:
     (tmp_path / "graded").mkdir()
     (tmp_path / "ungraded").mkdir()
-    graded, ungraded = made_pool(tmp_path / "graded"), made_pool(tmp_path / "ungraded", gold=None)
+    graded, ungraded = (
+        stored_pool(tmp_path / "graded"),
+        stored_pool(tmp_path / "ungraded", gold=None),
+    )
     one = replay(graded, max_n=20, shuffles=5).as_json()
     other = replay(ungraded, max_n=20, shuffles=5).as_json()
     unknown = {"accuracy", "low", "high", "accuracy_fixed"}
@@ -177,7 +180,7 @@ def test_without_gold_answers_all_is_known_but_who_is_right(tmp_path: Path) -> N
 
 
 def test_agreement_is_with_the_vote_of_all(tmp_path: Path) -> None:
-    run = made_pool(tmp_path)
+    run = stored_pool(tmp_path)
     strategy = Adaptive(max_n=20, select=MajorityVote(), ahead=1)
     whole = BestOfN(n=20, select=MajorityVote())
     agrees, answered = [], []
@@ -186,16 +189,16 @@ def test_agreement_is_with_the_vote_of_all(tmp_path: Path) -> None:
             stopped = asyncio.run(strategy(case.query, Stored(case, order))).answer
             agrees.append(stopped == asyncio.run(whole(case.query, Stored(case, order))).answer)
             answered.append(stopped is not None)
-    found = replay(run, max_n=20, shuffles=5)
-    assert found.agreement == pytest.approx(np.mean(agrees))
-    assert found.answered == pytest.approx(np.mean(answered))
-    assert 0.5 < found.agreement < 1.0
+    outcome = replay(run, max_n=20, shuffles=5)
+    assert outcome.agreement == pytest.approx(np.mean(agrees))
+    assert outcome.answered == pytest.approx(np.mean(answered))
+    assert 0.5 < outcome.agreement < 1.0
 
 
 def test_strategies_are_named_with_their_rules() -> None:
     assert build_strategy("adaptive") == ReplayedAdaptive()
-    found = build_strategy("adaptive(rule=beta(confidence=0.9), min_n=3)")
-    assert found == ReplayedAdaptive(rule=BetaStop(confidence=0.9), min_n=3)
+    strategy = build_strategy("adaptive(rule=beta(confidence=0.9), min_n=3)")
+    assert strategy == ReplayedAdaptive(rule=BetaStop(confidence=0.9), min_n=3)
     assert build_strategy("adaptive(rule=e_value)").rule == EValueStop()
     with pytest.raises(InputError, match="no stop rule named 'bta'"):
         build_strategy("adaptive(rule=bta)")
@@ -204,7 +207,7 @@ def test_strategies_are_named_with_their_rules() -> None:
 
 
 def test_numbers_are_checked(tmp_path: Path) -> None:
-    run = made_pool(tmp_path)
+    run = stored_pool(tmp_path)
     with pytest.raises(InputError, match=r"max_n must lie in 1..24, .* got 64"):
         replay(run)
     with pytest.raises(InputError, match="shuffles must be at least 1, got 0"):
@@ -220,18 +223,18 @@ def test_the_default_keeps_the_accuracy_of_the_recorded_pools_and_saves_most_tok
         run = tmp_path / model
         import_pool([SHARED / f"aime2024__{model}.jsonl"], run, grade="number")
         cases = graded_cases(load_cases(run))
-        found = replay_cases(cases, ReplayedAdaptive(), max_n=64, shuffles=20)
-        lost += (found.accuracy_fixed - found.accuracy) / len(MODELS)
-        spent, fixed = spent + found.tokens, fixed + found.tokens_fixed
+        outcome = replay_cases(cases, ReplayedAdaptive(), max_n=64, shuffles=20)
+        lost += (outcome.accuracy_fixed - outcome.accuracy) / len(MODELS)
+        spent, fixed = spent + outcome.tokens, fixed + outcome.tokens_fixed
     assert abs(lost) <= 0.002
     assert 1 - spent / fixed >= 0.8
 
 
 def test_a_choice_by_scores_is_replayed_and_what_it_lacks_is_said(tmp_path: Path) -> None:
-    run = made_pool(tmp_path)
-    found = replay(run, "adaptive(rule=reservation(cost=1), select=longest)", 20, 20)
+    run = stored_pool(tmp_path)
+    outcome = replay(run, "adaptive(rule=reservation(cost=1), select=longest)", 20, 20)
     costly = replay(run, "adaptive(rule=reservation(cost=30), select=longest)", 20, 20)
-    assert costly.saving > found.saving > 0
+    assert costly.saving > outcome.saving > 0
     with pytest.raises(InputError, match="needs log-probabilities"):
         replay(run, "adaptive(select=weighted_vote(by=confidence))", 20, 1)
 
@@ -279,30 +282,30 @@ def test_what_is_known_of_traces_changes_no_order(tmp_path: Path) -> None:
 
 def test_deep_conf_ends_what_is_unsure_and_stops(tmp_path: Path) -> None:
     run = traces(tmp_path / "run")
-    found = replay(run, DEEP_CONF, max_n=24, shuffles=10)
-    assert found.accuracy > 0.9
-    assert found.tokens < 60 * found.samples  # some were ended
-    assert found.samples < 24
-    assert found.tokens_fixed == 60 * 24
+    outcome = replay(run, DEEP_CONF, max_n=24, shuffles=10)
+    assert outcome.accuracy > 0.9
+    assert outcome.tokens < 60 * outcome.samples  # some were ended
+    assert outcome.samples < 24
+    assert outcome.tokens_fixed == 60 * 24
     never = replay(run, DEEP_CONF.replace("warm_up=6", "warm_up=24"), max_n=24, shuffles=2)
     assert (never.samples, never.saving) == (24.0, 0.0)
 
 
 def test_deep_conf_wants_the_likeliest_tokens(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="needs log-probabilities"):
-        replay(made_pool(tmp_path), "deep_conf", max_n=20, shuffles=1)
+        replay(stored_pool(tmp_path), "deep_conf", max_n=20, shuffles=1)
     with pytest.raises(InputError, match=r"warm_up must lie in 1..4, the most samples"):
         replay(traces(tmp_path / "traces"), DEEP_CONF, max_n=4, shuffles=1)
 
 
 def test_a_budget_is_replayed_over_all_questions_together(tmp_path: Path) -> None:
-    run = made_pool(tmp_path)
-    found = replay(run, "budget(average=6)", max_n=20, shuffles=20)
-    assert found.samples == 6.0
-    assert 0.6 < found.saving < 0.75
+    run = stored_pool(tmp_path)
+    outcome = replay(run, "budget(average=6)", max_n=20, shuffles=20)
+    assert outcome.samples == 6.0
+    assert 0.6 < outcome.saving < 0.75
     alike = replay(run, "budget(average=6, first_n=6)", max_n=20, shuffles=20)
     assert alike.samples == 6.0
-    assert found.accuracy >= alike.accuracy - 0.02
+    assert outcome.accuracy >= alike.accuracy - 0.02
     with pytest.raises(InputError, match=r"average must lie in 3..5, from first_n to max_n"):
         replay(run, "budget(average=6)", max_n=5, shuffles=1)
 
@@ -331,10 +334,10 @@ def live(strategy: Strategy, query: Query) -> tuple[Selection, float]:
         async with open_loop(work, FakeBackend(script=Paced())) as here:
             clock = asyncio.get_running_loop().time
             began = clock()
-            found = await here.loop.answer(query)
+            outcome = await here.loop.answer(query)
             elapsed = clock() - began
-        assert found.selection is not None, found.record.error
-        return found.selection, elapsed
+        assert outcome.selection is not None, outcome.record.error
+        return outcome.selection, elapsed
 
     with asyncio.Runner(loop_factory=VirtualTime) as runner:
         return runner.run(answered())
@@ -370,16 +373,16 @@ def test_a_race_replayed_is_the_race_itself(tmp_path: Path) -> None:
         assert spent.seconds == pytest.approx(elapsed_s)
         tokens = sum(sample.generated_tokens for sample in chosen.samples)
         assert tokens <= spent.tokens + 1e-6 < tokens + 12  # an engine counts whole tokens
-    found = replay(run, RACE, max_n=12, shuffles=5)
-    assert found.seconds < 0.5 * found.seconds_fixed
-    assert 0.3 < found.saving < 1.0
+    outcome = replay(run, RACE, max_n=12, shuffles=5)
+    assert outcome.seconds < 0.5 * outcome.seconds_fixed
+    assert 0.3 < outcome.saving < 1.0
     (run / "gold.parquet").unlink()
     ungraded = replay(run, RACE, max_n=12, shuffles=5)
     assert math.isnan(ungraded.accuracy)
-    assert (ungraded.seconds, ungraded.answered) == (found.seconds, found.answered)
-    assert sentences(ungraded, 12)[-1].startswith(f"{found.seconds:.2f} s until the answer")
+    assert (ungraded.seconds, ungraded.answered) == (outcome.seconds, outcome.answered)
+    assert sentences(ungraded, 12)[-1].startswith(f"{outcome.seconds:.2f} s until the answer")
 
 
 def test_a_race_wants_to_know_how_long_samples_took(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="race needs to know how long each sample took"):
-        replay(made_pool(tmp_path), RACE, max_n=8, shuffles=1)
+        replay(stored_pool(tmp_path), RACE, max_n=8, shuffles=1)

@@ -65,8 +65,8 @@ def graded(
         for query, words in answers.items()
     }
     queries = [Query(id=query, prompt="?") for query in answers]
-    known = {query: Gold(answer=answer) for query, answer in gold.items()}
-    return cases_of(queries, samples, known, WholeText(), grade or Exact())
+    gold_answers = {query: Gold(answer=answer) for query, answer in gold.items()}
+    return cases_of(queries, samples, gold_answers, WholeText(), grade or Exact())
 
 
 # Votes: q1 right, q2 wrong, q3 abstains, q4 right by a tie that the first sample breaks.
@@ -96,8 +96,8 @@ async def test_the_row_of_a_selector_by_hand() -> None:
 
 
 async def test_below_the_least_confidence_there_is_no_answer() -> None:
-    found = graded({"q1": "7 7 7 8", "q2": "7 8 9 7", "q3": "_"}, {"q1": "7", "q2": "7", "q3": "7"})
-    row = await selector_row("vote", MajorityVote(), found, min_confidence=0.6)
+    pool = graded({"q1": "7 7 7 8", "q2": "7 8 9 7", "q3": "_"}, {"q1": "7", "q2": "7", "q3": "7"})
+    row = await selector_row("vote", MajorityVote(), pool, min_confidence=0.6)
     assert (row.abstained, row.accuracy) == (2, pytest.approx(1 / 3))
     assert row.answered == ((0.75, True),)
     assert row.n_graded == 3
@@ -129,19 +129,19 @@ async def test_each_selector_is_asked_on_its_own() -> None:
 
 async def test_a_question_without_a_gold_answer_is_left_out_of_every_mean() -> None:
     """It has samples and a choice, and nobody knows whether it is right."""
-    found = graded({**ANSWERS, "open": "7 7 7 7", "mute": "- - - -"}, GOLD)
-    row = await selector_row("vote", MajorityVote(), found)
+    pool = graded({**ANSWERS, "open": "7 7 7 7", "mute": "- - - -"}, GOLD)
+    row = await selector_row("vote", MajorityVote(), pool)
     assert (row.accuracy, row.n_queries, row.n_samples) == (2 / 4, 6, 24)
     assert row.abstained == 2  # q3 and the one of which nobody knows
-    assert one_sample_row(found).accuracy == one_sample_row(graded(ANSWERS, GOLD)).accuracy
-    assert any_right_row(found).accuracy == 3 / 4
+    assert one_sample_row(pool).accuracy == one_sample_row(graded(ANSWERS, GOLD)).accuracy
+    assert any_right_row(pool).accuracy == 3 / 4
 
 
-async def rows(found: Sequence[Case]) -> list[Row]:
+async def rows(pool: Sequence[Case]) -> list[Row]:
     return [
-        await selector_row("vote", MajorityVote(), found),
-        one_sample_row(found),
-        any_right_row(found),
+        await selector_row("vote", MajorityVote(), pool),
+        one_sample_row(pool),
+        any_right_row(pool),
     ]
 
 
@@ -164,9 +164,9 @@ async def test_one_ungraded_answer_takes_only_itself_out() -> None:
         def __call__(self, answer: str | None, gold: Gold) -> float:
             return NAN if answer in (None, "odd") else float(answer == gold.answer)
 
-    found = graded({"q": "7 odd 8 _"}, {"q": "7"}, Unsure())
-    assert found[0].shares == [1.0, 0.0, 0.0]
-    assert one_sample_row(found).accuracy == pytest.approx(1 / 3)
+    pool = graded({"q": "7 odd 8 _"}, {"q": "7"}, Unsure())
+    assert pool[0].shares == [1.0, 0.0, 0.0]
+    assert one_sample_row(pool).accuracy == pytest.approx(1 / 3)
     odd = graded({"q": "odd", "r": "7"}, {"q": "7", "r": "7"}, Unsure())
     assert (await selector_row("first", First(), odd)).accuracy == 1.0
 
@@ -182,23 +182,23 @@ async def test_without_any_query_there_is_nothing_to_say() -> None:
 def test_a_query_without_samples_is_no_case() -> None:
     samples = {"q1": [sample("7")]}
     queries = [Query(id="q1", prompt="?"), Query(id="q2", prompt="?")]
-    found = cases_of(queries, samples, {"q2": Gold(answer="7")}, WholeText(), Exact())
-    assert [case.query.id for case in found] == ["q1"]
+    pool = cases_of(queries, samples, {"q2": Gold(answer="7")}, WholeText(), Exact())
+    assert [case.query.id for case in pool] == ["q1"]
 
 
 def test_every_distinct_answer_is_graded_and_none_is_not() -> None:
-    asked: list[str | None] = []
+    graded_answers: list[str | None] = []
 
     @dataclass(frozen=True)
     class Noting:
         def __call__(self, answer: str | None, gold: Gold) -> float:
-            asked.append(answer)
+            graded_answers.append(answer)
             return float(answer == gold.answer)
 
     (case,) = graded({"q": "8 7 7 8 - _"}, {"q": "7"}, Noting())
     assert case.verdicts == {"7": 1.0, "8": 0.0}
-    assert None not in asked
-    assert asked.count("8") == 1  # graders may be slow: once each, however many say it
+    assert None not in graded_answers
+    assert graded_answers.count("8") == 1  # graders may be slow: once each, however many say it
 
 
 def test_answers_are_graded_as_they_were_read() -> None:
@@ -216,18 +216,18 @@ def timed(*totals_s: float) -> list[Sample]:
 async def test_seconds_of_n_samples_are_those_of_the_slowest_and_of_one_the_mean() -> None:
     samples = {"q1": timed(1.0, 3.0), "q2": timed(2.0, 6.0, 4.0)}
     queries = [Query(id=q, prompt="?") for q in samples]
-    found = cases_of(queries, samples, {}, WholeText(), Exact())
-    assert (await selector_row("vote", MajorityVote(), found)).seconds == (3.0 + 6.0) / 2
-    assert one_sample_row(found).seconds == (2.0 + 4.0) / 2
+    pool = cases_of(queries, samples, {}, WholeText(), Exact())
+    assert (await selector_row("vote", MajorityVote(), pool)).seconds == (3.0 + 6.0) / 2
+    assert one_sample_row(pool).seconds == (2.0 + 4.0) / 2
 
 
 async def test_tokens_are_those_of_all_samples_and_of_one_the_mean() -> None:
     """The cost of a vote is what its losers cost, too; 5 samples of 10 tokens, 2 questions."""
     samples = {"q1": timed(1.0, 3.0), "q2": timed(2.0, 6.0, 4.0)}
     queries = [Query(id=q, prompt="?") for q in samples]
-    found = cases_of(queries, samples, {}, WholeText(), Exact())
-    assert (await selector_row("vote", MajorityVote(), found)).tokens == 50
-    assert one_sample_row(found).tokens == 20
+    pool = cases_of(queries, samples, {}, WholeText(), Exact())
+    assert (await selector_row("vote", MajorityVote(), pool)).tokens == 50
+    assert one_sample_row(pool).tokens == 20
 
 
 def test_json_has_the_promised_keys_in_order_and_null_for_nan() -> None:
@@ -259,9 +259,9 @@ async def test_numbers_in_json_are_not_rounded_and_zero_is_no_null() -> None:
 
 
 async def test_a_selector_says_what_it_lacks() -> None:
-    found = graded(ANSWERS, GOLD)
+    pool = graded(ANSWERS, GOLD)
     with pytest.raises(InputError) as caught:
-        await selector_row("mean_logprob", MeanLogprob(), found)
+        await selector_row("mean_logprob", MeanLogprob(), pool)
     assert str(caught.value) == (
         "mean_logprob needs log-probabilities, and this run kept none: "
         "sample it again with sampling.logprobs: 0"
@@ -269,17 +269,19 @@ async def test_a_selector_says_what_it_lacks() -> None:
     assert (await selector_row("mean_logprob", MeanLogprob(), [])).n_queries == 0
 
 
-@pytest.mark.parametrize(("kept", "told"), [(0, "kept 0"), (2, "kept 2")])
+@pytest.mark.parametrize(("stored_k", "message"), [(0, "kept 0"), (2, "kept 2")])
 async def test_a_selector_says_how_many_of_the_likeliest_tokens_it_needs(
-    kept: int, told: str
+    stored_k: int, message: str
 ) -> None:
-    top = TopLogprobs(k=kept, packed=b"\0" * 4 * kept) if kept else None
+    top = TopLogprobs(k=stored_k, packed=b"\0" * 4 * stored_k) if stored_k else None
     drawn = replace(sample("7"), logprobs=(-1.0,), top_logprobs=top)
-    found = cases_of([Query(id="q", prompt="?")], {"q": [drawn]}, {}, WholeText(), Exact())
-    with pytest.raises(InputError, match=f"needs those of the 5 likeliest tokens.*{told}: .* 5$"):
-        await selector_row("confidence", Confidence(k=5), found)
-    if kept:
-        assert (await selector_row("confidence", Confidence(k=2), found)).n_queries == 1
+    pool = cases_of([Query(id="q", prompt="?")], {"q": [drawn]}, {}, WholeText(), Exact())
+    with pytest.raises(
+        InputError, match=f"needs those of the 5 likeliest tokens.*{message}: .* 5$"
+    ):
+        await selector_row("confidence", Confidence(k=5), pool)
+    if stored_k:
+        assert (await selector_row("confidence", Confidence(k=2), pool)).n_queries == 1
 
 
 async def test_some_log_probabilities_are_enough() -> None:
@@ -287,8 +289,8 @@ async def test_some_log_probabilities_are_enough() -> None:
     samples = {"q1": [sample("8"), with_logprobs], "q2": [sample("7")]}
     queries = [Query(id=q, prompt="?") for q in samples]
     gold = {q: Gold(answer="7") for q in samples}
-    found = cases_of(queries, samples, gold, WholeText(), Exact())
-    row = await selector_row("mean_logprob", MeanLogprob(), found)
+    pool = cases_of(queries, samples, gold, WholeText(), Exact())
+    row = await selector_row("mean_logprob", MeanLogprob(), pool)
     assert (row.accuracy, row.abstained) == (0.5, 1)
 
 
@@ -313,11 +315,11 @@ questions = st.lists(
 @given(texts=questions)
 async def test_no_selector_beats_any_right_and_a_perfect_one_meets_it(texts: list[str]) -> None:
     answers = {f"q{i}": text for i, text in enumerate(texts)}
-    found = graded(answers, dict.fromkeys(answers, "7"))
-    ceiling = any_right_row(found).accuracy
-    assert (await selector_row("best", Best(), found)).accuracy == ceiling
-    assert (await selector_row("vote", MajorityVote(), found)).accuracy <= ceiling
-    assert one_sample_row(found).accuracy <= ceiling + 1e-12
+    pool = graded(answers, dict.fromkeys(answers, "7"))
+    ceiling = any_right_row(pool).accuracy
+    assert (await selector_row("best", Best(), pool)).accuracy == ceiling
+    assert (await selector_row("vote", MajorityVote(), pool)).accuracy <= ceiling
+    assert one_sample_row(pool).accuracy <= ceiling + 1e-12
 
 
 @given(texts=questions, data=st.data())
@@ -350,7 +352,7 @@ class Breaks:
 async def test_a_selector_that_fails_at_a_question_is_neither_wrong_nor_abstains_there() -> None:
     samples = {"q1": timed(1.0, 3.0), "q2": timed(2.0, 6.0, 4.0)}
     queries = [Query(id=q, prompt="?") for q in samples]
-    found = cases_of(queries, samples, {}, WholeText(), Exact())
-    row = await selector_row("breaks", Breaks(at="q2"), found)
+    pool = cases_of(queries, samples, {}, WholeText(), Exact())
+    row = await selector_row("breaks", Breaks(at="q2"), pool)
     assert (row.n_queries, row.n_samples, row.abstained, row.failed) == (1, 2, 0, 1)
     assert row.failure == "q2: ZeroDivisionError: the verifier broke"

@@ -37,7 +37,9 @@ def silent(progress: Progress) -> None:
     """No display."""
 
 
-def made(folder: Path, config: Mapping[str, Json] = CONFIG, logprobs: int | None = 0) -> Path:
+def complete_run(
+    folder: Path, config: Mapping[str, Json] = CONFIG, logprobs: int | None = 0
+) -> Path:
     """A complete run: eight questions, five samples each, 42 being right."""
     run = folder / "run"
     strategy = BestOfN(
@@ -56,7 +58,7 @@ def made(folder: Path, config: Mapping[str, Json] = CONFIG, logprobs: int | None
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return made(tmp_path_factory.mktemp("select"))
+    return complete_run(tmp_path_factory.mktemp("select"))
 
 
 def test_rows_come_in_the_order_asked_for_under_the_names_asked_for(run: Path) -> None:
@@ -88,8 +90,8 @@ def test_settings_of_a_selector_change_what_it_chooses(run: Path) -> None:
 
 def test_the_extractor_and_the_grader_are_the_runs_own_unless_given(run: Path) -> None:
     own = compare(run, "first").rows[0]
-    given = compare(run, "first", extract="last_number", grade="number").rows[0]
-    assert given == own
+    named = compare(run, "first", extract="last_number", grade="number").rows[0]
+    assert named == own
     whole = compare(run, "first", extract="whole_text", grade="exact").rows[0]
     assert whole.accuracy == 0.0  # "it is 42" is not "42"
     assert whole.abstained == 0  # "no idea" is a text
@@ -98,9 +100,9 @@ def test_the_extractor_and_the_grader_are_the_runs_own_unless_given(run: Path) -
 
 
 def test_cases_hold_the_samples_of_the_run_in_order(run: Path) -> None:
-    found = load_cases(run)
-    assert [case.query for case in found] == list(QUERIES)
-    for case in found:
+    cases = load_cases(run)
+    assert [case.query for case in cases] == list(QUERIES)
+    for case in cases:
         ids = [sample.id for sample in case.candidates.samples]
         assert ids == [f"t/{case.query.id}/s{i}" for i in range(N)]
 
@@ -126,13 +128,13 @@ def test_a_folder_that_is_no_run_is_told_so(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("key", ["extract", "grade"])
 def test_a_run_whose_config_does_not_say_needs_to_be_told(key: str, tmp_path: Path) -> None:
-    run = made(tmp_path, {k: v for k, v in CONFIG.items() if k != key})
+    run = complete_run(tmp_path, {k: v for k, v in CONFIG.items() if k != key})
     with pytest.raises(InputError) as caught:
         compare(run, "vote")
     rule = f"{key} must be given with --{key}: the run's config has none"
     assert str(caught.value) == rule
-    given = {key: str(CONFIG[key])}
-    assert compare(run, "vote", **given).rows[0].n_queries == 8
+    option = {key: str(CONFIG[key])}
+    assert compare(run, "vote", **option).rows[0].n_queries == 8
 
 
 def test_a_run_without_samples_is_told_so(tmp_path: Path) -> None:
@@ -145,7 +147,7 @@ def test_a_run_without_samples_is_told_so(tmp_path: Path) -> None:
 
 
 def test_a_run_without_log_probabilities_says_so(tmp_path: Path) -> None:
-    run = made(tmp_path, logprobs=None)
+    run = complete_run(tmp_path, logprobs=None)
     with pytest.raises(InputError, match=r"^mean_logprob needs log-probabilities"):
         compare(run, "vote,mean_logprob")
     assert len(compare(run, "vote,shortest").rows) == 2
@@ -155,14 +157,14 @@ def test_a_process_that_only_reads_ends_well(run: Path) -> None:
     """Threads of Arrow's that begin as the process ends would abort it: two times of five here."""
     program = f"from nbest.experiments.runs.gold_file import read_gold; read_gold({str(run)!r})"
     for _ in range(10):
-        done = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-c", program],
             cwd=Path(__file__).parents[3],
             capture_output=True,
             text=True,
             timeout=60,
         )
-        assert (done.returncode, done.stderr) == (0, "")
+        assert (process.returncode, process.stderr) == (0, "")
 
 
 def test_no_engine_and_no_cluster_is_imported(run: Path) -> None:
@@ -173,7 +175,7 @@ from nbest.experiments.analysis.select import compare
 compare(Path({str(run)!r}), "vote,mean_logprob,random,first")
 print(sorted({{"ray", "torch", "vllm", "transformers", "reasoning_gym"}} & set(sys.modules)))
 """
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-W", "error", "-c", program],
         cwd=Path(__file__).parents[3],
         capture_output=True,
@@ -181,7 +183,7 @@ print(sorted({{"ray", "torch", "vllm", "transformers", "reasoning_gym"}} & set(s
         check=True,
         timeout=60,
     )
-    assert done.stdout == "[]\n"
+    assert process.stdout == "[]\n"
 
 
 def row(name: str, verdicts: dict[str, float]) -> Row:

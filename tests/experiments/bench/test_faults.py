@@ -1,6 +1,7 @@
 """`nbest bench faults`: what it counts, and its scenarios, each once and small.
 
-Kills of the driver, a worker or an engine in mid-run are tested in test_cli and test_cluster too.
+Kills of the driver, a worker or an engine in mid-run are tested in tests/experiments/cli and
+tests/orchestrator/cluster too.
 """
 
 from __future__ import annotations
@@ -59,9 +60,9 @@ async def write(run: Path, *batches: list[Sample]) -> Path:
     with open_run(run, fingerprint={}, config={}, queries=queries):
         for batch in batches:
             store = await FileStore.open(run)
-            for each in batch:
-                _, query_id, place = each.id.split("/")
-                store.add(query_id, int(place[1:]), each)
+            for item in batch:
+                _, query_id, place = item.id.split("/")
+                store.add(query_id, int(place[1:]), item)
             await store.aclose()
         store = await FileStore.open(run)
         for query in queries:
@@ -118,14 +119,14 @@ async def test_a_key_is_repeated_when_two_final_rows_have_it(tmp_path: Path) -> 
 async def test_a_witness_tells_what_is_lost_and_what_was_drawn_again(tmp_path: Path) -> None:
     run, journal = await write(tmp_path / "run", ALL[:6]), tmp_path / "journal"
     journal.write_text("".join(f"1 {s.id}\n" for s in ALL[:6]))
-    seen = witness(run, journal)
+    snapshot = witness(run, journal)
     after = {**stored_samples(run), ("q0", "t/q0/s2"): sample(6)}
-    assert (seen.lost(after), seen.regenerated(journal)) == (0, 0)
+    assert (snapshot.lost(after), snapshot.regenerated(journal)) == (0, 0)
     after[("q0", "t/q0/s0")] = sample(0, "another")
     del after[("q1", "t/q1/s0")]
     with journal.open("a") as file:
         file.write("2 t/q2/s0\n2 t/q0/s2\n")
-    assert (seen.lost(after), seen.regenerated(journal)) == (2, 1)
+    assert (snapshot.lost(after), snapshot.regenerated(journal)) == (2, 1)
 
 
 def test_nothing_is_stored_where_there_is_no_run(tmp_path: Path) -> None:
@@ -142,7 +143,7 @@ def test_a_row_holds_when_nothing_is_counted_and_nobody_complains(count: str) ->
 
 
 def test_a_complaint_is_the_note() -> None:
-    account = Account(scenario="x", seen=["something else"])
+    account = Account(scenario="x", remarks=["something else"])
     assert account.row().note == "something else"
     account.require(False, "it took too long")
     row = account.row()
@@ -197,7 +198,7 @@ def test_a_table_has_a_line_a_row() -> None:
 def test_the_command_prints_one_document_and_says_whether_all_holds(tmp_path: Path) -> None:
     root = Path(__file__).parents[3]
     command = [sys.executable, "-m", "nbest", "bench", "faults", "--json"]
-    done = subprocess.run(
+    process = subprocess.run(
         [*command, "--only", "two_drivers"],
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": str(root)},
@@ -205,22 +206,22 @@ def test_the_command_prints_one_document_and_says_whether_all_holds(tmp_path: Pa
         text=True,
         timeout=100,
     )
-    (row,) = json.loads(done.stdout)
+    (row,) = json.loads(process.stdout)
     assert (row["scenario"], row["kills"], row["holds"]) == ("two_drivers", 1, True), row
-    assert done.returncode == 0
-    assert done.stderr.startswith("two_drivers ...\n")
+    assert process.returncode == 0
+    assert process.stderr.startswith("two_drivers ...\n")
 
 
 # The scenarios
 
 
-def told(line: str) -> None:
+def ignore(line: str) -> None:
     """No display."""
 
 
 def carried_out(scenario: Callable[[Setting], FaultRow], folder: Path) -> FaultRow:
     # How long an ending takes is measured by the command, not by a test on a machine at work.
-    row = scenario(Setting(folder=folder, rounds=1, seed=1, tell=told, patience=20.0))
+    row = scenario(Setting(folder=folder, rounds=1, seed=1, tell=ignore, patience=20.0))
     assert row.holds, row
     return row
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from nbest.experiments.bench.race import Lengths, drawn, measure_races, run_race
+from nbest.experiments.bench.race import Lengths, draw_lengths, measure_races, run_race
 from nbest.experiments.cli.app import app
 from nbest.orchestrator.errors import InputError
 
@@ -31,10 +31,10 @@ def test_a_race_without_a_winner_goes_to_its_end() -> None:
 
 
 def test_the_first_valid_of_32_is_the_answer_at_once_and_losers_stop_costing() -> None:
-    (found,) = measure_races([32], 0.2, 40)
-    assert found.latest <= 0.05
-    assert found.least_saved >= 0.95
-    assert found.answered == np.mean([drawn(32, 0.2, seed).valid.any() for seed in range(40)])
+    (row,) = measure_races([32], 0.2, 40)
+    assert row.latest <= 0.05
+    assert row.least_saved >= 0.95
+    assert row.answered == np.mean([draw_lengths(32, 0.2, seed).valid.any() for seed in range(40)])
 
 
 def test_bench_alone_lists_what_can_be_measured() -> None:

@@ -1,4 +1,4 @@
-"""How well engines are kept busy, in virtual time: the figures that issue after issue must hold."""
+"""How well engines are kept busy, in virtual time: figures that must not get worse."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from nbest.orchestrator.engines.pool_engine import slots_for
 
 def test_one_large_query_uses_all_engines_evenly() -> None:
     """One question with 10,000 samples uses the whole cluster (DESIGN, section 3)."""
-    found = simulate(ONE_QUERY)
-    assert found.imbalance <= 0.10
-    assert found.ratio <= 1.1
+    schedule = simulate(ONE_QUERY)
+    assert schedule.imbalance <= 0.10
+    assert schedule.ratio <= 1.1
 
 
 def test_long_samples_hold_nobody_up() -> None:
     """No barrier between queries: a straggler occupies its own slot and nothing else."""
-    found = simulate(STRAGGLERS)
-    assert found.ratio <= 1.15
-    assert found.imbalance <= 0.10
+    schedule = simulate(STRAGGLERS)
+    assert schedule.ratio <= 1.15
+    assert schedule.imbalance <= 0.10
 
 
 def test_no_schedule_beats_the_ideal_and_one_engine_has_it_all() -> None:
@@ -39,7 +39,7 @@ def test_the_cut_into_queries_changes_little(n: int) -> None:
 
 
 def test_the_longest_sample_bounds_the_ideal() -> None:
-    found = simulate(replace(STRAGGLERS, queries=1, n=64, pace=Pace(every=1, times_longer=20.0)))
+    schedule = simulate(replace(STRAGGLERS, queries=1, n=64, pace=Pace(every=1, times_longer=20.0)))
     assert 4 * slots_for(STRAGGLERS.max_concurrency) > 64
-    assert found.ratio == 1.0
-    assert found.makespan_s >= 20.0
+    assert schedule.ratio == 1.0
+    assert schedule.makespan_s >= 20.0

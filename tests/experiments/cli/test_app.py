@@ -63,11 +63,11 @@ def files_of(run: Path) -> dict[str, bytes]:
 
 
 def test_a_run_prints_its_table_and_leaves_a_run_folder(folder: Path) -> None:
-    done = nbest(folder, "run", "config.yaml")
-    assert done.returncode == 0, done.stderr
+    process = nbest(folder, "run", "config.yaml")
+    assert process.returncode == 0, process.stderr
     for name in ("one sample (mean)", "any of 8 right", "vote", "mean_logprob", "first"):
-        assert name in done.stdout
-    assert "queries 12/12" in done.stderr
+        assert name in process.stdout
+    assert "queries 12/12" in process.stderr
     assert {q: len(s) for q, s in RunReader(folder / "runs/t").samples()} == {
         f"q{i}": 8 for i in range(12)
     }
@@ -84,11 +84,11 @@ def test_a_complete_run_generates_nothing_and_answers_the_same(folder: Path) -> 
 def test_n_may_grow_and_the_first_are_kept(folder: Path) -> None:
     nbest(folder, "run", "config.yaml")
     before = dict(RunReader(folder / "runs/t").samples())
-    done = nbest(folder, "run", "config.yaml", "--set", "strategy.n=11", "--json")
+    process = nbest(folder, "run", "config.yaml", "--set", "strategy.n=11", "--json")
     after = dict(RunReader(folder / "runs/t").samples())
     assert {len(samples) for samples in after.values()} == {11}
     assert all(after[q][:8] == samples for q, samples in before.items())
-    assert json.loads(done.stdout)[0]["n_samples"] == 12 * 11
+    assert json.loads(process.stdout)[0]["n_samples"] == 12 * 11
 
 
 def test_another_selector_needs_no_engine(folder: Path) -> None:
@@ -97,14 +97,14 @@ def test_another_selector_needs_no_engine(folder: Path) -> None:
     slow = ["--set", "model.token_s=9999", "--set", "select=[longest]"]
     refused = nbest(folder, "run", "config.yaml", *slow)
     assert (refused.returncode, "model.script" in refused.stderr) == (2, True)
-    done = nbest(folder, "run", "config.yaml", "--set", "select=[longest]", "--json")
-    assert [row["select"] for row in json.loads(done.stdout)] == ["longest"]
+    process = nbest(folder, "run", "config.yaml", "--set", "select=[longest]", "--json")
+    assert [row["select"] for row in json.loads(process.stdout)] == ["longest"]
 
 
 def test_select_prints_one_json_document_with_the_promised_keys(folder: Path) -> None:
     nbest(folder, "run", "config.yaml")
-    done = nbest(folder, "select", "runs/t", "--select", "vote,random(seed=3),first", "--json")
-    rows = json.loads(done.stdout)
+    process = nbest(folder, "select", "runs/t", "--select", "vote,random(seed=3),first", "--json")
+    rows = json.loads(process.stdout)
     assert [list(row) for row in rows] == [KEYS + ABSTENTION_KEYS] * 3
     assert [row["select"] for row in rows] == ["vote", "random(seed=3)", "first"]
     for row in rows:
@@ -114,22 +114,22 @@ def test_select_prints_one_json_document_with_the_promised_keys(folder: Path) ->
 
 def test_select_says_what_a_selector_lacks(folder: Path) -> None:
     nbest(folder, "run", "config.yaml", "--set", "sampling.logprobs=null", "--set", "select=[vote]")
-    done = nbest(folder, "select", "runs/t", "--select", "mean_logprob")
-    assert done.returncode == 2
-    assert "mean_logprob needs log-probabilities" in done.stderr
+    process = nbest(folder, "select", "runs/t", "--select", "mean_logprob")
+    assert process.returncode == 2
+    assert "mean_logprob needs log-probabilities" in process.stderr
 
 
 def test_dry_run_prints_the_first_prompt_and_starts_nothing(folder: Path) -> None:
-    done = nbest(folder, "run", "config.yaml", "--dry-run", "--limit", "5")
-    assert (done.returncode, done.stdout) == (0, "Q: What is 0?\n")
-    assert "the first of 5 questions, 8 samples each" in done.stderr
+    process = nbest(folder, "run", "config.yaml", "--dry-run", "--limit", "5")
+    assert (process.returncode, process.stdout) == (0, "Q: What is 0?\n")
+    assert "the first of 5 questions, 8 samples each" in process.stderr
     assert not (folder / "runs").exists()
 
 
 def test_ask_answers_in_words_and_in_json(folder: Path) -> None:
     args = ["ask", "What is 6 x 7?", "-n", "100", "--backend", "fake"]
-    said = nbest(folder, *args)
-    assert (said.returncode, "answer: 42" in said.stdout) == (0, True)
+    process = nbest(folder, *args)
+    assert (process.returncode, "answer: 42" in process.stdout) == (0, True)
     document = json.loads(nbest(folder, *args, "--json").stdout)
     assert (document["answer"], len(document["samples"])) == ("42", 100)
 
@@ -145,16 +145,16 @@ def test_ask_stops_when_the_vote_stands_and_races_to_what_is_valid(folder: Path)
 
 def test_questions_that_the_budget_does_not_reach_are_told_of(folder: Path) -> None:
     budget = ["--set", "strategy={n: 8, budget: {tokens: 9, round_size: 2}}"]
-    done = nbest(folder, "run", "config.yaml", *budget)
-    assert done.returncode == 0, done.stderr
-    assert " of 12 questions got no sample, for the budget was spent" in done.stderr
+    process = nbest(folder, "run", "config.yaml", *budget)
+    assert process.returncode == 0, process.stderr
+    assert " of 12 questions got no sample, for the budget was spent" in process.stderr
 
 
 @pytest.mark.ray
 def test_the_control_benchmark_answers_every_query_in_both_places(folder: Path) -> None:
-    done = nbest(folder, "bench", "control", "--queries", "30", "-n", "4", "--json")
-    assert done.returncode == 0, done.stderr
-    figures = json.loads(done.stdout)
+    process = nbest(folder, "bench", "control", "--queries", "30", "-n", "4", "--json")
+    assert process.returncode == 0, process.stderr
+    figures = json.loads(process.stdout)
     assert {"local_samples_per_s", "ray_samples_per_s"} <= set(figures)
     assert [(r["place"], r["queries"], r["n"]) for r in figures["runs"]] == [
         ("local", 30, 4),
@@ -194,12 +194,12 @@ BAD_INPUT = {
 @pytest.mark.parametrize("case", BAD_INPUT)
 def test_wrong_input_is_one_line_and_exit_2(case: str, folder: Path) -> None:
     args, message = BAD_INPUT[case]
-    done = nbest(folder, *args)
-    assert done.returncode == 2, done.stderr
-    assert done.stderr.startswith("nbest: error: ")
-    assert done.stderr.count("\n") == 1
-    assert message in done.stderr
-    assert done.stdout == ""
+    process = nbest(folder, *args)
+    assert process.returncode == 2, process.stderr
+    assert process.stderr.startswith("nbest: error: ")
+    assert process.stderr.count("\n") == 1
+    assert message in process.stderr
+    assert process.stdout == ""
 
 
 @pytest.mark.parametrize(
@@ -214,18 +214,18 @@ def test_broken_files_are_one_line_and_exit_2(
     name: str, text: str, message: str, folder: Path
 ) -> None:
     (folder / name).write_text(text)
-    done = nbest(folder, "run", "config.yaml")
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
-    assert message in done.stderr
+    process = nbest(folder, "run", "config.yaml")
+    assert (process.returncode, process.stderr.count("\n")) == (2, 1), process.stderr
+    assert message in process.stderr
 
 
 def test_a_question_without_text_is_an_error_row_and_exit_3(folder: Path) -> None:
     with (folder / "questions.jsonl").open("a") as file:
         file.write('{"id": "blank", "question": " ", "answer": "42"}\n')
-    done = nbest(folder, "run", "config.yaml")
-    assert done.returncode == 3
-    assert "blank failed: " in done.stderr
-    assert "1 of 13 questions failed" in done.stderr
+    process = nbest(folder, "run", "config.yaml")
+    assert process.returncode == 3
+    assert "blank failed: " in process.stderr
+    assert "1 of 13 questions failed" in process.stderr
     outcomes = Counter(str(r.outcome) for r in RunReader(folder / "runs/t").records())
     assert outcomes == {"answered": 12, "error": 1}
     tolerant = nbest(folder, "run", "config.yaml", "--fail-on-error", "0.1")
@@ -234,13 +234,13 @@ def test_a_question_without_text_is_an_error_row_and_exit_3(folder: Path) -> Non
 
 def test_a_changed_setting_is_refused_with_the_difference(folder: Path) -> None:
     nbest(folder, "run", "config.yaml")
-    done = nbest(folder, "run", "config.yaml", "--set", "sampling.temperature=0.5")
-    assert done.returncode == 2
-    assert "sampling.temperature: 1.0 in the run, 0.5 now" in done.stderr
+    process = nbest(folder, "run", "config.yaml", "--set", "sampling.temperature=0.5")
+    assert process.returncode == 2
+    assert "sampling.temperature: 1.0 in the run, 0.5 now" in process.stderr
 
 
 def test_help_imports_nothing_heavy() -> None:
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "nbest", "--help"],
         env=environment(),
         capture_output=True,
@@ -249,15 +249,15 @@ def test_help_imports_nothing_heavy() -> None:
         timeout=60,
     )
     imported = {
-        line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()
+        line.rpartition("|")[2].strip().partition(".")[0] for line in process.stderr.splitlines()
     }
     assert "typer" in imported
     assert not imported & {"numpy", "pyarrow", "pydantic", "ray", "torch", "vllm", "transformers"}
     for name in ("run", "select", "ask", "doctor"):
-        assert f"\n  {name} " in done.stdout
+        assert f"\n  {name} " in process.stdout
 
 
-def started(folder: Path, *args: str) -> subprocess.Popen[str]:
+def start_nbest(folder: Path, *args: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         command(*args),
         cwd=folder,
@@ -293,7 +293,7 @@ def test_sigkill_in_mid_run_then_the_same_command(folder: Path, place: list[str]
     args = ["run", "config.yaml", *SLOW, *place, "--json", "--out"]
     unbroken = nbest(folder, *args, "whole")
     run = folder / "broken"
-    process = started(folder, *args, "broken")
+    process = start_nbest(folder, *args, "broken")
     wait_for_samples(run, process, files=2)
     process.kill()
     process.communicate(timeout=60)
@@ -304,9 +304,9 @@ def test_sigkill_in_mid_run_then_the_same_command(folder: Path, place: list[str]
     assert again.stdout == unbroken.stdout
     after = dict(RunReader(run).samples())
     assert {q: len(samples) for q, samples in after.items()} == {f"q{i}": 8 for i in range(12)}
-    kept = {s.id: s for samples in after.values() for s in samples}
-    assert len(kept) == 96
-    assert all(kept[s.id] == s for samples in before.values() for s in samples)
+    stored = {s.id: s for samples in after.values() for s in samples}
+    assert len(stored) == 96
+    assert all(stored[s.id] == s for samples in before.values() for s in samples)
 
 
 @pytest.mark.timeout(200)
@@ -314,7 +314,7 @@ def test_sigkill_in_mid_run_then_the_same_command(folder: Path, place: list[str]
 def test_an_interrupted_run_exits_75_and_keeps_what_it_had(
     folder: Path, place: list[str], number: signal.Signals
 ) -> None:
-    process = started(folder, "run", "config.yaml", *SLOW, *place)
+    process = start_nbest(folder, "run", "config.yaml", *SLOW, *place)
     wait_for_samples(folder / "runs/t", process, files=1)
     process.send_signal(number)
     _, errors = process.communicate(timeout=60)

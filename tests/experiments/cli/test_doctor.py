@@ -17,27 +17,27 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
-def found() -> dict[str, Finding]:
+def by_name() -> dict[str, Finding]:
     listed = findings()
     assert len({finding.name for finding in listed}) == len(listed)
     return {finding.name: finding for finding in listed}
 
 
-def test_it_looks_at_everything_that_a_run_needs(found: dict[str, Finding]) -> None:
+def test_it_looks_at_everything_that_a_run_needs(by_name: dict[str, Finding]) -> None:
     needed = {"python", "numpy", "pyarrow", "pydantic", "ray", "typer", "rich", "jsonschema"}
     extras = {f"extra {name}" for name in ("tasks", "report", "hf", "math", "sql", "code")}
     optional = {"vllm", "gpu", "smollm2-135m", "disk", *extras}
-    assert needed | optional <= set(found)
-    assert set(found) - needed - optional <= {"torchvision", "torchaudio"}
+    assert needed | optional <= set(by_name)
+    assert set(by_name) - needed - optional <= {"torchvision", "torchaudio"}
 
 
-def test_what_is_installed_is_told_with_its_version(found: dict[str, Finding]) -> None:
-    assert found["numpy"] == Finding(name="numpy", state="ok", found=version("numpy"))
-    assert found["python"].found == ".".join(map(str, sys.version_info[:3]))
+def test_what_is_installed_is_told_with_its_version(by_name: dict[str, Finding]) -> None:
+    assert by_name["numpy"] == Finding(name="numpy", state="ok", found=version("numpy"))
+    assert by_name["python"].found == ".".join(map(str, sys.version_info[:3]))
 
 
-def test_whatever_is_not_well_has_advice(found: dict[str, Finding]) -> None:
-    for finding in found.values():
+def test_whatever_is_not_well_has_advice(by_name: dict[str, Finding]) -> None:
+    for finding in by_name.values():
         assert finding.state in MARKS
         assert finding.found
         if finding.state == "fault" or (finding.state == "absent" and finding.name != "gpu"):
@@ -84,7 +84,7 @@ from nbest.experiments.cli.doctor import findings
 findings()
 print(sorted({"ray", "torch", "vllm", "transformers", "datasets"} & set(sys.modules)))
 """
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-W", "error", "-c", program],
         cwd=ROOT,
         capture_output=True,
@@ -92,18 +92,18 @@ print(sorted({"ray", "torch", "vllm", "transformers", "datasets"} & set(sys.modu
         check=True,
         timeout=60,
     )
-    assert done.stdout == "[]\n"
+    assert process.stdout == "[]\n"
 
 
-def test_the_exit_status_says_whether_there_is_a_fault(found: dict[str, Finding]) -> None:
-    done = subprocess.run(
+def test_the_exit_status_says_whether_there_is_a_fault(by_name: dict[str, Finding]) -> None:
+    process = subprocess.run(
         [sys.executable, "-m", "nbest", "doctor", "--json"],
         cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=60,
     )
-    listed = json.loads(done.stdout)
-    assert [entry["name"] for entry in listed] == list(found)
-    assert done.returncode == int(any(entry["state"] == "fault" for entry in listed))
-    assert done.stderr == ""
+    listed = json.loads(process.stdout)
+    assert [entry["name"] for entry in listed] == list(by_name)
+    assert process.returncode == int(any(entry["state"] == "fault" for entry in listed))
+    assert process.stderr == ""

@@ -7,17 +7,17 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from nbest.experiments.cli.ending import Exit, as_command
+from nbest.experiments.cli.ending import Exit, run_command
 from nbest.experiments.studies.near_ties import main
 from nbest.orchestrator.errors import InputError, NbestError
 
 
 @pytest.fixture(autouse=True)
 def signals() -> Iterator[None]:
-    """As they were before."""
-    known = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    """Restore the signal handlers after each test."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield
-    for number, handler in known.items():
+    for number, handler in handlers.items():
         signal.signal(number, handler)
 
 
@@ -29,7 +29,7 @@ def raising(error: BaseException) -> Callable[[], int | None]:
 
 
 @pytest.mark.parametrize(
-    ("command", "status", "said"),
+    ("command", "status", "message"),
     [
         (lambda: None, Exit.OK, ""),
         (lambda: 3, Exit.SOME_ERRORS, ""),
@@ -43,18 +43,18 @@ def raising(error: BaseException) -> Callable[[], int | None]:
 def test_it_ends_in_one_line_and_a_status(
     command: Callable[[], int | None],
     status: Exit,
-    said: str,
+    message: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with pytest.raises(SystemExit) as ended:
-        as_command(command)
+        run_command(command)
     assert ended.value.code == status
     written = capsys.readouterr().err
-    assert written.startswith(f"nbest: {said}" if said else "")
-    assert written.count("\n") == bool(said)
+    assert written.startswith(f"nbest: {message}" if message else "")
+    assert written.count("\n") == bool(message)
     assert "\x1b" not in written
 
 
 def test_what_nbest_does_not_know_keeps_its_traceback() -> None:
     with pytest.raises(ZeroDivisionError):
-        as_command(raising(ZeroDivisionError()))
+        run_command(raising(ZeroDivisionError()))

@@ -172,7 +172,7 @@ def test_the_schema_describes_every_key() -> None:
     assert every_model(Config) == set()
 
 
-# What `--set` adds to the small config, and what is said.
+# What `--set` adds to the small config, and the message.
 MISTAKES = [
     ("sampling.temperatur=1", "sampling.temperatur: no such key; did you mean 'temperature'?"),
     ("nmae=x", "nmae: no such key; did you mean 'name'?"),
@@ -295,8 +295,8 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 def test_a_task_whose_grader_runs_text_is_not_graded_by_it() -> None:
-    said = refusal(DEMO, "dataset={kind: reasoning_gym, task: countdown}", "grade=reasoning_gym")
-    assert "grade must be exact, number or none for countdown" in said
+    message = refusal(DEMO, "dataset={kind: reasoning_gym, task: countdown}", "grade=reasoning_gym")
+    assert "grade must be exact, number or none for countdown" in message
     assert load_config(DEMO, ["grade=reasoning_gym"]).grade == "reasoning_gym"
 
 

@@ -138,8 +138,8 @@ def test_two_packages_with_one_name_are_refused(tmp_path: Path) -> None:
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: third\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[nbest.scorers]\nmine = third:Other\n")
-    said = refusal("mine")
-    assert said.endswith("must come from one package, got plugin_of_others:Mine, third:Other")
+    message = refusal("mine")
+    assert message.endswith("must come from one package, got plugin_of_others:Mine, third:Other")
 
 
 def test_a_setting_that_is_inherited_from_another_module_is_read_by_its_type(

@@ -30,10 +30,14 @@ def test_arguments_come_back_as_python_writes_them(arguments: dict[str, object])
 
 def test_a_list_is_split_at_its_own_commas_only() -> None:
     text = ' vote , first_valid(regex=r"a,(b)\\d"),random(seed=-3)'
-    found = parse_expressions(text)
-    assert [e.text for e in found] == ["vote", 'first_valid(regex=r"a,(b)\\d")', "random(seed=-3)"]
-    assert found[1].arguments == {"regex": r"a,(b)\d"}
-    assert found[2].arguments == {"seed": -3}
+    expressions = parse_expressions(text)
+    assert [e.text for e in expressions] == [
+        "vote",
+        'first_valid(regex=r"a,(b)\\d")',
+        "random(seed=-3)",
+    ]
+    assert expressions[1].arguments == {"regex": r"a,(b)\d"}
+    assert expressions[2].arguments == {"seed": -3}
 
 
 def test_yaml_words_and_unescaped_patterns_are_understood() -> None:

@@ -110,7 +110,7 @@ def test_what_is_no_plain_yaml_is_refused_by_line(text: str | bytes, message: st
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         (BOMB, "anchors and aliases are not allowed"),
         ("[" * 500_000, "must nest at most 32 deep"),
@@ -122,8 +122,8 @@ def test_what_is_no_plain_yaml_is_refused_by_line(text: str | bytes, message: st
         ("- 1\n" * MAX_NODES, "x.yaml:50000: YAML must hold at most 50000 keys"),
     ],
 )
-def test_hostile_texts_are_refused_before_they_take_time(text: str, said: str) -> None:
-    assert said in refusal(text)
+def test_hostile_texts_are_refused_before_they_take_time(text: str, message: str) -> None:
+    assert message in refusal(text)
 
 
 def test_a_long_list_is_read() -> None:

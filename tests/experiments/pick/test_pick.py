@@ -42,8 +42,8 @@ def test_a_choice_is_there_for_others_at_once(run: Path) -> None:
     one, two = Sitting(run, by="ann"), Sitting(run, by="ben")
     one.add("q0", 1, (0, 1, 3))
     two.add("q1", None, (0, 1))
-    found = read_choices(run)
-    assert {q: (c.index, c.by, c.shown) for q, c in found.items()} == {
+    choices = read_choices(run)
+    assert {q: (c.index, c.by, c.shown) for q, c in choices.items()} == {
         "q0": (1, "ann", (0, 1, 3)),
         "q1": (None, "ben", (0, 1)),
     }
@@ -108,8 +108,8 @@ def test_choose_skip_undo_and_resume(run: Path) -> None:
     assert again.press("1")
     assert again.screen.is_over
     assert not again.press("1")
-    found = read_choices(run)
-    assert {q: c.index for q, c in found.items()} == {"q0": 1, "q1": 1, "q2": 0}
+    choices = read_choices(run)
+    assert {q: c.index for q, c in choices.items()} == {"q0": 1, "q1": 1, "q2": 0}
 
 
 @pytest.mark.parametrize("key", ["0", "4", "x", "", " ", "n", "p", "u", "²"])
@@ -129,10 +129,10 @@ def test_more_than_nine_texts_come_in_pages(tmp_path: Path) -> None:
     assert session.press("n")
     assert not session.press("n")
     assert len(session.screen.texts) == 2
-    wanted = session.screen.texts[1]
+    text = session.screen.texts[1]
     assert not session.press("3")
     assert session.press("2")
-    assert read_choices(run)["q"].index == int(wanted)
+    assert read_choices(run)["q"].index == int(text)
 
 
 def test_a_run_without_samples_says_so(tmp_path: Path) -> None:
@@ -146,9 +146,11 @@ def test_a_run_without_samples_says_so(tmp_path: Path) -> None:
 
 def screens(run: Path, keys: str) -> str:
     out = io.StringIO()
-    left = list(keys)
+    remaining = list(keys)
     session = PickSession(run)
-    pick_in_terminal(session, Console(file=out, width=80), lambda: left.pop(0) if left else "")
+    pick_in_terminal(
+        session, Console(file=out, width=80), lambda: remaining.pop(0) if remaining else ""
+    )
     return out.getvalue()
 
 

@@ -56,12 +56,12 @@ def server(tmp_path: Path) -> Iterator[PickServer]:
 def request(
     server: PickServer, method: str, path: str, body: str = "", **headers: str
 ) -> http.client.HTTPResponse:
-    """A request with our own host, and whatever headers are given (`content_type=...`)."""
+    """A request with our own host, and any headers (`content_type=...`)."""
     connection = http.client.HTTPConnection("127.0.0.1", server.server_address[1], timeout=10)
-    given = {"Host": server.host, "Content-Length": str(len(body))}
-    given |= {name.replace("_", "-"): value for name, value in headers.items()}
+    all_headers = {"Host": server.host, "Content-Length": str(len(body))}
+    all_headers |= {name.replace("_", "-"): value for name, value in headers.items()}
     connection.putrequest(method, path, skip_host=True)
-    for name, value in given.items():
+    for name, value in all_headers.items():
         connection.putheader(name, value)
     connection.endheaders(body.encode())
     response = connection.getresponse()
@@ -70,18 +70,18 @@ def request(
     return response
 
 
-def known(server: PickServer) -> str:
+def cookie_of(server: PickServer) -> str:
     return f"{COOKIE}={server.secret}"
 
 
 def press(server: PickServer, key: str, query_id: str = "q0", **headers: str) -> int:
-    given = {
-        "Cookie": known(server),
+    headers = {
+        "Cookie": cookie_of(server),
         "Origin": f"http://{server.host}",
         "Content_Type": "application/json",
     } | headers
     body = json.dumps({"key": key, "query_id": query_id})
-    return request(server, "POST", "/press", body, **given).status
+    return request(server, "POST", "/press", body, **headers).status
 
 
 # Who may
@@ -95,7 +95,7 @@ def test_the_secret_is_exchanged_for_a_cookie_and_leaves_the_address(server: Pic
     response = request(server, "GET", f"/?token={server.secret}")
     assert (response.status, response.headers["Location"]) == (303, "/")
     cookie = response.headers["Set-Cookie"]
-    assert cookie.startswith(known(server))
+    assert cookie.startswith(cookie_of(server))
     assert "HttpOnly" in cookie
     assert "SameSite=Strict" in cookie
     assert len(server.secret) >= 43  # 256 bits
@@ -110,7 +110,7 @@ def test_without_the_secret_there_is_nothing(server: PickServer, path: str) -> N
 @pytest.mark.parametrize("host", ["evil.example", "localhost", "127.0.0.1", ""])
 def test_under_another_name_there_is_nothing(server: PickServer, host: str) -> None:
     for path in ("/", "/screen", f"/?token={server.secret}"):
-        assert request(server, "GET", path, Host=host, Cookie=known(server)).status == 403
+        assert request(server, "GET", path, Host=host, Cookie=cookie_of(server)).status == 403
     assert press(server, "1", Host=host) == 403
 
 
@@ -132,12 +132,12 @@ def test_no_other_site_can_press_a_key(server: PickServer, headers: dict[str, st
 
 @pytest.mark.parametrize("path", ["/../cli.py", "/%2e%2e/cli.py", "/pick_web.py", "/press"])
 def test_no_other_file_is_served(server: PickServer, path: str) -> None:
-    assert request(server, "GET", path, Cookie=known(server)).status == 404
+    assert request(server, "GET", path, Cookie=cookie_of(server)).status == 404
 
 
 def test_every_answer_forbids_what_the_page_does_not_need(server: PickServer) -> None:
     for path in ("/", "/screen", "/missing"):
-        headers = request(server, "GET", path, Cookie=known(server)).headers
+        headers = request(server, "GET", path, Cookie=cookie_of(server)).headers
         assert "default-src 'none'" in headers["Content-Security-Policy"]
         assert "unsafe" not in headers["Content-Security-Policy"]
         assert headers["X-Content-Type-Options"] == "nosniff"
@@ -153,7 +153,7 @@ def test_keys_go_to_the_question_that_they_were_meant_for(server: PickServer) ->
 
 @pytest.mark.parametrize("body", ["", "{", "[]", "7", '{"key": 1}'])
 def test_nonsense_is_refused(server: PickServer, body: str) -> None:
-    headers = {"Cookie": known(server), "Origin": f"http://{server.host}"}
+    headers = {"Cookie": cookie_of(server), "Origin": f"http://{server.host}"}
     headers["Content_Type"] = "application/json"
     assert request(server, "POST", "/press", body, **headers).status == 400
     long = {**headers, "Content_Length": "99999999"}
@@ -204,10 +204,10 @@ def test_a_person_chooses_by_keyboard_and_by_mouse(page: Page, server: PickServe
     at(page, "q2")
     page.click("#skip")
     page.wait_for_selector('body[data-over="true"]')
-    found = read_choices(server.session.run)
-    assert found["q1"].index == TEXTS["q1"].index(chosen)
-    assert found["q2"].index is None
-    assert len(found) == 3
+    choices = read_choices(server.session.run)
+    assert choices["q1"].index == TEXTS["q1"].index(chosen)
+    assert choices["q2"].index is None
+    assert len(choices) == 3
 
 
 @pytest.mark.timeout(120)

@@ -38,8 +38,8 @@ def test_the_shots_stand_before_the_question_and_show_their_answers() -> None:
     questions = Questions(items=ASKED.items, shots=(item("s", "5"), item("t", "6")))
     settings = {"shots": 2, "shot_template": "Q: {question} A: {answer} ({full_answer})\n"}
     first, second = prompts(questions, template="Q: {question} A:", **settings)
-    shown = "Q: s A: 5 (so 5)\nQ: t A: 6 (so 6)\n"
-    assert (first, second) == (f"{shown}Q: a A:", f"{shown}Q: b A:")
+    examples = "Q: s A: 5 (so 5)\nQ: t A: 6 (so 6)\n"
+    assert (first, second) == (f"{examples}Q: a A:", f"{examples}Q: b A:")
 
 
 def test_a_chat_is_one_message_and_the_system() -> None:
@@ -63,7 +63,7 @@ def test_every_setting_changes_the_prompt() -> None:
     for name, other in (("template", "{question}?"), ("shot_template", "-"), ("system", None)):
         assert prompts(questions, **{**settings, name: other}) != whole
     assert prompts(questions, **{**settings, "chat": False, "system": None}) != whole
-    # How many shots there are is the dataset's doing: it is told the number.
+    # How many shots there are depends on the dataset, which gets the number.
     assert prompts(ASKED, **settings) != whole
 
 
@@ -112,8 +112,8 @@ def test_a_template_reaches_into_nothing(template: str) -> None:
 def test_a_name_that_no_row_has_gets_the_nearest_one() -> None:
     with pytest.raises(InputError) as caught:
         prompts(ASKED, template="{qestion}")
-    said = "prompt.template: no column named 'qestion'; did you mean 'question'?"
-    assert str(caught.value) == said
+    message = "prompt.template: no column named 'qestion'; did you mean 'question'?"
+    assert str(caught.value) == message
     with pytest.raises(InputError, match=r"prompt.shot_template: no column named 'anwser'; did "):
         prompts(ASKED, shots=1, shot_template="{anwser}")
 

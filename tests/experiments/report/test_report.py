@@ -34,11 +34,13 @@ def pool(folder: Path, questions: int, n: int, name: str = "run", gold: str | No
     with (folder / f"{name}.jsonl").open("w") as file:
         for q in range(questions):
             right = rng.random(n) < rng.random()
-            said = ["7" if r else str(d) for r, d in zip(right, rng.integers(1, 6, n), strict=True)]
+            answers = [
+                "7" if r else str(d) for r, d in zip(right, rng.integers(1, 6, n), strict=True)
+            ]
             scores = (right + rng.random(n)).round(3)
             samples = [
                 {"answer": a, "text": f"it is {a}", "tokens": 20, "scores": {"rm": float(s)}}
-                for a, s in zip(said, scores, strict=True)
+                for a, s in zip(answers, scores, strict=True)
             ]
             line = {"id": f"q{q}", "gold": gold, "prompt": f"question {q}?", "samples": samples}
             file.write(json.dumps(line) + "\n")
@@ -66,9 +68,9 @@ class Tags(HTMLParser):
 
 
 def tags_of(page: str) -> Tags:
-    found = Tags()
-    found.feed(page)
-    return found
+    tags = Tags()
+    tags.feed(page)
+    return tags
 
 
 def test_the_page_says_what_the_run_holds(tmp_path: Path) -> None:
@@ -108,9 +110,9 @@ def test_the_same_runs_give_the_same_page(tmp_path: Path) -> None:
 
 def test_it_is_one_file_without_a_script_that_loads_nothing(tmp_path: Path) -> None:
     run = pool(tmp_path, 6, 8)
-    found = tags_of(write_report([run], tmp_path / "report.html", SELECT).read_text())
-    assert not found.tags & {"script", "iframe", "link", "object", "embed", "base", "form", "img"}
-    assert found.acts == []
+    tags = tags_of(write_report([run], tmp_path / "report.html", SELECT).read_text())
+    assert not tags.tags & {"script", "iframe", "link", "object", "embed", "base", "form", "img"}
+    assert tags.acts == []
 
 
 def test_what_it_shows_of_questions(tmp_path: Path) -> None:
@@ -120,8 +122,8 @@ def test_what_it_shows_of_questions(tmp_path: Path) -> None:
     assert report.worst[0].share_right <= report.worst[-1].share_right
     first = report.contested[0]
     assert first.answers[0].votes >= first.answers[1].votes
-    assert sum(each.votes for each in first.answers) + first.num_silent <= first.num_samples
-    assert all(len(set(each.right)) > 1 for each in report.verdicts)
+    assert sum(shown.votes for shown in first.answers) + first.num_silent <= first.num_samples
+    assert all(len(set(shown.right)) > 1 for shown in report.verdicts)
     assert report.warnings == ()
 
 
@@ -216,9 +218,9 @@ def test_an_over_optimised_selector_is_seen_without_gold(tmp_path: Path) -> None
     file = tmp_path / "pool.jsonl"
     with file.open("w") as lines:
         for q in range(60):
-            said = ["7"] * 14 + ["8", "9"]
+            answers = ["7"] * 14 + ["8", "9"]
             samples = [
-                {"answer": a, "scores": {"rm": place + q % 3}} for place, a in enumerate(said)
+                {"answer": a, "scores": {"rm": place + q % 3}} for place, a in enumerate(answers)
             ]
             lines.write(json.dumps({"id": f"q{q}", "samples": samples}) + "\n")
     import_pool([file], tmp_path / "run")
@@ -230,7 +232,7 @@ def test_an_over_optimised_selector_is_seen_without_gold(tmp_path: Path) -> None
 
 @dataclass(frozen=True, kw_only=True)
 class FailsOnce:
-    """A selector of somebody else, with a mistake in it."""
+    """A selector of a plugin, with a mistake in it."""
 
     needs_logprobs: ClassVar[int | None] = None
     is_pointwise: ClassVar[bool] = True
@@ -244,15 +246,17 @@ class FailsOnce:
 def test_a_selector_that_fails_at_a_question_has_no_curve(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = {"vote": MajorityVote(), "mine": FailsOnce()}
-    monkeypatch.setattr("nbest.experiments.report.data.named_scorer", lambda name, run: made[name])
+    scorers = {"vote": MajorityVote(), "mine": FailsOnce()}
+    monkeypatch.setattr(
+        "nbest.experiments.report.data.named_scorer", lambda name, run: scorers[name]
+    )
     run = pool(tmp_path, 6, 8)
     report = run_report(run, ["vote", "mine"])
     assert [curve.name for curve in report.curves] == ["one sample", "any right", "vote"]
     assert [row.select for row in report.rows] == ["vote", "mine"]
-    told = "mine fails at 1 of 6 questions and has no curve: q3: ZeroDivisionError: nothing to div"
-    assert report.notes[0].startswith(told)
-    assert told in write_report([run], tmp_path / "report.html", "vote,mine").read_text()
+    note = "mine fails at 1 of 6 questions and has no curve: q3: ZeroDivisionError: nothing to div"
+    assert report.notes[0].startswith(note)
+    assert note in write_report([run], tmp_path / "report.html", "vote,mine").read_text()
 
 
 def test_files_are_not_overwritten_unasked(tmp_path: Path) -> None:
@@ -285,18 +289,20 @@ def test_nothing_that_a_model_wrote_acts_in_a_browser(tmp_path: Path) -> None:
         pytest.skip("there is no Chromium here")
     out = write_report([attacked(tmp_path)], tmp_path / "report.html", shown=1000)
     texts = attacks()
-    found = tags_of(out.read_text())
-    assert found.acts == []
-    assert "script" not in found.tags
-    acted: list[str] = []
+    tags = tags_of(out.read_text())
+    assert tags.acts == []
+    assert "script" not in tags.tags
+    acts: list[str] = []
     with api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM)
         page = browser.new_page()
-        page.on("dialog", lambda dialog: acted.append(dialog.message))
-        page.on("request", lambda r: acted.append(r.url) if r.url != out.as_uri() else None)
+        page.on("dialog", lambda dialog: acts.append(dialog.message))
+        page.on("request", lambda r: acts.append(r.url) if r.url != out.as_uri() else None)
         page.goto(out.as_uri())
         places = "pre, details > div"
-        shown = page.eval_on_selector_all(places, "nodes => nodes.map(node => node.textContent)")
+        displayed = page.eval_on_selector_all(
+            places, "nodes => nodes.map(node => node.textContent)"
+        )
         assert page.eval_on_selector_all("pre *, details > div *", "nodes => nodes.length") == 0
         assert page.title() == "run"
         candidates = page.locator("details pre").first
@@ -304,8 +310,8 @@ def test_nothing_that_a_model_wrote_acts_in_a_browser(tmp_path: Path) -> None:
         page.emulate_media(media="print")  # on paper nobody can open what is closed
         assert candidates.is_visible()
         browser.close()
-    assert acted == []
-    plain = "\n".join(shown)
+    assert acts == []
+    plain = "\n".join(displayed)
     missing = [t for t in texts if f"{t}!".replace("\0", "") not in plain]  # pages have no NUL
     assert missing == []
 

@@ -71,9 +71,9 @@ def test_a_stricter_rule_draws_more_of_what_is_there(config: Path, tmp_path: Pat
     carried_out(config, tmp_path / "run", "strategy.rule=beta(confidence=0.999)")
     after = dict(RunReader(tmp_path / "run").samples())
     for query_id, samples in before.items():
-        kept = {sample.id: sample.text for sample in after[query_id]}
+        texts = {sample.id: sample.text for sample in after[query_id]}
         finished = [sample for sample in samples if sample.status == "ok"]
-        assert all(kept[sample.id] == sample.text for sample in finished)
+        assert all(texts[sample.id] == sample.text for sample in finished)
     assert sum(map(len, after.values())) > sum(map(len, before.values()))
 
 

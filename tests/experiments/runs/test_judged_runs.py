@@ -50,36 +50,36 @@ class Judging:
         prompt = request.prompt if isinstance(request.prompt, str) else request.prompt[0].content
         if self.refuses in prompt:
             return Reply(tokens=(), error=RequestRejected("too long"))
-        found = {title: int(text) for title, text in BODY.findall(prompt)}
-        if not found:
+        numbers = {title: int(text) for title, text in BODY.findall(prompt)}
+        if not numbers:
             index = int(request.id.rpartition("/s")[2])
-            said = "42" if index == 4 else str(40 + index % 2)
-            return Reply(tokens=(said,))
-        best = max(found, key=found.__getitem__)
-        return Reply(tokens=(best or str(found[""] - 38), "\n"))
+            text = "42" if index == 4 else str(40 + index % 2)
+            return Reply(tokens=(text,))
+        best = max(numbers, key=numbers.__getitem__)
+        return Reply(tokens=(best or str(numbers[""] - 38), "\n"))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Made:
+class Answered:
     """What one command did."""
 
     records: list[Record]
     drawn: int  # samples that an engine made for it
 
 
-def made(folder: Path, select: Scorer, script: Judging, n: int = N) -> Made:
-    """What one command adds to the run in a folder."""
+def answer(folder: Path, select: Scorer, script: Judging, n: int = N) -> Answered:
+    """Answer the questions without an answer in the run of a folder, as one command does."""
     strategy = BestOfN(n=n, select=select)
     work = Work(run="t", seed=3, strategy=strategy, directory=str(folder))
-    shown: list[Progress] = []
+    reports: list[Progress] = []
     with open_run(folder, fingerprint={}, config=CONFIG, queries=QUERIES) as opened:
         write_gold(folder, {query.id: Gold(answer="42") for query in QUERIES})
         done = opened.done(repr(strategy))
         queries = [query for query in QUERIES if query.id not in done]
         job = Job(work=work, backend=FakeBackend(script=script), queries=queries)
-        records = wait_for(run_here(job, shown.append))
+        records = wait_for(run_here(job, reports.append))
         opened.compact()
-    return Made(records=records, drawn=shown[-1].samples_drawn)
+    return Answered(records=records, drawn=reports[-1].samples_drawn)
 
 
 SELECTORS = (
@@ -104,7 +104,7 @@ def test_the_model_is_asked_and_its_choice_is_taken(scorer: Scorer) -> None:
 @pytest.mark.parametrize("name", ["judge", 'tournament(kind="league")', "universal_vote"])
 def test_what_was_asked_is_kept_and_chosen_from_again(name: str, tmp_path: Path) -> None:
     scorer = build_scorer(name)
-    records = made(tmp_path / "run", scorer, Judging()).records
+    records = answer(tmp_path / "run", scorer, Judging()).records
     assert [r.outcome for r in records] == [Outcome.ANSWERED] * 4
     vote, row, first = compare(tmp_path / "run", f"vote,{name},first").rows
     assert (row.accuracy, row.failed, row.n_queries, row.n_samples) == (1.0, 0, 4, 4 * N)
@@ -121,19 +121,19 @@ def test_a_second_command_asks_nothing_again_and_a_larger_one_only_what_is_new(
     tmp_path: Path,
 ) -> None:
     folder = tmp_path / "run"
-    assert made(folder, Judge(), Judging(), n=4).drawn == 4 * (4 + 2)  # 40 and 41
-    assert made(folder, Judge(), Judging(), n=4).drawn == 0
-    larger = made(folder, Judge(), Judging(), n=N)  # two more samples, of which one is 42
+    assert answer(folder, Judge(), Judging(), n=4).drawn == 4 * (4 + 2)  # 40 and 41
+    assert answer(folder, Judge(), Judging(), n=4).drawn == 0
+    larger = answer(folder, Judge(), Judging(), n=N)  # two more samples, of which one is 42
     assert larger.drawn == 4 * (2 + 1)
     compact(RunFolder(folder))
-    again = made(folder, Judge(), Judging(), n=5)  # another strategy over the same samples
+    again = answer(folder, Judge(), Judging(), n=5)  # another strategy over the same samples
     assert again.drawn == 0
     assert {r.answer for r in RunReader(folder).records() if "n=4" in r.strategy} == {"41"}
     assert compare(folder, "judge").rows[0].accuracy == 1.0
 
 
 def test_what_was_not_asked_is_told_with_what_to_do(tmp_path: Path) -> None:
-    made(tmp_path / "run", build_scorer("vote"), Judging())
+    answer(tmp_path / "run", build_scorer("vote"), Judging())
     with pytest.raises(InputError) as caught:
         compare(tmp_path / "run", "vote,judge")
     assert str(caught.value) == (
@@ -144,7 +144,7 @@ def test_what_was_not_asked_is_told_with_what_to_do(tmp_path: Path) -> None:
 
 def test_a_question_that_was_not_asked_about_is_the_selectors_failure(tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    made(folder, build_scorer("vote"), Judging())
+    answer(folder, build_scorer("vote"), Judging())
     strategy = BestOfN(n=N, select=Judge())
     work = Work(run="t", seed=3, strategy=strategy, directory=str(folder))
     job = Job(work=work, backend=FakeBackend(script=Judging()), queries=QUERIES[:3])
@@ -156,9 +156,9 @@ def test_a_question_that_was_not_asked_about_is_the_selectors_failure(tmp_path: 
 
 
 def test_a_call_that_failed_in_the_run_has_failed_in_what_is_stored(tmp_path: Path) -> None:
-    """The table of a run is of what the run has done."""
+    """The table of a run shows what the run has done."""
     folder = tmp_path / "run"
-    records = made(folder, Judge(), Judging(refuses="\n42\n")).records
+    records = answer(folder, Judge(), Judging(refuses="\n42\n")).records
     assert {r.answer for r in records} == {"41"}
     (row,) = compare(folder, "judge").rows
     assert (row.accuracy, row.failed, row.abstained) == (0.0, 0, 0)
@@ -199,21 +199,21 @@ def test_a_complete_run_gets_its_judge_by_the_same_command(tmp_path: Path) -> No
     dataset = tmp_path / "d.jsonl"
     rows = (f'{{"id": "q{i}", "question": "question {i}", "answer": "42"}}\n' for i in range(4))
     dataset.write_text("".join(rows))
-    shown: list[Progress] = []
+    reports: list[Progress] = []
 
     def carried_out(*select: str) -> list[Record]:
         plan = make_plan(config(*select, dataset=dataset))
         strategy = replace(plan.strategy, n=N)
         backend = FakeBackend(script=Judging())
-        shown.clear()
+        reports.clear()
         ready = replace(plan, strategy=strategy, backend=backend)
-        return carry_out(ready, tmp_path / "run", shown.append)
+        return carry_out(ready, tmp_path / "run", reports.append)
 
     assert {r.answer for r in carried_out("vote", "first")} == {"41"}
     assert {r.answer for r in carried_out("judge", "vote")} == {"42"}
-    assert (shown[-1].samples_reused, shown[-1].samples_drawn) == (4 * N, 4 * 3)
+    assert (reports[-1].samples_reused, reports[-1].samples_drawn) == (4 * N, 4 * 3)
     assert {r.answer for r in carried_out("judge", "vote")} == {"42"}
-    assert shown == []  # no engine
+    assert reports == []  # no engine
 
 
 def test_the_parameters_of_a_judge_are_settings() -> None:

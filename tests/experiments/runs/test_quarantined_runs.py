@@ -95,17 +95,17 @@ def test_a_quarantined_question_is_told_and_counts_as_failed(
         args = ["run", str(config), "--out", str(run), *more]
         return app(args=args, standalone_mode=False), capsys.readouterr().err
 
-    status, said = nbest()  # with a sound engine now, but nobody asks it
+    status, output = nbest()  # with a sound engine now, but nobody asks it
     assert status == 3
-    assert f"nbest: {killer} quarantined: it killed its engine twice" in said
-    assert "nbest: 1 of 6 questions failed, 1 of them quarantined (--retry-quarantined" in said
-    assert "queries" not in said
+    assert f"nbest: {killer} quarantined: it killed its engine twice" in output
+    assert "nbest: 1 of 6 questions failed, 1 of them quarantined (--retry-quarantined" in output
+    assert "queries" not in output
     assert outcomes(RunReader(run).records()) == expected
     assert nbest("--fail-on-error", "2")[0] in (0, None)
 
-    status, said = nbest("--retry-quarantined")
-    assert status in (0, None), said
-    assert "queries 1/1" in said
+    status, output = nbest("--retry-quarantined")
+    assert status in (0, None), output
+    assert "queries 1/1" in output
     assert set(outcomes(RunReader(run).records()).values()) == {Outcome.ANSWERED}
 
 
@@ -113,11 +113,11 @@ def test_only_what_is_asked_for_is_tried_again(config: Path, tmp_path: Path) -> 
     run = tmp_path / "run"
     carry_out(poisoned(config, "What is 2?"), run, silent)
     sound = make_plan(load_config(config, ()))
-    shown: list[Progress] = []
-    carry_out(sound, run, shown.append)
-    assert shown == []
-    carry_out(sound, run, shown.append, retry_quarantined=True)
-    assert shown[-1].num_queries == 1
+    reports: list[Progress] = []
+    carry_out(sound, run, reports.append)
+    assert reports == []
+    carry_out(sound, run, reports.append, retry_quarantined=True)
+    assert reports[-1].num_queries == 1
 
 
 def test_a_quarantine_in_doubt_is_a_failure_too(config: Path, tmp_path: Path) -> None:

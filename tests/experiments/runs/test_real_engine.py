@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -22,68 +23,40 @@ pytestmark = [pytest.mark.engine, pytest.mark.ray, pytest.mark.timeout(400)]
 CONFIG = """
 name: real
 dataset: {kind: jsonl, path: questions.jsonl}
-prompt: {template: "Q: 1 + 2 =\\nA: 3\\n\\nQ: 4 + 1 =\\nA: 5\\n\\nQ: {question}\\nA:"}
-model: {model: smollm2-135m, max_model_len: 256, max_num_seqs: 32}
-sampling: {temperature: 0.8, max_tokens: 8, stop: "\\n"}
+prompt: {template: "Tell me about {question}."}
+model: {model: smollm2-135m, max_model_len: 256, max_num_seqs: 8, stall_s: 5}
+sampling: {temperature: 0.8, max_tokens: 24, stop: "\\n"}
 strategy: {n: 4}
 select: [mean_logprob, vote, first]
-extract: last_number
-grade: number
 """
+QUESTIONS = 40
 # How often to look at what another process does.
 LOOK_S = 0.1
 
-QUESTIONS = {"a": "3 + 4 =", "long": "1 + " * 400, "b": "2 + 2 ="}
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """What a run left whose engine was killed once."""
+
+    folder: Path
+    status: int
+    log: str
+    before: list[Sample]  # that were committed when its engine was killed
 
 
 def nbest(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "nbest", *args],
         cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])},
+        env=environment(),
         capture_output=True,
         text=True,
         timeout=350,
     )
 
 
-def test_a_prompt_longer_than_the_model_is_an_error_row_and_the_rest_is_answered(
-    tmp_path: Path,
-) -> None:
-    rows = [{"id": i, "question": q, "answer": "7"} for i, q in QUESTIONS.items()]
-    (tmp_path / "questions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    (tmp_path / "config.yaml").write_text(CONFIG)
-    done = nbest(tmp_path, "run", "config.yaml")
-    assert done.returncode == 3, done.stderr
-    assert "long failed: " in done.stderr
-    assert "256 tokens" in done.stderr
-
-    run = tmp_path / "runs/real"
-    records = {record.query_id: record for record in RunReader(run).records()}
-    assert records["long"].outcome is Outcome.ERROR
-    assert records["a"].usage.samples == records["b"].usage.samples == 4
-    samples = dict(RunReader(run).samples())
-    assert sorted(samples) == ["a", "b"]
-    for sample in (*samples["a"], *samples["b"]):
-        assert sample.status in (Status.OK, Status.TRUNCATED)
-        assert sample.logprobs is not None  # the first selector needs them
-        assert len(sample.logprobs) == sample.generated_tokens == len(sample.token_ids)
-        assert sample.engine == "engine0"
-        assert "\n" not in sample.text
-
-    chosen = nbest(tmp_path, "select", "runs/real", "--select", "vote,mean_logprob", "--json")
-    assert [row["n_samples"] for row in json.loads(chosen.stdout)] == [8, 8]
-
-
-MANY = """
-name: faulty
-dataset: {kind: jsonl, path: questions.jsonl}
-prompt: {template: "Tell me about {question}."}
-model: {model: smollm2-135m, max_model_len: 256, max_num_seqs: 8, stall_s: 5}
-sampling: {temperature: 0.8, max_tokens: 24}
-strategy: {n: 4}
-select: first
-"""
+def environment() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
 
 
 def engine_core(nbest: int) -> int | None:
@@ -102,47 +75,83 @@ def committed(run: Path) -> list[Sample]:
     return [s for _, samples in RunReader(run).samples() for s in samples]
 
 
-def test_a_run_survives_an_engine_that_dies(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory: pytest.TempPathFactory) -> Ended:
+    """One run for all tests: an engine takes half a minute to start, and here it starts twice."""
+    folder = tmp_path_factory.mktemp("real")
+    rows = [{"id": f"q{i}", "question": f"the number {i}"} for i in range(QUESTIONS)]
+    rows.insert(1, {"id": "long", "question": "1 + " * 400})
+    lines = [json.dumps(row | {"answer": "7"}) + "\n" for row in rows]
+    (folder / "questions.jsonl").write_text("".join(lines))
+    (folder / "config.yaml").write_text(CONFIG)
+    run = folder / "runs/real"
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "nbest", "run", "config.yaml"],
+            cwd=folder,
+            env=environment(),
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        while not ((run / "samples").exists() and committed(run)):
+            time.sleep(LOOK_S)
+            assert process.poll() is None, (folder / "log").read_text()
+        core = engine_core(process.pid)
+        assert core is not None
+        os.kill(core, signal.SIGKILL)
+        killed_s = time.monotonic()
+        before = committed(run)
+        while engine_core(process.pid) in (None, core):
+            time.sleep(LOOK_S)
+            assert process.poll() is None, (folder / "log").read_text()
+        print(f"another core after {time.monotonic() - killed_s:.1f} s")
+        status = process.wait()
+    finally:
+        kill_tree(process.pid)
+        process.wait()
+    log_text = (folder / "log").read_text()
+    return Ended(folder=folder, status=status, log=log_text, before=before)
+
+
+def test_a_run_survives_an_engine_that_dies(ended: Ended) -> None:
     """R2. Whatever was committed before is what the run ends with.
 
     For R3, SIGSTOP does the same after the stall time: the engine's watchdog, which has tests of
     its own, makes a death of it.
     """
-    number = signal.SIGKILL
-    questions = [{"id": f"q{i}", "question": f"the number {i}", "answer": "7"} for i in range(40)]
-    (tmp_path / "questions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in questions))
-    (tmp_path / "config.yaml").write_text(MANY)
-    run = tmp_path / "runs/faulty"
-    command = [sys.executable, "-m", "nbest", "run", "config.yaml"]
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
-    with (tmp_path / "said").open("wb") as said:
-        process = subprocess.Popen(
-            command, cwd=tmp_path, env=environment, stdout=said, stderr=subprocess.STDOUT
-        )
-    try:
-        while not ((run / "samples").exists() and committed(run)):
-            time.sleep(LOOK_S)
-            assert process.poll() is None, (tmp_path / "said").read_text()
-        core = engine_core(process.pid)
-        assert core is not None
-        os.kill(core, number)
-        killed_s = time.monotonic()
-        before = {sample.id: sample for sample in committed(run)}
-        while engine_core(process.pid) in (None, core):
-            time.sleep(LOOK_S)
-            assert process.poll() is None, (tmp_path / "said").read_text()
-        print(f"{number.name}: another core after {time.monotonic() - killed_s:.1f} s")
-        assert process.wait() == 0, (tmp_path / "said").read_text()
-        print(f"{number.name}: the run ended {time.monotonic() - killed_s:.1f} s after it")
-    finally:
-        kill_tree(process.pid)
-        process.wait()
-    samples = committed(run)
+    samples = committed(ended.folder / "runs/real")
     assert Counter(s.id for s in samples).most_common(1)[0][1] == 1
-    assert len(samples) == 4 * len(questions)
-    assert {s.id: s for s in samples}.items() >= before.items()
-    outcomes = {record.outcome for record in RunReader(run).records()}
+    assert len(samples) == 4 * QUESTIONS
+    assert {s.id: s for s in samples}.items() >= {s.id: s for s in ended.before}.items()
+    records = RunReader(ended.folder / "runs/real").records()
+    outcomes = {record.outcome for record in records if record.query_id != "long"}
     assert outcomes <= {Outcome.ANSWERED, Outcome.ABSTAINED}  # where all four were truncated
+
+
+def test_a_prompt_longer_than_the_model_is_an_error_row_and_the_rest_is_answered(
+    ended: Ended,
+) -> None:
+    assert ended.status == 3, ended.log
+    assert "long failed: " in ended.log
+    assert "256 tokens" in ended.log
+    run = ended.folder / "runs/real"
+    records = {record.query_id: record for record in RunReader(run).records()}
+    assert records["long"].outcome is Outcome.ERROR
+    assert records["q0"].usage.samples == records["q1"].usage.samples == 4
+    samples = dict(RunReader(run).samples())
+    assert sorted(samples) == sorted(f"q{i}" for i in range(QUESTIONS))
+    for sample in (*samples["q0"], *samples["q39"]):
+        assert sample.status in (Status.OK, Status.TRUNCATED)
+        assert sample.logprobs is not None  # the first selector needs them
+        assert len(sample.logprobs) == sample.generated_tokens == len(sample.token_ids)
+        assert sample.engine == "engine0"
+        assert "\n" not in sample.text
+
+
+def test_the_samples_are_chosen_from_again_without_an_engine(ended: Ended) -> None:
+    chosen = nbest(ended.folder, "select", "runs/real", "--select", "vote,mean_logprob", "--json")
+    assert [row["n_samples"] for row in json.loads(chosen.stdout)] == [4 * QUESTIONS] * 2
 
 
 def test_the_engine_benchmark_measures_both_sides(tmp_path: Path) -> None:

@@ -27,10 +27,10 @@ def test_it_is_the_sum_over_all_sequences(rule: StopRule) -> None:
         is_ahead = sequence[:n].count("a") >= sequence[:n].count("b")
         right += chance if n < limit and is_ahead else 0.0
         wrong += chance if n < limit and not is_ahead else 0.0
-    found = near_tie(rule, share, limit)
-    assert found.wrong == pytest.approx(wrong, abs=1e-12)
-    assert found.right == pytest.approx(right, abs=1e-12)
-    assert found.samples == pytest.approx(samples, abs=1e-12)
+    tie = near_tie(rule, share, limit)
+    assert tie.wrong == pytest.approx(wrong, abs=1e-12)
+    assert tie.right == pytest.approx(right, abs=1e-12)
+    assert tie.samples == pytest.approx(samples, abs=1e-12)
     assert wrong > 0.01
 
 
@@ -40,8 +40,8 @@ def test_the_e_value_keeps_its_promise_however_often_one_looks() -> None:
 
 
 def test_beta_promises_nothing_of_the_kind() -> None:
-    found = near_tie(BetaStop(confidence=0.95), 0.501, 100)
-    assert found.wrong == pytest.approx(0.26, abs=0.01)
+    tie = near_tie(BetaStop(confidence=0.95), 0.501, 100)
+    assert tie.wrong == pytest.approx(0.26, abs=0.01)
 
 
 def test_the_command_prints_a_table_or_json(capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,7 @@ from nbest.experiments.studies.adaptive_rules import BUDGET, RULES, chosen, else
 from nbest.experiments.studies.verifier_gain_report import Chosen, Findings, picture, table
 
 
-def replayed(accuracy: float, tokens: float) -> Replay:
+def replay_result(accuracy: float, tokens: float) -> Replay:
     return Replay(
         accuracy=accuracy,
         low=0.0,
@@ -30,30 +30,32 @@ def replayed(accuracy: float, tokens: float) -> Replay:
     )
 
 
-FOUND = {
-    "greedy": {"a": replayed(0.70, 5), "b": replayed(0.80, 5)},
-    "good": {"a": replayed(0.80, 20), "b": replayed(0.80, 30)},
-    "shy": {"a": replayed(0.80, 60), "b": replayed(0.80, 70)},
+BY_RULE = {
+    "greedy": {"a": replay_result(0.70, 5), "b": replay_result(0.80, 5)},
+    "good": {"a": replay_result(0.80, 20), "b": replay_result(0.80, 30)},
+    "shy": {"a": replay_result(0.80, 60), "b": replay_result(0.80, 70)},
 }
 
 
 def test_the_front_is_over_all_pools_together() -> None:
-    rows = front(FOUND, ["a", "b"])
+    rows = front(BY_RULE, ["a", "b"])
     assert [row.rule for row in rows] == ["greedy", "good", "shy"]
     assert rows[0].lost == pytest.approx(0.05)
     assert rows[1].saving == pytest.approx(0.75)
 
 
 def test_a_rule_that_costs_accuracy_is_not_chosen() -> None:
-    assert chosen(front(FOUND, ["a", "b"])).rule == "good"
-    assert chosen(front(FOUND, ["b"])).rule == "greedy"
-    assert chosen(front({"only": FOUND["greedy"]}, ["a"])).rule == "only"
-    with_budget = FOUND | {BUDGET + "good": {"a": replayed(0.80, 1), "b": replayed(0.80, 1)}}
+    assert chosen(front(BY_RULE, ["a", "b"])).rule == "good"
+    assert chosen(front(BY_RULE, ["b"])).rule == "greedy"
+    assert chosen(front({"only": BY_RULE["greedy"]}, ["a"])).rule == "only"
+    with_budget = BY_RULE | {
+        BUDGET + "good": {"a": replay_result(0.80, 1), "b": replay_result(0.80, 1)}
+    }
     assert chosen(front(with_budget, ["a", "b"])).rule == "good"  # a budget is no rule
 
 
 def test_what_was_chosen_on_one_half_is_tried_on_the_other() -> None:
-    on_a, on_b = elsewhere(FOUND, ["a", "b"])
+    on_a, on_b = elsewhere(BY_RULE, ["a", "b"])
     assert on_a == "chosen on a: good; elsewhere +0.00 points, 70.0% saved"
     assert on_b == "chosen on b: greedy; elsewhere -10.00 points, 95.0% saved"
 
@@ -74,9 +76,9 @@ def test_the_study_of_rules_runs_from_files(
         (tmp_path / f"{name}.jsonl").write_text("\n".join(lines))
     files = [str(tmp_path / "one.jsonl"), str(tmp_path / "two.jsonl")]
     main([*files, "--max-n", "8", "--shuffles", "3"])
-    printed = capsys.readouterr().out
-    assert "vote_stands(risk=0.1)" in printed
-    assert "chosen on one" in printed
+    output = capsys.readouterr().out
+    assert "vote_stands(risk=0.1)" in output
+    assert "chosen on one" in output
 
 
 def findings() -> Findings:

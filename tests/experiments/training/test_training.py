@@ -36,7 +36,7 @@ def graded_run(folder: Path, questions: int = 120, gold: bool = True) -> Path:
     lines = []
     for q in range(questions):
         letter = rng.choice("abcdefgh")
-        samples = [{"text": f" {said}"} for said in (letter, rng.choice("abcdefgh"), "z", letter)]
+        samples = [{"text": f" {text}"} for text in (letter, rng.choice("abcdefgh"), "z", letter)]
         line: dict[str, object] = {"id": f"q{q}", "prompt": f"x {q % 10} {letter} ?"}
         lines.append(line | {"samples": samples} | ({"gold": letter} if gold else {}))
     file = folder / "pool.jsonl"
@@ -46,8 +46,8 @@ def graded_run(folder: Path, questions: int = 120, gold: bool = True) -> Path:
 
 
 def settings(base: Path, **changes: object) -> VerifierSettings:
-    known = {"epochs": 6, "batch_size": 16, "learning_rate": 5e-3, "evaluations": 1}
-    return VerifierSettings(str(base), **(known | changes))  # type: ignore[arg-type]
+    defaults = {"epochs": 6, "batch_size": 16, "learning_rate": 5e-3, "evaluations": 1}
+    return VerifierSettings(str(base), **(defaults | changes))  # type: ignore[arg-type]
 
 
 def trained(
@@ -102,8 +102,8 @@ def test_pairs_and_choices_teach_the_order(base: Path, tmp_path: Path) -> None:
     sitting = Sitting(run)
     for q in range(40):
         sitting.add(f"q{q}", 0, (0, 2))
-    found = preference_examples([run])
-    assert {each.rejected for each in found} == {" z"}
+    pairs = preference_examples([run])
+    assert {pair.rejected for pair in pairs} == {" z"}
     how = settings(base, objective="bradley_terry")
     document = trained([run], tmp_path / "chosen", how, "preferences")
     train = document["train"]

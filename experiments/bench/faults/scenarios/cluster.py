@@ -29,7 +29,7 @@ class Victim(StrEnum):
 
 
 def cluster(setting: Setting, load: Load | None = None) -> FaultRow:
-    """Every round is a run of three engines and two workers, and has two kills."""
+    """Kill twice in every round, a run with three engines and two workers."""
     account = Account(scenario="cluster")
     place = Workplace(setting.folder, load or Load(token_s=0.08))
     ended = place.run("whole", LOCAL)
@@ -42,13 +42,13 @@ def cluster(setting: Setting, load: Load | None = None) -> FaultRow:
             scene = _Scene(account=account, place=place, standing=standing, chance=chance)
             scene.play(f"round{number}", kinds, reference)
             names = ", ".join(kinds)
-            setting.tell(f"cluster {number + 1}/{setting.rounds}, {names}: {account.told}")
+            setting.tell(f"cluster {number + 1}/{setting.rounds}, {names}: {account.summary}")
     return account.row()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Scene:
-    """One round and what it needs."""
+    """One round, and what it needs."""
 
     account: Account
     place: Workplace
@@ -57,25 +57,25 @@ class _Scene:
 
     def play(self, run: str, victims: Sequence[Victim], reference: str) -> None:
         where = self.standing.where(engines=3, workers=2)
-        seen: list[Witness] = []
+        snapshots: list[Witness] = []
         with self.place.started(run, where) as process:
             wait_until(lambda: self.place.has_drawn(run), process)
             for victim in victims:
                 time.sleep(self.chance.uniform(0, self._pause_s()))
                 if process.is_running:
-                    seen.append(witness(self.place.path(run), self.place.journal(run)))
+                    snapshots.append(witness(self.place.path(run), self.place.journal(run)))
                     self._kill(victim, process)
             ended = process.wait()
         self.account.rounds += 1
-        told = ", ".join(victims)
+        kinds = ", ".join(victims)
         self.account.require(
-            ended.status == 0, f"{run}, {told}: {ended.status}, {ended.last_words}"
+            ended.status == 0, f"{run}, {kinds}: {ended.status}, {ended.last_words}"
         )
-        conclude(self.account, self.place, run, reference, seen)
+        conclude(self.account, self.place, run, reference, snapshots)
         wait_until(lambda: not self.standing.pids(ENGINE), self.standing.process, limit_s=20)
 
     def _pause_s(self) -> float:
-        """So that both kills fall into the time that the engines need at their best."""
+        """The longest pause at which both kills still come before the engines can be done."""
         load = self.place.load
         return load.span_s / 3 / KILLS
 

@@ -1,4 +1,4 @@
-"""R7: the disk fills up in the middle of a run, which stops, and goes on when there is room.
+"""The disk fills up in the middle of a run, which stops, and goes on when there is room.
 
 The disk is a small file system in memory, in a mount namespace that only these processes see.
 """
@@ -28,7 +28,7 @@ CHANGE_FOLDER = 'cd "$0" && exec "$@"'
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmallDisk:
-    """A disk that can be filled; what it holds is seen by the processes inside only."""
+    """A disk that can be filled; only the processes inside its namespace see it."""
 
     path: Path
     holder: Process
@@ -60,12 +60,12 @@ class SmallDisk:
 
 @contextmanager
 def small_disk(path: Path) -> Iterator[SmallDisk]:
-    """A disk at `path`, until the context ends."""
+    """Mount a small disk at `path`, until the context ends."""
     path.mkdir(parents=True)
     command = ["unshare", "-rm", "sh", "-c", MOUNT, str(path), SIZE]
     holder = Process(command, path.parent, {})
     try:
-        is_mounted = wait_until(lambda: bool(holder.heard()), holder)
+        is_mounted = wait_until(lambda: bool(holder.printed_lines()), holder)
         assert is_mounted, f"no small disk: {holder.wait(1).stderr}"
         yield SmallDisk(path=path, holder=holder)
     finally:
@@ -73,12 +73,12 @@ def small_disk(path: Path) -> Iterator[SmallDisk]:
 
 
 def can_mount() -> bool:
-    """Whether this machine lets us have a namespace with a disk of our own."""
+    """Whether this machine allows a mount namespace with a disk of its own."""
     try:
-        done = subprocess.run(["unshare", "-rm", "true"], capture_output=True, check=False)
+        process = subprocess.run(["unshare", "-rm", "true"], capture_output=True, check=False)
     except OSError:
         return False
-    return done.returncode == 0 and os.path.exists("/proc/self/ns/user")
+    return process.returncode == 0 and os.path.exists("/proc/self/ns/user")
 
 
 def full_disk(
@@ -96,7 +96,7 @@ def full_disk(
     with small_disk(place.folder / "disk") as disk:
         for where in wheres:
             _fill_up(account, place, disk, where, reference)
-            setting.tell(f"full_disk, {where.name}: {account.told}")
+            setting.tell(f"full_disk, {where.name}: {account.summary}")
     return account.row()
 
 
@@ -113,16 +113,16 @@ def _fill_up(
         ended = process.wait()
     took_s = time.monotonic() - full_s
     account.require_in_time(took_s, STOP_S, f"{where.name}: it stopped")
-    account.seen.append(f"{where.name}: stopped after {took_s:.1f} s")
+    account.remarks.append(f"{where.name}: stopped after {took_s:.1f} s")
     _require_one_line(account, f"{where.name}, filled", ended)
     disk.copy_out(where.name, place.path(copy))
-    seen = witness(place.path(copy), place.journal(copy))
+    snapshot = witness(place.path(copy), place.journal(copy))
     _require_one_line(account, f"{where.name}, still full", _again(place, run, where, disk))
     disk.empty()
     ended = _again(place, run, where, disk)
     account.require(ended.status == 0, f"{where.name}, room again: {ended.last_words}")
     disk.copy_out(where.name, place.path(copy))
-    conclude(account, place, copy, reference, [seen])
+    conclude(account, place, copy, reference, [snapshot])
 
 
 def _again(place: Workplace, run: str, where: Where, disk: SmallDisk) -> Ended:

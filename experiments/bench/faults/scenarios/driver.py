@@ -1,4 +1,4 @@
-"""R1: the driver is killed at a random moment, and the same command goes on from there.
+"""The driver is killed at a random moment, and the same command goes on from there.
 
 Half of the rounds run in one process; of the others, half start Ray themselves and half join a
 cluster that stays, whose workers may outlive their driver for a while and write on.
@@ -25,6 +25,7 @@ ATTEMPTS = 3  # of the same command after a kill, until it says that all is done
 
 
 def driver(setting: Setting, load: Load | None = None) -> FaultRow:
+    """Kill the driver once in every round, in turn in one process and on Ray."""
     account = Account(scenario="driver")
     place = Workplace(setting.folder, load or Load())
     chance = random.Random(setting.seed)
@@ -39,14 +40,14 @@ def driver(setting: Setting, load: Load | None = None) -> FaultRow:
             where = wheres[number % len(wheres)]
             moment_s = chance.uniform(0, spans_s[where.name])
             again += _round(account, place, f"round{number}", where, moment_s, reference)
-            setting.tell(f"driver {number + 1}/{setting.rounds}, {where.name}: {account.told}")
-    account.seen.append(f"{again} samples that were not yet committed were drawn again")
+            setting.tell(f"driver {number + 1}/{setting.rounds}, {where.name}: {account.summary}")
+    account.remarks.append(f"{again} samples that were not yet committed were drawn again")
     return account.row()
 
 
 @contextmanager
 def _places(folder: Path, rounds: int) -> Iterator[Sequence[Where]]:
-    """Where the rounds take place, in turn; a cluster is started for the fourth."""
+    """Where the rounds take place, in turn; the fourth place is a cluster that is started here."""
     if rounds < 4:
         yield [LOCAL, on_ray()]
     else:
@@ -55,7 +56,7 @@ def _places(folder: Path, rounds: int) -> Iterator[Sequence[Where]]:
 
 
 def _unbroken(account: Account, place: Workplace, where: Where) -> float:
-    """How long a run takes there from its first request to its end."""
+    """The seconds of an unbroken run there, from its first request to its end."""
     ended, span_s = place.timed(f"whole-{where.name}", where)
     account.require(ended.status == 0, f"unbroken run, {where.name}: {ended.last_words}")
     return span_s
@@ -64,19 +65,19 @@ def _unbroken(account: Account, place: Workplace, where: Where) -> float:
 def _round(
     account: Account, place: Workplace, run: str, where: Where, moment_s: float, reference: str
 ) -> int:
-    """One kill and what follows; returns how many samples were drawn more than once."""
+    """Kill once and go on to the end; returns how many samples were drawn more than once."""
     with place.started(run, where) as process:
         account.kills += place.kill_after(moment_s, run, process)
-        seen = witness(place.path(run), place.journal(run))
+        snapshot = witness(place.path(run), place.journal(run))
         _finish(account, place, run, where)
     account.rounds += 1
-    conclude(account, place, run, reference, [seen])
+    conclude(account, place, run, reference, [snapshot])
     drawn = drawn_ids(place.journal(run))
     return len(drawn) - len(set(drawn))
 
 
 def _finish(account: Account, place: Workplace, run: str, where: Where) -> None:
-    """The same command again, while what the killed driver has left behind may still be there."""
+    """Run the same command again; processes of the killed driver may still be alive."""
     for _ in range(ATTEMPTS):
         ended = place.run(run, where)
         if ended.status == 0:

@@ -25,12 +25,12 @@ def stopped_engine(setting: Setting, load: Load | None = None) -> FaultRow:
     account.require(ended.status == 0, f"unbroken run: {ended.last_words}")
     with place.started("run", on_ray(), STALL) as process:
         wait_until(lambda: place.num_parts("run") > 0, process)
-        seen = witness(place.path("run"), place.journal("run"))
+        snapshot = witness(place.path("run"), place.journal("run"))
         os.kill(marked(process.mark, ENGINE)[0], signal.SIGSTOP)
         account.kills += 1
         ended = process.wait()
     account.require(ended.status == 0, f"exit status {ended.status}, {ended.last_words}")
-    conclude(account, place, "run", same_results(place.path("whole")), [seen])
+    conclude(account, place, "run", same_results(place.path("whole")), [snapshot])
     return account.row()
 
 

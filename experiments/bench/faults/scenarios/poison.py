@@ -1,4 +1,4 @@
-"""R4: one query kills whoever works on it. It is given up after few deaths; nobody else is."""
+"""One query kills every process that works on it: after a few deaths it alone is given up."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.types import Outcome
 
 POISON = "the poison"
-HARMS = {"sigkill": 1, "exit": 2}  # and the engines that there are
-TRIALS = 2  # deaths that it takes to be sure, after those of the engines that had it beside others
+HARMS = {"sigkill": 1, "exit": 2}  # a kind of death: the number of engines
+TRIALS = 2  # deaths with the query alone, after those with other queries beside it
 MAX_WORKERS_KILLED = 3
 SMALL = Load(queries=60, n=4, token_s=0.05, special={"poison": POISON})
 
 
 def poisoned_engine(setting: Setting, load: Load = SMALL) -> FaultRow:
-    """The query's prompt kills the engine, by a signal and by an exit."""
+    """Kill the engine by the query's prompt, once by a signal and once by an exit."""
     account = Account(scenario="poison")
     for harm, engines in HARMS.items():
         place = Workplace(setting.folder / harm, load)
@@ -31,7 +31,7 @@ def poisoned_engine(setting: Setting, load: Load = SMALL) -> FaultRow:
 
 
 def poisoned_worker(setting: Setting, load: Load = SMALL) -> FaultRow:
-    """The query's scorer kills the worker."""
+    """Kill the worker by the query's scorer."""
     account = Account(scenario="poison_worker")
     place = Workplace(setting.folder, load)
     deaths = place.folder / "deaths"
@@ -47,13 +47,14 @@ def poisoned_worker(setting: Setting, load: Load = SMALL) -> FaultRow:
 def run_without_poison(
     account: Account, place: Workplace, *settings: str, engines: int = 2
 ) -> None:
-    """The same run without the poison, which is the last query."""
+    """Make the same run without the poison, which is the last query."""
     limit = ("--limit", str(place.load.queries))
     ended = place.run("calm", on_ray(engines), *settings, options=limit)
     account.require(ended.status == 0, f"calm run: {ended.last_words}")
 
 
 def require_quarantine(account: Account, place: Workplace, what: str, ended: Ended) -> None:
+    """Require that the poison is quarantined, and all other queries end as without it."""
     account.rounds += 1
     account.require(ended.status == 3, f"{what}: exit status {ended.status}, {ended.last_words}")
     outcomes = {r.query_id: r.outcome for r in RunReader(place.path("run")).records()}

@@ -1,4 +1,4 @@
-"""Trouble that is no death: rows that cannot be asked or scored, and engines that are full."""
+"""Faults that kill no process: rows that cannot be asked or scored, and engines that are full."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FAULTY = (
 def bad_rows(
     setting: Setting, load: Load | None = None, wheres: Sequence[Where] = BOTH
 ) -> FaultRow:
-    """R5: one bad row a stage among a thousand: typed error rows, exit 3, all others good."""
+    """One bad row a stage among a thousand: typed error rows, exit status 3, all others good."""
     account = Account(scenario="bad_rows")
     place = Workplace(setting.folder, load or Load(queries=996, n=4, token_s=0.0, special=BAD))
     for where in wheres:
@@ -40,8 +40,8 @@ def bad_rows(
 def _bad_rows(account: Account, place: Workplace, where: Where) -> None:
     account.rounds += 1
     ended = place.run(where.name, where, *FAULTY)
-    told = f"{where.name}: exit status {ended.status}, {ended.last_words}"
-    account.require(ended.status == 3, told)
+    end = f"{where.name}: exit status {ended.status}, {ended.last_words}"
+    account.require(ended.status == 3, end)
     records = RunReader(place.path(where.name)).records()
     errors = {r.query_id: r.error for r in records if r.outcome is Outcome.ERROR}
     for query_id, reason in REASONS.items():
@@ -57,7 +57,7 @@ def _bad_rows(account: Account, place: Workplace, where: Where) -> None:
 def overload(
     setting: Setting, load: Load | None = None, wheres: Sequence[Where] = BOTH
 ) -> FaultRow:
-    """Each request is refused three times by an engine that is full: it comes again later."""
+    """A full engine refuses each request three times, and each is sent again later."""
     account = Account(scenario="overload", rounds=len(wheres))
     place = Workplace(setting.folder, load or Load(queries=40, n=4))
     ended = place.run("calm", LOCAL)

@@ -1,4 +1,4 @@
-"""R11 and more: what may change between two starts of a run, and what may not."""
+"""What may change between two starts of a run, and what may not."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ GROWN = 2  # times as many samples
 
 
 def changed(setting: Setting, load: Load | None = None, elsewhere: Where | None = None) -> FaultRow:
-    """A changed config is refused with the difference; a grown N uses all that is there."""
+    """A changed config is refused with the difference; a larger N reuses all stored samples."""
     account = Account(scenario="changed", rounds=1)
     place = Workplace(setting.folder, load or Load(token_s=0.0))
     ended = place.run("run", LOCAL)
@@ -32,15 +32,15 @@ def changed(setting: Setting, load: Load | None = None, elsewhere: Where | None 
 
 
 def _grow(account: Account, place: Workplace, elsewhere: Where) -> None:
-    seen = witness(place.path("run"), place.journal("run"))
+    snapshot = witness(place.path("run"), place.journal("run"))
     n = place.load.n * GROWN
     for run in ("run", "afresh"):  # one that grows on other engines, and one that is new
         where = elsewhere if run == "run" else LOCAL
         ended = place.run(run, where, f"strategy.n={n}")
         account.require(ended.status == 0, f"grown, {run}: {ended.last_words}")
     after = stored_samples(place.path("run"))
-    account.lost += seen.lost(after) + max(0, place.load.samples * GROWN - len(after))
-    account.regenerated += seen.regenerated(place.journal("run"))
+    account.lost += snapshot.lost(after) + max(0, place.load.samples * GROWN - len(after))
+    account.regenerated += snapshot.regenerated(place.journal("run"))
     # The records of the smaller N stand beside those of the larger one.
     small = place.run("afresh", LOCAL)
     account.require(small.status == 0, f"N as it was: {small.last_words}")
@@ -50,7 +50,7 @@ def _grow(account: Account, place: Workplace, elsewhere: Where) -> None:
 
 
 def shards(setting: Setting, load: Load | None = None) -> FaultRow:
-    """The same run on 1, 2 and 4 workers and 1 and 3 engines comes to the same."""
+    """Runs on 1, 2 and 4 workers and 1 and 3 engines have the same results."""
     account = Account(scenario="shards")
     place = Workplace(setting.folder, load or Load(queries=100))
     ended = place.run("whole", LOCAL)
@@ -63,5 +63,5 @@ def shards(setting: Setting, load: Load | None = None) -> FaultRow:
             account.rounds += 1
             account.require(ended.status == 0, f"{run}: {ended.status}, {ended.last_words}")
             conclude(account, place, run, reference, [])
-            setting.tell(f"shards {account.rounds}/6, {run}: {account.told}")
+            setting.tell(f"shards {account.rounds}/6, {run}: {account.summary}")
     return account.row()

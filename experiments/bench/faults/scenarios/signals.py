@@ -1,6 +1,6 @@
-"""R13: a scheduler's or a person's signal ends a run soon, written out and resumable.
+"""A scheduler's or a user's signal ends a run soon, with all samples written, and resumable.
 
-One signal asks for an orderly end; a second one does not ask.
+The first signal asks for an orderly end; a second one ends the run at once.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ CASES = tuple((where, name) for where in BOTH for name in SENDS)
 def signals(
     setting: Setting, load: Load | None = None, cases: Sequence[tuple[Where, str]] = CASES
 ) -> FaultRow:
-    """Each signal, to the driver alone and to its process group, in one process and on Ray."""
+    """Send each signal to the driver alone and to its group, in one process and on Ray."""
     account = Account(scenario="signals", patience=setting.patience)
     place = Workplace(setting.folder, load or Load(queries=100))
     ended = place.run("whole", LOCAL)
@@ -43,7 +43,7 @@ def signals(
     reference = same_results(place.path("whole"))
     for where, name in cases:
         _interrupt(account, place, where, name, reference)
-        setting.tell(f"signals, {name}, {where.name}: {account.told}")
+        setting.tell(f"signals, {name}, {where.name}: {account.summary}")
     return account.row()
 
 
@@ -55,28 +55,28 @@ def _interrupt(account: Account, place: Workplace, where: Where, name: str, refe
         SENDS[name](process)
         ended = process.wait()
     took_s, flush_s = time.time() - sent_s, _last_commit_s(place, run) - sent_s
-    seen = witness(place.path(run), place.journal(run))
+    snapshot = witness(place.path(run), place.journal(run))
     account.rounds += 1
     account.kills += 1
-    told = f"{name}, {where.name}"
-    account.require(ended.status == INTERRUPTED, f"{told}: {ended.status}, {ended.last_words}")
-    account.require_in_time(flush_s, FLUSH_S, f"{told}: flushed")
-    account.require_in_time(took_s, GRACE_S, f"{told}: ended")
-    account.seen.append(f"{told}: {took_s:.1f} s")
+    what = f"{name}, {where.name}"
+    account.require(ended.status == INTERRUPTED, f"{what}: {ended.status}, {ended.last_words}")
+    account.require_in_time(flush_s, FLUSH_S, f"{what}: flushed")
+    account.require_in_time(took_s, GRACE_S, f"{what}: ended")
+    account.remarks.append(f"{what}: {took_s:.1f} s")
     is_short = ended.stderr.count("Traceback") == 0
-    account.require(is_short, f"{told}: a traceback")
+    account.require(is_short, f"{what}: a traceback")
     again = place.run(run, where)
-    account.require(again.status == 0, f"{told}, resumed: {again.status}, {again.last_words}")
-    conclude(account, place, run, reference, [seen])
+    account.require(again.status == 0, f"{what}, resumed: {again.status}, {again.last_words}")
+    conclude(account, place, run, reference, [snapshot])
 
 
 def _last_commit_s(place: Workplace, run: str) -> float:
-    """When the last file of the run was written, in seconds since 1970."""
+    """The time at which the last file of the run was written, in seconds since 1970."""
     return max(path.stat().st_mtime for path in place.path(run).rglob("*.parquet"))
 
 
 def second_signal(setting: Setting, load: Load | None = None) -> FaultRow:
-    """While the first Ctrl-C waits for a worker that does not answer, the second one does not."""
+    """The first Ctrl-C waits for a worker that does not answer; the second one does not wait."""
     account = Account(scenario="second_signal", rounds=1, patience=setting.patience)
     place = Workplace(setting.folder, load or Load(queries=100, token_s=0.05))
     with place.started("run", on_ray()) as process:
@@ -93,11 +93,11 @@ def second_signal(setting: Setting, load: Load | None = None) -> FaultRow:
     account.kills += 2
     account.require_in_time(took_s, AT_ONCE_S, "the second signal: ended")
     account.require(ended.status not in (0, None), f"exit status {ended.status}")
-    account.seen.append(f"exit status {ended.status} after {took_s:.1f} s")
-    seen = witness(place.path("run"), place.journal("run"))
+    account.remarks.append(f"exit status {ended.status} after {took_s:.1f} s")
+    snapshot = witness(place.path("run"), place.journal("run"))
     again = place.run("run", LOCAL)
     account.require(again.status == 0, f"resumed: {again.status}, {again.last_words}")
     whole = place.run("whole", LOCAL)
     account.require(whole.status == 0, f"unbroken run: {whole.last_words}")
-    conclude(account, place, "run", same_results(place.path("whole")), [seen])
+    conclude(account, place, "run", same_results(place.path("whole")), [snapshot])
     return account.row()

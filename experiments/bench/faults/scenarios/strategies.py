@@ -1,8 +1,8 @@
-"""Runs that decide by what they see how much to draw: the driver is killed, and they go on.
+"""Runs whose answers decide how much is drawn: the driver is killed, and they go on.
 
-Who stops by a rule may have drawn a sample more or less ahead of the decision, so it is the answers
-that must be those of an unbroken run. A budget waits for all that it has given out: its samples
-must be the same, too, and no more than it may spend.
+A stop rule may have drawn a sample more or less ahead of its decision, so only the answers must be
+those of an unbroken run. A budget waits for all samples that it has given out: its samples must be
+the same, too, and no more than it may spend.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PLACES = (LOCAL, on_ray(workers=1))  # of a budget there is one worker
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unbroken:
-    """What a run comes to that nobody disturbs."""
+    """The results of a run that nothing disturbs."""
 
     span_s: float  # from its first request to its end
     answers: str
@@ -38,7 +38,7 @@ class Unbroken:
 def strategies(
     setting: Setting, load: Load | None = None, wheres: tuple[Where, ...] = PLACES
 ) -> FaultRow:
-    """A rule and a budget, in turn in one process and on Ray."""
+    """Kill runs with a rule and with a budget, in turn in one process and on Ray."""
     account = Account(scenario="strategies")
     place = Workplace(setting.folder, load or Load(queries=60, token_s=0.03))
     chance = random.Random(setting.seed)
@@ -46,19 +46,19 @@ def strategies(
         for where in wheres:
             whole = _unbroken(account, place, where, strategy)
             for number in range(max(1, setting.rounds // len(wheres))):
-                run = f"round{number}-{_named(where, strategy)}"
+                run = f"round{number}-{_label(where, strategy)}"
                 moment_s = chance.uniform(0, whole.span_s)
                 _round(account, place, run, where, strategy, moment_s, whole)
-            setting.tell(f"strategies, {strategy}, {where.name}: {account.told}")
+            setting.tell(f"strategies, {strategy}, {where.name}: {account.summary}")
     return account.row()
 
 
-def _named(where: Where, strategy: str) -> str:
+def _label(where: Where, strategy: str) -> str:
     return f"{'rule' if strategy is RULE else 'budget'}-{where.name}"
 
 
 def _unbroken(account: Account, place: Workplace, where: Where, strategy: str) -> Unbroken:
-    run = f"whole-{_named(where, strategy)}"
+    run = f"whole-{_label(where, strategy)}"
     ended, span_s = place.timed(run, where, strategy)
     account.require(ended.status == 0, f"unbroken run, {run}: {ended.last_words}")
     path = place.path(run)
@@ -76,14 +76,14 @@ def _round(
 ) -> None:
     with place.started(run, where, strategy) as process:
         account.kills += place.kill_after(moment_s, run, process)
-    seen = witness(place.path(run), place.journal(run))
+    snapshot = witness(place.path(run), place.journal(run))
     ended = place.run(run, where, strategy)
     account.rounds += 1
     account.require(ended.status == 0, f"{run}, resumed: {ended.status}, {ended.last_words}")
     path = place.path(run)
     after = stored_samples(path)
-    account.lost += seen.lost(after)
-    account.regenerated += seen.regenerated(place.journal(run))
+    account.lost += snapshot.lost(after)
+    account.regenerated += snapshot.regenerated(place.journal(run))
     account.duplicated += repeated_keys(path)
     account.unequal += same_answers(path) != whole.answers
     if strategy is BUDGET:

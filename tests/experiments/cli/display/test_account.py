@@ -20,11 +20,11 @@ ENGINES = (
 )
 
 
-def seen(tally: Tally, engines: tuple[EngineView, ...] = ()) -> Progress:
+def progress_of(tally: Tally, engines: tuple[EngineView, ...] = ()) -> Progress:
     return snapshot(tally, num_queries=8, engines=engines, elapsed_s=60.0, first_engine_s=10.0)
 
 
-FULL = seen(
+FULL = progress_of(
     Tally(
         queries=8,
         samples_drawn=1200,
@@ -48,16 +48,16 @@ def test_an_account_in_full() -> None:
 
 
 def test_what_is_nothing_is_not_said() -> None:
-    progress = replace(seen(Tally(samples_drawn=1, generated_tokens=5)), first_engine_s=0.0)
+    progress = replace(progress_of(Tally(samples_drawn=1, generated_tokens=5)), first_engine_s=0.0)
     assert account(progress) == ["samples: 1 drawn", "tokens: 5 useful", "time: 60 s, 0 tokens/s"]
-    assert account(seen(Tally(samples_reused=1))) == [
+    assert account(progress_of(Tally(samples_reused=1))) == [
         "samples: 1 reused",
         "time: 60 s, of which 10 s to start the first engine",
     ]
 
 
 def test_a_run_that_did_nothing_has_no_account() -> None:
-    assert account(seen(Tally(), ENGINES)) == []
+    assert account(progress_of(Tally(), ENGINES)) == []
 
 
 counts = st.sampled_from((0, 1, 7, 10**9))
@@ -84,12 +84,12 @@ def test_there_is_no_nonsense(
     tally.cancelled_tokens = min(tally.cancelled_tokens, tally.generated_tokens)
     cached_tokens = int(engine.prompt_tokens * share)
     engine = replace(engine, idle_s=engine.up_s * share, cached_tokens=cached_tokens)
-    said = account(replace(seen(tally, (engine,)), elapsed_s=elapsed_s))
-    for line in said:
+    lines = account(replace(progress_of(tally, (engine,)), elapsed_s=elapsed_s))
+    for line in lines:
         assert line.isprintable()
         words = line.replace(":", "").replace(",", "").split()
         assert not {"0%", "nan", "inf"} & set(words)
         assert "0" not in words or line.startswith("time")
-    assert bool(said) == bool(tally.samples_drawn or tally.samples_reused)
-    assert any("restart" in line for line in said) == bool(said and engine.restarts)
-    assert any("cancelled" in line for line in said) == bool(said and tally.cancelled_tokens)
+    assert bool(lines) == bool(tally.samples_drawn or tally.samples_reused)
+    assert any("restart" in line for line in lines) == bool(lines and engine.restarts)
+    assert any("cancelled" in line for line in lines) == bool(lines and tally.cancelled_tokens)

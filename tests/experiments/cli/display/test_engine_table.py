@@ -40,7 +40,7 @@ def _named(i: int, view: EngineView) -> EngineView:
     )
 
 
-def drawn(views: list[EngineView]) -> list[str]:
+def table_lines(views: list[EngineView]) -> list[str]:
     """The lines of the table, on a terminal of 100 columns that knows colours."""
     console = Console(file=StringIO(), width=100, force_terminal=True, color_system=None)
     with console.capture() as capture:
@@ -77,7 +77,7 @@ def test_of_many_the_worst_are_shown_in_the_order_of_the_run(views: list[EngineV
 
 @given(views=engines)
 def test_every_engine_is_in_the_table_or_in_its_last_line(views: list[EngineView]) -> None:
-    header, *lines = drawn(views)
+    header, *lines = table_lines(views)
     assert header.split() == ["engine", "state", "queue", "tokens/s", "cache", "hits", "restarts"]
     named = [line.split()[0] for line in lines if line.startswith("engine")]
     assert named == [view.name for view in worst(views)]
@@ -97,5 +97,5 @@ def test_the_last_line_adds_up() -> None:
 
 
 def test_a_name_cannot_act_on_a_terminal() -> None:
-    _, line = drawn([EngineView(name="[red]x[/red]:smile:\x1b[5m\n")])
+    _, line = table_lines([EngineView(name="[red]x[/red]:smile:\x1b[5m\n")])
     assert line.startswith("[red]x[/red]:smile:?[5m? ")

@@ -55,9 +55,9 @@ def test_plain_lines_are_few_and_the_last_one_is_never_lost(
     with PlainView() as view:
         for queries in range(20):
             view.show(replace(PROGRESS, queries=queries))
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert [text.partition("  ")[0] for text in said.err.splitlines()] == [
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert [text.partition("  ")[0] for text in captured.err.splitlines()] == [
         "queries 0/32",
         "queries 19/32",
     ]
@@ -131,7 +131,7 @@ def on_a_terminal(program: str) -> tuple[str, str]:
     """What it writes to standard output, a pipe, and to standard error, a terminal."""
     terminal, its_end = pty.openpty()
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-c", program],
             cwd=ROOT,
             env=os.environ | {"TERM": "xterm", "COLUMNS": "120"},
@@ -143,15 +143,15 @@ def on_a_terminal(program: str) -> tuple[str, str]:
             timeout=60,
         )
         os.close(its_end)
-        return done.stdout, b"".join(chunks(terminal)).decode()
+        return process.stdout, b"".join(chunks(terminal)).decode()
     finally:
         os.close(terminal)
 
 
 def test_on_a_terminal_a_run_stays_in_its_place_and_is_taken_down() -> None:
-    results, shown = on_a_terminal(PROGRAM)
+    results, screen = on_a_terminal(PROGRAM)
     assert results == "results\n"
-    view, _, end = shown.rpartition("\x1b[2K")  # the last line that is cleared
+    view, _, end = screen.rpartition("\x1b[2K")  # the last line that is cleared
     assert "queries 3/3" in view
     assert "quarantined 2" in view
     assert view.index("\x1b[?25l") < view.index("\x1b[?25h")  # the cursor is back
@@ -164,11 +164,11 @@ def test_on_a_terminal_a_run_stays_in_its_place_and_is_taken_down() -> None:
 
 
 def test_on_a_terminal_there_is_a_line_an_engine_with_its_name_as_it_is() -> None:
-    _, shown = on_a_terminal(PROGRAM)
-    assert "[red]x[/red]?[5m" in shown
-    assert "\x1b[5m" not in shown
+    _, screen = on_a_terminal(PROGRAM)
+    assert "[red]x[/red]?[5m" in screen
+    assert "\x1b[5m" not in screen
     for cell in ("up", "37", "1,234", "6"):
-        assert f" {cell} " in shown, cell
+        assert f" {cell} " in screen, cell
 
 
 def test_quiet_is_quiet(capfd: pytest.CaptureFixture[str]) -> None:
@@ -197,10 +197,10 @@ def test_a_cluster_that_goes_down_is_no_flood(capsys: pytest.CaptureFixture[str]
         capsys.readouterr()
         view.show(replace(PROGRESS, engines=engines(*["down"] * count)))
         view.show(replace(PROGRESS, engines=engines(*["up"] * count)))
-    told = capsys.readouterr().err.splitlines()
-    assert told[:MAX_NEWS] == [f"engine{i} down (1 restart)" for i in range(MAX_NEWS)]
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[:MAX_NEWS] == [f"engine{i} down (1 restart)" for i in range(MAX_NEWS)]
     rest = f"engines went down or came back {2 * count - MAX_NEWS} times more"
-    assert told[MAX_NEWS:] == [rest, line(replace(PROGRESS, engines=engines(*["up"] * count)))]
+    assert lines[MAX_NEWS:] == [rest, line(replace(PROGRESS, engines=engines(*["up"] * count)))]
 
 
 def failing(error: BaseException) -> None:

@@ -50,8 +50,8 @@ def test_quarantined_queries_are_told_if_there_are_any() -> None:
 
 
 def test_while_engines_start_it_says_for_how_long() -> None:
-    said = "queries 0/32  samples 0  0 tokens/s  engines 0/1  errors 0  starting 9 s"
-    assert line(STARTING) == said
+    text = "queries 0/32  samples 0  0 tokens/s  engines 0/1  errors 0  starting 9 s"
+    assert line(STARTING) == text
 
 
 def test_the_rate_counts_from_the_first_engine() -> None:
@@ -80,7 +80,7 @@ seconds = st.floats(0, 1e6)
 def test_there_is_always_something_to_say(
     done: int, more: int, tokens: int, up: int, at: float, first: float
 ) -> None:
-    said = line(
+    text = line(
         replace(
             PROGRESS,
             queries=done,
@@ -91,9 +91,9 @@ def test_there_is_always_something_to_say(
             first_engine_s=first,
         )
     )
-    assert said.isprintable()
-    assert "nan" not in said
-    assert "-" not in said
+    assert text.isprintable()
+    assert "nan" not in text
+    assert "-" not in text
 
 
 def test_long_times_come_in_long_units() -> None:
@@ -159,10 +159,10 @@ states = st.sampled_from(("up", "down"))
 @given(looks=st.lists(states, max_size=20))
 def test_downs_and_ups_alternate(looks: list[State]) -> None:
     news = EngineNews()
-    said = [what for state in looks for what in news.of([replace(UP, state=state)])]
-    assert said == [("e up again" if i % 2 else "e down") for i in range(len(said))]
+    lines = [what for state in looks for what in news.of([replace(UP, state=state)])]
+    assert lines == [("e up again" if i % 2 else "e down") for i in range(len(lines))]
 
 
 def test_a_name_cannot_act_on_a_terminal() -> None:
-    (said,) = EngineNews().of([replace(DOWN, name="e\x1b[31m\n")])
-    assert said == "e?[31m? down (1 restart)"
+    (text,) = EngineNews().of([replace(DOWN, name="e\x1b[31m\n")])
+    assert text == "e?[31m? down (1 restart)"

@@ -15,8 +15,7 @@ from rich.console import Console
 
 from nbest import vote_shares
 from nbest.experiments.analysis.rows import Row
-from nbest.experiments.cli import ending as as_command
-from nbest.experiments.cli import run_summary
+from nbest.experiments.cli import ending, run_summary
 from nbest.experiments.cli.ask import as_document, as_text
 from nbest.experiments.cli.display.tables import console, selector_table, share
 from nbest.experiments.cli.ending import Exit
@@ -98,18 +97,18 @@ def test_without_baselines_there_is_no_more_than_the_rows() -> None:
 def test_a_table_for_a_pipe_is_not_cut(capsys: pytest.CaptureFixture[str]) -> None:
     name = 'first_valid(regex=r"' + "x" * 30 + '")'
     console().print(selector_table([replace(ROW, select=name)]))
-    said = capsys.readouterr().out
-    assert name in said
-    assert "\x1b" not in said
-    assert "\u2026" not in said
+    output = capsys.readouterr().out
+    assert name in output
+    assert "\x1b" not in output
+    assert "\u2026" not in output
 
 
 @every_hostile_text
 def test_the_name_of_a_selector_cannot_act(text: str) -> None:
-    """It may come from somebody else's config: `first_valid(regex="...")`."""
-    said = rendered(replace(ROW, select=f"first_valid({text})"))
-    assert acting(said) == set()
-    assert len(said.splitlines()) == 2
+    """The name may come from a foreign config: `first_valid(regex="...")`."""
+    output = rendered(replace(ROW, select=f"first_valid({text})"))
+    assert acting(output) == set()
+    assert len(output.splitlines()) == 2
 
 
 @pytest.mark.parametrize("text", MARKUP)
@@ -118,49 +117,49 @@ def test_the_name_of_a_selector_is_no_markup(text: str) -> None:
     assert name in rendered(replace(ROW, select=name))
 
 
-def asked(text: str) -> Selection:
+def selection_of(text: str) -> Selection:
     """The selection of a sample with that text."""
     samples = [Sample(id="s0", text=text, generated_tokens=3), Sample(id="s1", text="other")]
-    among = read_answers(samples, WholeText())
-    return choose(among, vote_shares(among.answers))
+    candidates = read_answers(samples, WholeText())
+    return choose(candidates, vote_shares(candidates.answers))
 
 
 @every_hostile_text
 def test_an_answer_cannot_act(text: str) -> None:
-    said = as_text(asked(f"I say {text} 42"))
-    assert acting(said) == set()
-    assert said.endswith("(50% of the answers agree; 2 ok)")
-    assert "I say" in said
+    output = as_text(selection_of(f"I say {text} 42"))
+    assert acting(output) == set()
+    assert output.endswith("(50% of the answers agree; 2 ok)")
+    assert "I say" in output
 
 
 @every_hostile_text
 def test_an_answer_in_json_is_whole_and_cannot_act(text: str) -> None:
-    said = json.dumps(as_document(asked(f"x{text}x")), indent=2)
-    assert acting(said) == set()
-    assert json.loads(said)["samples"][0]["text"] == f"x{text}x"
+    output = json.dumps(as_document(selection_of(f"x{text}x")), indent=2)
+    assert acting(output) == set()
+    assert json.loads(output)["samples"][0]["text"] == f"x{text}x"
 
 
-def failed(query_id: str, error: str, outcome: Outcome = Outcome.ERROR) -> Record:
+def failed_record(query_id: str, error: str, outcome: Outcome = Outcome.ERROR) -> Record:
     return Record(query_id=query_id, strategy="", outcome=outcome, error=error)
 
 
 @every_hostile_text
 def test_an_error_cannot_act(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Errors quote what a model or a data set says: of questions, and of the whole command."""
-    run_summary.tell_errors([failed(f"q{text}", f"cannot read {text}")], 3)
+    run_summary.tell_errors([failed_record(f"q{text}", f"cannot read {text}")], 3)
     with pytest.raises(SystemExit) as ended:
-        as_command._end(f"error: cannot read {text}", Exit.FAILED)
+        ending._end(f"error: cannot read {text}", Exit.FAILED)
     assert ended.value.code == 1
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert acting(said.err) == set()
-    assert [line.partition(" ")[0] for line in said.err.splitlines()] == ["nbest:"] * 3
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert acting(output.err) == set()
+    assert [line.partition(" ")[0] for line in output.err.splitlines()] == ["nbest:"] * 3
 
 
 def test_a_message_of_several_lines_keeps_them(capsys: pytest.CaptureFixture[str]) -> None:
-    """As the diff of a run that was changed."""
+    """For example the difference to a run that was changed."""
     with pytest.raises(SystemExit):
-        as_command._end("error: the run has changed\n  seed: 1 in the run, 2 now", Exit.WRONG_INPUT)
+        ending._end("error: the run has changed\n  seed: 1 in the run, 2 now", Exit.WRONG_INPUT)
     assert capsys.readouterr().err.splitlines() == [
         "nbest: error: the run has changed",
         "  seed: 1 in the run, 2 now",
@@ -168,7 +167,7 @@ def test_a_message_of_several_lines_keeps_them(capsys: pytest.CaptureFixture[str
 
 
 def test_only_the_first_errors_are_told_one_by_one(capsys: pytest.CaptureFixture[str]) -> None:
-    run_summary.tell_errors([failed(f"q{i}", "no") for i in range(9)], 10)
+    run_summary.tell_errors([failed_record(f"q{i}", "no") for i in range(9)], 10)
     lines = capsys.readouterr().err.splitlines()
     assert lines == [
         *(f"nbest: q{i} failed: no" for i in range(5)),
@@ -181,7 +180,7 @@ def test_only_the_first_errors_are_told_one_by_one(capsys: pytest.CaptureFixture
 def test_a_quarantined_question_is_told_with_the_way_out(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    run_summary.tell_errors([failed("q1", "it killed its engine", Outcome.QUARANTINED)], 10)
+    run_summary.tell_errors([failed_record("q1", "it killed its engine", Outcome.QUARANTINED)], 10)
     assert capsys.readouterr().err.splitlines() == [
         "nbest: q1 quarantined: it killed its engine",
         "nbest: 1 of 10 questions failed, 1 of them quarantined (--retry-quarantined asks again)",
@@ -190,9 +189,9 @@ def test_a_quarantined_question_is_told_with_the_way_out(
 
 @every_hostile_text
 def test_values_and_exceptions_in_messages_cannot_act(text: str) -> None:
-    for said in (shown(text), shown({text: [text]}), one_line(ValueError(text)), printable(text)):
-        assert acting(said) == set()
-        assert "\n" not in said
+    for output in (shown(text), shown({text: [text]}), one_line(ValueError(text)), printable(text)):
+        assert acting(output) == set()
+        assert "\n" not in output
 
 
 def test_messages_stay_short() -> None:
@@ -217,5 +216,5 @@ def test_no_text_at_all_can_act(text: str) -> None:
 
 @given(text=st.text("[]/\\=ab \x1b\u202e", max_size=20))
 def test_any_name_is_shown_as_it_is_but_for_what_acts(text: str) -> None:
-    said = rendered(replace(ROW, select=f"<{text}>"))
-    assert f"<{printable(text)}>" in said
+    output = rendered(replace(ROW, select=f"<{text}>"))
+    assert f"<{printable(text)}>" in output

@@ -195,8 +195,8 @@ def test_a_bad_file_is_refused_by_line(file: Path, text: str | bytes, message: s
 
 
 def test_an_id_that_could_act_on_a_terminal_is_refused(file: Path) -> None:
-    said = refusal(jsonl(file, '{"question": "a", "id": "\\u001b[2J"}'))
-    assert said == r"row 1: an id must be printable text, got '\x1b[2J'"
+    message = refusal(jsonl(file, '{"question": "a", "id": "\\u001b[2J"}'))
+    assert message == r"row 1: an id must be printable text, got '\x1b[2J'"
 
 
 @pytest.mark.parametrize(
@@ -240,8 +240,8 @@ def test_junk_is_no_table(tmp_path: Path, suffix: str) -> None:
 def test_a_csv_row_longer_than_the_header_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_text("question,answer\na,1\nb,2,3\n")
-    said = refusal(dataset(path))
-    assert said == f"{path}: row 2 must have no more cells than the header"
+    message = refusal(dataset(path))
+    assert message == f"{path}: row 2 must have no more cells than the header"
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="needs the GSM8K files beside the repository")

@@ -33,10 +33,10 @@ def test_the_same_settings_generate_the_same_questions() -> None:
 def test_no_shot_is_a_question_that_is_asked(seed: int) -> None:
     # 128 of the 200 sums that there are: nearly all other seeds would draw some of them again.
     questions = sums(seed, size=128).load(6)
-    asked = {item.question for item in questions.items}
-    shown = {shot.question for shot in questions.shots}
-    assert len(shown) == 6
-    assert not asked & shown
+    questions_asked = {item.question for item in questions.items}
+    examples = {shot.question for shot in questions.shots}
+    assert len(examples) == 6
+    assert not questions_asked & examples
 
 
 def test_neighbouring_seeds_show_other_shots() -> None:
@@ -67,8 +67,8 @@ def test_the_gold_answer_is_right_and_kept_apart() -> None:
 
 
 def test_a_task_with_too_few_questions_says_how_many() -> None:
-    said = refusal(sums(size=2000), 6)
-    assert said == "prompt.shots must be at most 0, as many as there are to show, got 6"
+    message = refusal(sums(size=2000), 6)
+    assert message == "prompt.shots must be at most 0, as many as there are to show, got 6"
 
 
 @pytest.mark.parametrize(

@@ -55,8 +55,8 @@ assert SUM is not None
     ],
 )
 def test_verdicts(grader: Grader, answer: str | None, gold: str, verdict: float) -> None:
-    said = grader(answer, Gold(answer=gold))
-    assert said == verdict or (math.isnan(said) and math.isnan(verdict))
+    result = grader(answer, Gold(answer=gold))
+    assert result == verdict or (math.isnan(result) and math.isnan(verdict))
 
 
 @given(st.one_of(st.none(), st.text(max_size=40)), st.text(max_size=40))
@@ -134,9 +134,9 @@ def test_the_tasks_that_run_text_are_all_known() -> None:
     import reasoning_gym
 
     running = re.compile(r"\b(?:eval|exec|sympify)\(|(?:sp|sympy)\.parse_expr\(|\(parse_expr\(")
-    found = {
+    evaluating = {
         task
         for task, (dataset, _) in reasoning_gym.factory.DATASETS.items()
         if running.search(inspect.getsource(dataset.score_answer))
     }
-    assert found | {"composite"} == EVALUATING_TASKS
+    assert evaluating | {"composite"} == EVALUATING_TASKS

@@ -13,15 +13,15 @@ from nbest.orchestrator.errors import InputError
 
 
 def reasoning_gym() -> ModuleType:
-    """The package; about a second the first time."""
+    """Import reasoning-gym, which takes about a second the first time."""
     return optional("reasoning_gym", "reasoning-gym tasks", "tasks")
 
 
 def optional(module: str, what: str, extra: str) -> ModuleType:
-    """A module of an optional dependency; `extra` is the extra of nbest that installs it."""
+    """Import a module of an optional package; `extra` is the extra of nbest that installs it."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of the packages that it imports in turn
+            warnings.simplefilter("ignore")  # from the packages that it imports in turn
             return import_module(module)
     except ImportError as error:
         install = f"pip install 'nbest[{extra}]'"
