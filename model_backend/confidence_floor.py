@@ -14,17 +14,17 @@ from nbest.orchestrator.types import ConfidenceFloor
 
 
 class FloorWatch:
-    """Of one sample."""
+    """Watches the confidence of one sample, position by position."""
 
     def __init__(self, floor: ConfidenceFloor) -> None:
         self._floor = floor
         self._recent: deque[float] = deque(maxlen=floor.window)
         self._sum = 0.0
-        self.seen = 0  # positions
+        self.seen = 0  # positions so far
         self.fell = False
 
     def add(self, likeliest: Sequence[float]) -> None:
-        """The next position: log-probabilities, nats, the k likeliest tokens first."""
+        """Take in the next position: log-probabilities in nats, the k likeliest tokens first."""
         confidence = -sum(likeliest[: self._floor.k]) / self._floor.k
         if len(self._recent) == self._floor.window:
             self._sum -= self._recent[0]
@@ -36,7 +36,7 @@ class FloorWatch:
 
 
 def falls_after(floor: ConfidenceFloor, positions: Iterable[Sequence[float]]) -> int | None:
-    """After how many positions a sample falls; None: it does not."""
+    """Return after how many positions a sample falls; None if it does not."""
     watch = FloorWatch(floor)
     for likeliest in positions:
         watch.add(likeliest)

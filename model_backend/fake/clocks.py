@@ -1,4 +1,4 @@
-"""Where a fake backend's time comes from: the event loop, real or virtual, or a test."""
+"""Clocks of fake backends: the time of the event loop, real or virtual, or of a test."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Clock(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LoopClock:
-    """Real time, as the event loop sees it."""
+    """The time of the event loop that is running."""
 
     def now(self) -> float:
         return asyncio.get_running_loop().time()
@@ -30,7 +30,7 @@ class LoopClock:
 
 
 class ManualClock:
-    """Time that passes only when it is told to, so that a test decides who finishes first."""
+    """A clock that stands still until a test advances it, and so decides who finishes first."""
 
     def __init__(self) -> None:
         self._now_s = 0.0
@@ -47,7 +47,7 @@ class ManualClock:
         await wake
 
     def advance(self, seconds: float) -> None:
-        """Let time pass; whoever was due by then wakes when the event loop comes round."""
+        """Let time pass; sleepers that are due by then wake when the event loop runs next."""
         self._now_s += seconds
         while self._sleepers and self._sleepers[0][0] <= self._now_s:
             _, _, wake = heapq.heappop(self._sleepers)
@@ -59,32 +59,32 @@ class VirtualTime(asyncio.SelectorEventLoop):
     """An event loop whose time jumps to the next timer as soon as nothing else is left to do.
 
     Hours pass in moments, and what happens is the same on every machine. `LoopClock`, `sleep` and
-    `timeout` all follow it. Nothing real is waited for: no thread, no process, no network.
+    `timeout` all follow it. It waits for nothing real: no thread, no process, no network.
 
     Example: `asyncio.Runner(loop_factory=VirtualTime)`
     """
 
     def __init__(self) -> None:
         self._now_s = 0.0
-        super().__init__(_Jump(self._pass))
+        super().__init__(_InstantSelector(self._advance))
 
     def time(self) -> float:
         return self._now_s
 
-    def _pass(self, seconds: float) -> None:
+    def _advance(self, seconds: float) -> None:
         self._now_s += seconds
 
 
-class _Jump(selectors.SelectSelector):
-    """Where an event loop waits: here it does not."""
+class _InstantSelector(selectors.SelectSelector):
+    """Advances the time of an event loop where another selector would wait."""
 
-    def __init__(self, let_pass: Callable[[float], None]) -> None:
+    def __init__(self, advance: Callable[[float], None]) -> None:
         super().__init__()
-        self._let_pass = let_pass
+        self._advance = advance
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(0)
         if not ready:
             assert timeout is not None, "everybody waits, and no timer is set"
-            self._let_pass(max(timeout, 0.0))
+            self._advance(max(timeout, 0.0))
         return ready

@@ -1,7 +1,7 @@
 """A backend without a model: it answers from a script, at the pace that the script says.
 
-For tests, for rehearsals of large runs, for the overhead of everything around an engine. It keeps
-the `Backend` contract to the letter: stop strings, max_tokens, aborts, failures.
+It serves tests, rehearsals of large runs, and measurements of the overhead around an engine. It
+keeps the `Backend` contract to the letter: stop strings, max_tokens, aborts, failures.
 
 It knows no text but what its script gives it, and no time but what its clock says.
 """
@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from nbest.model_backend.confidence_floor import falls_after
 from nbest.model_backend.fake.clocks import Clock, LoopClock
 from nbest.model_backend.fake.script import Reply, Script, cut, duration_s, tokens_by
-from nbest.orchestrator.engines.aborts import EarlyAborts, cancelled
+from nbest.orchestrator.engines.aborts import EarlyAborts, cancelled_sample
 from nbest.orchestrator.engines.batches import Done, Result
 from nbest.orchestrator.errors import BackendError
 from nbest.orchestrator.tasks import task_group
@@ -47,17 +47,17 @@ class FakeBackend:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Saying:
-    """A reply that takes its time."""
+class _TimedReply:
+    """A reply that takes time, cut by the parameters of its request."""
 
     reply: Reply
-    tokens: tuple[str, ...]  # [T] as cut by the parameters
+    tokens: tuple[str, ...]  # [T] after the cut
     status: Status
     seconds: float
 
 
 class FakeEngine:
-    """The live fake."""
+    """A live fake engine."""
 
     def __init__(self, settings: FakeBackend, name: str = "") -> None:
         self._settings = settings
@@ -73,33 +73,33 @@ class FakeEngine:
 
     async def generate(self, request: Request) -> Sample:
         answer = self._begin(request)
-        if isinstance(answer, _Saying):
-            return await self._say(request, answer)
+        if isinstance(answer, _TimedReply):
+            return await self._deliver(request, answer)
         if isinstance(answer, BackendError):
             raise answer
         return answer
 
     async def generate_many(self, requests: Sequence[Request], done: Done) -> None:
-        """As a `BatchedBackend`: replies that take no time cost no task."""
+        """Answer a batch, as `BatchedBackend` asks; a reply that takes no time costs no task."""
 
-        async def say(request: Request, saying: _Saying) -> None:
+        async def deliver(request: Request, reply: _TimedReply) -> None:
             try:
-                result: Result = await self._say(request, saying)
+                result: Result = await self._deliver(request, reply)
             except BackendError as error:
                 result = error
             done(request, result)
 
-        slow: list[tuple[Request, _Saying]] = []
+        slow: list[tuple[Request, _TimedReply]] = []
         for request in requests:
             answer = self._begin(request)
-            if isinstance(answer, _Saying):
+            if isinstance(answer, _TimedReply):
                 slow.append((request, answer))
             else:
                 done(request, answer)
         if slow:
             async with task_group() as group:
-                for request, saying in slow:
-                    group.create_task(say(request, saying))
+                for request, reply in slow:
+                    group.create_task(deliver(request, reply))
 
     async def abort(self, request_id: str) -> None:
         if (abort := self._aborts.get(request_id)) is not None:
@@ -107,28 +107,29 @@ class FakeEngine:
         else:
             self._early.add(request_id)
 
-    def _begin(self, request: Request) -> Result | _Saying:
-        """The answer if it is there at once, or what is being said."""
+    def _begin(self, request: Request) -> Result | _TimedReply:
+        """Return the answer if it is there at once, else the reply and the time that it takes."""
         if self._early.take(request.id):
-            return cancelled(request)
+            return cancelled_sample(request)
         reply = self._settings.script(request)
         tokens, status = cut(reply.tokens, request.params.max_tokens, request.params.stop)
-        if (fallen := fall(reply, len(tokens), request.params)) is not None:
-            tokens, status = tokens[:fallen], Status.TRUNCATED
+        if (fall := tokens_until_fall(reply, len(tokens), request.params)) is not None:
+            tokens, status = tokens[:fall], Status.TRUNCATED
         if seconds := duration_s(reply, len(tokens)):
-            return _Saying(reply=reply, tokens=tokens, status=status, seconds=seconds)
+            return _TimedReply(reply=reply, tokens=tokens, status=status, seconds=seconds)
         self.served += 1
         return reply.error or self._sample(request, reply, tokens, status, 0.0)
 
-    async def _say(self, request: Request, saying: _Saying) -> Sample:
+    async def _deliver(self, request: Request, timed: _TimedReply) -> Sample:
+        """Let the time of the reply pass, then return the sample; an abort cuts both short."""
         if self._early.take(request.id):
-            return cancelled(request)
+            return cancelled_sample(request)
         started_s = self._settings.clock.now()
         try:
-            is_aborted = await self._wait(request.id, saying.seconds)
+            is_aborted = await self._wait(request.id, timed.seconds)
         finally:
             self.served += 1
-        reply, tokens, status = saying.reply, saying.tokens, saying.status
+        reply, tokens, status = timed.reply, timed.tokens, timed.status
         if reply.error is not None and not is_aborted:
             raise reply.error
         elapsed_s = self._settings.clock.now() - started_s
@@ -179,14 +180,16 @@ class FakeEngine:
 
 
 def top_logprobs(reply: Reply, num_tokens: int, params: SamplingParams) -> TopLogprobs | None:
-    """[T, k] of the reply; where it names fewer than k tokens, or none, the rest share what is left
-    of the probability."""
+    """Return the [T, k] likeliest log-probabilities of a reply; None where none were asked for.
+
+    Where the reply names fewer than k tokens, made-up ones share the rest of the probability.
+    """
     k = params.logprobs
     if not k:
         return None
-    said = zip(reply.tokens, reply.logprobs or (-1.0,) * len(reply.tokens), strict=True)
-    tops = reply.top or [{token: logprob} for token, logprob in said]
-    rows = [_filled(top, k) for top in tops[:num_tokens]]
+    pairs = zip(reply.tokens, reply.logprobs or (-1.0,) * len(reply.tokens), strict=True)
+    tops = reply.top or [{token: logprob} for token, logprob in pairs]
+    rows = [_fill_up(top, k) for top in tops[:num_tokens]]
     return TopLogprobs(
         k=k,
         packed=array("f", (logprob for row in rows for _, logprob in row)).tobytes(),
@@ -194,17 +197,18 @@ def top_logprobs(reply: Reply, num_tokens: int, params: SamplingParams) -> TopLo
     )
 
 
-def fall(reply: Reply, num_tokens: int, params: SamplingParams) -> int | None:
-    """After how many of the tokens the sample falls below its floor."""
+def tokens_until_fall(reply: Reply, num_tokens: int, params: SamplingParams) -> int | None:
+    """Return after how many tokens the sample falls below its floor; None if it does not."""
     top = top_logprobs(reply, num_tokens, params)
     if params.floor is None or top is None:
         return None
     return falls_after(params.floor, top.array().tolist())
 
 
-def _filled(top: Mapping[str, float], k: int) -> list[tuple[str, float]]:
+def _fill_up(top: Mapping[str, float], k: int) -> list[tuple[str, float]]:
+    """Return the k likeliest tokens of a position, likeliest first, made-up ones at the end."""
     likeliest = sorted(top.items(), key=lambda item: -item[1])[:k]
     missing = k - len(likeliest)
-    left = max(1e-6, 1.0 - math.fsum(math.exp(logprob) for _, logprob in likeliest))
-    least = min([math.log(left / max(1, missing)), *(logprob for _, logprob in likeliest)])
-    return likeliest + [(f"<{i}>", least) for i in range(missing)]
+    rest = max(1e-6, 1.0 - math.fsum(math.exp(logprob) for _, logprob in likeliest))
+    lowest = min([math.log(rest / max(1, missing)), *(logprob for _, logprob in likeliest)])
+    return likeliest + [(f"<{i}>", lowest) for i in range(missing)]

@@ -1,6 +1,6 @@
-"""The fake model as a config names it: rehearse a run, a cluster or a report without an engine.
+"""Makes the fake models that a config names, to rehearse a run, a cluster or a report.
 
-It knows no dataset: it says its few answers whatever it is asked.
+They know no dataset: they give their few answers whatever they are asked.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def seeded_fake(
     token_s: float = 0.0,
     max_concurrency: int = 256,
 ) -> FakeBackend:
-    """A fake backend that says `answers` about as often as `weights` tell."""
+    """Make a fake backend that gives `answers` about as often as `weights` say."""
     script = SeededAnswers(
         answers=answers, weights=weights, first_token_s=first_token_s, token_s=token_s
     )
@@ -53,11 +53,11 @@ def faulty_fake(
     overloads: int = 0,
     journal: str | None = None,
 ) -> FakeBackend:
-    """The same, and it misbehaves at prompts that hold what an `_on` says, for rehearsals.
+    """Make a fake backend that also misbehaves, at prompts that hold the text of an `_on`.
 
-    The engine's process meets with `harm` (sigkill, exit, sigstop); an engine that hangs says after
-    `stall_s` that it is dead; each request is told `overloads` times that the engine is full, and
-    gets a line in the file `journal`.
+    `harm` (sigkill, exit, sigstop) is done to the engine's process; an engine that hangs reports
+    after `stall_s` that it is dead; each request is told `overloads` times that the engine is full;
+    each call adds a line to the file `journal`.
     """
     script: Script = SeededAnswers(
         answers=answers, weights=weights, first_token_s=first_token_s, token_s=token_s
@@ -72,9 +72,9 @@ def faulty_fake(
         script = Hangs(then=script, marker=hang_on, stall_s=stall_s)
     if harm_on is not None:
         script = HarmsProcess(then=script, marker=harm_on, harm=harm)
-    return FakeBackend(script=_journalled(script, journal), max_concurrency=max_concurrency)
+    return FakeBackend(script=_with_journal(script, journal), max_concurrency=max_concurrency)
 
 
-def _journalled(script: Script, path: str | None) -> Script:
-    """The journal is the first to hear of a request: what comes after may be the end."""
+def _with_journal(script: Script, path: str | None) -> Script:
+    """Put a journal before a script: it notes a request before a fault can end the process."""
     return script if path is None else Journal(then=script, path=path)

@@ -1,8 +1,8 @@
 """Scripts of a fake model that misbehaves: it dies, hangs, refuses, or is full.
 
-Each wraps another script, which speaks for all requests that are not its concern, so faults can be
-put on top of one another. What harms a process harms the one that calls the script: in a run on
-Ray that is an engine's. They know no Ray, no pool, and not who has to put up with them.
+Each wraps another script, which answers the requests that the fault does not concern, so faults
+can be stacked. A fault that harms a process harms the one that calls the script: in a run on Ray
+that is an engine's. They know no Ray and no pool.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from nbest.orchestrator.types import Request, require
 
 
 class Harm(StrEnum):
-    """What can happen to a process."""
+    """The ways in which a script can harm its process."""
 
     SIGKILL = "sigkill"  # as by the kernel when memory is short
     EXIT = "exit"  # as by a library that gives up: no clean-up, and a status
@@ -28,7 +28,7 @@ class Harm(StrEnum):
 
 
 def harm_process(harm: Harm) -> None:
-    """Do it to the process that calls this."""
+    """Kill, end or stop the process that calls this."""
     if harm is Harm.EXIT:
         os._exit(1)
     number = signal.SIGKILL if harm is Harm.SIGKILL else signal.SIGSTOP
@@ -36,9 +36,9 @@ def harm_process(harm: Harm) -> None:
 
 
 def write_journal(path: str, text: str) -> None:
-    """Add a line to a file, after the id of this process.
+    """Append a line to a file: the id of this process and the text.
 
-    It is written at once and whole: it outlives its process, and many may write to one file.
+    One call writes it whole: it outlives its process, and many processes may share the file.
     """
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
@@ -48,7 +48,7 @@ def write_journal(path: str, text: str) -> None:
 
 
 def prompt_has(request: Request, marker: str) -> bool:
-    """Whether the text of any message holds `marker`."""
+    """Tell whether the text of any message holds `marker`."""
     if isinstance(request.prompt, str):
         return marker in request.prompt
     return any(marker in message.content for message in request.prompt)
@@ -56,7 +56,7 @@ def prompt_has(request: Request, marker: str) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HarmsProcess:
-    """A request whose prompt holds `marker` ends or stops the process that answers it.
+    """Ends or stops the process that answers a request whose prompt holds `marker`.
 
     Example: `HarmsProcess(then=SeededAnswers(...), marker="poison", harm=Harm.SIGKILL)`
     """
@@ -73,10 +73,10 @@ class HarmsProcess:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hangs:
-    """A request whose prompt holds `marker` never gets a token; an abort ends it.
+    """Gives no token to a request whose prompt holds `marker`; an abort ends it.
 
     With a `stall_s`, the engine does what a backend has to do that sees no token for so long: it
-    says that it is dead.
+    reports that it is dead.
     """
 
     then: Script
@@ -92,7 +92,7 @@ class Hangs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejects:
-    """A request whose prompt holds `marker` can never succeed: it is too long, say."""
+    """Rejects a request whose prompt holds `marker`, as if it were too long."""
 
     then: Script
     marker: str
@@ -106,7 +106,7 @@ class Rejects:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fails:
-    """A request whose prompt holds `marker` fails, and leaves the engine alive."""
+    """Fails a request whose prompt holds `marker`, and leaves the engine alive."""
 
     then: Script
     marker: str
@@ -120,9 +120,9 @@ class Fails:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OverloadedAtFirst:
-    """Every request is told `times` times that the engine is full, and then answered.
+    """Refuses every request `times` times because the engine is full, and then answers it.
 
-    It counts in the process that it lives in: an engine that is started again begins anew.
+    It counts in its own process: an engine that is started again counts anew.
     """
 
     then: Script
@@ -143,7 +143,7 @@ class OverloadedAtFirst:
 class Journal:
     """Adds the process and the id of each request to a file: who drew what, and how often.
 
-    Where the file is decides no sample: it is left out of the repr.
+    The place of the file decides no sample, so it is left out of the repr.
     """
 
     then: Script

@@ -1,6 +1,6 @@
 """Reward models without a model: scripts for a `FakeBackend` that rate instead of answering.
 
-They know no text but the response that they are asked about.
+They look at no text but the response that they rate.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from nbest.orchestrator.types import Request
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rewards:
-    """A script that rates responses as a function says; a number a step, one for an outcome model.
+    """A script that rates responses by a function: a number a step, one for an outcome model.
 
-    The repr of `of` is what the model is known by in a store: let it be the same every time.
+    A store knows the model by the repr of `of`, which must be the same in every process.
 
     Example: `FakeBackend(script=Rewards(of=lambda response: [float(len(response))]))`
     """
 
     of: Callable[[str], Sequence[float]]
-    seconds: float = 0.0  # that each takes
+    seconds: float = 0.0  # that a rating takes
 
     def __call__(self, request: Request) -> Reply:
         if request.response is None:
@@ -38,7 +38,7 @@ class Rewards:
 
 @dataclass(frozen=True, slots=True)
 class HashedReward:
-    """One number in [0, 1) that looks like chance and is always the same for a response."""
+    """Rates a response by one number in [0, 1) that looks random and is always the same."""
 
     def __call__(self, response: str) -> tuple[float, ...]:
         digest = blake2b(response.encode("utf-8", "surrogatepass"), digest_size=4).digest()
@@ -46,6 +46,6 @@ class HashedReward:
 
 
 def fake_rewards(*, seconds: float = 0.0, max_concurrency: int = 256) -> FakeBackend:
-    """A fake reward model that rates by a hash of the response, to rehearse a run."""
+    """Make a fake reward model that rates by a hash of the response, to rehearse a run."""
     script = Rewards(of=HashedReward(), seconds=seconds)
     return FakeBackend(script=script, max_concurrency=max_concurrency)

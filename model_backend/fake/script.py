@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import accumulate
 
 from nbest.orchestrator.errors import BackendError
@@ -13,13 +13,13 @@ from nbest.orchestrator.types import Request, Status, require
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What the fake model would say to a request if nothing cut it short.
+    """The whole answer of the fake model to a request, before anything cuts it short.
 
     Example: `Reply(tokens=(" 42", "\\n"), logprobs=(-0.1, -0.2), token_s=0.01)`
     """
 
     tokens: tuple[str, ...]  # [T]
-    logprobs: tuple[float, ...] | None = None  # [T] one a token; None: -1 for every token
+    logprobs: tuple[float, ...] | None = None  # [T] one per token; None: -1 for every token
     top: tuple[Mapping[str, float], ...] | None = None  # [T] likeliest tokens; None: made up
     first_token_s: float = 0.0  # before the first token
     token_s: float = 0.0  # for every token
@@ -41,17 +41,16 @@ class SeededAnswers:
     weights: tuple[int, ...]
     first_token_s: float = 0.0
     token_s: float = 0.0
-    _bounds: tuple[int, ...] = field(init=False, repr=False, compare=False)  # weights, summed up
 
     def __post_init__(self) -> None:
         rule = "hold one positive whole number an answer"
-        right = len(self.weights) == len(self.answers) and all(w > 0 for w in self.weights)
-        require(bool(self.answers) and right, "weights", rule, self.weights)
-        object.__setattr__(self, "_bounds", tuple(accumulate(self.weights)))
+        is_right = len(self.weights) == len(self.answers) and all(w > 0 for w in self.weights)
+        require(bool(self.answers) and is_right, "weights", rule, self.weights)
 
     def __call__(self, request: Request) -> Reply:
         seed = request.seed or 0
-        answer = self.answers[bisect(self._bounds, seed % self._bounds[-1])]
+        bounds = tuple(accumulate(self.weights))
+        answer = self.answers[bisect(bounds, seed % bounds[-1])]
         logprob = -1.0 - (seed % 1000) / 1000  # differs, so that ranking has work
         return Reply(
             tokens=(answer,),
@@ -64,7 +63,7 @@ class SeededAnswers:
 def cut(
     tokens: Sequence[str], max_tokens: int, stop: Sequence[str]
 ) -> tuple[tuple[str, ...], Status]:
-    """The tokens up to the first stop string (left out) or `max_tokens`, and the status."""
+    """Cut tokens at the first stop string (left out) or at `max_tokens`; return the status, too."""
     if not stop and len(tokens) <= max_tokens:
         return tuple(tokens), Status.OK
     text = ""
@@ -72,27 +71,27 @@ def cut(
         text += token
         if any(s in text for s in stop):
             at = min(text.index(s) for s in stop if s in text)
-            return _up_to(tokens[: i + 1], at), Status.OK
+            return _first_characters(tokens[: i + 1], at), Status.OK
     status = Status.TRUNCATED if len(tokens) > max_tokens else Status.OK
     return tuple(tokens[:max_tokens]), status
 
 
-def _up_to(tokens: Sequence[str], length: int) -> tuple[str, ...]:
-    """The tokens, the last of them cut, whose text is the first `length` characters."""
-    kept: list[str] = []
+def _first_characters(tokens: Sequence[str], length: int) -> tuple[str, ...]:
+    """Cut the tokens so that their text is the first `length` characters."""
+    pieces: list[str] = []
     for token in tokens:
-        kept.append(token[:length])
-        length -= len(kept[-1])
-    return tuple(kept)
+        pieces.append(token[:length])
+        length -= len(pieces[-1])
+    return tuple(pieces)
 
 
 def duration_s(reply: Reply, num_tokens: int) -> float:
-    """How long it takes to say this many tokens of a reply."""
+    """Return how long this many tokens of a reply take."""
     return reply.first_token_s + reply.token_s * num_tokens
 
 
 def tokens_by(reply: Reply, elapsed_s: float) -> int:
-    """How many tokens of a reply exist after this time."""
+    """Return how many tokens of a reply exist after this time."""
     if reply.token_s <= 0:
         return len(reply.tokens) if elapsed_s >= reply.first_token_s else 0
     # A whole number of tokens may come out of the division a little too small.

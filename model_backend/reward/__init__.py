@@ -1,1 +1,1 @@
-"""Reward models: what they read, how steps are told apart, the PyTorch engine."""
+"""Reward models: their input, the steps of a response, the PyTorch engine."""

@@ -15,7 +15,7 @@ from nbest.orchestrator.types import Message, require
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Steps:
-    """How a process model wants the steps of a response to be marked.
+    """Marks the steps of a response as a process model wants them.
 
     Example: `Steps(tag="<extra_0>")`
     """
@@ -28,8 +28,8 @@ class Steps:
         require(bool(self.tag), "tag", "be the token after each step", self.tag)
         require(bool(self.separator), "separator", "hold a text", self.separator)
 
-    def marked(self, response: str) -> str:
-        """The response with the tag after every step, and no separator."""
+    def with_tags(self, response: str) -> str:
+        """Return the response with the tag after every step, and no separator."""
         steps = [step.strip() for step in response.split(self.separator)]
         return "".join(f"{step}{self.tag}" for step in steps if step)
 
@@ -39,7 +39,7 @@ class ProcessIds:
     """The input of a process model."""
 
     ids: tuple[int, ...]  # [T]
-    places: tuple[int, ...]  # [S] of the tags, in order
+    places: tuple[int, ...]  # [S] where the tags are, in order
 
 
 def process_ids(
@@ -49,7 +49,7 @@ def process_ids(
     steps: Steps,
     max_tokens: int,
 ) -> ProcessIds:
-    """The ids of a marked response after its prompt, and where its tags are.
+    """Return the ids of a response with tags after its prompt, and where the tags are.
 
     Nothing is ever cut: without its first steps, a response would look better than it is.
     RequestRejected where it is too long, where it has no step, and where the tag is no token.
@@ -57,14 +57,14 @@ def process_ids(
     tag = tokenizer.encode(steps.tag, add_special_tokens=False)
     if len(tag) != 1:
         raise RequestRejected(f"steps.tag must be one token of the model, got {steps.tag!r}")
-    marked = steps.marked(response)
-    if not marked:
+    tagged = steps.with_tags(response)
+    if not tagged:
         raise RequestRejected("a response must hold a step to be rated, got one without any")
-    ids = reward_ids(tokenizer, prompt, marked, max_tokens=2**31).ids
+    ids = reward_ids(tokenizer, prompt, tagged, max_tokens=2**31).ids
     if len(ids) > max_tokens:
         rule = f"fit into the {max_tokens} tokens of the process model"
         raise RequestRejected(f"question and response must {rule}, got {len(ids)}")
-    num_steps = marked.count(steps.tag)
+    num_steps = tagged.count(steps.tag)
     # The last ones are those of the response: the question may hold the tag, too.
     places = tuple(place for place, token in enumerate(ids) if token == tag[0])[-num_steps:]
     if len(places) < num_steps:

@@ -1,4 +1,4 @@
-"""What a reward model reads: the token ids of a question and a response to it.
+"""Writes what a reward model reads: the token ids of a question and a response to it.
 
 Training and serving both take them from here: a verifier that is asked in another format than it
 was trained on still answers, only worse.
@@ -15,12 +15,12 @@ from typing import Any, Protocol
 from nbest.orchestrator.errors import RequestRejected
 from nbest.orchestrator.types import Message
 
-# What is left of a response that is cut: less would be no response to rate.
+# A response that is cut keeps at least so many: fewer would be nothing to rate.
 FEWEST_RESPONSE_TOKENS = 8
 
 
 class Tokenizer(Protocol):
-    """As transformers and vLLM have it."""
+    """The methods that the tokenizers of transformers and vLLM share."""
 
     def encode(self, text: str, add_special_tokens: bool = ...) -> list[int]: ...
 
@@ -31,7 +31,7 @@ class Tokenizer(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RewardIds:
-    """The input of a reward model."""
+    """The token ids of a question and a response to it."""
 
     ids: tuple[int, ...]
     is_cut: bool  # the start of the response is missing, because it was too long
@@ -44,14 +44,14 @@ def reward_ids(
     max_tokens: int,
     question_after: str = "",
 ) -> RewardIds:
-    """The ids of a response after its prompt, at most `max_tokens` of them.
+    """Return the ids of a response after its prompt, at most `max_tokens` of them.
 
-    Of a raw prompt only what follows the last `question_after` is read, if that is given: a
-    verifier need not read the worked examples again that the samples were drawn with.
+    With a `question_after`, only what follows the last one in a raw prompt is read: a verifier need
+    not read the worked examples that the samples were drawn with.
 
     A raw prompt is followed by the response as it was when the model wrote it; in a chat the
-    response is the assistant's turn, in the reward model's own template. What is too long loses the
-    start of the response: never the question, nor the end of the response, which holds the answer.
+    response is the assistant's turn, in the reward model's own template. An input that is too long
+    loses the start of the response: never the question, nor the end, which holds the answer.
     RequestRejected where the question alone leaves no room.
     """
     if isinstance(prompt, str) and question_after:
@@ -61,33 +61,33 @@ def reward_ids(
     ids = tokenizer.encode(whole, add_special_tokens=is_raw)
     if len(ids) <= max_tokens:
         return RewardIds(ids=tuple(ids), is_cut=False)
-    kept = tokenizer.encode(before, add_special_tokens=is_raw)
-    room = max_tokens - len(kept)
+    question_ids = tokenizer.encode(before, add_special_tokens=is_raw)
+    room = max_tokens - len(question_ids)
     if room < FEWEST_RESPONSE_TOKENS:
         raise RequestRejected(
             f"the question must leave {FEWEST_RESPONSE_TOKENS} of the reward model's "
-            f"{max_tokens} tokens to the response, got a question of {len(kept)}"
+            f"{max_tokens} tokens to the response, got a question of {len(question_ids)}"
         )
-    rest = tokenizer.encode(whole[len(before) :], add_special_tokens=False)
-    return RewardIds(ids=(*kept, *rest[-room:]), is_cut=True)
+    response_ids = tokenizer.encode(whole[len(before) :], add_special_tokens=False)
+    return RewardIds(ids=(*question_ids, *response_ids[-room:]), is_cut=True)
 
 
 def _texts(
     tokenizer: Tokenizer, prompt: str | tuple[Message, ...], response: str
 ) -> tuple[str, str]:
-    """The text before the response, and the whole."""
+    """Return the text before the response, and the whole text."""
     if isinstance(prompt, str):
         return prompt, prompt + response
     turns = [{"role": turn.role, "content": turn.content} for turn in prompt]
     turn = {"role": "assistant", "content": response}
-    before = _rendered(tokenizer, turns, add_generation_prompt=True)
-    whole = _rendered(tokenizer, [*turns, turn], add_generation_prompt=False)
+    before = _render(tokenizer, turns, add_generation_prompt=True)
+    whole = _render(tokenizer, [*turns, turn], add_generation_prompt=False)
     if not whole.startswith(before):  # a template that writes the last turn in another way
-        before = _common_start(before, whole)
+        before = _common_prefix(before, whole)
     return before, whole
 
 
-def _rendered(
+def _render(
     tokenizer: Tokenizer, turns: Sequence[dict[str, str]], *, add_generation_prompt: bool
 ) -> str:
     text: str = tokenizer.apply_chat_template(
@@ -96,7 +96,7 @@ def _rendered(
     return text
 
 
-def _common_start(one: str, other: str) -> str:
+def _common_prefix(one: str, other: str) -> str:
     length = 0
     for a, b in zip(one, other, strict=False):
         if a != b:

@@ -1,4 +1,4 @@
-"""A reward model as transformers loads it: ids in, numbers out, a batch at a time."""
+"""Loads a reward model by transformers, and runs it: ids in, numbers out, a batch at a time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nbest.model_backend.models.names import resolve_model
-from nbest.model_backend.reward.reading import Input, Reading, question_after
+from nbest.model_backend.reward.reading import InputFormat, RewardInput, read_question_after
 from nbest.model_backend.reward.steps import Steps
 from nbest.orchestrator.errors import InputError, RequestRejected, first_line
 from nbest.orchestrator.types import Request
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import torch
 
 
-class ReaderOptions(Protocol):
-    """What is read here of the settings of a reward model; `TorchReward` says what each means."""
+class ModelOptions(Protocol):
+    """The settings of a reward model that are used here; `TorchReward` explains each."""
 
     @property
     def model(self) -> str: ...
@@ -42,31 +42,31 @@ class ReaderOptions(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reader:
-    """A loaded model and how it reads."""
+class LoadedModel:
+    """A reward model in memory, its tokenizer and the format of its input."""
 
-    model: Any  # of transformers, with a head for sequences or for tokens
+    model: Any  # a transformers model with a head for sequences or for tokens
     tokenizer: Any
-    reading: Reading
+    input_format: InputFormat
     device: str
 
-    def input_of(self, request: Request) -> Input:
-        return self.reading.input_of(self.tokenizer, request)
+    def input_of(self, request: Request) -> RewardInput:
+        return self.input_format.input_of(self.tokenizer, request)
 
-    def numbers(self, inputs: Sequence[Input]) -> list[list[float]]:
-        """[B] the numbers of each, from one pass: the raw score, or a probability a step.
+    def numbers(self, inputs: Sequence[RewardInput]) -> list[list[float]]:
+        """Return the numbers of each input [B]: the raw score, or a probability per step.
 
-        The score is read at the last token itself: where transformers looks for the last that is no
-        padding, a text that ends with the token that pads would be read elsewhere.
+        The score is read at the last token itself. transformers reads it at the last token that is
+        no padding, which is elsewhere where a text ends with the token that pads.
         """
         import torch
 
-        longest = max(len(each.ids) for each in inputs)
+        longest = max(len(model_input.ids) for model_input in inputs)
         padded = torch.zeros(len(inputs), longest, dtype=torch.long)
         mask = torch.zeros(len(inputs), longest, dtype=torch.long)
-        for row, each in enumerate(inputs):
-            padded[row, : len(each.ids)] = torch.tensor(each.ids)
-            mask[row, : len(each.ids)] = 1
+        for row, model_input in enumerate(inputs):
+            padded[row, : len(model_input.ids)] = torch.tensor(model_input.ids)
+            mask[row, : len(model_input.ids)] = 1
         with torch.inference_mode():
             body = self.model.get_submodule(self.model.base_model_prefix)
             states = body(
@@ -74,34 +74,34 @@ class Reader:
                 attention_mask=mask.to(self.device),
                 use_cache=False,
             ).last_hidden_state
-            return [self._read(states[row], each) for row, each in enumerate(inputs)]
+            return [self._numbers_in(states[row], inputs[row]) for row in range(len(inputs))]
 
-    def _read(self, states: torch.Tensor, each: Input) -> list[float]:
-        if self.reading.steps is None or each.places is None:
-            score = head(self.model.score, states[len(each.ids) - 1]).reshape(-1)
+    def _numbers_in(self, states: torch.Tensor, model_input: RewardInput) -> list[float]:
+        if self.input_format.steps is None or model_input.places is None:
+            score = apply_head(self.model.score, states[len(model_input.ids) - 1]).reshape(-1)
             if len(score) != 1:
                 raise RequestRejected(f"an outcome model must have 1 label, got {len(score)}")
             return [score.item()]
-        labels = head(self.model.score, states[list(each.places)])
+        labels = apply_head(self.model.score, states[list(model_input.places)])
         # One label is a logit of its own, several share the probability.
         shares = labels.sigmoid() if labels.shape[-1] == 1 else labels.softmax(-1)
-        steps: list[float] = shares[:, self.reading.steps.label].tolist()
+        steps: list[float] = shares[:, self.input_format.steps.label].tolist()
         return steps
 
 
-def head(layer: Any, states: torch.Tensor) -> torch.Tensor:
-    """What the last layer makes of states, in float32 as vLLM has it.
+def apply_head(layer: Any, states: torch.Tensor) -> torch.Tensor:
+    """Apply the last layer to states, in float32 as vLLM does.
 
-    In the half precision of the model, a score of 16 would be known to an eighth.
+    In the half precision of the model, a score of 16 would be exact to an eighth only.
     """
     from torch.nn.functional import linear
 
     bias = None if layer.bias is None else layer.bias.float()
-    found: torch.Tensor = linear(states.float(), layer.weight.float(), bias)
-    return found
+    scores: torch.Tensor = linear(states.float(), layer.weight.float(), bias)
+    return scores
 
 
-def load_reader(settings: ReaderOptions) -> Reader:
+def load_model(settings: ModelOptions) -> LoadedModel:
     """Load the model; InputError says what is wrong with it."""
     import torch
     from transformers import (
@@ -112,12 +112,12 @@ def load_reader(settings: ReaderOptions) -> Reader:
 
     path = resolve_model(settings.model)
     kind = AutoModelForTokenClassification if settings.steps else AutoModelForSequenceClassification
-    given = {"revision": settings.revision, "trust_remote_code": settings.trust_remote_code}
+    options = {"revision": settings.revision, "trust_remote_code": settings.trust_remote_code}
     device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        tokenizer = AutoTokenizer.from_pretrained(path, **given)
+        tokenizer = AutoTokenizer.from_pretrained(path, **options)
         model, report = kind.from_pretrained(
-            path, dtype=settings.dtype, output_loading_info=True, **given
+            path, dtype=settings.dtype, output_loading_info=True, **options
         )
     except (OSError, ValueError, KeyError) as error:
         raise InputError(
@@ -128,11 +128,14 @@ def load_reader(settings: ReaderOptions) -> Reader:
         rule = "be a reward model with a head named score"
         raise InputError(f"model must {rule}, got {settings.model!r} without {missing[:1]}")
     longest = settings.max_model_len or int(model.config.max_position_embeddings)
-    reading = Reading(
+    input_format = InputFormat(
         steps=settings.steps,
-        question_after=question_after(path, settings.question_after),
+        question_after=read_question_after(path, settings.question_after),
         max_tokens=longest,
     )
-    return Reader(
-        model=model.to(device).eval(), tokenizer=tokenizer, reading=reading, device=device
+    return LoadedModel(
+        model=model.to(device).eval(),
+        tokenizer=tokenizer,
+        input_format=input_format,
+        device=device,
     )

@@ -1,7 +1,7 @@
-"""A reward model in this process, by torch and transformers: for what vLLM does not pool.
+"""A reward model in this process, run by torch and transformers: for models that vLLM cannot pool.
 
-Requests that wait are read together, those of like length in one batch. torch and transformers are
-imported when an engine starts.
+Pending requests of like length are read in one batch. torch and transformers are imported when an
+engine starts.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Literal
 from nbest.model_backend.models.folder_digest import folder_digest
 from nbest.model_backend.reward.steps import Steps
 from nbest.model_backend.reward.torch_engine import TorchRewardEngine
-from nbest.model_backend.reward.torch_model import load_reader
+from nbest.model_backend.reward.torch_model import load_model
 from nbest.orchestrator.types import require
 
 Dtype = Literal["auto", "float32", "bfloat16"]
@@ -36,12 +36,16 @@ class TorchReward:
     steps: Steps | None = None
     dtype: Dtype = "auto"
     max_model_len: int | None = None  # tokens of question and response; None: the model's own
-    max_batch_tokens: int = 8192  # that are read at once, padding included
-    max_concurrency: int = 256  # responses that wait to be sorted by length
+    max_batch_tokens: int = 8192  # read at once, padding included
+    max_concurrency: int = 256  # responses that may wait for a batch
     revision: str | None = None  # of a model from a hub
     trust_remote_code: bool = False  # run Python that comes with the model
-    question_after: str | None = None  # ends what is skipped of a raw prompt; None: as trained
-    digest: str | None = field(init=False)  # of a folder: what is trained anew is another model
+    question_after: str | None = (
+        None  # ends the part of a raw prompt that is skipped; None: as trained
+    )
+    # Of a folder, read when this is made and never again: what is trained anew is another model,
+    # and driver and workers must know the model by one name, whatever becomes of the folder.
+    digest: str | None = field(init=False)
 
     def __post_init__(self) -> None:
         require(bool(self.model), "model", "be named", self.model)
@@ -70,9 +74,9 @@ class TorchReward:
 
     @asynccontextmanager
     async def open(self, name: str = "") -> AsyncIterator[TorchRewardEngine]:
-        """Load the model, and let go of it at the end."""
-        reader = await asyncio.to_thread(load_reader, self)
-        engine = TorchRewardEngine(reader, self.max_batch_tokens, name)
+        """Load the model, and release it at the end."""
+        model = await asyncio.to_thread(load_model, self)
+        engine = TorchRewardEngine(model, self.max_batch_tokens, name)
         working = asyncio.create_task(engine.work())
         try:
             yield engine

@@ -1,4 +1,4 @@
-"""Which examples are learned from together: the same for the same seed, whatever came before.
+"""Sorts examples into batches: the same ones for the same seed, whatever came before.
 
 It knows no torch.
 """
@@ -9,28 +9,28 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-# So many batches are sorted by length together: padding costs time, and a whole epoch in the order
-# of length would teach the short ones first.
+# So many batches are sorted by length together: padding costs time, but a whole epoch in the order
+# of length would teach the short examples first.
 SORTED_TOGETHER = 32
 
 
 def batches_of(
     lengths: Sequence[int], batch_size: int, seed: int, epoch: int
 ) -> list[tuple[int, ...]]:
-    """The places of the examples [N], each once, in batches of examples of like length."""
+    """Return the places of the examples [N], each once, in batches of like length."""
     rng = np.random.default_rng([seed, epoch])
     order = rng.permutation(len(lengths)).tolist()
     batches: list[tuple[int, ...]] = []
     for start in range(0, len(order), batch_size * SORTED_TOGETHER):
-        near = sorted(order[start : start + batch_size * SORTED_TOGETHER], key=lengths.__getitem__)
-        batches += [tuple(near[i : i + batch_size]) for i in range(0, len(near), batch_size)]
+        chunk = sorted(order[start : start + batch_size * SORTED_TOGETHER], key=lengths.__getitem__)
+        batches += [tuple(chunk[i : i + batch_size]) for i in range(0, len(chunk), batch_size)]
     return [batches[i] for i in rng.permutation(len(batches)).tolist()]
 
 
 def micro_batches(
     places: Sequence[int], lengths: Sequence[int], max_tokens: int
 ) -> Iterator[tuple[int, ...]]:
-    """The places in groups of at most so many tokens, padding included, and of one at least."""
+    """Yield the places in groups of at most `max_tokens`, padding included; one always fits."""
     group: list[int] = []
     longest = 0
     for place in sorted(places, key=lengths.__getitem__):

@@ -1,4 +1,4 @@
-"""What a training has reached, on disk: tensors as safetensors, the rest as JSON, never a pickle.
+"""Keeps the state of a training on disk: tensors as safetensors, the rest as JSON, never a pickle.
 
 A checkpoint is a folder that is written under another name and then put in its place.
 """
@@ -19,8 +19,8 @@ TENSORS, STATE = "tensors.safetensors", "state.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reached:
-    """How far a training has come."""
+class CheckpointState:
+    """How far a training has come, without its tensors."""
 
     training: str  # digest of its settings and examples: another training begins anew
     step: int  # of the optimiser, all epochs together
@@ -28,21 +28,22 @@ class Reached:
     best: int | None  # the evaluation with the lowest one
 
 
-def save(folder: Path, reached: Reached, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Write it whole; one that was there before stays until then."""
+def save(folder: Path, state: CheckpointState, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Write a checkpoint; the one that was there before stays until this one is whole."""
     from safetensors.torch import save_file
 
     unfinished = folder.with_name(f"{folder.name}.tmp")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
-    save_file({name: each.contiguous() for name, each in tensors.items()}, unfinished / TENSORS)
-    (unfinished / STATE).write_text(json.dumps(asdict(reached)), encoding="utf-8")
+    contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    save_file(contiguous, unfinished / TENSORS)
+    (unfinished / STATE).write_text(json.dumps(asdict(state)), encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     unfinished.rename(folder)
 
 
-def load(folder: Path, training: str) -> tuple[Reached, dict[str, torch.Tensor]] | None:
-    """None where there is none, or one of another training."""
+def load(folder: Path, training: str) -> tuple[CheckpointState, dict[str, torch.Tensor]] | None:
+    """Read a checkpoint; None where there is none, or one of another training."""
     from safetensors.torch import load_file
 
     try:
@@ -52,4 +53,4 @@ def load(folder: Path, training: str) -> tuple[Reached, dict[str, torch.Tensor]]
     if raw.get("training") != training:
         return None
     raw["losses"] = tuple(raw["losses"])
-    return Reached(**raw), load_file(folder / TENSORS)
+    return CheckpointState(**raw), load_file(folder / TENSORS)

@@ -1,4 +1,4 @@
-"""What a verifier learns from, and which questions it is tested on. It knows no torch."""
+"""Examples that a verifier learns from or is tested on, by question. It knows no torch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nbest.orchestrator.types import Message
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Graded:
-    """One response, and whether it is right."""
+    """One response, and the verdict on it."""
 
     question: str  # the id of its query: the split is by these
     prompt: str | tuple[Message, ...]
@@ -35,18 +35,18 @@ Example = Graded | Preference
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Split:
-    """No question is in both: samples of one question know too much of each other."""
+    """Examples to train on and to hold out. No question is in both: its samples are too alike."""
 
     train: tuple[Example, ...]
     held_out: tuple[Example, ...]
 
 
 def split_by_question(examples: Sequence[Example], holdout: float, seed: int) -> Split:
-    """Hold out a share of the questions, at least one; the same ones whatever else there is.
+    """Hold out a share of the questions, at least one, by a hash of their ids and the seed.
 
     InputError where there are too few, or where a side lacks a class.
     """
-    questions = sorted({each.question for each in examples}, key=lambda q: _place(q, seed))
+    questions = sorted({example.question for example in examples}, key=lambda q: _rank(q, seed))
     if len(questions) < 2:
         raise InputError(
             f"a verifier needs 2 questions or more to learn from, got {len(questions)}"
@@ -54,8 +54,8 @@ def split_by_question(examples: Sequence[Example], holdout: float, seed: int) ->
     count = min(max(1, round(holdout * len(questions))), len(questions) - 1)
     held_out = set(questions[:count])
     split = Split(
-        train=tuple(each for each in examples if each.question not in held_out),
-        held_out=tuple(each for each in examples if each.question in held_out),
+        train=tuple(example for example in examples if example.question not in held_out),
+        held_out=tuple(example for example in examples if example.question in held_out),
     )
     _require_classes(split.train, "to learn from")
     _require_classes(split.held_out, "held out")
@@ -63,15 +63,15 @@ def split_by_question(examples: Sequence[Example], holdout: float, seed: int) ->
 
 
 def distinct_examples(examples: Iterable[Example]) -> tuple[Example, ...]:
-    """Each once, in the order in which they came: short answers occur many times."""
+    """Keep each example once, in the same order: short answers occur many times."""
     return tuple(dict.fromkeys(examples))
 
 
 def pairs_of(graded: Iterable[Graded]) -> tuple[Preference, ...]:
-    """Every right response of a question against every wrong one."""
+    """Pair every right response of a question with every wrong one."""
     by_question: dict[str, list[Graded]] = {}
-    for each in graded:
-        by_question.setdefault(each.question, []).append(each)
+    for response in graded:
+        by_question.setdefault(response.question, []).append(response)
     return tuple(
         Preference(
             question=question,
@@ -88,7 +88,7 @@ def pairs_of(graded: Iterable[Graded]) -> tuple[Preference, ...]:
 
 
 def _require_classes(examples: Sequence[Example], where: str) -> None:
-    verdicts = [each.is_right for each in examples if isinstance(each, Graded)]
+    verdicts = [example.is_right for example in examples if isinstance(example, Graded)]
     if verdicts and len(set(verdicts)) < 2:
         only = "right" if verdicts[0] else "wrong"
         raise InputError(
@@ -96,6 +96,6 @@ def _require_classes(examples: Sequence[Example], where: str) -> None:
         )
 
 
-def _place(question: str, seed: int) -> bytes:
+def _rank(question: str, seed: int) -> bytes:
     text = f"{seed}/{question}".encode("utf-8", "surrogatepass")
     return blake2b(text, digest_size=16).digest()

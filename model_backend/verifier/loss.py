@@ -1,4 +1,4 @@
-"""The two losses of a verifier, and what weighs how much in them."""
+"""The two losses of a verifier, and the weights of the examples in them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from nbest.model_backend.verifier.model import VerifierModel
 
 Ids = tuple[tuple[int, ...], ...]
-"""The inputs of one example: that of a graded response, or of the chosen and the rejected one."""
+"""The inputs of one example: one of a graded response; a chosen and a rejected one."""
 
 
 def scores_of(verifier: VerifierModel, inputs: Sequence[Ids]) -> list[torch.Tensor]:
-    """The raw scores of each example, [1] or [2], from one pass through the model."""
+    """Return the raw scores of each example, [1] or [2], from one pass of the model."""
     flat = [ids for example in inputs for ids in example]
     return list(verifier.rewards(flat).split([len(example) for example in inputs]))
 
@@ -26,10 +26,10 @@ def scores_of(verifier: VerifierModel, inputs: Sequence[Ids]) -> list[torch.Tens
 def losses_of(
     scores: Sequence[torch.Tensor], examples: Sequence[Example], weights: Sequence[float]
 ) -> torch.Tensor:
-    """[B] the weighted loss of each example, in nats.
+    """Return the weighted loss of each example [B], in nats.
 
-    Of a graded response the cross-entropy of its verdict; of a preference -log sigmoid of how much
-    higher the chosen one scores (Ouyang et al. 2022, arXiv 2203.02155, equation 1).
+    For a graded response it is the cross-entropy of its verdict, for a preference -log sigmoid of
+    how much higher the chosen one scores (Ouyang et al. 2022, arXiv 2203.02155, equation 1).
     """
     import torch
     from torch.nn.functional import softplus
@@ -46,9 +46,9 @@ def losses_of(
 
 
 def class_weights(examples: Sequence[Example], balance: Balance) -> list[float]:
-    """[N] 1 each; balanced, right and wrong responses weigh half of N each."""
-    verdicts = [isinstance(each, Graded) and each.is_right for each in examples]
-    is_graded = all(isinstance(each, Graded) for each in examples)
+    """Return weights [N]: all 1, or, balanced, half of N for right and half for wrong responses."""
+    verdicts = [isinstance(example, Graded) and example.is_right for example in examples]
+    is_graded = all(isinstance(example, Graded) for example in examples)
     if balance == "none" or not is_graded:
         return [1.0] * len(examples)
     right = sum(verdicts)

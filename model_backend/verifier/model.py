@@ -1,4 +1,4 @@
-"""The model of a verifier: a causal language model with a scalar head in the place of its words.
+"""The model of a verifier: a causal language model with a scalar head in place of its output.
 
 It is read and written as transformers does, so that vLLM serves it, too. torch and transformers are
 imported inside the functions.
@@ -13,54 +13,54 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbest.model_backend.models.names import resolve_model
-from nbest.model_backend.reward.reading import READING
-from nbest.model_backend.reward.torch_model import head
+from nbest.model_backend.reward.reading import READING_FILE
+from nbest.model_backend.reward.torch_model import apply_head
 from nbest.orchestrator.errors import InputError, first_line
 
 if TYPE_CHECKING:
     import torch
 
-HEAD_STD = 0.01  # of the head's first weights: it begins by saying nearly nothing
+HEAD_STD = 0.01  # of the head's first weights: small, so that its first scores are near 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifierModel:
-    """A model with a head, its tokenizer and the device that it is on."""
+    """A model with a scalar head, its tokenizer and its device."""
 
     model: Any  # a transformers model for sequence classification
     tokenizer: Any
     device: str
 
     def rewards(self, ids: Sequence[Sequence[int]]) -> torch.Tensor:
-        """[B] the raw score of each, float32, read at its last token.
+        """Return the raw score of each text [B] in float32, read at its last token.
 
-        Not where transformers would look for it, at the last token that is no padding: a chat may
-        well end with the token that pads.
+        transformers would read it at the last token that is no padding, but a chat may end with
+        the token that pads.
         """
         import torch
 
-        lengths = [len(each) for each in ids]
+        lengths = [len(text_ids) for text_ids in ids]
         padded = torch.zeros(len(ids), max(lengths), dtype=torch.long)
         mask = torch.zeros(len(ids), max(lengths), dtype=torch.long)
-        for row, each in enumerate(ids):
-            padded[row, : len(each)] = torch.tensor(each)
-            mask[row, : len(each)] = 1
+        for row, text_ids in enumerate(ids):
+            padded[row, : len(text_ids)] = torch.tensor(text_ids)
+            mask[row, : len(text_ids)] = 1
         body = self.model.get_submodule(self.model.base_model_prefix)
         states = body(
             input_ids=padded.to(self.device), attention_mask=mask.to(self.device), use_cache=False
         ).last_hidden_state
         last = states[torch.arange(len(ids)), torch.tensor(lengths) - 1]
         with torch.autocast(self.device, enabled=False):
-            return head(self.model.score, last).squeeze(-1)
+            return apply_head(self.model.score, last).squeeze(-1)
 
 
 def load_base(name: str, seed: int) -> VerifierModel:
-    """A causal language model with a new head; InputError says what is wrong with it."""
+    """Load a causal language model with a new head; InputError says what is wrong with it."""
     import torch
     from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
     path = resolve_model(name)
-    _keep_quiet()
+    _silence_transformers()
     try:
         config = AutoConfig.from_pretrained(path)
         _require_causal(name, config)
@@ -76,38 +76,38 @@ def load_base(name: str, seed: int) -> VerifierModel:
     pad = tokenizer.pad_token_id
     model.config.pad_token_id = tokenizer.eos_token_id if pad is None else pad
     with torch.no_grad():
-        made = torch.Generator().manual_seed(seed)
-        head = torch.empty(model.score.weight.shape).normal_(std=HEAD_STD, generator=made)
-        model.score.weight.copy_(head)
+        generator = torch.Generator().manual_seed(seed)
+        weight = torch.empty(model.score.weight.shape).normal_(std=HEAD_STD, generator=generator)
+        model.score.weight.copy_(weight)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return VerifierModel(model=model.to(device), tokenizer=tokenizer, device=device)
 
 
 def freeze(verifier: VerifierModel, layers: int) -> None:
-    """Leave the lowest layers and the embeddings as they are."""
+    """Exclude the lowest layers and the embeddings from training."""
     if not layers:
         return
     body = verifier.model.get_submodule(verifier.model.base_model_prefix)
-    found = len(body.layers)
-    if layers > found:
-        raise InputError(f"frozen_layers must be at most {found} for this base, got {layers}")
+    num_layers = len(body.layers)
+    if layers > num_layers:
+        raise InputError(f"frozen_layers must be at most {num_layers} for this base, got {layers}")
     for part in (body.get_input_embeddings(), *body.layers[:layers]):
         part.requires_grad_(False)
 
 
 def write_verifier(verifier: VerifierModel, folder: Path, question_after: str) -> None:
-    """A folder that transformers and vLLM load."""
+    """Write the model into a folder, so that transformers and vLLM load it."""
     import torch
 
     # As it will be served: engines would round it when they load it, or run at half the speed.
     verifier.model.to(torch.bfloat16).save_pretrained(folder)
     verifier.tokenizer.save_pretrained(folder)
     reading = json.dumps({"question_after": question_after}, indent=2)
-    (folder / READING).write_text(reading + "\n", encoding="utf-8")
+    (folder / READING_FILE).write_text(reading + "\n", encoding="utf-8")
 
 
-def _keep_quiet() -> None:
-    """Transformers would report on standard error that the head is new, as it should be."""
+def _silence_transformers() -> None:
+    """Keep transformers from reporting on standard error that the head is new: it should be."""
     from transformers.utils import logging
 
     logging.set_verbosity_error()

@@ -1,4 +1,4 @@
-"""How a verifier is trained."""
+"""The settings of a verifier's training."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class VerifierSettings:
     patience: int = 4  # evaluations without a better loss after which it stops
     max_tokens: int = 1024  # of question and response; longer ones lose the response's start
     mixed_precision: bool | None = None  # bfloat16 where it is safe; None: on a GPU only
-    question_after: str = ""  # a raw prompt is read from behind its last such text on
+    question_after: str = ""  # a raw prompt is read from the end of its last such text
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""From examples to a verifier in a folder: loaded, trained, written whole or not at all."""
+"""Trains a verifier from examples and writes it into a folder, whole or not at all."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from nbest.model_backend.verifier.data import Example, Split, distinct_examples, split_by_question
 from nbest.model_backend.verifier.model import load_base, write_verifier
 from nbest.model_backend.verifier.settings import VerifierSettings
-from nbest.model_backend.verifier.training import Learned, Learning, Training
+from nbest.model_backend.verifier.training import Training, TrainingProgress, TrainingResult
 from nbest.orchestrator.errors import InputError
 
 
@@ -20,11 +20,11 @@ class TrainedVerifier:
 
     settings: VerifierSettings
     split: Split
-    learned: Learned
+    result: TrainingResult
 
 
 Describe = Callable[[TrainedVerifier], Mapping[str, str]]
-"""What else belongs into the folder: by file name, its text."""
+"""Returns what else belongs into the folder: texts by file name."""
 
 
 def train_verifier(
@@ -32,13 +32,13 @@ def train_verifier(
     settings: VerifierSettings,
     out: Path,
     *,
-    report: Callable[[Learning], None],
+    report: Callable[[TrainingProgress], None],
     describe: Describe,
 ) -> TrainedVerifier:
     """Train on these examples and write the verifier to `out`, a new folder.
 
     A training that was interrupted goes on from its last evaluation. InputError where it cannot be
-    trained: what is left then is at most a checkpoint beside `out`.
+    trained; then nothing is written but, at most, a checkpoint beside `out`.
     """
     import torch
 
@@ -51,7 +51,7 @@ def train_verifier(
     training = Training(
         settings=settings, verifier=verifier, split=split, folder=folder, report=report
     )
-    trained = TrainedVerifier(settings=settings, split=split, learned=training.run())
+    trained = TrainedVerifier(settings=settings, split=split, result=training.run())
     unfinished = out.with_name(f".{out.name}.tmp")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)

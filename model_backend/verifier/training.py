@@ -1,7 +1,7 @@
 """Trains a verifier: a scalar head and the model under it, from graded responses or preferences.
 
-It is resumed from its last evaluation, stops when the held-out questions get no better, and leaves
-the best it had. torch is imported inside the functions.
+It resumes from its last evaluation, stops when the held-out questions get no better, and keeps the
+best weights. torch is imported inside the functions.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from nbest.model_backend.reward.text import reward_ids
 from nbest.model_backend.verifier import checkpoint
 from nbest.model_backend.verifier.batches import batches_of, micro_batches
-from nbest.model_backend.verifier.checkpoint import Reached
+from nbest.model_backend.verifier.checkpoint import CheckpointState
 from nbest.model_backend.verifier.data import Example, Graded, Split
 from nbest.model_backend.verifier.loss import Ids, class_weights, losses_of, scores_of
 from nbest.model_backend.verifier.model import VerifierModel, freeze
@@ -33,38 +33,37 @@ EVALUATION_TOKENS = 16_384  # at once: without gradients there is more room
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Learning:
-    """One look at a training."""
+class TrainingProgress:
+    """How far a training has come after a step."""
 
     step: int
     num_steps: int
     loss: float  # of the last step
-    held_out: float  # the last one measured; nan before the first
+    held_out: float  # the loss of the last evaluation; nan before the first
     elapsed_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Learned:
-    """What came of a training."""
+class TrainingResult:
+    """The outcome of a training that has ended."""
 
     losses: tuple[float, ...]  # held out, one an evaluation
     best: int  # the evaluation whose weights are kept
     steps: int
     seconds: float  # of this command
-    rewards: tuple[
-        tuple[float, ...], ...
-    ]  # raw, of each held-out example: one, or chosen, rejected
+    # Raw, of each held-out example: one number, or those of the chosen and the rejected response.
+    rewards: tuple[tuple[float, ...], ...]
 
 
 @dataclass(slots=True, kw_only=True)
 class Training:
-    """A verifier in the making."""
+    """Trains one verifier."""
 
     settings: VerifierSettings
     verifier: VerifierModel
     split: Split
     folder: Path  # of the checkpoint
-    report: Callable[[Learning], None] = lambda learning: None
+    report: Callable[[TrainingProgress], None] = lambda progress: None
     _optimizer: Any = field(init=False)
     _train: list[Ids] = field(init=False)
     _held_out: list[Ids] = field(init=False)
@@ -79,11 +78,11 @@ class Training:
         import torch
 
         freeze(self.verifier, self.settings.frozen_layers)
-        self._train = [self._ids(each) for each in self.split.train]
-        self._held_out = [self._ids(each) for each in self.split.held_out]
+        self._train = [self._ids(example) for example in self.split.train]
+        self._held_out = [self._ids(example) for example in self.split.held_out]
         self._weights = class_weights(self.split.train, self.settings.balance)
-        named = self.verifier.model.named_parameters()
-        self._parameters = {name: p for name, p in named if p.requires_grad}
+        parameters = self.verifier.model.named_parameters()
+        self._parameters = {name: p for name, p in parameters if p.requires_grad}
         self._best = {}
         self._optimizer = torch.optim.AdamW(
             self._parameters.values(),
@@ -91,9 +90,9 @@ class Training:
             weight_decay=self.settings.weight_decay,
         )
 
-    def run(self) -> Learned:
+    def run(self) -> TrainingResult:
         """Train to the end, from the last checkpoint on; the best weights are in the model then."""
-        lengths = [sum(map(len, each)) for each in self._train]
+        lengths = [sum(map(len, ids)) for ids in self._train]
         size = self.settings.batch_size
         steps = [
             batch
@@ -104,24 +103,24 @@ class Training:
         every = max(1, per_epoch // self.settings.evaluations)
         step = self._resume()
         while step < len(steps) and not self._is_over():
-            loss = self._step(steps[step], lengths, _share(step, len(steps)), step)
+            loss = self._step(steps[step], lengths, _rate_share(step, len(steps)), step)
             step += 1
             if step % every == 0 or step == len(steps):
                 self._evaluate(step)
-            self._tell(step, len(steps), loss)
+            self._report_step(step, len(steps), loss)
         assert self._best_evaluation is not None  # the last step is followed by an evaluation
         self._restore(self._best)
         rewards = self._rewards(self._held_out)
-        return Learned(
+        return TrainingResult(
             losses=tuple(self._losses),
             best=self._best_evaluation,
             steps=step,
             seconds=time.monotonic() - self._started_s,
-            rewards=tuple(tuple(each.tolist()) for each in rewards),
+            rewards=tuple(tuple(scores.tolist()) for scores in rewards),
         )
 
     def _ids(self, example: Example) -> Ids:
-        """The input, or the two inputs, of an example."""
+        """Return the input, or the two inputs, of an example."""
         texts = (
             (example.response,)
             if isinstance(example, Graded)
@@ -135,12 +134,12 @@ class Training:
         )
 
     def _is_over(self) -> bool:
-        """Whether the held-out questions have not got better for long enough."""
+        """Tell whether the held-out questions have got no better for `patience` evaluations."""
         best = self._best_evaluation
         return best is not None and len(self._losses) - 1 - best >= self.settings.patience
 
     def _step(self, batch: Sequence[int], lengths: Sequence[int], rate: float, step: int) -> float:
-        """One step of the optimiser; gradients add up over micro-batches."""
+        """Make a step of the optimiser; gradients add up over micro-batches. Returns the loss."""
         import torch
 
         for group in self._optimizer.param_groups:
@@ -176,22 +175,25 @@ class Training:
         if self._best_evaluation is None or mean < self._losses[self._best_evaluation]:
             self._best_evaluation = len(self._losses) - 1
             self._best = {name: p.detach().clone() for name, p in self._parameters.items()}
-        reached = Reached(
-            training=self._name(), step=step, losses=tuple(self._losses), best=self._best_evaluation
+        state = CheckpointState(
+            training=self._digest(),
+            step=step,
+            losses=tuple(self._losses),
+            best=self._best_evaluation,
         )
-        checkpoint.save(self.folder, reached, self._tensors())
+        checkpoint.save(self.folder, state, self._tensors())
 
     def _rewards(self, inputs: Sequence[Ids]) -> list[torch.Tensor]:
-        """The raw scores of each input, without gradients, in the order of the inputs."""
+        """Return the raw scores of each input, without gradients, in the order of the inputs."""
         import torch
 
-        lengths = [sum(map(len, each)) for each in inputs]
-        found: dict[int, torch.Tensor] = {}
+        lengths = [sum(map(len, ids)) for ids in inputs]
+        rewards: dict[int, torch.Tensor] = {}
         with torch.no_grad(), self._precision():
             for places in micro_batches(range(len(inputs)), lengths, EVALUATION_TOKENS):
                 scores = scores_of(self.verifier, [inputs[i] for i in places])
-                found |= dict(zip(places, scores, strict=True))
-        return [found[i].cpu() for i in range(len(inputs))]
+                rewards |= dict(zip(places, scores, strict=True))
+        return [rewards[i].cpu() for i in range(len(inputs))]
 
     def _precision(self) -> torch.autocast:
         import torch
@@ -200,41 +202,41 @@ class Training:
         is_mixed = self.verifier.device == "cuda" if mixed is None else mixed
         return torch.autocast(self.verifier.device, torch.bfloat16, enabled=is_mixed)
 
-    def _tell(self, step: int, num_steps: int, loss: float) -> None:
+    def _report_step(self, step: int, num_steps: int, loss: float) -> None:
         held_out = self._losses[-1] if self._losses else math.nan
         elapsed_s = time.monotonic() - self._started_s
         self.report(
-            Learning(
+            TrainingProgress(
                 step=step, num_steps=num_steps, loss=loss, held_out=held_out, elapsed_s=elapsed_s
             )
         )
 
-    def _name(self) -> str:
-        """What this training is: its settings and its examples."""
+    def _digest(self) -> str:
+        """Name this training by its settings and its examples, class names included."""
         text = repr((self.settings, self.split))
         return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
     def _tensors(self) -> dict[str, torch.Tensor]:
-        kept = {f"best/{name}": p for name, p in self._best.items()}
+        tensors = {f"best/{name}": p for name, p in self._best.items()}
         for name, parameter in self._parameters.items():
             state = self._optimizer.state[parameter]
-            kept[f"now/{name}"] = parameter.detach()
-            kept |= {f"{key}/{name}": state[key] for key in ("step", "exp_avg", "exp_avg_sq")}
-        return kept
+            tensors[f"now/{name}"] = parameter.detach()
+            tensors |= {f"{key}/{name}": state[key] for key in ("step", "exp_avg", "exp_avg_sq")}
+        return tensors
 
     def _resume(self) -> int:
-        """The step at which to go on; 0 where there is nothing to go on with."""
-        found = checkpoint.load(self.folder, self._name())
-        if found is None:
+        """Take up the checkpoint; return the step at which to go on, 0 where there is none."""
+        loaded = checkpoint.load(self.folder, self._digest())
+        if loaded is None:
             return 0
-        reached, tensors = found
+        state, tensors = loaded
         for name, parameter in self._parameters.items():
             keys = ("step", "exp_avg", "exp_avg_sq")
             self._optimizer.state[parameter] = {key: tensors[f"{key}/{name}"] for key in keys}
         self._best = {name: tensors[f"best/{name}"] for name in self._parameters}
         self._restore({name: tensors[f"now/{name}"] for name in self._parameters})
-        self._losses, self._best_evaluation = list(reached.losses), reached.best
-        return reached.step
+        self._losses, self._best_evaluation = list(state.losses), state.best
+        return state.step
 
     def _restore(self, weights: Mapping[str, torch.Tensor]) -> None:
         import torch
@@ -244,8 +246,8 @@ class Training:
                 parameter.copy_(weights[name])
 
 
-def _share(step: int, num_steps: int) -> float:
-    """Of the highest learning rate: it rises for a tenth of the steps, then falls to nothing."""
+def _rate_share(step: int, num_steps: int) -> float:
+    """Return the share of the highest rate: it rises for a tenth of the steps, then falls to 0."""
     rising = max(1, round(WARMUP * num_steps))
     if step < rising:
         return (step + 1) / rising

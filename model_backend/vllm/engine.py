@@ -21,7 +21,7 @@ from nbest.model_backend.confidence_floor import FloorWatch
 from nbest.model_backend.vllm.errors import backend_error
 from nbest.model_backend.vllm.orphans import kill_tree
 from nbest.model_backend.vllm.requests import falls_now, sample_of, vllm_params
-from nbest.orchestrator.engines.aborts import EarlyAborts, cancelled
+from nbest.orchestrator.engines.aborts import EarlyAborts, cancelled_sample
 from nbest.orchestrator.errors import BackendError, EngineDead, RequestRejected
 from nbest.orchestrator.types import Message, Request, Sample, Status
 
@@ -56,12 +56,12 @@ class VLLMEngine:
 
     @property
     def num_unfinished(self) -> int:
-        """How many requests the engine itself still works on or keeps waiting."""
+        """The number of requests that the engine itself still works on or keeps waiting."""
         return int(self._engine.get_num_unfinished_requests())
 
     async def generate(self, request: Request) -> Sample:
         if self._early.take(request.id):
-            return cancelled(request)
+            return cancelled_sample(request)
         started_s = time.monotonic()
         if not self._live:
             self._stall.begin(started_s)
@@ -82,7 +82,7 @@ class VLLMEngine:
             await asyncio.sleep(ABORT_AGAIN_S)
 
     async def watch(self) -> None:
-        """Returns when the engine hangs, and kills it: that fails all that it was working on."""
+        """Wait until the engine hangs, then kill it: all that it was working on fails."""
         while True:
             await asyncio.sleep(self._stall.wait_s(time.monotonic()))
             if self._stall.has_stalled(time.monotonic(), is_busy=bool(self._live)):
@@ -93,10 +93,10 @@ class VLLMEngine:
                 kill_tree(core.pid)
 
     def _with_cause(self, error: BackendError) -> BackendError:
-        """vLLM itself only says that an engine is dead."""
+        """Add the cause of a death: vLLM itself only says that an engine is dead."""
         if not isinstance(error, EngineDead):
             return error
-        cause = self._hung or self._log.cause() or ending(core_processes(self._engine))
+        cause = self._hung or self._log.cause() or describe_exit(core_processes(self._engine))
         return EngineDead(f"the engine died: {cause or error}")
 
     async def _answer(self, request: Request, started_s: float) -> Sample:
@@ -108,7 +108,7 @@ class VLLMEngine:
         sample = sample_of(request, output, time.monotonic() - started_s, self._name)
         if watch is None or not watch.fell:
             return sample
-        return replace(sample, status=Status.TRUNCATED)  # wherever the engine had come by then
+        return replace(sample, status=Status.TRUNCATED)  # however far the engine has come by now
 
     async def _run(self, request: Request, watch: FloorWatch | None) -> RequestOutput:
         prompt = {"prompt_token_ids": list(self._token_ids(request.prompt))}
@@ -123,12 +123,12 @@ class VLLMEngine:
 
 
 def core_processes(engine: AsyncLLM) -> list[BaseProcess]:
-    """The processes that vLLM runs this engine in; their own children are its workers."""
+    """Return the processes that vLLM runs this engine in; their own children are its workers."""
     return list(engine.engine_core.resources.engine_manager.processes)
 
 
-def ending(processes: Sequence[BaseProcess]) -> str:
-    """How the first of them ended that did; empty when none has."""
+def describe_exit(processes: Sequence[BaseProcess]) -> str:
+    """Say how the first process that failed has ended; empty when none has failed."""
     for code in (process.exitcode for process in processes):
         if code:
             return f"exit code {code}" if code > 0 else f"ended by {signal.Signals(-code).name}"
@@ -136,7 +136,7 @@ def ending(processes: Sequence[BaseProcess]) -> str:
 
 
 def tokenize(tokenizer: TokenizerLike, prompt: str | tuple[Message, ...]) -> tuple[int, ...]:
-    """The token ids of a raw prompt, or of a chat in the model's own template."""
+    """Return the token ids of a raw prompt, or of a chat in the model's own template."""
     if isinstance(prompt, str):
         return tuple(tokenizer.encode(prompt))
     turns = [{"role": m.role, "content": m.content} for m in prompt]

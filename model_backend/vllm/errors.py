@@ -1,4 +1,4 @@
-"""vLLM's exceptions in our terms, each on one line."""
+"""Translates vLLM's exceptions into ours, each on one line."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ SHOWN_CHARACTERS = 200
 
 
 def backend_error(error: BaseException) -> BackendError:
-    """Whose fault it is decides: the request's, the moment's, the engine's, or nobody knows."""
+    """Return our error: the request was wrong, the engine full, the engine dead, or unknown."""
     from vllm.exceptions import GracefulHTTPError, RetryableRequestError, VLLMClientError
     from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 
     if isinstance(error, EngineGenerateError) and error.__cause__ is not None:
-        return backend_error(error.__cause__)  # it wraps whatever failed, and says nothing itself
+        return backend_error(error.__cause__)  # it wraps the failure, and says nothing itself
     if isinstance(error, BackendError):
         return error
     if isinstance(error, EngineDeadError):
@@ -37,8 +37,8 @@ def backend_error(error: BaseException) -> BackendError:
     return BackendError(f"{type(error).__name__}: {first_line(error)}")
 
 
-def complaint(error: Exception) -> str:
-    """What is wrong with a setting; the first line of a pydantic error only counts what is."""
+def setting_error(error: Exception) -> str:
+    """Say what is wrong with a setting; the first line of a pydantic error is only a count."""
     from pydantic import ValidationError
 
     if not isinstance(error, ValidationError):

@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from vllm.config.logging import LoggingConfig
 
-# Of a message that came from elsewhere; some list all models that vLLM knows.
+# The longest message that is shown; some list all models that vLLM knows.
 SHOWN_CHARACTERS = 200
 
 # The last line of a traceback: `ValueError: text`, or `torch.OutOfMemoryError: text`.
 RAISED = re.compile(r"^(?:\w+\.)*(\w*(?:Error|Exception|Exit|Interrupt)): *(.*)$")
 
-# What the core says when one of its workers has failed, which then has said why.
-ECHOES = ("See stack trace", "See root cause", "root cause above", "Engine core initialization")
+# Phrases of the core for a worker that has failed: the worker itself has logged why.
+POINTERS = ("See stack trace", "See root cause", "root cause above", "Engine core initialization")
 
 
 class FailureLog:
@@ -38,7 +38,7 @@ class FailureLog:
         self._config = folder / "logging.json"
 
     def logging_config(self) -> LoggingConfig | None:
-        """vLLM's own configuration and our file; None where the user has made his own."""
+        """Return vLLM's own configuration with our file; None where the user has set another."""
         if "VLLM_LOGGING_CONFIG_PATH" in os.environ:
             return None
         from vllm import envs
@@ -64,7 +64,7 @@ class FailureLog:
         return LoggingConfig(pylogging_config_file=str(self._config))
 
     def cause(self) -> str:
-        """One line, or empty: the first exception in the log that is not about another one."""
+        """Return the first exception in the log that points to no other, on one line; or empty."""
         try:
             text = self._path.read_text(errors="replace")
         except OSError:
@@ -74,21 +74,22 @@ class FailureLog:
 
 @contextmanager
 def failure_log() -> Iterator[FailureLog]:
+    """Make a log in a folder that is removed at the end."""
     with tempfile.TemporaryDirectory(prefix="nbest-vllm-") as folder:
         yield FailureLog(Path(folder))
 
 
 def root_cause(log: str) -> str:
-    """The first exception in a log of tracebacks whose message is no pointer to another one."""
-    raised = [match for line in log.splitlines() if (match := RAISED.match(line.strip()))]
-    for match in raised:
-        if not any(echo in match[2] for echo in ECHOES):
+    """Return the first exception in a log of tracebacks that points to no other, or empty."""
+    matches = [match for line in log.splitlines() if (match := RAISED.match(line.strip()))]
+    for match in matches:
+        if not any(pointer in match[2] for pointer in POINTERS):
             return f"{match[1]}: {match[2]}".removesuffix(": ")[:SHOWN_CHARACTERS]
     return ""
 
 
-def where_more_is_said() -> str:
-    """The file that this process and its children write their messages to, as under Ray."""
+def log_file_hint() -> str:
+    """Name the file that this process and its children write their messages to, as under Ray."""
     try:
         path = Path(os.readlink("/proc/self/fd/2"))
     except OSError:  # there is no /proc

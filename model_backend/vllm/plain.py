@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from nbest.model_backend.models.names import resolve_model
 from nbest.model_backend.vllm.orphans import orphan_guard
 from nbest.model_backend.vllm.requests import vllm_params
-from nbest.model_backend.vllm.reward_engine import pooling
+from nbest.model_backend.vllm.reward_engine import pooling_params
 from nbest.model_backend.vllm.settings import VLLM
 from nbest.model_backend.vllm.start import Runner, engine_args, engine_cores, prepare_environment
 from nbest.orchestrator.errors import EngineDead
@@ -31,7 +31,7 @@ STOP_S = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
+class GenerateCall:
     """One call of `LLM.generate`."""
 
     prompts: tuple[str, ...]
@@ -41,44 +41,44 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Generated:
-    """What a batch gave, and how long it took inside `LLM.generate`."""
+class GenerateResult:
+    """The number of tokens of a call, and how long it took inside `LLM.generate`."""
 
     tokens: int
     seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Texts:
-    """One call of `LLM.encode`: a reward model's raw scores."""
+class EncodeCall:
+    """One call of `LLM.encode`, for the raw scores of a reward model."""
 
-    ids: tuple[tuple[int, ...], ...]  # token ids of each
+    ids: tuple[tuple[int, ...], ...]  # token ids of each text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rated:
-    """What the texts scored, and how long it took inside `LLM.encode`."""
+class EncodeResult:
+    """The raw scores of the texts of a call, and how long it took inside `LLM.encode`."""
 
     scores: tuple[float, ...]
     seconds: float
 
 
 class PlainVLLM:
-    """Sends batches to the process that holds the engine."""
+    """Sends calls to the process that holds the engine."""
 
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
 
-    def generate(self, batch: Batch) -> Generated:
-        generated: Generated = self._ask(batch)
-        return generated
+    def generate(self, call: GenerateCall) -> GenerateResult:
+        result: GenerateResult = self._send(call)
+        return result
 
-    def rate(self, texts: Texts) -> Rated:
-        rated: Rated = self._ask(texts)
-        return rated
+    def rate(self, call: EncodeCall) -> EncodeResult:
+        result: EncodeResult = self._send(call)
+        return result
 
-    def _ask(self, what: Batch | Texts) -> Any:
-        self._pipe.send(what)
+    def _send(self, call: GenerateCall | EncodeCall) -> Any:
+        self._pipe.send(call)
         try:
             return self._pipe.recv()
         except EOFError:
@@ -87,7 +87,7 @@ class PlainVLLM:
 
 @contextmanager
 def plain_vllm(settings: VLLM, runner: Runner = "generate") -> Iterator[PlainVLLM]:
-    """`vllm.LLM` with the same engine arguments as our backend."""
+    """Start `vllm.LLM` with the same engine arguments as our backend, and stop it at the end."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(settings, runner, theirs))
@@ -111,42 +111,43 @@ def _serve(settings: VLLM, runner: Runner, pipe: Connection) -> None:
 
     path = resolve_model(settings.model)
     prepare_environment(settings, is_local=os.path.isdir(path))
-    arguments = engine_args(settings, path)
-    given = {name: getattr(arguments, name) for name in SAME_ARGUMENTS}
+    ours = engine_args(settings, path)
+    arguments = {name: getattr(ours, name) for name in SAME_ARGUMENTS}
     with orphan_guard() as guard:
-        known = {name: value for name, value in given.items() if value is not None}
-        llm = LLM(**known, runner=runner)
+        arguments = {name: value for name, value in arguments.items() if value is not None}
+        llm = LLM(**arguments, runner=runner)
         for core in engine_cores():
             guard.watch(core)
         pipe.send("ready")
-        while (batch := pipe.recv()) is not None:
-            pipe.send(_rate(llm, batch) if isinstance(batch, Texts) else _generate(llm, batch))
+        while (call := pipe.recv()) is not None:
+            pipe.send(_rate(llm, call) if isinstance(call, EncodeCall) else _generate(llm, call))
         llm.llm_engine.engine_core.shutdown()  # else the engine's own process outlives this one
 
 
-def _generate(llm: LLM, batch: Batch) -> Generated:
-    request = Request(id="", prompt="", params=batch.params, seed=batch.seed)
+def _generate(llm: LLM, call: GenerateCall) -> GenerateResult:
+    request = Request(id="", prompt="", params=call.params, seed=call.seed)
     params = vllm_params(request)
-    params.n = batch.n  # child i samples with seed + i
+    params.n = call.n  # child i samples with seed + i
     started_s = time.monotonic()
-    outputs = llm.generate(list(batch.prompts), params, use_tqdm=False)
+    outputs = llm.generate(list(call.prompts), params, use_tqdm=False)
     seconds = time.monotonic() - started_s
-    return Generated(
+    return GenerateResult(
         tokens=sum(len(c.token_ids) for output in outputs for c in output.outputs), seconds=seconds
     )
 
 
-def _rate(llm: LLM, texts: Texts) -> Rated:
-    prompts = [{"prompt_token_ids": list(ids)} for ids in texts.ids]
+def _rate(llm: LLM, call: EncodeCall) -> EncodeResult:
+    prompts = [{"prompt_token_ids": list(ids)} for ids in call.ids]
     started_s = time.monotonic()
     outputs = llm.encode(
-        prompts, pooling_params=pooling(None), pooling_task="classify", use_tqdm=False
+        prompts, pooling_params=pooling_params(None), pooling_task="classify", use_tqdm=False
     )
     seconds = time.monotonic() - started_s
-    return Rated(scores=tuple(o.outputs.data.float().item() for o in outputs), seconds=seconds)
+    scores = tuple(output.outputs.data.float().item() for output in outputs)
+    return EncodeResult(scores=scores, seconds=seconds)
 
 
-# What `engine_args` sets, by name.
+# The arguments that `engine_args` sets.
 SAME_ARGUMENTS: Sequence[str] = (
     "model",
     "revision",

@@ -1,4 +1,4 @@
-"""Between our nouns and vLLM's: a request becomes SamplingParams, an output becomes a Sample."""
+"""Converts between our types and vLLM's: requests to SamplingParams, outputs to samples."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ STATUS_OF_FINISH = {
 
 
 def vllm_params(request: Request) -> SamplingParams:
-    """Every field of ours under vLLM's name for it; one sample, reported when it is whole."""
+    """Put every field of ours under vLLM's name; one sample, reported when it is whole."""
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind
 
@@ -41,14 +41,14 @@ def vllm_params(request: Request) -> SamplingParams:
         logprobs=params.logprobs,
         flat_logprobs=params.logprobs is not None,
         seed=request.seed,
-        structured_outputs=structured(params.constraint),
+        structured_outputs=structured_outputs(params.constraint),
         # A floor is watched over while tokens come.
         output_kind=RequestOutputKind.CUMULATIVE if params.floor else RequestOutputKind.FINAL_ONLY,
     )
 
 
 def falls_now(watch: FloorWatch, output: RequestOutput) -> bool:
-    """Whether the sample falls below its floor with the positions that are new in this output."""
+    """Tell whether the sample falls below its floor in the new positions of this output."""
     from vllm.logprobs import FlatLogprobs
 
     (completion,) = output.outputs
@@ -61,7 +61,8 @@ def falls_now(watch: FloorWatch, output: RequestOutput) -> bool:
     return watch.fell and not had_fallen
 
 
-def structured(constraint: Constraint | None) -> StructuredOutputsParams | None:
+def structured_outputs(constraint: Constraint | None) -> StructuredOutputsParams | None:
+    """Return a constraint in vLLM's terms."""
     from vllm.sampling_params import StructuredOutputsParams
 
     if constraint is None:
@@ -75,7 +76,7 @@ def structured(constraint: Constraint | None) -> StructuredOutputsParams | None:
 
 
 def sample_of(request: Request, output: RequestOutput, total_s: float, engine: str = "") -> Sample:
-    """The sample in the output of a request that asked for one."""
+    """Return the sample in the output of a request that asked for one."""
     (completion,) = output.outputs
     status = STATUS_OF_FINISH.get(str(completion.finish_reason))
     if status is None:
@@ -97,7 +98,7 @@ def sample_of(request: Request, output: RequestOutput, total_s: float, engine: s
 
 
 def sampled_logprobs(completion: CompletionOutput) -> tuple[float, ...] | None:
-    """[T] of the sampled tokens: the first entry of each position, whatever top k follows it."""
+    """Return the log-probabilities [T] of the sampled tokens, the first entry of each position."""
     from vllm.logprobs import FlatLogprobs
 
     if completion.logprobs is None:
@@ -108,8 +109,10 @@ def sampled_logprobs(completion: CompletionOutput) -> tuple[float, ...] | None:
 
 
 def top_logprobs(completion: CompletionOutput, params: Params) -> TopLogprobs | None:
-    """[T, k] of the k likeliest tokens: what follows the sampled one, which is there again if it
-    is among them."""
+    """Return the log-probabilities [T, k] of the k likeliest tokens, which follow the sampled one.
+
+    The sampled token is there again if it is among them.
+    """
     from vllm.logprobs import FlatLogprobs
 
     if not params.logprobs or completion.logprobs is None:

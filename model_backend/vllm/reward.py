@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from nbest.model_backend.models.folder_digest import folder_digest
 from nbest.model_backend.models.names import resolve_model
-from nbest.model_backend.reward.reading import Reading, question_after
+from nbest.model_backend.reward.reading import InputFormat, read_question_after
 from nbest.model_backend.reward.steps import Steps
 from nbest.model_backend.vllm.failure_log import failure_log
 from nbest.model_backend.vllm.orphans import orphan_guard
@@ -24,7 +24,6 @@ from nbest.model_backend.vllm.reward_engine import VLLMRewardEngine
 from nbest.model_backend.vllm.settings import VLLM
 from nbest.model_backend.vllm.stall import Stall, StepLogger
 from nbest.model_backend.vllm.start import shut_down, start, start_guarded
-from nbest.orchestrator.types import require
 
 if TYPE_CHECKING:
     from vllm.v1.engine.async_llm import AsyncLLM
@@ -55,13 +54,21 @@ class VLLMReward:
     revision: str | None = None  # of a model from a hub
     trust_remote_code: bool = False  # run Python that comes with the model
     stall_s: float = 120.0  # [s] without any progress after which an engine counts as hung
-    question_after: str | None = None  # ends what is skipped of a raw prompt; None: as trained
-    digest: str | None = field(init=False)  # of a folder: what is trained anew is another model
-    engine: VLLM = field(init=False, repr=False, compare=False)  # the same, as vLLM is started
+    question_after: str | None = (
+        None  # ends the part of a raw prompt that is skipped; None: as trained
+    )
+    # Of a folder, read when this is made and never again: what is trained anew is another model,
+    # and driver and workers must know the model by one name, whatever becomes of the folder.
+    digest: str | None = field(init=False)
 
     def __post_init__(self) -> None:
-        require(bool(self.model), "model", "be named", self.model)
-        engine = VLLM(
+        _ = self.engine  # the rules of its settings hold here, too
+        object.__setattr__(self, "digest", folder_digest(self.model))
+
+    @property
+    def engine(self) -> VLLM:
+        """The same settings, as a vLLM engine is started with them."""
+        return VLLM(
             self.model,
             dtype=self.dtype,
             max_model_len=self.max_model_len,
@@ -74,8 +81,6 @@ class VLLMReward:
             trust_remote_code=self.trust_remote_code,
             stall_s=self.stall_s,
         )
-        object.__setattr__(self, "engine", engine)
-        object.__setattr__(self, "digest", folder_digest(self.model))
 
     @property
     def max_concurrency(self) -> int:
@@ -91,10 +96,10 @@ class VLLMReward:
         after = {"question_after": self.question_after, "digest": self.digest}
         return {**self.engine.identity, "steps": steps, **after}
 
-    def _reading(self, engine: AsyncLLM) -> Reading:
-        return Reading(
+    def _input_format(self, engine: AsyncLLM) -> InputFormat:
+        return InputFormat(
             steps=self.steps,
-            question_after=question_after(resolve_model(self.model), self.question_after),
+            question_after=read_question_after(resolve_model(self.model), self.question_after),
             max_tokens=int(engine.model_config.max_model_len),
         )
 
@@ -106,7 +111,8 @@ class VLLMReward:
         with orphan_guard() as guard, failure_log() as log:
             begin = partial(start, self.engine, log, step_logger, "pooling")
             engine = await start_guarded(guard, begin)
-            live = VLLMRewardEngine(engine, stall, log, name, reading=self._reading(engine))
+            input_format = self._input_format(engine)
+            live = VLLMRewardEngine(engine, stall, log, name, input_format=input_format)
             watching = asyncio.create_task(live.watch())
             try:
                 yield live

@@ -1,4 +1,4 @@
-"""vLLM as a backend: its settings, and an engine for as long as it is wanted.
+"""vLLM as a backend: its settings, and an engine for as long as it is open.
 
 It knows no Ray, no store and no scorer. vLLM and torch are imported when an engine starts.
 """

@@ -35,20 +35,20 @@ class Stall:
 
     @property
     def silence_s(self) -> float:
-        """How long without progress is a hang: `stall_s`, but for an engine's very first step."""
+        """How long without progress is a hang: `stall_s`, more before an engine's first step."""
         return self._patience_s
 
     def begin(self, now_s: float) -> None:
-        """An idle engine was given work."""
+        """Note that an idle engine was given work."""
         self._last_s = now_s
 
     def progress(self, now_s: float) -> None:
-        """The engine got somewhere."""
+        """Note that the engine got somewhere."""
         self._last_s = now_s
         self._patience_s = self.stall_s
 
     def has_stalled(self, now_s: float, *, is_busy: bool) -> bool:
-        """The answer; after a no, it is worth asking again in `wait_s` seconds."""
+        """Tell whether the engine hangs; if it does not, ask again in `wait_s` seconds."""
         late_s = LATE_S + LATE_SHARE * self.stall_s
         if not is_busy or now_s > self._look_s + late_s:
             self._last_s = now_s
@@ -57,16 +57,16 @@ class Stall:
         return now_s >= due_s
 
     def wait_s(self, now_s: float) -> float:
-        """How long from now until the next look: no hang can be older than `stall_s` then."""
+        """Return how long to wait for the next look: no hang can be older than `stall_s` then."""
         return max(0.0, self._look_s - now_s)
 
 
 class StepLogger:
-    """A stat logger of vLLM (`StatLoggerBase`, by shape) that only tells when there was progress.
+    """A stat logger of vLLM (`StatLoggerBase`, by shape) that only reports progress.
 
     Tokens are progress, and so is a step that changes what is in the batch: a long prompt that is
     read in chunks gives no token until its end, but fills the KV cache. A step that changes nothing
-    is none: the scheduler turns idle rounds when no request in it can ever be run.
+    is none: the scheduler turns idle rounds when it can run none of its requests.
     """
 
     def __init__(self, progress: Callable[[], None]) -> None:

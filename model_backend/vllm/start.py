@@ -12,8 +12,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from nbest.model_backend.models.names import resolve_model
-from nbest.model_backend.vllm.errors import complaint
-from nbest.model_backend.vllm.failure_log import FailureLog, where_more_is_said
+from nbest.model_backend.vllm.errors import setting_error
+from nbest.model_backend.vllm.failure_log import FailureLog, log_file_hint
 from nbest.model_backend.vllm.orphans import OrphanGuard, kill_tree
 from nbest.orchestrator.errors import BackendError, InputError, first_line
 from nbest.orchestrator.types import require
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
 
 Runner = Literal["generate", "pooling"]
 
-# Of the KV cache on CPUs: the smallest that its attention kernels are made for.
+# Block size of the KV cache on CPUs: the smallest that the attention kernels are made for.
 CPU_BLOCK_TOKENS = 32
 
-# How often to look for the core's process while it starts: for so long it might be orphaned.
+# How often to look for the core's process while it starts: for that long it might be orphaned.
 LOOK_S = 0.2
 
 
 class EngineOptions(Protocol):
-    """What is read here of the settings of an engine; `VLLM` says what each means."""
+    """The settings of an engine that are used here; `VLLM` explains each."""
 
     @property
     def model(self) -> str: ...
@@ -78,14 +78,14 @@ class EngineOptions(Protocol):
 
 
 async def start_guarded(guard: OrphanGuard, start: Callable[[], AsyncLLM]) -> AsyncLLM:
-    """Run `start` in a thread; what it starts dies with us, and at once if we are cancelled."""
+    """Run `start` in a thread; its processes die with this one, and at once on cancellation."""
     before = engine_cores()
     starting = asyncio.create_task(asyncio.to_thread(start))
     try:
         while not starting.done():
             await asyncio.wait([starting], timeout=LOOK_S)
             for core in engine_cores() - before:
-                guard.watch(core)  # and, from one look to the next, its workers
+                guard.watch(core)  # and its workers, as they come
     except asyncio.CancelledError:
         # A thread cannot be stopped, but this one fails when the process it waits for is gone.
         while not starting.done():
@@ -99,7 +99,7 @@ async def start_guarded(guard: OrphanGuard, start: Callable[[], AsyncLLM]) -> As
 
 
 def engine_cores() -> set[int]:
-    """The pids of the processes that vLLM runs its engines in, as children of this one."""
+    """Return the pids of the processes that vLLM runs its engines in, as children of this one."""
     children = multiprocessing.active_children()
     return {c.pid for c in children if c.pid is not None and c.name.startswith("EngineCore")}
 
@@ -127,43 +127,44 @@ def start(
         return AsyncLLM.from_engine_args(arguments, stat_loggers=loggers)
     except (ValueError, OSError) as error:
         raise InputError(
-            f"model {settings.model!r} cannot be served: {complaint(error)}"
+            f"model {settings.model!r} cannot be served: {setting_error(error)}"
         ) from error
     except RuntimeError as error:  # of the engine's own process, which has logged the cause
         cause = "" if log is None else log.cause()
-        said = cause or first_line(error) + where_more_is_said()
-        raise BackendError(f"model {settings.model!r} cannot be served: {said}") from error
+        reason = cause or first_line(error) + log_file_hint()
+        raise BackendError(f"model {settings.model!r} cannot be served: {reason}") from error
 
 
 def stat_loggers(
     settings: EngineOptions, step_logger: StepLogger | None
 ) -> list[StatLoggerFactory]:
-    """Ours, and vLLM's for Ray, which then takes the place of its own for Prometheus."""
-    made: list[StatLoggerFactory] = []
+    """Return our stat logger, and vLLM's for Ray, which replaces its own for Prometheus."""
+    loggers: list[StatLoggerFactory] = []
     if step_logger is not None:
-        made.append(lambda config, index: step_logger)
+        loggers.append(lambda config, index: step_logger)
     if settings.ray_metrics:
         from vllm.v1.metrics import ray_wrappers
 
         rule = "be off where Ray Serve cannot be imported (pip install grpcio-reflection)"
         require(ray_wrappers.ray_metrics is not None, "ray_metrics", rule, True)
-        made.append(ray_wrappers.RayPrometheusStatLogger)
-    return made
+        loggers.append(ray_wrappers.RayPrometheusStatLogger)
+    return loggers
 
 
 def shut_down(engine: AsyncLLM) -> None:
+    """Shut an engine down, once."""
     engine.shutdown()
     # Its __del__ would do so again at exit, and fail in an interpreter half taken down.
     vars(engine)["shutdown"] = lambda: None
 
 
 def prepare_environment(settings: EngineOptions, *, is_local: bool) -> None:
-    """What vLLM reads from the environment alone. Whatever the user has set himself stays."""
+    """Set what vLLM reads from the environment alone. Whatever the user has set stays."""
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")  # standard output is ours
     os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", str(settings.cpu_kv_cache_gib))
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
-    # The engine's process would print other people's warnings on our standard error.
+    # The engine's process would print warnings of other packages on our standard error.
     os.environ.setdefault("PYTHONWARNINGS", "ignore")
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     if is_local:
@@ -171,6 +172,7 @@ def prepare_environment(settings: EngineOptions, *, is_local: bool) -> None:
 
 
 def engine_args(settings: EngineOptions, path: str) -> AsyncEngineArgs:
+    """Return vLLM's arguments for the settings of an engine."""
     from vllm import AsyncEngineArgs
     from vllm.platforms import current_platform
 
@@ -196,7 +198,7 @@ def engine_args(settings: EngineOptions, path: str) -> AsyncEngineArgs:
 
 
 def cpu_args(settings: EngineOptions, path: str) -> dict[str, Any]:
-    """What vLLM's CPU engine (0.32) needs, and what suits samples of one prompt.
+    """Return what vLLM's CPU engine (0.32) needs, and what suits samples of one prompt.
 
     A prefill is never chunked: with a seed, a chunked one kills it. Its own blocks of 128 tokens
     are large: of a prompt only whole blocks are shared, and the rest is computed for each sample.

@@ -1,8 +1,7 @@
 """The contract of `Backend` (orchestrator/types.py), over every backend and every wrapper of one.
 
-The same requests go to the fake engine, to a pool, to an engine behind Ray, and to real vLLM. What
-is in flight is known by events: a long sample is known to be under way when a short one that was
-sent after it has come back.
+The same requests go to the fake engine, to a pool, to an engine behind Ray, and to real vLLM. Tests
+wait for events: a long sample is under way when a short one that was sent after it has come back.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ TOO_LONG = "word " * (2 * MAX_MODEL_LEN)
 
 
 def story(request: Request) -> Reply:
-    """A fake model that keeps talking: what it says depends on the prompt and on the seed."""
+    """Answers as a fake model that keeps talking; the words depend on the prompt and the seed."""
     if request.prompt == TOO_LONG:
         return Reply(tokens=(), error=RequestRejected("the prompt is too long"))
     if request.params.constraint is not None and request.params.constraint.choice:
@@ -115,7 +114,7 @@ def ask(name: str, prompt: str = "Once upon a time", *, seed: int = 1, **params:
 
 
 async def under_way(backend: Backend, name: str, max_tokens: int = 400) -> asyncio.Task[Sample]:
-    """A long sample that has been decoding for a while."""
+    """Start a long sample, and return when it has been decoding for a while."""
     long = asyncio.create_task(backend.generate(ask(name, max_tokens=max_tokens)))
     await asyncio.sleep(0)
     await backend.generate(ask(f"{name}/after", max_tokens=8))
@@ -124,7 +123,7 @@ async def under_way(backend: Backend, name: str, max_tokens: int = 400) -> async
 
 
 async def nothing_runs(backend: Backend) -> None:
-    """Returns when the engine has nothing left to do; the test's timeout says if it never does."""
+    """Wait until the engine has nothing left to do; the test's timeout ends it if it never does."""
     while True:
         if isinstance(backend, FakeEngine):
             busy = len(backend.in_flight)
@@ -295,21 +294,21 @@ async def test_a_batch_answers_every_request_once(backend: Backend) -> None:
     """`generate_many`, where a backend has it, gives what `generate` gives."""
     ids = [f"batch/q/s{i}" for i in range(8)]
     requests = [ask(name, max_tokens=4) for name in ids]
-    ended: dict[str, Result] = {}
+    results: dict[str, Result] = {}
 
     def done(request: Request, result: Result) -> None:
-        assert request.id not in ended
-        ended[request.id] = result
+        assert request.id not in results
+        results[request.id] = result
 
     await generate_each(backend, requests, done)
-    samples = [result for result in ended.values() if isinstance(result, Sample)]
-    assert sorted(ended) == sorted(sample.id for sample in samples) == ids
+    samples = [result for result in results.values() if isinstance(result, Sample)]
+    assert sorted(results) == sorted(sample.id for sample in samples) == ids
     assert {sample.status for sample in samples} == {Status.TRUNCATED}
     assert {sample.generated_tokens for sample in samples} == {4}
 
 
 async def test_cancelling_a_batch_leaves_nothing_running(backend: Backend) -> None:
-    """Its ids may be used at once, and the backend answers others."""
+    """Afterwards the backend answers other requests."""
     requests = [ask(f"cancelled/q/s{i}", max_tokens=400) for i in range(4)]
     batch = asyncio.create_task(generate_each(backend, requests, lambda *_: None))
     await backend.generate(ask("cancelled/q/other", max_tokens=2))

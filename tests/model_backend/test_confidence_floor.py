@@ -1,4 +1,4 @@
-"""Watching a sample as it grows says what looking at the whole of it would say."""
+"""Watching a sample as it grows gives the result of looking at the whole of it."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ WORDS = ("<unk>", "<pad>", "<eos>", *string.ascii_lowercase, *string.digits, "+"
 
 
 def write_tiny_model(folder: Path, *, head: str = "causal", extra_words: int = 0) -> Path:
-    """Weights that are always the same, and a tokenizer that parts texts at white space."""
+    """Write weights that are always the same, and a tokenizer that splits at white space."""
     import torch
     from tokenizers import Tokenizer
     from tokenizers.models import WordLevel

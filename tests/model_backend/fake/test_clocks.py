@@ -29,11 +29,11 @@ async def test_time_passes_only_when_it_is_told_to() -> None:
 
 async def test_sleepers_wake_by_their_time_and_then_by_their_turn() -> None:
     clock = ManualClock()
-    woken: list[str] = []
+    wake_order: list[str] = []
 
     async def sleeper(name: str, seconds: float) -> None:
         await clock.sleep(seconds)
-        woken.append(name)
+        wake_order.append(name)
 
     tasks = [
         asyncio.create_task(sleeper(name, seconds))
@@ -44,7 +44,7 @@ async def test_sleepers_wake_by_their_time_and_then_by_their_turn() -> None:
     await settle()
     clock.advance(5.0)
     await settle()
-    assert woken == ["second", "late"]
+    assert wake_order == ["second", "late"]
     tasks[3].cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
 

@@ -1,6 +1,6 @@
-"""The fake backend by itself: its pace, its cuts, its answers; time passes when the test says so.
+"""The fake backend by itself: its pace, its cuts, its answers, on a clock that the test advances.
 
-What it shares with every other backend stands in test_backend_contract.py.
+What it shares with every other backend is tested in test_backend_contract.py.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ async def settle() -> None:
 
 
 def engine(script: Script | Reply, clock: ManualClock | None = None) -> FakeEngine:
-    given = (lambda _: script) if isinstance(script, Reply) else script
-    return FakeEngine(FakeBackend(script=given, clock=clock or ManualClock()))
+    replies = (lambda _: script) if isinstance(script, Reply) else script
+    return FakeEngine(FakeBackend(script=replies, clock=clock or ManualClock()))
 
 
-# What the model would say, cut short.
+# The cut of what the model would say.
 
 
 @pytest.mark.parametrize(
@@ -56,8 +56,8 @@ def engine(script: Script | Reply, clock: ManualClock | None = None) -> FakeEngi
 def test_a_stop_string_ends_the_text_and_is_left_out(
     tokens: tuple[str, ...], stop: tuple[str, ...], text: str, num_tokens: int
 ) -> None:
-    kept, status = cut(tokens, 100, stop)
-    assert ("".join(kept), len(kept), status) == (text, num_tokens, Status.OK)
+    tokens, status = cut(tokens, 100, stop)
+    assert ("".join(tokens), len(tokens), status) == (text, num_tokens, Status.OK)
 
 
 @pytest.mark.parametrize(
@@ -67,8 +67,8 @@ def test_a_stop_string_ends_the_text_and_is_left_out(
 def test_it_is_truncated_only_if_there_was_more_to_say(
     max_tokens: int, text: str, status: Status
 ) -> None:
-    kept, found = cut(("a", "b", "c"), max_tokens, ())
-    assert ("".join(kept), found) == (text, status)
+    tokens, actual_status = cut(("a", "b", "c"), max_tokens, ())
+    assert ("".join(tokens), actual_status) == (text, status)
 
 
 def test_a_stop_string_beyond_max_tokens_is_never_reached() -> None:
@@ -83,16 +83,16 @@ stops = st.lists(st.text("ab<", min_size=1, max_size=3), max_size=3)
 def test_a_cut_keeps_the_contract(
     tokens: Sequence[str], stop: Sequence[str], max_tokens: int
 ) -> None:
-    kept, status = cut(tokens, max_tokens, stop)
-    text, said = "".join(kept), "".join(tokens[:max_tokens])
-    assert len(kept) <= max_tokens
-    assert said.startswith(text)
+    cut_tokens, status = cut(tokens, max_tokens, stop)
+    text, whole_text = "".join(cut_tokens), "".join(tokens[:max_tokens])
+    assert len(cut_tokens) <= max_tokens
+    assert whole_text.startswith(text)
     assert not any(s in text for s in stop)
-    if any(s in said for s in stop):
+    if any(s in whole_text for s in stop):
         assert status is Status.OK
-        assert any(said.startswith(text + s) for s in stop)
+        assert any(whole_text.startswith(text + s) for s in stop)
     else:
-        assert kept == tuple(tokens[:max_tokens])
+        assert cut_tokens == tuple(tokens[:max_tokens])
         assert (status is Status.TRUNCATED) == (len(tokens) > max_tokens)
 
 
@@ -129,10 +129,10 @@ async def test_time_is_counted_from_the_request_on() -> None:
 async def test_samples_end_in_the_order_of_their_lengths() -> None:
     clock = ManualClock()
     fake = engine(lambda r: Reply(tokens=("x",) * int(r.id), token_s=1.0), clock)
-    ended: list[str] = []
+    order: list[str] = []
 
     async def sample(name: str) -> None:
-        ended.append((await fake.generate(request(name))).id)
+        order.append((await fake.generate(request(name))).id)
 
     tasks = [asyncio.create_task(sample(name)) for name in ("3", "1", "2")]
     await settle()
@@ -140,7 +140,7 @@ async def test_samples_end_in_the_order_of_their_lengths() -> None:
     for _ in range(3):
         clock.advance(1.0)
         await settle()
-    assert ended == ["1", "2", "3"]
+    assert order == ["1", "2", "3"]
     await asyncio.gather(*tasks)
 
 
@@ -254,14 +254,12 @@ async def test_an_abort_wins_over_a_failure() -> None:
     assert (await sampling).status is Status.CANCELLED
 
 
-@pytest.mark.parametrize(
-    ("wanted", "expected"), [(None, None), (0, (-0.1, -0.2)), (5, (-0.1, -0.2))]
-)
+@pytest.mark.parametrize(("k", "expected"), [(None, None), (0, (-0.1, -0.2)), (5, (-0.1, -0.2))])
 async def test_logprobs_are_one_a_token_if_wanted(
-    wanted: int | None, expected: tuple[float, ...] | None
+    k: int | None, expected: tuple[float, ...] | None
 ) -> None:
     reply = Reply(tokens=("a", "b", "c"), logprobs=(-0.1, -0.2, -0.3))
-    sample = await engine(reply).generate(request(max_tokens=2, logprobs=wanted))
+    sample = await engine(reply).generate(request(max_tokens=2, logprobs=k))
     assert sample.logprobs == expected
 
 

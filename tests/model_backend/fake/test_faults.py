@@ -1,4 +1,4 @@
-"""Faults of the fake model, one by one; what harms a process is done to one of its own."""
+"""Faults of the fake model, one by one; those that harm a process get one of their own."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def request(prompt: str | tuple[Message, ...], index: int = 0) -> Request:
     return Request(id=f"t/q/s{index}", prompt=prompt, params=SamplingParams(), seed=index)
 
 
-async def answer(script: Script, asked: Request) -> Sample:
+async def answer(script: Script, call: Request) -> Sample:
     async with FakeBackend(script=script).open() as engine:
-        return await engine.generate(asked)
+        return await engine.generate(call)
 
 
 FAULTS: dict[str, Script] = {
@@ -56,8 +56,8 @@ FAULTS: dict[str, Script] = {
 @pytest.mark.parametrize("name", FAULTS)
 async def test_other_prompts_are_answered_as_without_the_fault(name: str) -> None:
     for index in range(4):
-        asked = request("a good question", index)
-        assert (await answer(FAULTS[name], asked)).text == (await answer(CALM, asked)).text
+        call = request("a good question", index)
+        assert (await answer(FAULTS[name], call)).text == (await answer(CALM, call)).text
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -103,11 +103,11 @@ async def test_an_engine_that_sees_itself_hang_is_dead() -> None:
 
 async def test_overload_passes_after_so_many_attempts() -> None:
     script = OverloadedAtFirst(then=CALM, times=2)
-    for asked in (request("x", 0), request("x", 1)):  # each has its own count
+    for call in (request("x", 0), request("x", 1)):  # each has its own count
         for _ in range(2):
             with pytest.raises(Overloaded):
-                await answer(script, asked)
-        assert (await answer(script, asked)).status is Status.OK
+                await answer(script, call)
+        assert (await answer(script, call)).status is Status.OK
 
 
 def test_overload_must_be_a_count() -> None:

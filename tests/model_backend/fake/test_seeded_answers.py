@@ -1,4 +1,4 @@
-"""A model that is often wrong: how often its weights say, and when the seed says."""
+"""A model that is often wrong: the weights say how often, the seed says when."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def request(name: str = "r", *, seed: int | None) -> Request:
 
 
 def test_answers_are_as_frequent_as_their_weights() -> None:
-    """Exactly, over every seed of one cycle."""
+    """The counts are exact over every seed of one cycle."""
     script = SeededAnswers(answers=("a", "b", "c"), weights=(3, 1, 2))
-    said = Counter(script(request(seed=seed)).tokens[0] for seed in range(6 * 50))
-    assert said == {"a": 150, "b": 50, "c": 100}
+    counts = Counter(script(request(seed=seed)).tokens[0] for seed in range(6 * 50))
+    assert counts == {"a": 150, "b": 50, "c": 100}
 
 
 def test_the_seed_alone_decides() -> None:
@@ -33,9 +33,9 @@ def test_the_seed_alone_decides() -> None:
 
 def test_log_probabilities_differ_so_that_ranking_has_work() -> None:
     script = SeededAnswers(answers=("a",), weights=(1,))
-    found = {script(request(seed=seed)).logprobs for seed in range(1000)}
-    assert len(found) == 1000
-    assert all(logprobs is not None and -2 < logprobs[0] <= -1 for logprobs in found)
+    replies = {script(request(seed=seed)).logprobs for seed in range(1000)}
+    assert len(replies) == 1000
+    assert all(logprobs is not None and -2 < logprobs[0] <= -1 for logprobs in replies)
 
 
 @pytest.mark.parametrize(

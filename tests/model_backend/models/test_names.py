@@ -1,4 +1,4 @@
-"""From the name of a model to what an engine loads: nothing is fetched here."""
+"""The name of a model leads to what an engine loads; nothing is fetched here."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_folder_becomes_its_full_path(model: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_a_folder_that_is_there_is_no_hub_id(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`org/model` under the working directory is that folder."""
+    """`org/model` under the working directory is a folder first."""
     monkeypatch.chdir(model.parent.parent)
     name = f"{model.parent.name}/{model.name}"
     assert is_local(name)

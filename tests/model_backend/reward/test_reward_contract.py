@@ -1,6 +1,6 @@
 """The contract of reward models as backends: the fake, torch, and real vLLM on the same weights.
 
-What vLLM and torch say of one model is compared, too.
+The ratings of vLLM and torch with one model are compared, too.
 """
 
 from __future__ import annotations
@@ -71,30 +71,30 @@ async def backend(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator
         yield live
 
 
-def asked(name: str, response: str | None, prompt: str | tuple[Message, ...] = CHAT) -> Request:
+def ask(name: str, response: str | None, prompt: str | tuple[Message, ...] = CHAT) -> Request:
     return Request(
         id=f"run/{name}", prompt=prompt, params=SamplingParams(), seed=None, response=response
     )
 
 
 def texts(count: int) -> list[str]:
-    """Of different lengths, all different."""
+    """Responses of different lengths, all different."""
     ends = ("It is 7.", "So 3 + 4 = 8", "I think that the answer may be", "7", "Seven apples.")
     return [f"Step {i}. " + " and then".join(ends[: 1 + i % 5]) for i in range(count)]
 
 
 def numbers(sample: Sample) -> list[float]:
-    found: list[float] = json.loads(sample.text)
-    return found
+    values: list[float] = json.loads(sample.text)
+    return values
 
 
-async def rated(backend: Backend, name: str, responses: Sequence[str]) -> list[Sample]:
-    requests = [asked(f"{name}{i}", text) for i, text in enumerate(responses)]
+async def rate(backend: Backend, name: str, responses: Sequence[str]) -> list[Sample]:
+    requests = [ask(f"{name}{i}", text) for i, text in enumerate(responses)]
     return list(await asyncio.gather(*map(backend.generate, requests)))
 
 
 async def test_the_sample_holds_one_number_and_nothing_is_generated(backend: Backend) -> None:
-    sample = await backend.generate(asked("one", "It is 7."))
+    sample = await backend.generate(ask("one", "It is 7."))
     assert (sample.id, sample.status, sample.engine) == ("run/one", Status.OK, "e0")
     assert len(numbers(sample)) == 1
     assert sample.prompt_tokens > 0
@@ -104,36 +104,36 @@ async def test_the_sample_holds_one_number_and_nothing_is_generated(backend: Bac
 
 async def test_many_at_once_do_not_mix(backend: Backend) -> None:
     responses = texts(24)
-    together = await rated(backend, "many", responses)
+    together = await rate(backend, "many", responses)
     assert [sample.id for sample in together] == [f"run/many{i}" for i in range(24)]
     for i in (0, 7, 23):
-        alone = await backend.generate(asked(f"alone{i}", responses[i]))
+        alone = await backend.generate(ask(f"alone{i}", responses[i]))
         assert numbers(alone) == [pytest.approx(numbers(together[i])[0], abs=0.01)]
     assert len({sample.text for sample in together}) > 20
 
 
 async def test_the_question_counts_too(backend: Backend) -> None:
     other = (Message(role="user", content="What is 3 + 5? Say it in one word, please."),)
-    one = await backend.generate(asked("here", "It is 7."))
-    two = await backend.generate(asked("there", "It is 7.", other))
+    one = await backend.generate(ask("here", "It is 7."))
+    two = await backend.generate(ask("there", "It is 7.", other))
     assert one.prompt_tokens < two.prompt_tokens
 
 
 async def test_a_request_without_a_response_is_refused(backend: Backend) -> None:
     with pytest.raises(RequestRejected, match="generates nothing"):
-        await backend.generate(asked("none", None))
+        await backend.generate(ask("none", None))
 
 
 async def test_aborts_before_and_after(backend: Backend) -> None:
     await backend.abort("run/early")
-    assert (await backend.generate(asked("early", "It is 7."))).status is Status.CANCELLED
-    done = await backend.generate(asked("late", "It is 7."))
+    assert (await backend.generate(ask("early", "It is 7."))).status is Status.CANCELLED
+    done = await backend.generate(ask("late", "It is 7."))
     await backend.abort("run/late")
     assert done.status is Status.OK
 
 
 async def test_aborting_what_is_under_way_ends_it(backend: Backend) -> None:
-    requests = [asked(f"under{i}", text) for i, text in enumerate(texts(40))]
+    requests = [ask(f"under{i}", text) for i, text in enumerate(texts(40))]
     pending = [asyncio.create_task(backend.generate(request)) for request in requests]
     await asyncio.sleep(0)
     await asyncio.gather(*(backend.abort(request.id) for request in requests[20:]))
@@ -143,22 +143,22 @@ async def test_aborting_what_is_under_way_ends_it(backend: Backend) -> None:
 
 
 async def test_cancelling_leaves_an_engine_that_serves(backend: Backend) -> None:
-    pending = asyncio.create_task(backend.generate(asked("gone", "It is 7.")))
+    pending = asyncio.create_task(backend.generate(ask("gone", "It is 7.")))
     await asyncio.sleep(0)
     pending.cancel()
     with pytest.raises(asyncio.CancelledError):
         await pending
-    assert numbers(await backend.generate(asked("next", "It is 7.")))
+    assert numbers(await backend.generate(ask("next", "It is 7.")))
 
 
 async def test_what_is_too_long_keeps_its_question(backend: Backend) -> None:
     if isinstance(backend, FakeEngine):
         pytest.skip("the fake reads everything")
-    sample = await backend.generate(asked("long", "word " * 1000))
+    sample = await backend.generate(ask("long", "word " * 1000))
     assert (sample.status, sample.prompt_tokens) == (Status.TRUNCATED, MAX_MODEL_LEN)
     long_question = "word " * 1000
     with pytest.raises(RequestRejected, match="the question must leave"):
-        await backend.generate(asked("room", "It is 7.", long_question))
+        await backend.generate(ask("room", "It is 7.", long_question))
 
 
 async def test_vllm_and_torch_say_the_same(backend: Backend, folder: Path) -> None:
@@ -167,8 +167,8 @@ async def test_vllm_and_torch_say_the_same(backend: Backend, folder: Path) -> No
     if not isinstance(backend, VLLMRewardEngine):
         pytest.skip("it is compared with vLLM")
     responses = texts(60)
-    fast = [numbers(each)[0] for each in await rated(backend, "v", responses)]
+    fast = [numbers(sample)[0] for sample in await rate(backend, "v", responses)]
     async with opened("torch", folder) as torch_backend:
-        slow = [numbers(each)[0] for each in await rated(torch_backend, "t", responses)]
+        slow = [numbers(sample)[0] for sample in await rate(torch_backend, "t", responses)]
     assert spearmanr(slow, fast).statistic > 0.999
     assert np.max(np.abs(np.subtract(slow, fast))) < 0.01

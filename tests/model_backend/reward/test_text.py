@@ -1,4 +1,4 @@
-"""What a reward model reads: the same ids for training and serving, with the question."""
+"""The input of a reward model: the same ids for training and serving, with the question."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Letters:
 
 
 class Reopened(Letters):
-    """Its template writes a turn that is over in another way than one that begins."""
+    """A tokenizer whose template writes a finished turn in another way than one that begins."""
 
     def apply_chat_template(
         self, conversation: Any, tokenize: bool = True, add_generation_prompt: bool = False
@@ -42,16 +42,16 @@ def text_of(ids: tuple[int, ...]) -> str:
 
 
 def test_a_raw_prompt_is_followed_by_the_response_as_it_was_written() -> None:
-    found = reward_ids(Letters(), "Q: 2+2?\nA:", " 4", 100)
-    assert text_of(found.ids) == "Q: 2+2?\nA: 4"
-    assert found.ids.count(1) == 1
-    assert not found.is_cut
+    model_input = reward_ids(Letters(), "Q: 2+2?\nA:", " 4", 100)
+    assert text_of(model_input.ids) == "Q: 2+2?\nA: 4"
+    assert model_input.ids.count(1) == 1
+    assert not model_input.is_cut
 
 
 def test_in_a_chat_the_response_is_the_turn_of_the_assistant() -> None:
-    found = reward_ids(Letters(), CHAT, "4", 100)
-    assert text_of(found.ids) == "<user>2+2?</><assistant>4</>"
-    assert 1 not in found.ids  # the template writes its own
+    model_input = reward_ids(Letters(), CHAT, "4", 100)
+    assert text_of(model_input.ids) == "<user>2+2?</><assistant>4</>"
+    assert 1 not in model_input.ids  # the template writes its own
 
 
 @pytest.mark.parametrize(("prompt", "length"), [("Q: 2+2?\nA:", 11), (CHAT, 24)])

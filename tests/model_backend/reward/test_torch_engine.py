@@ -49,8 +49,8 @@ def request(response: str | None, name: str = "r0", prompt: str = "a b ?") -> Re
 
 
 def numbers(sample: Sample) -> list[float]:
-    found: list[float] = json.loads(sample.text)
-    return found
+    values: list[float] = json.loads(sample.text)
+    return values
 
 
 async def test_a_score_is_the_models_own_whatever_it_is_batched_with(
@@ -66,13 +66,13 @@ async def test_a_score_is_the_models_own_whatever_it_is_batched_with(
         samples = await asyncio.gather(*map(engine.generate, requests))
     tokenizer = AutoTokenizer.from_pretrained(folders["outcome"])
     model = AutoModelForSequenceClassification.from_pretrained(folders["outcome"]).eval()
-    for asked, sample in zip(requests, samples, strict=True):
-        ids = tokenizer.encode(f"a b ?{asked.response}")
+    for rating, sample in zip(requests, samples, strict=True):
+        ids = tokenizer.encode(f"a b ?{rating.response}")
         with torch.no_grad():
             states = model.model(input_ids=torch.tensor([ids])).last_hidden_state
             alone = model.score(states[0, -1]).item()
         assert numbers(sample) == [pytest.approx(alone, abs=1e-4)]
-        assert (sample.id, sample.status, sample.engine) == (asked.id, Status.OK, "rm")
+        assert (sample.id, sample.status, sample.engine) == (rating.id, Status.OK, "rm")
         assert (sample.prompt_tokens, sample.generated_tokens) == (len(ids), 0)
 
 
@@ -134,9 +134,9 @@ async def test_a_failure_of_the_model_fails_its_batch_alone(folders: dict[str, P
 async def test_torch_running_out_of_memory_is_an_error_of_the_requests() -> None:
     class NoRoom:
         def input_of(self, request: Request) -> object:
-            from nbest.model_backend.reward.reading import Input
+            from nbest.model_backend.reward.reading import RewardInput
 
-            return Input(ids=(1, 2), places=None, is_cut=False)
+            return RewardInput(ids=(1, 2), places=None, is_cut=False)
 
         def numbers(self, inputs: object) -> list[list[float]]:
             raise RuntimeError("out of memory")
@@ -149,22 +149,22 @@ async def test_torch_running_out_of_memory_is_an_error_of_the_requests() -> None
 
 
 def test_batches_fit_and_hold_the_oldest() -> None:
-    from nbest.model_backend.reward.reading import Input
-    from nbest.model_backend.reward.torch_engine import Waiting, next_batch
+    from nbest.model_backend.reward.reading import RewardInput
+    from nbest.model_backend.reward.torch_engine import PendingRequest, next_batch
 
     loop = asyncio.new_event_loop()
     lengths = [9, 2, 3, 30, 8, 1]
-    waiting = [
-        Waiting(
+    pending = [
+        PendingRequest(
             request=request("a", f"r{i}"),
-            read=Input(ids=(0,) * length, places=None, is_cut=False),
+            model_input=RewardInput(ids=(0,) * length, places=None, is_cut=False),
             answer=loop.create_future(),
         )
         for i, length in enumerate(lengths)
     ]
-    found = [len(w.read.ids) for w in next_batch(waiting, 20)]
-    assert sorted(found) == [8, 9]
-    assert [len(w.read.ids) for w in next_batch(waiting[3:4], 20)] == [30]
+    batch = next_batch(pending, 20)
+    assert sorted(len(entry.model_input.ids) for entry in batch) == [8, 9]
+    assert [len(entry.model_input.ids) for entry in next_batch(pending[3:4], 20)] == [30]
     assert next_batch([], 20) == []
     loop.close()
 
@@ -191,8 +191,8 @@ async def test_it_reads_as_the_folder_says_and_as_it_is_told(folders: dict[str, 
     try:
         for settings in (TorchReward(str(folder)), TorchReward(str(folder), question_after="h")):
             async with settings.open() as engine:
-                asked = request("c", prompt="a b h d e ?")
-                assert (await engine.generate(asked)).prompt_tokens == 4
+                rating = request("c", prompt="a b h d e ?")
+                assert (await engine.generate(rating)).prompt_tokens == 4
         (folder / "nbest.json").write_text("[]")
         with pytest.raises(InputError, match=r"nbest.json must hold question_after"):
             async with TorchReward(str(folder)).open():
@@ -220,5 +220,5 @@ def test_tags_that_cannot_be_read_are_refused(folders: dict[str, Path]) -> None:
         process_ids(tokenizer, "a", "b", Steps(tag="a b"), 100)
     with pytest.raises(InputError, match="tag must be the token after each step"):
         Steps(tag="")
-    found = process_ids(tokenizer, "= a ", "b\n\nc", Steps(tag="="), 100)
-    assert found.places == (3, 5)  # the tag in the question is none
+    process = process_ids(tokenizer, "= a ", "b\n\nc", Steps(tag="="), 100)
+    assert process.places == (3, 5)  # the tag in the question is none

@@ -24,7 +24,7 @@ from nbest.model_backend.verifier.data import (
 from nbest.model_backend.verifier.loss import class_weights
 from nbest.model_backend.verifier.settings import VerifierSettings
 from nbest.model_backend.verifier.train import TrainedVerifier, train_verifier
-from nbest.model_backend.verifier.training import Learning
+from nbest.model_backend.verifier.training import TrainingProgress
 from nbest.orchestrator.errors import InputError
 from tests.model_backend.tiny_model import write_tiny_model
 
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # of torch and transformers
 
 
 def graded(count: int = 60, seed: int = 3) -> list[Graded]:
-    """A response is right if its letter is that of the question."""
+    """Make responses that are right if their letter is that of the question."""
     rng = Random(seed)
     examples = []
     for i in range(count):
@@ -47,10 +47,10 @@ def graded(count: int = 60, seed: int = 3) -> list[Graded]:
 
 
 def settings(base: Path, **changes: object) -> VerifierSettings:
-    known = VerifierSettings(
+    small = VerifierSettings(
         str(base), epochs=8, batch_size=16, learning_rate=5e-3, evaluations=1, patience=8
     )
-    return replace(known, **changes)  # type: ignore[arg-type]
+    return replace(small, **changes)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -62,32 +62,34 @@ def train(
     examples: Sequence[Example],
     how: VerifierSettings,
     out: Path,
-    seen: list[Learning] | None = None,
+    steps: list[TrainingProgress] | None = None,
 ) -> TrainedVerifier:
-    report = (lambda learning: None) if seen is None else seen.append
+    report = (lambda progress: None) if steps is None else steps.append
     return train_verifier(
         examples, how, out, report=report, describe=lambda trained: {"README.md": "a card"}
     )
 
 
 def held_out_order(trained: TrainedVerifier) -> float:
-    """How often a right response outranks a wrong one."""
-    pairs = zip(trained.split.held_out, trained.learned.rewards, strict=True)
-    known = [(each.is_right, reward[0]) for each, reward in pairs if isinstance(each, Graded)]
-    right = [reward for is_right, reward in known if is_right]
-    wrong = [reward for is_right, reward in known if not is_right]
+    """Return how often a right response outranks a wrong one."""
+    pairs = zip(trained.split.held_out, trained.result.rewards, strict=True)
+    rewards = [
+        (example.is_right, reward[0]) for example, reward in pairs if isinstance(example, Graded)
+    ]
+    right = [reward for is_right, reward in rewards if is_right]
+    wrong = [reward for is_right, reward in rewards if not is_right]
     return float(np.mean([r > w for r in right for w in wrong]))
 
 
 def test_it_learns_what_can_be_learned_and_holds_for_other_questions(
     base: Path, tmp_path: Path
 ) -> None:
-    seen: list[Learning] = []
-    trained = train(graded(240), settings(base), tmp_path / "out", seen)
+    steps: list[TrainingProgress] = []
+    trained = train(graded(240), settings(base), tmp_path / "out", steps)
     assert held_out_order(trained) > 0.95
-    assert trained.learned.losses[trained.learned.best] == min(trained.learned.losses)
-    assert seen[-1].step <= seen[-1].num_steps
-    assert [each.step for each in seen] == list(range(1, len(seen) + 1))
+    assert trained.result.losses[trained.result.best] == min(trained.result.losses)
+    assert steps[-1].step <= steps[-1].num_steps
+    assert [progress.step for progress in steps] == list(range(1, len(steps) + 1))
 
 
 def test_the_folder_is_whole_and_loads_and_says_the_same(base: Path, tmp_path: Path) -> None:
@@ -110,27 +112,27 @@ def test_the_folder_is_whole_and_loads_and_says_the_same(base: Path, tmp_path: P
     assert isinstance(first.prompt, str)
     ids = torch.tensor([tokenizer.encode(first.prompt + first.response)])
     with torch.no_grad():
-        said = model(input_ids=ids).logits.item()
-    assert said == pytest.approx(trained.learned.rewards[0][0], abs=0.02)
+        score = model(input_ids=ids).logits.item()
+    assert score == pytest.approx(trained.result.rewards[0][0], abs=0.02)
 
 
 def test_preferences_teach_the_order(base: Path, tmp_path: Path) -> None:
     pairs = pairs_of(graded(240))
     how = settings(base, objective="bradley_terry", epochs=12)
     trained = train(pairs, how, tmp_path / "out")
-    ordered = [chosen > rejected for chosen, rejected in trained.learned.rewards]
+    ordered = [chosen > rejected for chosen, rejected in trained.result.rewards]
     assert np.mean(ordered) > 0.9
 
 
 class Killed(Exception):
-    """The process was killed."""
+    """Stands for the end of a process that was killed."""
 
 
 def test_a_training_that_was_interrupted_ends_as_one_that_was_not(
     base: Path, tmp_path: Path
 ) -> None:
-    def die(learning: Learning) -> None:
-        if learning.step == 10:
+    def die(progress: TrainingProgress) -> None:
+        if progress.step == 10:
             raise Killed
 
     how, examples = settings(base, epochs=4), graded()
@@ -138,33 +140,33 @@ def test_a_training_that_was_interrupted_ends_as_one_that_was_not(
     with pytest.raises(Killed):
         train_verifier(examples, how, tmp_path / "cut", report=die, describe=lambda trained: {})
     assert not (tmp_path / "cut").exists()
-    seen: list[Learning] = []
-    again = train(examples, how, tmp_path / "cut", seen)
-    assert 1 < seen[0].step <= 10  # it went on, and did not begin anew
-    assert again.learned.rewards == whole.learned.rewards
-    assert again.learned.losses == whole.learned.losses
+    steps: list[TrainingProgress] = []
+    again = train(examples, how, tmp_path / "cut", steps)
+    assert 1 < steps[0].step <= 10  # it went on, and did not begin anew
+    assert again.result.rewards == whole.result.rewards
+    assert again.result.losses == whole.result.losses
 
 
 def test_a_checkpoint_of_another_training_is_none(base: Path, tmp_path: Path) -> None:
-    def die(learning: Learning) -> None:
-        if learning.step == 10:
+    def die(progress: TrainingProgress) -> None:
+        if progress.step == 10:
             raise Killed
 
     how = settings(base, epochs=4)
     with pytest.raises(Killed):
         train_verifier(graded(), how, tmp_path / "out", report=die, describe=lambda trained: {})
-    seen: list[Learning] = []
-    train(graded(), replace(how, learning_rate=1e-3), tmp_path / "out", seen)
-    assert seen[0].step == 1
+    steps: list[TrainingProgress] = []
+    train(graded(), replace(how, learning_rate=1e-3), tmp_path / "out", steps)
+    assert steps[0].step == 1
 
 
 def test_it_stops_when_held_out_questions_get_no_better(base: Path, tmp_path: Path) -> None:
     rng = Random(0)
-    noise = [replace(each, is_right=rng.random() < 0.5) for each in graded(40)]
+    noise = [replace(example, is_right=rng.random() < 0.5) for example in graded(40)]
     how = settings(base, epochs=50, patience=2)
     trained = train(noise, how, tmp_path / "out")
-    assert len(trained.learned.losses) - 1 - trained.learned.best == 2
-    assert len(trained.learned.losses) < 50
+    assert len(trained.result.losses) - 1 - trained.result.best == 2
+    assert len(trained.result.losses) < 50
 
 
 def test_frozen_layers_stay_as_they_were(base: Path, tmp_path: Path) -> None:
@@ -173,8 +175,8 @@ def test_frozen_layers_stay_as_they_were(base: Path, tmp_path: Path) -> None:
     train(graded(), settings(base, epochs=1, frozen_layers=1), tmp_path / "out")
     before = load_file(base / "model.safetensors")
     after = load_file(tmp_path / "out" / "model.safetensors")
-    known = {name: tensor.to(after[name].dtype) for name, tensor in before.items() if name in after}
-    same = {name for name, tensor in known.items() if tensor.equal(after[name])}
+    rounded = {name: before[name].to(after[name].dtype) for name in before.keys() & after.keys()}
+    same = {name for name, tensor in rounded.items() if tensor.equal(after[name])}
     assert "model.embed_tokens.weight" in same
     assert any("layers.0" in name for name in same)
     assert not any("layers.1.mlp" in name for name in same)
@@ -197,7 +199,7 @@ def test_settings_that_make_no_sense(changes: dict[str, object], message: str) -
 
 def test_what_cannot_be_trained_is_one_line_and_leaves_nothing(base: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    one_class = [replace(each, is_right=False) for each in graded()]
+    one_class = [replace(example, is_right=False) for example in graded()]
     with pytest.raises(InputError, match=r"needs right and wrong responses, got \d+ .* all wrong"):
         train(one_class, settings(base), out)
     with pytest.raises(InputError, match="needs 2 questions or more to learn from, got 1"):
@@ -232,7 +234,7 @@ def test_a_loss_that_is_no_number_ends_the_training(base: Path, tmp_path: Path) 
 
 def test_questions_are_on_one_side_only() -> None:
     split = split_by_question(graded(50), 0.2, seed=1)
-    sides = [{each.question for each in side} for side in (split.train, split.held_out)]
+    sides = [{example.question for example in side} for side in (split.train, split.held_out)]
     assert not sides[0] & sides[1]
     assert (len(sides[0]), len(sides[1])) == (40, 10)
     assert split == split_by_question(graded(50), 0.2, seed=1)
@@ -248,15 +250,15 @@ def test_pairs_are_every_right_response_against_every_wrong_one() -> None:
     def one(response: str, is_right: bool, question: str = "q") -> Graded:
         return Graded(question=question, prompt="p", response=response, is_right=is_right)
 
-    found = pairs_of([one("a", True), one("b", False), one("c", False), one("d", True, "other")])
-    assert found == (
+    pairs = pairs_of([one("a", True), one("b", False), one("c", False), one("d", True, "other")])
+    assert pairs == (
         Preference(question="q", prompt="p", chosen="a", rejected="b"),
         Preference(question="q", prompt="p", chosen="a", rejected="c"),
     )
 
 
 def test_classes_weigh_the_same_together() -> None:
-    examples = [replace(each, is_right=place == 0) for place, each in enumerate(graded(2))]
+    examples = [replace(example, is_right=place == 0) for place, example in enumerate(graded(2))]
     weights = class_weights(examples, "classes")
     assert weights == [2.0, pytest.approx(2 / 3), pytest.approx(2 / 3), pytest.approx(2 / 3)]
     assert class_weights(examples, "none") == [1.0] * 4

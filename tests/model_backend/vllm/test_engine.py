@@ -1,7 +1,4 @@
-"""What stands around a live vLLM engine, over a stand-in for the engine itself.
-
-The real one is in test_backend_contract.py.
-"""
+"""`VLLMEngine` over a stand-in for vLLM; test_backend_contract.py tests it over the real one."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ from typing import Any, cast
 
 import pytest
 
-from nbest.model_backend.vllm.engine import VLLMEngine, ending, tokenize
+from nbest.model_backend.vllm.engine import VLLMEngine, describe_exit, tokenize
 from nbest.model_backend.vllm.errors import backend_error
 from nbest.model_backend.vllm.failure_log import FailureLog
 from nbest.model_backend.vllm.stall import Stall
@@ -34,7 +31,7 @@ def vllm() -> None:
 
 
 def output(finish: str = "stop") -> object:
-    """What vLLM returns for a request."""
+    """Make what vLLM returns for a request."""
     from vllm import RequestOutput
     from vllm.outputs import CompletionOutput
 
@@ -58,12 +55,12 @@ def output(finish: str = "stop") -> object:
 
 @dataclass
 class Tokenizer:
-    """Turns each character into its code, and notes what it is asked."""
+    """Turns each character into its code, and notes the texts that it gets."""
 
-    asked: list[object] = field(default_factory=list)
+    calls: list[object] = field(default_factory=list)
 
     def encode(self, text: str, add_special_tokens: bool = True) -> list[int]:
-        self.asked.append((text, add_special_tokens))
+        self.calls.append((text, add_special_tokens))
         return [0] * add_special_tokens + [ord(c) for c in text]
 
     def apply_chat_template(
@@ -76,19 +73,19 @@ class Tokenizer:
 
 @dataclass(frozen=True)
 class Process:
-    """What vLLM knows of the process of a core."""
+    """The process of a core, as vLLM knows it."""
 
     pid: int | None = None
     exitcode: int | None = None
 
 
 class Engine:
-    """Stands for vLLM's: a request ends when the test says so."""
+    """A stand-in for vLLM's engine: a request ends when the test says so."""
 
     def __init__(self, *outcomes: object) -> None:
         self.outcomes = list(outcomes)  # of the requests, in their order
         self.tokenizer = Tokenizer()
-        self.asked: list[tuple[object, Any, str]] = []
+        self.calls: list[tuple[object, Any, str]] = []
         self.aborted: list[str] = []
         self.is_held = False
         self.has_ended = asyncio.Event()
@@ -105,7 +102,7 @@ class Engine:
         return self.tokenizer
 
     async def generate(self, prompt: object, params: object, name: str) -> AsyncIterator[object]:
-        self.asked.append((prompt, params, name))
+        self.calls.append((prompt, params, name))
         if self.is_held:
             await self.has_ended.wait()
         outcome = self.outcomes.pop(0)
@@ -134,7 +131,7 @@ def chat(*contents: str) -> tuple[Message, ...]:
 async def test_the_engine_gets_the_id_the_tokens_and_the_parameters() -> None:
     engine, backend = live(output())
     sample = await backend.generate(replace(PLAIN, prompt="ab"))
-    ((prompt, params, name),) = engine.asked
+    ((prompt, params, name),) = engine.calls
     assert prompt == {"prompt_token_ids": [0, 97, 98]}
     assert (params.seed, name) == (1, "r/q/s0")
     assert (sample.id, sample.text, sample.engine) == ("r/q/s0", " 42", "e0")
@@ -146,16 +143,16 @@ async def test_the_samples_of_a_query_tokenize_its_prompt_once() -> None:
     for i in range(3):
         await backend.generate(replace(PLAIN, id=f"s{i}"))
         await backend.generate(replace(PLAIN, id=f"c{i}", prompt=chat("hello")))
-    assert len(engine.tokenizer.asked) == 2
+    assert len(engine.tokenizer.calls) == 2
 
 
 def test_a_chat_is_rendered_by_the_template_which_writes_the_special_tokens() -> None:
     tokenizer = Tokenizer()
     turns = (Message(role="system", content="Be brief."), Message(role="user", content="Hi"))
-    found = tokenize(cast("Any", tokenizer), turns)
+    ids = tokenize(cast("Any", tokenizer), turns)
     text = "<system>Be brief.<user>Hi<assistant>"
-    assert found == tuple(ord(c) for c in text)
-    assert tokenizer.asked == [(text, False)]
+    assert ids == tuple(ord(c) for c in text)
+    assert tokenizer.calls == [(text, False)]
 
 
 def test_a_raw_prompt_gets_the_special_tokens_of_the_model() -> None:
@@ -163,7 +160,7 @@ def test_a_raw_prompt_gets_the_special_tokens_of_the_model() -> None:
 
 
 async def test_an_abort_is_repeated_until_the_request_has_come_back() -> None:
-    """One that overtakes its request on the way into the engine is ignored there."""
+    """An abort that overtakes its request on the way into the engine is ignored there."""
     engine, backend = live(output("abort"))
     engine.is_held, engine.ignored = True, 2
     sampling = asyncio.create_task(backend.generate(PLAIN))
@@ -177,7 +174,7 @@ async def test_an_abort_before_its_request_never_troubles_the_engine() -> None:
     engine, backend = live()
     await backend.abort(PLAIN.id)
     assert (await backend.generate(PLAIN)).status is Status.CANCELLED
-    assert (engine.asked, engine.aborted) == ([], [])
+    assert (engine.calls, engine.aborted) == ([], [])
 
 
 async def test_an_engine_that_ends_without_an_output_is_dead() -> None:
@@ -187,7 +184,7 @@ async def test_an_engine_that_ends_without_an_output_is_dead() -> None:
 
 
 async def test_after_a_failure_the_request_is_known_no_more() -> None:
-    """Else its abort would wait for ever."""
+    """Otherwise its abort would wait for ever."""
     engine, backend = live(ValueError("too long\nand more"))
     with pytest.raises(RequestRejected, match=r"^too long$"):
         await backend.generate(PLAIN)
@@ -229,7 +226,7 @@ async def test_a_core_without_work_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("log", "process", "said"),
+    ("log", "process", "message"),
     [
         ("RuntimeError: out of memory", Process(exitcode=1), "RuntimeError: out of memory"),
         ("", Process(exitcode=1), "exit code 1"),
@@ -238,7 +235,7 @@ async def test_a_core_without_work_is_left_alone() -> None:
     ],
 )
 async def test_a_dead_core_is_told_with_its_cause(
-    log: str, process: Process, said: str, tmp_path: Path
+    log: str, process: Process, message: str, tmp_path: Path
 ) -> None:
     from vllm.v1.engine.exceptions import EngineDeadError
 
@@ -248,17 +245,17 @@ async def test_a_dead_core_is_told_with_its_cause(
     backend = VLLMEngine(cast("Any", engine), Stall(STALL_S, 0.0), FailureLog(tmp_path))
     with pytest.raises(EngineDead) as caught:
         await backend.generate(PLAIN)
-    assert str(caught.value).startswith(f"the engine died: {said}")
+    assert str(caught.value).startswith(f"the engine died: {message}")
 
 
 def test_the_process_that_failed_is_the_one_that_is_told_of() -> None:
-    ended = [Process(), Process(exitcode=0), Process(exitcode=-15), Process(exitcode=1)]
-    assert ending(cast("Any", ended)) == "ended by SIGTERM"
-    assert ending(cast("Any", ended[:2])) == ""
+    processes = [Process(), Process(exitcode=0), Process(exitcode=-15), Process(exitcode=1)]
+    assert describe_exit(cast("Any", processes)) == "ended by SIGTERM"
+    assert describe_exit(cast("Any", processes[:2])) == ""
 
 
 def wrapped(cause: Exception) -> Exception:
-    """As `AsyncLLM.generate` does with whatever it does not know."""
+    """Wrap an error as `AsyncLLM.generate` does with those that it does not know."""
     from vllm.v1.engine.exceptions import EngineGenerateError
 
     error = EngineGenerateError()

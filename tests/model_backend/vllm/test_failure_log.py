@@ -63,14 +63,14 @@ def test_without_a_failure_there_is_no_cause_and_at_the_end_no_file() -> None:
 def test_vllm_logs_as_before_and_keeps_a_copy_of_what_failed(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Under the names of vLLM's own loggers, in a process that is configured by the file."""
+    """The loggers are vLLM's own, in a process that is configured by the file."""
     pytest.importorskip("vllm")
     from vllm.logger import DEFAULT_LOGGING_CONFIG
 
     with failure_log() as log:
-        given = log.logging_config()
-        assert given is not None
-        config = json.loads(Path(str(given.pylogging_config_file)).read_text())
+        logging_config = log.logging_config()
+        assert logging_config is not None
+        config = json.loads(Path(str(logging_config.pylogging_config_file)).read_text())
         ours = config["handlers"].pop("failures")
         assert ours["level"] == "ERROR"
         assert set(config["handlers"]) == set(DEFAULT_LOGGING_CONFIG["handlers"])
@@ -98,15 +98,17 @@ def test_a_logging_configuration_of_the_user_stays(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_log_file_is_named_and_a_terminal_or_a_pipe_is_not(tmp_path: Path) -> None:
-    program = "from nbest.model_backend.vllm.failure_log import where_more_is_said as w; print(w())"
+    program = (
+        "from nbest.model_backend.vllm.failure_log import log_file_hint as hint; print(hint())"
+    )
 
-    def said(stderr: IO[bytes] | int) -> str:
+    def hint_of(stderr: IO[bytes] | int) -> str:
         command = [sys.executable, "-c", program]
-        done = subprocess.run(
+        process = subprocess.run(
             command, cwd=ROOT, stdout=subprocess.PIPE, stderr=stderr, text=True, check=True
         )
-        return done.stdout.rstrip("\n")
+        return process.stdout.rstrip("\n")
 
     with (tmp_path / "worker.err").open("wb") as log:
-        assert said(log) == f" (in {tmp_path / 'worker.err'})"
-    assert said(subprocess.PIPE) == ""
+        assert hint_of(log) == f" (in {tmp_path / 'worker.err'})"
+    assert hint_of(subprocess.PIPE) == ""

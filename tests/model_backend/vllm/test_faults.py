@@ -1,7 +1,7 @@
 """Real vLLM that is stopped early, hangs, dies, cannot start, or loses its holder.
 
-R2, R3 and R10 at the level of one engine. Every start takes half a minute, so the tests of a live
-engine share one, in order, and the last one kills it.
+Every start takes half a minute, so the tests of a live engine share one, in order, and the last one
+kills it.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def resident_mib() -> float:
 
 
 async def stopped_early(engine: VLLMEngine, round_: int) -> list[Sample | BaseException]:
-    """A third aborted at once, a third aborted and a third cancelled while they decode."""
+    """Abort a third at once, and abort a third and cancel a third while they decode."""
     names = [f"stop/{round_}/s{i}" for i in range(A_ROUND)]
     tasks = [asyncio.create_task(engine.generate(ask(name))) for name in names]
     await asyncio.sleep(0)
@@ -86,7 +86,7 @@ async def idle(engine: VLLMEngine) -> None:
 
 @on_one_loop
 async def test_early_stops_leave_nothing_behind(engine: VLLMEngine) -> None:
-    """R10."""
+    """Neither requests nor memory are left."""
     resident, seconds = [], -time.monotonic()
     for i in range(ROUNDS):
         ends = await stopped_early(engine, i)
@@ -107,7 +107,7 @@ async def test_early_stops_leave_nothing_behind(engine: VLLMEngine) -> None:
     assert (await engine.generate(ask("alive", max_tokens=8))).generated_tokens == 8
 
 
-async def something_of(find: Callable[[], set[int]]) -> None:
+async def wait_for_any(find: Callable[[], set[int]]) -> None:
     while True:
         if find():
             return
@@ -115,7 +115,7 @@ async def something_of(find: Callable[[], set[int]]) -> None:
 
 
 async def deaths(engine: VLLMEngine, number: signal.Signals) -> set[str]:
-    """Send a signal to the core at work: what the pending requests say."""
+    """Send a signal to the core at work; return the errors of the pending requests."""
     pending = [asyncio.create_task(engine.generate(ask(f"{number}/{i}"))) for i in range(32)]
     await engine.generate(ask(f"{number}/short", max_tokens=2))
     (core,) = core_processes(engine._engine)
@@ -137,15 +137,15 @@ async def deaths(engine: VLLMEngine, number: signal.Signals) -> set[str]:
 async def test_a_core_that_hangs_is_killed_and_all_that_it_worked_on_fails(
     engine: VLLMEngine,
 ) -> None:
-    """R3. The next request fails as well."""
-    said = await deaths(engine, signal.SIGSTOP)
-    assert said == {"the engine died: no new token for 5 s, so it was killed"}
+    """The next request fails as well."""
+    errors = await deaths(engine, signal.SIGSTOP)
+    assert errors == {"the engine died: no new token for 5 s, so it was killed"}
     with pytest.raises(EngineDead, match="no new token for 5 s"):
         await engine.generate(ask("next"))
 
 
 async def test_a_core_that_is_killed_fails_all_that_it_worked_on() -> None:
-    """R2. It says how the core ended, and its workers do not keep their GPU."""
+    """The error says how the core ended, and its workers do not keep their GPU."""
     began_s = time.monotonic()
     async with SETTINGS.open("e1") as engine:
         await engine.generate(ask("first", max_tokens=2))
@@ -179,12 +179,13 @@ if __name__ == "__main__":
 
 
 def wait_until_gone(*pids: int) -> None:
-    """A zombie is gone; the test's timeout says if they never go."""
+    """Wait until processes have ended; the test's timeout ends it if they never do."""
     while any(is_alive(pid) for pid in pids):
         os.sched_yield()
 
 
 def is_alive(pid: int) -> bool:
+    """Tell whether a process is alive; a zombie is dead."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
@@ -193,7 +194,7 @@ def is_alive(pid: int) -> bool:
 
 @pytest.mark.parametrize("is_up", [True, False], ids=["up", "starting"])
 def test_a_holder_that_is_killed_leaves_no_engine(is_up: bool, tmp_path: Path) -> None:
-    """As `nbest ask` is, or a run in one process."""
+    """The holder is a process like `nbest ask`, or like a run in one process."""
     program = tmp_path / "hold.py"
     program.write_text(HOLDER)
     holder = subprocess.Popen(
@@ -217,7 +218,7 @@ def test_a_holder_that_is_killed_leaves_no_engine(is_up: bool, tmp_path: Path) -
 
 
 def without_weights(folder: Path) -> Path:
-    """The small model, but for the model."""
+    """Copy the small model without its weights."""
     for path in Path(resolve_model("smollm2-135m")).iterdir():
         if path.suffix != ".safetensors":
             shutil.copy(path, folder)
@@ -227,14 +228,16 @@ def without_weights(folder: Path) -> Path:
 async def test_a_core_that_cannot_start_says_why(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """And nothing of what vLLM prints is on standard output, which is for ours."""
+    """Nothing of what vLLM prints is on standard output, which is ours."""
     model = str(without_weights(tmp_path))
     with pytest.raises(BackendError) as caught:
         async with VLLM(model, max_model_len=512).open():
             raise AssertionError("it has started")
-    said = str(caught.value)
-    assert said.startswith(f"model {model!r} cannot be served: RuntimeError: Cannot find any model")
-    assert said.isprintable()
+    message = str(caught.value)
+    assert message.startswith(
+        f"model {model!r} cannot be served: RuntimeError: Cannot find any model"
+    )
+    assert message.isprintable()
     assert not engine_cores()
     assert capfd.readouterr().out == ""
     del caught
@@ -242,10 +245,10 @@ async def test_a_core_that_cannot_start_says_why(
 
 
 async def test_whoever_gives_up_while_it_starts_does_not_wait_for_it() -> None:
-    """Ctrl-C in the half minute that a start takes."""
+    """The case is Ctrl-C in the half minute that a start takes."""
     before = engine_cores()
     opening: Any = asyncio.create_task(SETTINGS.open().__aenter__())
-    await something_of(lambda: engine_cores() - before)
+    await wait_for_any(lambda: engine_cores() - before)
     opening.cancel()
     with pytest.raises(asyncio.CancelledError):
         await opening

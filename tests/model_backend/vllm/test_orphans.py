@@ -1,4 +1,4 @@
-"""No engine outlives its holder: here with plain processes, in test_vllm_faults.py with vLLM."""
+"""No engine outlives its holder: here with plain processes, in test_faults.py with vLLM."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ with orphan_guard() as guard:
 
 @contextmanager
 def running(program: str) -> Iterator[tuple[subprocess.Popen[str], list[int]]]:
-    """A process that prints pids first; whatever is left of them is killed at the end."""
+    """Run a process that prints pids first; whatever is left of them is killed at the end."""
     process = subprocess.Popen(
         [sys.executable, "-c", program],
         stdin=subprocess.PIPE,
@@ -56,7 +56,7 @@ def running(program: str) -> Iterator[tuple[subprocess.Popen[str], list[int]]]:
 
 
 def is_alive(pid: int) -> bool:
-    """A zombie is dead: whether somebody collects it is another's business."""
+    """Tell whether a process is alive; a zombie is dead."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
@@ -64,14 +64,14 @@ def is_alive(pid: int) -> bool:
 
 
 def ignores(pid: int, number: signal.Signals) -> bool:
-    """Bit by bit in `SigIgn` of `/proc/PID/status` (proc(5))."""
+    """Tell whether a process ignores a signal, by `SigIgn` of `/proc/PID/status` (proc(5))."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     (mask,) = (int(line.split()[1], 16) for line in lines if line.startswith("SigIgn:"))
     return bool(mask >> (number - 1) & 1)
 
 
 def wait_until_gone(*pids: int) -> None:
-    """The test's timeout says if they never go."""
+    """Wait until processes have ended; the test's timeout ends it if they never do."""
     while any(is_alive(pid) for pid in pids):
         os.sched_yield()
 
@@ -117,18 +117,18 @@ def test_what_a_terminal_or_a_scheduler_sends_to_the_whole_job_ends_no_guard() -
 def test_a_guard_that_was_killed_does_no_harm() -> None:
     before = set(descendants(os.getpid()))
     with orphan_guard() as guard:
-        (beside,) = set(descendants(os.getpid())) - before
-        os.kill(beside, signal.SIGKILL)
-        wait_until_gone(beside)
+        (guard_pid,) = set(descendants(os.getpid())) - before
+        os.kill(guard_pid, signal.SIGKILL)
+        wait_until_gone(guard_pid)
         guard.watch(os.getpid())
 
 
 def test_a_process_that_ends_in_time_leaves_nothing_to_kill() -> None:
     with orphan_guard() as guard:
-        done = subprocess.Popen([sys.executable, "-c", ""])
-        guard.watch(done.pid)
-        done.wait()
-    assert started_at(done.pid) == ""
+        process = subprocess.Popen([sys.executable, "-c", ""])
+        guard.watch(process.pid)
+        process.wait()
+    assert started_at(process.pid) == ""
 
 
 def test_a_pid_that_was_given_to_another_process_is_told_apart() -> None:

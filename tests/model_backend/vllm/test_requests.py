@@ -1,4 +1,4 @@
-"""Between our nouns and vLLM's, without an engine: nothing is lost on the way there or back.
+"""Our types become vLLM's and back, without an engine: nothing is lost on the way.
 
 Promise 6 for what a request holds: every field of it changes what vLLM is asked for.
 """
@@ -35,7 +35,7 @@ CONSTRAINTS: dict[str, Constraint] = {
     "grammar": Constraint(grammar='root ::= "a"'),
 }
 
-# Fields of a request that are no sampling parameters of vLLM's, and what they are instead.
+# Fields of a request that are no sampling parameters of vLLM's, and where they go instead.
 # vLLM has the texts in any case; a floor is watched over by us.
 OUR_OWN = {"token_texts", "floor"}
 ELSEWHERE = {"id": "argument of generate", "prompt": "token ids", "affinity": "the pool's"}
@@ -47,10 +47,10 @@ def vllm() -> None:
     pytest.importorskip("vllm")
 
 
-def shown(request: Request) -> dict[str, object]:
-    """Every setting of the sampling parameters that vLLM would get."""
-    made = vllm_params(request)
-    return {name: getattr(made, name) for name in made.__struct_fields__}
+def vllm_settings(request: Request) -> dict[str, object]:
+    """Return every setting of the sampling parameters that vLLM would get."""
+    params = vllm_params(request)
+    return {name: getattr(params, name) for name in params.__struct_fields__}
 
 
 def changed(before: dict[str, object], after: dict[str, object]) -> dict[str, object]:
@@ -61,26 +61,28 @@ def changed(before: dict[str, object], after: dict[str, object]) -> dict[str, ob
 def test_every_sampling_parameter_reaches_vllm(name: str) -> None:
     value, expected = PARAMS[name]
     request = replace(PLAIN, params=replace(PLAIN.params, **{name: value}))  # type: ignore[arg-type]
-    found = changed(shown(PLAIN), shown(request))
-    assert {key: found.get(key) for key in expected} == expected
+    changes = changed(vllm_settings(PLAIN), vllm_settings(request))
+    assert {key: changes.get(key) for key in expected} == expected
     derived = {"output_text_buffer_length", "_all_stop_token_ids"}  # that vLLM works out itself
-    assert set(found) - derived == set(expected)
+    assert set(changes) - derived == set(expected)
 
 
 @pytest.mark.parametrize("kind", CONSTRAINTS)
 def test_every_constraint_reaches_vllm(kind: str) -> None:
     constraint = CONSTRAINTS[kind]
     request = replace(PLAIN, params=replace(PLAIN.params, constraint=constraint))
-    wanted = vllm_params(request).structured_outputs
+    outputs = vllm_params(request).structured_outputs
     value = getattr(constraint, kind)
-    assert getattr(wanted, kind) == (list(value) if isinstance(value, tuple) else value)
+    assert getattr(outputs, kind) == (list(value) if isinstance(value, tuple) else value)
     others = set(CONSTRAINTS) - {kind}
-    assert [getattr(wanted, other) for other in others] == [None] * 3
+    assert [getattr(outputs, other) for other in others] == [None] * 3
     assert vllm_params(PLAIN).structured_outputs is None
 
 
 def test_the_seed_reaches_vllm() -> None:
-    assert changed(shown(PLAIN), shown(replace(PLAIN, seed=2**53 - 1))) == {"seed": 2**53 - 1}
+    assert changed(vllm_settings(PLAIN), vllm_settings(replace(PLAIN, seed=2**53 - 1))) == {
+        "seed": 2**53 - 1
+    }
     assert vllm_params(replace(PLAIN, seed=None)).seed is None
 
 
@@ -93,16 +95,16 @@ def test_no_field_is_without_a_test() -> None:
 
 def test_greedy_is_greedy_whatever_else_is_set() -> None:
     params = SamplingParams(temperature=0.0, top_p=0.5, top_k=9)
-    made = vllm_params(replace(PLAIN, params=params))
-    assert made.temperature == 0.0
+    greedy = vllm_params(replace(PLAIN, params=params))
+    assert greedy.temperature == 0.0
 
 
 def test_one_request_is_one_sample_reported_once() -> None:
     from vllm.sampling_params import RequestOutputKind
 
-    made = vllm_params(PLAIN)
-    assert (made.n, made.output_kind) == (1, RequestOutputKind.FINAL_ONLY)
-    assert made.prompt_logprobs is None  # they would fill the memory
+    params = vllm_params(PLAIN)
+    assert (params.n, params.output_kind) == (1, RequestOutputKind.FINAL_ONLY)
+    assert params.prompt_logprobs is None  # they would fill the memory
 
 
 # The way back.
@@ -116,7 +118,7 @@ def output(
     has_metrics: bool = True,
     completions: int = 1,
 ) -> Any:
-    """What vLLM returns for a request; `logprobs[i]` are those of position i, the sampled first."""
+    """Make what vLLM returns; `logprobs[i]` are those of position i, the sampled token's first."""
     from vllm import RequestOutput
     from vllm.outputs import CompletionOutput
     from vllm.v1.metrics.stats import RequestStateStats
@@ -145,12 +147,12 @@ def output(
 def flat(logprobs: Sequence[Sequence[float]]) -> Any:
     from vllm.logprobs import FlatLogprobs
 
-    made = FlatLogprobs()
+    flat_logprobs = FlatLogprobs()
     for position in logprobs:
         ranks = cast("Any", range(1, len(position) + 1))
         ids = list(range(len(position)))
-        made.append_fast(ids, list(position), ranks, [str(i) for i in ids])
-    return made
+        flat_logprobs.append_fast(ids, list(position), ranks, [str(i) for i in ids])
+    return flat_logprobs
 
 
 def test_a_sample_holds_all_that_came_back() -> None:
@@ -170,11 +172,11 @@ def test_a_sample_holds_all_that_came_back() -> None:
 
 
 def test_every_field_of_a_sample_is_filled() -> None:
-    """But for the error; and the status is the one that is the default."""
+    """Only the error stays empty; the status has its default."""
     sample = sample_of(PLAIN, output(logprobs=[[-0.5], [-0.25], [-1.0]]), 1.5, "e0")
     blank = Sample(id="", text="")
-    left = {f.name for f in fields(Sample) if getattr(sample, f.name) == getattr(blank, f.name)}
-    assert left == {"status", "error", "top_logprobs"}
+    unfilled = {f.name for f in fields(Sample) if getattr(sample, f.name) == getattr(blank, f.name)}
+    assert unfilled == {"status", "error", "top_logprobs"}
 
 
 @pytest.mark.parametrize(
@@ -200,16 +202,16 @@ def test_an_unknown_finish_reason_is_a_failure_and_no_answer(finish: str | None)
 
 def test_the_logprob_of_a_position_is_that_of_the_sampled_token() -> None:
     """vLLM puts it first, whatever top k follows it, and adds an entry if it is outside of them."""
-    found = output(logprobs=[[-0.5, -0.5, -1.0], [-9.0, -0.1, -0.2, -0.3], [-1.0, -1.0]])
-    assert sample_of(PLAIN, found, total_s=1.0).logprobs == (-0.5, -9.0, -1.0)
+    vllm_output = output(logprobs=[[-0.5, -0.5, -1.0], [-9.0, -0.1, -0.2, -0.3], [-1.0, -1.0]])
+    assert sample_of(PLAIN, vllm_output, total_s=1.0).logprobs == (-0.5, -9.0, -1.0)
 
 
 @pytest.mark.parametrize("has_texts", [False, True])
 def test_the_top_logprobs_are_those_after_the_sampled_one(has_texts: bool) -> None:
     """It is there once more if it is among the likeliest, and left out if it is not."""
-    found = output(logprobs=[[-1.0, -0.5, -1.0], [-9.0, -0.25, -2.0], [-0.5, -0.5, -1.0]])
+    vllm_output = output(logprobs=[[-1.0, -0.5, -1.0], [-9.0, -0.25, -2.0], [-0.5, -0.5, -1.0]])
     params = replace(PLAIN.params, logprobs=2, token_texts=has_texts)
-    top = sample_of(replace(PLAIN, params=params), found, total_s=1.0).top_logprobs
+    top = sample_of(replace(PLAIN, params=params), vllm_output, total_s=1.0).top_logprobs
     assert top is not None
     assert top.array().tolist() == [[-0.5, -1.0], [-0.25, -2.0], [-0.5, -1.0]]
     assert top.texts == (("1", "2") * 3 if has_texts else ())
@@ -217,8 +219,8 @@ def test_the_top_logprobs_are_those_after_the_sampled_one(has_texts: bool) -> No
 
 def test_without_a_k_there_are_no_top_logprobs() -> None:
     params = replace(PLAIN.params, logprobs=0)
-    found = output(logprobs=[[-1.0], [-1.0], [-1.0]])
-    assert sample_of(replace(PLAIN, params=params), found, total_s=1.0).top_logprobs is None
+    vllm_output = output(logprobs=[[-1.0], [-1.0], [-1.0]])
+    assert sample_of(replace(PLAIN, params=params), vllm_output, total_s=1.0).top_logprobs is None
 
 
 def test_logprobs_that_were_not_asked_for_are_none_and_not_empty() -> None:

@@ -78,13 +78,13 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def effect(settings: VLLM, path: str) -> dict[str, object]:
-    """What an engine with these settings is started with: arguments and environment."""
+    """Return what an engine with these settings is started with: arguments and environment."""
     for name in OURS:
         os.environ.pop(name, None)
     prepare_environment(settings, is_local=False)
-    found = engine_args(settings, path)
-    arguments = {f.name: repr(getattr(found, f.name)) for f in fields(found)}
-    return arguments | {name: os.environ.get(name) for name in OURS}
+    arguments = engine_args(settings, path)
+    shown = {f.name: repr(getattr(arguments, f.name)) for f in fields(arguments)}
+    return shown | {name: os.environ.get(name) for name in OURS}
 
 
 @pytest.mark.parametrize(("key", "value", "message"), REFUSED)
@@ -130,7 +130,7 @@ def test_no_setting_is_without_a_test() -> None:
 
 
 def test_the_stall_time_is_that_of_the_watchdog() -> None:
-    """And a stall time for ever is allowed; test_vllm_stall.py and test_vllm_faults.py go on."""
+    """A stall time for ever is allowed; test_stall.py and test_faults.py go on."""
     assert {Stall(VLLM("m", stall_s=s).stall_s, 0.0).wait_s(0.0) for s in (5.0, 7.0)} == {5.0, 7.0}
     assert VLLM("m", stall_s=float("inf")).stall_s == float("inf")
 
@@ -162,11 +162,11 @@ def test_without_a_gpu_no_prompt_is_cut_into_chunks(length: int | None, model: s
 
     if not current_platform.is_cpu():
         pytest.skip("there is a GPU")
-    found = engine_args(VLLM(model, max_model_len=length), model)
-    assert found.enable_chunked_prefill is False
-    assert found.max_num_batched_tokens >= (length or 4096)
-    assert found.max_num_batched_tokens >= 2048
-    assert found.block_size == 32  # vLLM's own 128 would share less of a prompt
+    arguments = engine_args(VLLM(model, max_model_len=length), model)
+    assert arguments.enable_chunked_prefill is False
+    assert arguments.max_num_batched_tokens >= (length or 4096)
+    assert arguments.max_num_batched_tokens >= 2048
+    assert arguments.block_size == 32  # vLLM's own 128 would share less of a prompt
 
 
 def test_statistics_are_on_for_the_time_to_the_first_token_comes_from_them(model: str) -> None:
@@ -303,7 +303,7 @@ try:
 except NbestError as error:
     print(f"{{type(error).__name__}}: {{error}}")
 """
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", program],
         cwd=Path(__file__).parents[3],
         capture_output=True,
@@ -311,8 +311,8 @@ except NbestError as error:
         check=True,
         timeout=60,
     )
-    (said,) = done.stdout.splitlines()
-    assert said.startswith(line.format(str(tmp_path)))
+    (message,) = process.stdout.splitlines()
+    assert message.startswith(line.format(str(tmp_path)))
 
 
 @pytest.mark.parametrize(

@@ -15,14 +15,14 @@ from nbest.model_backend.vllm.stall import FIRST_S, LATE_S, LATE_SHARE, Stall, S
 STALL_S = 5.0
 
 
-def watched(stall: Stall, clock: ManualClock, is_busy: bool = True) -> bool:
-    """What the watchdog does: wait as long as it is told to, and look."""
+def watch_once(stall: Stall, clock: ManualClock, is_busy: bool = True) -> bool:
+    """Do as the watchdog does: wait as long as `wait_s` says, and look."""
     clock.advance(stall.wait_s(clock.now()))
     return stall.has_stalled(clock.now(), is_busy=is_busy)
 
 
-def new() -> tuple[ManualClock, Stall]:
-    """An engine that has made its first step."""
+def running_engine() -> tuple[ManualClock, Stall]:
+    """Return the clock and the state of an engine that has made its first step."""
     clock = ManualClock()
     stall = Stall(STALL_S, clock.now())
     stall.progress(clock.now())
@@ -30,32 +30,32 @@ def new() -> tuple[ManualClock, Stall]:
 
 
 def test_no_progress_for_the_stall_time_is_a_hang_and_not_a_moment_less() -> None:
-    clock, stall = new()
+    clock, stall = running_engine()
     assert not stall.has_stalled(clock.now() + STALL_S - 0.01, is_busy=True)
     assert stall.has_stalled(clock.now() + STALL_S, is_busy=True)
 
 
 def test_an_engine_without_work_never_hangs() -> None:
-    clock, stall = new()
-    assert not any(watched(stall, clock, is_busy=False) for _ in range(100))
+    clock, stall = running_engine()
+    assert not any(watch_once(stall, clock, is_busy=False) for _ in range(100))
     assert clock.now() == 100 * STALL_S  # it is not looked at more often than that
 
 
 def test_work_that_comes_to_an_idle_engine_has_the_whole_stall_time() -> None:
-    clock, stall = new()
-    watched(stall, clock, is_busy=False)
+    clock, stall = running_engine()
+    watch_once(stall, clock, is_busy=False)
     clock.advance(4.0)
     stall.begin(clock.now())
     began_s = clock.now()
-    assert not watched(stall, clock)
-    assert watched(stall, clock)
+    assert not watch_once(stall, clock)
+    assert watch_once(stall, clock)
     assert clock.now() - began_s == pytest.approx(STALL_S)
 
 
 @given(st.lists(st.floats(0.001, STALL_S - 0.001), max_size=20))
 def test_the_hang_is_seen_one_stall_time_after_the_last_progress(pauses: list[float]) -> None:
-    """Whenever progress came, and with a look only when one is due."""
-    clock, stall = new()
+    """It holds whenever progress came, with a look only when one is due."""
+    clock, stall = running_engine()
     due_s = clock.now() + stall.wait_s(clock.now())
     for pause in pauses:
         step_s = clock.now() + pause
@@ -66,41 +66,41 @@ def test_the_hang_is_seen_one_stall_time_after_the_last_progress(pauses: list[fl
         clock.advance(step_s - clock.now())
         stall.progress(clock.now())
     last_s = clock.now()
-    while not watched(stall, clock):
+    while not watch_once(stall, clock):
         assert clock.now() < last_s + STALL_S
     assert clock.now() == pytest.approx(last_s + STALL_S)
 
 
 def test_a_watchdog_that_was_stopped_itself_gives_the_engine_another_chance() -> None:
     """Both are stopped by Ctrl-Z, and both go on."""
-    clock, stall = new()
+    clock, stall = running_engine()
     clock.advance(STALL_S + LATE_S + LATE_SHARE * STALL_S + 0.1)
     assert not stall.has_stalled(clock.now(), is_busy=True)
-    assert watched(stall, clock)
+    assert watch_once(stall, clock)
 
 
 def test_a_watchdog_that_is_a_little_late_still_sees_the_hang() -> None:
-    clock, stall = new()
+    clock, stall = running_engine()
     clock.advance(STALL_S + LATE_S / 2)
     assert stall.has_stalled(clock.now(), is_busy=True)
 
 
 def test_the_first_step_of_an_engine_may_take_longer() -> None:
     clock, stall = ManualClock(), Stall(STALL_S, 0.0)
-    while not watched(stall, clock):
+    while not watch_once(stall, clock):
         assert stall.silence_s == FIRST_S
     assert clock.now() == FIRST_S
 
 
 @given(st.floats(0.1, FIRST_S - 0.1))
 def test_after_the_first_step_a_hang_is_seen_as_soon_as_any(first_s: float) -> None:
-    """Though the look that was due before it knew nothing of it."""
+    """It holds although the next look was planned before that step."""
     clock, stall = ManualClock(), Stall(STALL_S, 0.0)
     while clock.now() + stall.wait_s(clock.now()) <= first_s:
-        assert not watched(stall, clock)
+        assert not watch_once(stall, clock)
     clock.advance(first_s - clock.now())
     stall.progress(clock.now())
-    while not watched(stall, clock):
+    while not watch_once(stall, clock):
         assert clock.now() < first_s + STALL_S
     assert clock.now() == pytest.approx(first_s + STALL_S)
     assert stall.silence_s == STALL_S
@@ -110,7 +110,7 @@ def test_a_longer_stall_time_holds_for_the_first_step_too() -> None:
     assert Stall(10 * FIRST_S, 0.0).silence_s == 10 * FIRST_S
 
 
-# Where progress is read: vLLM's own statistics of each step.
+# Progress as vLLM's own statistics of each step show it.
 
 
 def step(running: int = 1, waiting: int = 0, usage: float = 0.1) -> Any:
@@ -152,7 +152,7 @@ def test_a_batch_that_changes_is_progress(change: dict[str, Any]) -> None:
 
 
 def test_a_scheduler_that_turns_idle_rounds_makes_no_progress() -> None:
-    """As it does when all that it holds waits for something that never comes."""
+    """It does so when all its requests wait for something that never comes."""
     progress, record = logger()
     for _ in range(100):
         record(step(running=0, waiting=1), None)
@@ -162,7 +162,7 @@ def test_a_scheduler_that_turns_idle_rounds_makes_no_progress() -> None:
 
 
 def test_it_is_a_stat_logger_of_vllm() -> None:
-    """By shape: whatever vLLM calls on one is there."""
+    """It has every method of vLLM's own class."""
     base = pytest.importorskip("vllm.v1.metrics.loggers").StatLoggerBase
-    wanted = {name for name in vars(base) if not name.startswith("_")}
-    assert wanted <= set(dir(StepLogger))
+    methods = {name for name in vars(base) if not name.startswith("_")}
+    assert methods <= set(dir(StepLogger))
