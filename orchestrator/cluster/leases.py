@@ -1,9 +1,9 @@
 """Which worker has which query, and which query kills workers.
 
 A worker that dies gives back the queries that it had not answered. A query that two workers have
-died with is given to the next worker alone; if that dies too, the query is the cause, and it gets no
-other. A batch that is decided together is not taken apart: there, deaths of the worker in a row end
-the run.
+died with is given to the next worker alone; if that dies too, the query is the cause, and it gets
+no other. A batch that is decided together is not taken apart: there, deaths of the worker in a row
+end the run.
 
 It knows no Ray: a lease is a worker only by what it was given.
 """
