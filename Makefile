@@ -3,8 +3,9 @@
 #   BUILD=cpu|cuda      the build of vLLM (default: cuda if there is an NVIDIA GPU)
 #   TORCH_INDEX=ADDRESS where CPU wheels of PyTorch are offered, if pip's settings do not say
 SHELL := /bin/bash
-# One process for the tests that start real engines, which wait a lot, and one a core for the rest.
+# Tests under Ray wait a lot, so there is one process more than cores.
 WORKERS := $(shell expr $$(nproc) + 1)
+MEASURED := --durations 20 --cov --cov-report=
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help demo test lint types check lock clean setup model
@@ -15,9 +16,16 @@ help: ## list these commands
 demo: model ## set everything up, then show what sampling and selection win
 	@.venv/bin/nbest run experiments/configs/demo.yaml --out runs/demo
 
+# Real engines start, one at a time, while all other tests run: mostly they wait for their imports.
 test: model ## set everything up, then run all the tests
-	@.venv/bin/pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder --durations 20 \
-	  --cov --cov-report=
+	@log=$$(mktemp); \
+	COVERAGE_FILE=.coverage.engine .venv/bin/pytest -m engine $(MEASURED) >$$log 2>&1 & \
+	engine=$$!; others=0; engines=0; \
+	.venv/bin/pytest -m "not engine" -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
+	  $(MEASURED) || others=$$?; \
+	wait $$engine || engines=$$?; cat $$log; rm $$log; \
+	exit $$((others ? others : engines))
+	@.venv/bin/coverage combine --quiet --append .coverage.engine
 	@.venv/bin/coverage report --include='*/orchestrator/*,*/scorers/*' --fail-under=95
 
 lint: setup ## ruff: the rules and the format
