@@ -1,1 +1,1 @@
-"""Ray: the driver, workers, leases, and what joins them."""
+"""A run on Ray: its driver, workers and engines, leases, and the session that joins them."""

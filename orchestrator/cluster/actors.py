@@ -1,6 +1,6 @@
 """Starts the actors of a run on Ray: engines, in placement groups if they span nodes, and workers.
 
-It knows no query and hears of nothing that happens afterwards; `driver.py` does.
+This module knows no query, and nothing of what happens afterwards; `driver.py` does.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from nbest.orchestrator.run.job import Job
 
 @contextmanager
 def placement_groups(backend: BackendConfig, cluster: Cluster) -> Iterator[list[PlacementGroup]]:
-    """A placement group for each engine whose GPUs may be on several nodes, removed at the end.
+    """Make a placement group for each engine whose GPUs may span nodes; remove them at the end.
 
-    Empty where engines stay on one node. There, asking for the GPUs is enough: Ray gives an actor
-    all of them on one node or none. And vLLM must not see a group, for in one it starts its ranks
-    through Ray, which wants bundles of one GPU, instead of as processes of its own.
+    The list is empty where engines stay on one node. There, asking for the GPUs is enough: Ray
+    gives an actor all of them on one node or none. And vLLM must not see a group, because in one it
+    starts its ranks through Ray, which needs bundles of one GPU, and not as its own processes.
     """
     gpus = gpus_per_engine(backend, cluster)
     count = cluster.engines if cluster.engines_span_nodes and gpus > 1 else 0
@@ -45,14 +45,14 @@ def placement_groups(backend: BackendConfig, cluster: Cluster) -> Iterator[list[
 
 
 def _bundles(gpus: int, cpus: float) -> list[dict[str, float]]:
-    """One GPU a bundle, and the engine's CPUs in the first, where the actor itself lives."""
+    """Return bundles of one GPU; the first, where the actor runs, has the engine's CPUs too."""
     first = {"CPU": cpus, "GPU": 1.0} if cpus > 0 else {"GPU": 1.0}
     return [first, *({"GPU": 1.0} for _ in range(gpus - 1))]
 
 
 @contextmanager
 def started_engines(job: Job, cluster: Cluster) -> Iterator[list[EngineHandle]]:
-    """All that a job wants, of whatever model; their groups are removed at the end."""
+    """Start the engines of all models of a job; remove their groups at the end."""
     rewards = start_reward_engines(job.models, cluster)
     if job.backend is None:
         yield rewards
@@ -64,7 +64,7 @@ def started_engines(job: Job, cluster: Cluster) -> Iterator[list[EngineHandle]]:
 def start_engines(
     backend: BackendConfig, cluster: Cluster, groups: Sequence[PlacementGroup] = ()
 ) -> list[EngineHandle]:
-    """One actor an engine; Ray starts one again that has died, in the same group if it has one."""
+    """Start one actor an engine; Ray restarts an actor that dies, in its group if it has one."""
     gpus = {"num_gpus": gpus_per_engine(backend, cluster)}
     places = [_in_group(groups[i]) if groups else gpus for i in range(cluster.engines)]
     return [_start(backend, cluster, f"engine{i}", place) for i, place in enumerate(places)]
@@ -73,12 +73,12 @@ def start_engines(
 def start_reward_engines(
     models: Mapping[str, BackendConfig], cluster: Cluster
 ) -> list[EngineHandle]:
-    """The engines of the models that scorers want, by key: `reward0`, `reward1` and so on."""
+    """Start the engines of the models that scorers need: `reward0`, `reward1` and so on."""
     has_gpus = ray.cluster_resources().get("GPU", 0) > 0
-    wanted = [item for item in models.items() for _ in range(cluster.reward_engines)]
+    by_engine = [item for item in models.items() for _ in range(cluster.reward_engines)]
     return [
         _start(model, cluster, f"reward{i}", {"num_gpus": model.gpus if has_gpus else 0}, key)
-        for i, (key, model) in enumerate(wanted)
+        for i, (key, model) in enumerate(by_engine)
     ]
 
 
@@ -93,7 +93,7 @@ def _start(
 
 
 def _in_group(group: PlacementGroup) -> dict[str, Any]:
-    """The actor itself uses no GPU: its children, vLLM's ranks, take one in each bundle."""
+    """Return the options of an actor in a group. Its children, vLLM's ranks, take the GPUs."""
     strategy = PlacementGroupSchedulingStrategy(
         placement_group=group,
         placement_group_bundle_index=0,

@@ -1,12 +1,12 @@
-"""Tokens: whoever reaches a Ray cluster without one may run any program on it.
+"""Tokens of Ray clusters: whoever reaches a cluster without tokens may run any program on it.
 
 Ray 2.60 decides about tokens in every process, from RAY_AUTH_MODE (`token` or `disabled`); a token
 is RAY_AUTH_TOKEN, or the file that RAY_AUTH_TOKEN_PATH names, or ~/.ray/auth_token. A client with
-RAY_AUTH_MODE=token joins an open cluster without a word, so the variable proves nothing: here the
-cluster itself is asked, without a token, whether it is alive. One that answers is open.
+RAY_AUTH_MODE=token joins an open cluster without a warning, so the variable proves nothing. This
+module asks the cluster itself, without a token, whether it is alive. One that answers is open.
 
-It knows no run and starts nothing. Ray that a run starts for itself has tokens on by default; all
-that is left to do for it is that its token is kept in a file which nobody else can read.
+This module knows no run and starts nothing. A Ray that a run starts for itself has tokens on by
+default; for that, this module only keeps the token in a file that nobody else can read.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from nbest.orchestrator.errors import InputError
 # A call of Ray's head that every version since 2.0 has. An empty message is a whole request.
 _IS_ALIVE = "/ray.rpc.NodeInfoGcsService/CheckAlive"
 
-# A head answers in milliseconds; who does not is left to `ray.init` and its own patience.
+# A head answers in milliseconds. If one does not, `ray.init` decides, with its own timeout.
 _ANSWER_S = 3.0
 
 
@@ -55,7 +55,7 @@ def door_of(address: str, token: str = "") -> Door:
 
 
 def known_address(address: str, environment: Mapping[str, str]) -> str | None:
-    """HOST:PORT as far as it can be known without Ray; None where Ray will look for a cluster."""
+    """Return HOST:PORT if it is known without Ray; None where Ray will look for a cluster."""
     if address == "auto":
         address = environment.get("RAY_ADDRESS") or "auto"
     if "://" in address:
@@ -69,15 +69,15 @@ def require_tokens(
     *,
     allow_unauthenticated: bool,
     environment: Mapping[str, str],
-    is_connected: bool = True,  # if not, nobody may be there, which is for Ray to say
+    is_connected: bool = True,  # if not, there may be no cluster; Ray reports that
 ) -> None:
-    """Raise InputError unless the cluster at HOST:PORT asks for a token, and we will bring one."""
+    """Raise InputError unless the cluster at HOST:PORT asks for a token and ours is right."""
     has_token_mode = environment.get("RAY_AUTH_MODE", "").lower() == "token"
     door = door_of(address)
     if door is Door.LOCKED and not has_token_mode:
         rule = "be token to join a cluster that asks for one"
-        given = environment.get("RAY_AUTH_MODE", "")
-        raise InputError(f"RAY_AUTH_MODE must {rule} ({address}), got {given!r}")
+        mode = environment.get("RAY_AUTH_MODE", "")
+        raise InputError(f"RAY_AUTH_MODE must {rule} ({address}), got {mode!r}")
     if door is Door.LOCKED and door_of(address, _token(environment)) is Door.LOCKED:
         path = token_file(environment)
         rule = f"hold the token of the Ray cluster at {address}"
@@ -92,11 +92,11 @@ def require_tokens(
 
 
 def token_file(environment: Mapping[str, str]) -> Path | None:
-    """Where Ray would read its token; None where the environment holds the token itself."""
+    """Return where Ray reads its token; None where the environment holds the token itself."""
     if environment.get("RAY_AUTH_TOKEN"):
         return None
-    if named := environment.get("RAY_AUTH_TOKEN_PATH"):
-        return Path(named)
+    if path := environment.get("RAY_AUTH_TOKEN_PATH"):
+        return Path(path)
     return Path(environment.get("HOME") or Path.home(), ".ray", "auth_token")
 
 
@@ -111,11 +111,11 @@ def _token(environment: Mapping[str, str]) -> str:
 
 
 def keep_token_private(environment: Mapping[str, str]) -> None:
-    """Narrow the token file to its owner.
+    """Make the token file readable by its owner alone.
 
-    A file of this user's is narrowed in silence: Ray makes it readable by all, which nobody asked
-    for, and every process that needs it is his. What somebody else put there, as Kubernetes does a
-    secret, stays as it is if only a group can read it; if everybody can, InputError.
+    A file of this user is narrowed without a message: Ray makes it readable by all, and only
+    processes of this user need it. A file of another owner, such as a secret from Kubernetes, stays
+    as it is if only a group can read it. Raises InputError if everybody can.
     """
     path = token_file(environment)
     if path is None or not path.exists():
@@ -134,7 +134,7 @@ def keep_token_private(environment: Mapping[str, str]) -> None:
 
 
 def make_token(environment: Mapping[str, str]) -> None:
-    """Make the token of this user before Ray does: in a file that is private from the start."""
+    """Make the token of this user before Ray does, in a file that is private from the start."""
     mode = environment.get("RAY_AUTH_MODE", "token").lower()
     if mode != "token" or environment.get("RAY_AUTH_TOKEN_PATH"):
         return

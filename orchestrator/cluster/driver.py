@@ -1,7 +1,7 @@
-"""The driver: leases queries to workers, hears what became of them, shows progress.
+"""The driver: leases queries to workers, collects their records, shows progress.
 
-It owns no sample. It holds the queries that are left and a short record of each that is done, so
-that its work grows with queries and not with samples.
+The driver holds no sample, only the queries that no worker has and a short record of each that has
+ended. So its work grows with the queries and not with the samples.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ from nbest.orchestrator.types import Record
 # Deaths of one worker in a row, with no query answered in between, that end the run.
 MAX_WORKER_DEATHS = 6
 
-# How often the display is told that engines are still starting.
+# How often the display is updated while engines are still starting.
 STARTING_S = 0.5
 
-# How long workers and engines get to write what they hold and to stop; less where the run has been
-# interrupted or has failed: schedulers grant little, and some of those asked may be gone.
+# How long workers and engines get to write what they hold and to stop. They get less if the run was
+# interrupted or has failed: schedulers grant little time, and some of them may be gone.
 CLOSE_S = 20.0
 CLOSE_SOON_S = 2.0
 
 
 async def run_on_ray(job: Job, cluster: Cluster, report: Report) -> list[Record]:
-    """Answer the queries of a job on Ray; returns when every query has a record."""
+    """Answer the queries of a job on Ray; return the records when every query has one."""
     with (
         ray_session(cluster, job.backend, tuple(job.models.values())),
         marked_folder(job.work.directory, cluster) as mark,
@@ -78,11 +78,11 @@ class WorkerState:
     past: Tally = field(default_factory=Tally)  # of its lives before
     deaths: int = 0  # since it last answered a query
     has_joined: bool = False  # in its present life
-    given_up: dict[str, str] = field(default_factory=dict)  # killers to record: why, by query id
+    given_up: dict[str, str] = field(default_factory=dict)  # reasons, by id of a killer query
 
 
 class Driver:
-    """Hands out queries and hears what became of them."""
+    """Leases queries to workers and collects their records."""
 
     def __init__(
         self,
@@ -124,7 +124,7 @@ class Driver:
         return list(self._records.values())
 
     async def close(self, grace_s: float = CLOSE_S) -> None:
-        """Let everybody write what they hold; who does not answer in time is left to Ray."""
+        """Let workers and engines write what they hold; Ray ends those that are too slow."""
         await _settle([worker.actor.close.remote() for worker in self._workers], grace_s)
         await _settle([handle.actor.close.remote() for handle in self._engines], grace_s)
 
@@ -138,7 +138,7 @@ class Driver:
         self._first_engine_s = time.monotonic() - self._started_s
 
     async def _first_engine(self, handles: Sequence[EngineHandle]) -> None:
-        """Wait for one of these, so that a model that cannot be loaded is an error at once."""
+        """Wait for one of these engines, so that a model that cannot be loaded fails at once."""
         starts = [RemoteEngine(handle.actor, "driver").revive() for handle in handles]
         pending = {asyncio.ensure_future(start) for start in starts}
         failures: list[BaseException] = []
@@ -154,9 +154,9 @@ class Driver:
                 if any(start.exception() is None for start in done):
                     return
         finally:
-            for start in pending:  # they join later, by way of the workers' pools
+            for start in pending:  # these engines join later, by the workers' pools
                 start.cancel()
-        raise _did_not_start(failures)
+        raise _start_error(failures)
 
     async def _drive(self, worker: WorkerState) -> None:
         """Keep one worker at work, through all its lives."""
@@ -172,13 +172,13 @@ class Driver:
                 self._take_back(worker, f"no answer for {self._stall_s:.0f} s", has_died=False)
             except RayTaskError as error:
                 raise error.cause if isinstance(error.cause, NbestError) else error from None
-            except RayError as loss:  # of the worker, or of what it had said
+            except RayError as loss:  # of the worker, or of its last report
                 self._take_back(worker, cause_of(loss))
 
     async def _reach(self, worker: WorkerState) -> bool:
         """Wait until the worker's process answers, however long Ray has no room for it.
 
-        False if it never will; BackendError if none ever will.
+        Returns False if it never will; raises BackendError if no worker ever will.
         """
         while True:
             try:
@@ -201,14 +201,14 @@ class Driver:
                 await worker.actor.give_up.remote(query_id, why)
         batch = self._book.next_for(worker.lease)
         if batch:
-            is_second_hand = self._book.is_second_hand(batch)
+            was_leased_before = self._book.was_leased_before(batch)
             await worker.actor.lease.remote(
-                batch, attempt=self._book.deaths, is_second_hand=is_second_hand
+                batch, attempt=self._book.deaths, was_leased_before=was_leased_before
             )
             worker.lease.has_taken = True
 
     def _take_back(self, worker: WorkerState, cause: str, *, has_died: bool = True) -> None:
-        """A worker died: what it had not answered goes back to the head of the queue."""
+        """Put what a dead worker had not answered back at the head of the queue."""
         worker.deaths += 1
         if worker.deaths > MAX_WORKER_DEATHS:
             raise BackendError(f"a worker died {worker.deaths} times in a row: {cause}")
@@ -233,7 +233,7 @@ class Driver:
             self._is_done.set()
 
     async def _last_look(self) -> None:
-        """The engines' counts as they are at the end."""
+        """Show the engines' counts as they are at the end."""
         await _settle([watch.look() for watch in self._watches], LOOK_S)
         self._report()
 
@@ -253,8 +253,8 @@ class Driver:
         )
 
 
-def _did_not_start(failures: Sequence[BaseException]) -> BaseException:
-    """The error that says why there is no engine."""
+def _start_error(failures: Sequence[BaseException]) -> BaseException:
+    """Pick from the failures the error that says best why no engine started."""
     for failure in failures:
         if isinstance(failure, InputError):
             return failure
@@ -265,10 +265,10 @@ def _did_not_start(failures: Sequence[BaseException]) -> BaseException:
 
 
 async def _settle(calls: Sequence[Awaitable[None]], timeout_s: float) -> None:
-    """Wait for calls to end in whatever way."""
+    """Wait for calls to end, well or not; cancel those that do not end in time."""
     futures = [asyncio.ensure_future(call) for call in calls]
     done, pending = await asyncio.wait(futures, timeout=timeout_s)
     for future in done:
-        future.exception()  # seen
+        future.exception()  # else asyncio logs that nobody retrieved it
     for future in pending:
         future.cancel()

@@ -1,7 +1,7 @@
-"""A run as Prometheus metrics, by way of Ray: every node of a cluster has a page of them.
+"""Publishes a run as Prometheus metrics through Ray: every node of a cluster has a page of them.
 
-Ray puts `ray_` before each name. What a metric says is what the driver reports; it knows no query,
-no sample and no text.
+Ray puts `ray_` before each name. The numbers are those that the driver reports; this module knows
+no query, no sample and no text.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from ray.util.metrics import Counter, Gauge
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.run.progress import Progress, Report
 
-# Prometheus looks every few seconds, and Ray sends what it has every ten.
+# Prometheus scrapes every few seconds, and Ray sends its numbers every ten.
 PUBLISH_S = 1.0
 
 Tags = tuple[tuple[str, str], ...]
-"""Names and values of the labels of one reading."""
+"""Names and values of the labels of one metric."""
 
 DESCRIPTIONS = {
     "nbest_queries": "Queries of this run of the command",
@@ -37,8 +37,8 @@ DESCRIPTIONS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """One number of one moment."""
+class Metric:
+    """The value of one metric at one moment."""
 
     name: str
     value: float
@@ -49,8 +49,8 @@ class Reading:
         return tuple(label for label, _ in self.tags)
 
 
-def gauges(progress: Progress, run: str) -> Iterator[Reading]:
-    """What is so at the moment."""
+def gauges(progress: Progress, run: str) -> Iterator[Metric]:
+    """Yield the metrics that rise and fall, as they are now."""
     of_run: dict[str, float] = {
         "nbest_queries": progress.num_queries,
         "nbest_queries_done": progress.queries,
@@ -58,7 +58,7 @@ def gauges(progress: Progress, run: str) -> Iterator[Reading]:
         "nbest_quarantined": progress.quarantined,
     }
     for name, value in of_run.items():
-        yield Reading(name=name, value=value, tags=(("run", run),))
+        yield Metric(name=name, value=value, tags=(("run", run),))
     for engine in progress.engines:
         of_engine: dict[str, float] = {
             "nbest_engine_in_flight": engine.in_flight,
@@ -66,18 +66,18 @@ def gauges(progress: Progress, run: str) -> Iterator[Reading]:
             "nbest_engine_restarts": engine.restarts,
         }
         for name, value in of_engine.items():
-            yield Reading(name=name, value=value, tags=(("run", run), ("engine", engine.name)))
+            yield Metric(name=name, value=value, tags=(("run", run), ("engine", engine.name)))
 
 
-def totals(progress: Progress, run: str) -> Iterator[Reading]:
-    """What has been counted so far."""
+def totals(progress: Progress, run: str) -> Iterator[Metric]:
+    """Yield the metrics that only rise, as counted so far."""
     for engine in progress.engines:
         tags = (("run", run), ("engine", engine.name))
         kinds = {"useful": engine.useful_tokens, "cancelled": engine.cancelled_tokens}
         for kind, value in kinds.items():
             name = "nbest_generated_tokens_total"
-            yield Reading(name=name, value=value, tags=(*tags, ("kind", kind)))
-        yield Reading(name="nbest_samples_total", value=engine.samples, tags=tags)
+            yield Metric(name=name, value=value, tags=(*tags, ("kind", kind)))
+        yield Metric(name="nbest_samples_total", value=engine.samples, tags=tags)
 
 
 class RunMetrics:
@@ -87,57 +87,57 @@ class RunMetrics:
         self._run = run
         self._gauges: dict[str, Gauge] = {}
         self._counters: dict[str, Counter] = {}
-        self._counted: dict[tuple[str, Tags], float] = {}
+        self._published: dict[tuple[str, Tags], float] = {}
 
     def publish(self, progress: Progress) -> None:
-        for reading in gauges(progress, self._run):
-            self._set(reading)
-        for reading in totals(progress, self._run):
-            self._count_up_to(reading)
+        for metric in gauges(progress, self._run):
+            self._set(metric)
+        for metric in totals(progress, self._run):
+            self._count_up_to(metric)
 
-    def _set(self, reading: Reading) -> None:
-        name = reading.name
+    def _set(self, metric: Metric) -> None:
+        name = metric.name
         if name not in self._gauges:
-            self._gauges[name] = Gauge(name, DESCRIPTIONS[name], reading.labels)
-        self._gauges[name].set(reading.value, tags=dict(reading.tags))
+            self._gauges[name] = Gauge(name, DESCRIPTIONS[name], metric.labels)
+        self._gauges[name].set(metric.value, tags=dict(metric.tags))
 
-    def _count_up_to(self, reading: Reading) -> None:
-        name, key = reading.name, (reading.name, reading.tags)
+    def _count_up_to(self, metric: Metric) -> None:
+        name, key = metric.name, (metric.name, metric.tags)
         if name not in self._counters:
-            self._counters[name] = Counter(name, DESCRIPTIONS[name], reading.labels)
-        more = reading.value - self._counted.get(key, 0)
+            self._counters[name] = Counter(name, DESCRIPTIONS[name], metric.labels)
+        more = metric.value - self._published.get(key, 0)
         if more > 0:
-            self._counters[name].inc(more, tags=dict(reading.tags))
-            self._counted[key] = reading.value
+            self._counters[name].inc(more, tags=dict(metric.tags))
+            self._published[key] = metric.value
 
 
 def metrics_report(report: Report, run: str) -> Report:
-    """A report that also sets the metrics of this run, about once a second and at its end."""
-    publish = sparing(RunMetrics(run).publish)
+    """Return a report that also publishes metrics, about once a second and at the end."""
+    publish = throttled(RunMetrics(run).publish)
 
-    def both(progress: Progress) -> None:
+    def report_and_publish(progress: Progress) -> None:
         report(progress)
         publish(progress)
 
-    return both
+    return report_and_publish
 
 
-def sparing(report: Report, now: Callable[[], float] = time.monotonic) -> Report:
-    """A report that lets through one snapshot a second, and those of a run that is complete."""
+def throttled(report: Report, now: Callable[[], float] = time.monotonic) -> Report:
+    """Return a report that passes on one snapshot a second, and those of a complete run."""
     due_s = float("-inf")
 
-    def some(progress: Progress) -> None:
+    def report_if_due(progress: Progress) -> None:
         nonlocal due_s
         now_s = now()
         if now_s >= due_s or progress.queries == progress.num_queries:
             due_s = now_s + PUBLISH_S
             report(progress)
 
-    return some
+    return report_if_due
 
 
 def metrics_pages() -> list[str]:
-    """Where the nodes of this Ray session show their metrics; the driver's are on its own node."""
+    """Return where the nodes of this Ray session show metrics; the driver's are on its own node."""
     return [
         f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"
         for node in ray.nodes()
@@ -146,7 +146,7 @@ def metrics_pages() -> list[str]:
 
 
 def require_free_port(port: int) -> None:
-    """InputError if no page can be opened on this port: Ray would try for half a minute."""
+    """Raise InputError if this port cannot be opened: Ray would try for half a minute."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the page itself does
         try:

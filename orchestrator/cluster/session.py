@@ -1,6 +1,6 @@
-"""Opens a session of Ray, started here or joined, and closes it; checks that there is room.
+"""Starts or joins a Ray cluster for a run, checks that there is room, and shuts Ray down.
 
-It starts no actor; `actors.py` does.
+This module starts no actor; `actors.py` does.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ def ray_session(
     backend: BackendConfig | None = None,
     models: Sequence[BackendConfig] = (),
 ) -> Iterator[None]:
-    """Ray for the time of a run, unless the caller is in a session already.
+    """Connect to Ray for the time of a run, unless the caller is in a session already.
 
-    InputError where the cluster is open to everybody, or where this machine can never hold what is
-    asked for: engines of this backend, if it is given, and of models that scorers want.
+    Raises InputError where the cluster is open to everybody, or where this machine has no room for
+    the engines of this backend, if there is one, and of the models that scorers need.
     """
     if ray.is_initialized():
         yield
@@ -59,7 +59,7 @@ def ray_session(
 
 @contextmanager
 def _same_sigterm() -> Iterator[None]:
-    """Keep the handler of SIGTERM: Ray puts its own, which ends the process."""
+    """Restore the handler of SIGTERM: Ray installs its own, which ends the process."""
     handler = signal.getsignal(signal.SIGTERM)
     try:
         yield
@@ -78,12 +78,12 @@ def _start_ray(cluster: Cluster, num_models: int) -> None:
     keep_token_private(os.environ)
     # Ray only counts CPUs; engines and workers share whatever the machine has.
     engines = cluster.engines + num_models * cluster.reward_engines
-    wanted = math.ceil(engines * cluster.cpus_per_engine) + cluster.workers
+    num_cpus = math.ceil(engines * cluster.cpus_per_engine) + cluster.workers
     ray.init(
         address="local",
-        num_cpus=max(cpus, wanted),
+        num_cpus=max(cpus, num_cpus),
         include_dashboard=False,
-        # Anybody who reaches the page may read it: there is none unless it is asked for.
+        # Anybody who reaches the page may read it, so there is none unless the user sets a port.
         _metrics_export_port=cluster.metrics_port,
         _system_config=None if cluster.metrics_port else {"enable_metrics_collection": False},
         log_to_driver=False,
@@ -92,44 +92,45 @@ def _start_ray(cluster: Cluster, num_models: int) -> None:
 
 
 def _join_ray(cluster: Cluster, address: str) -> None:
-    """Join a running cluster: one that asks for a token, unless the user wants any other."""
+    """Join a running cluster: one that asks for a token, unless the user allows an open one."""
     keep_token_private(os.environ)
-    known = known_address(address, os.environ)
+    head = known_address(address, os.environ)
     allow = cluster.allow_unauthenticated
-    if known is not None:  # Ray would try for 20 s to join one that refuses us
+    if head is not None:  # Ray would try for 20 s to join one that refuses us
         require_tokens(
-            known, allow_unauthenticated=allow, environment=os.environ, is_connected=False
+            head, allow_unauthenticated=allow, environment=os.environ, is_connected=False
         )
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError, AuthenticationError) as error:
         rule = f"be that of a Ray cluster that answers and takes this token ({first_line(error)})"
         raise InputError(f"address must {rule}, got {address!r}") from error
-    joined = ray.get_runtime_context().gcs_address
-    require_tokens(joined, allow_unauthenticated=allow, environment=os.environ)
+    head = ray.get_runtime_context().gcs_address
+    require_tokens(head, allow_unauthenticated=allow, environment=os.environ)
 
 
 def _require_room(
     cluster: Cluster, backend: BackendConfig | None, models: Sequence[BackendConfig]
 ) -> None:
-    """A machine gets no more GPUs: to wait for them would be to wait for ever."""
+    """Raise InputError where this machine has too few GPUs: Ray would wait for them for ever."""
     gpus = int(ray.cluster_resources().get("GPU", 0))
-    taken = sum(model.gpus for model in models) * cluster.reward_engines if gpus else 0
+    reward_gpus = sum(model.gpus for model in models) * cluster.reward_engines if gpus else 0
     rule = f"leave a GPU of the {gpus} of this machine to the model that samples"
-    require(taken < max(gpus, 1), "reward_engines", rule, cluster.reward_engines)
-    gpus -= taken
-    each = cluster.gpus_per_engine or 0
+    require(reward_gpus < max(gpus, 1), "reward_engines", rule, cluster.reward_engines)
+    gpus -= reward_gpus
+    per_engine = cluster.gpus_per_engine or 0
     if backend is not None:
-        each = gpus_per_engine(backend, cluster)
+        per_engine = gpus_per_engine(backend, cluster)
     rule = f"be at most {gpus}, the number of GPUs of this machine"
-    require(each <= gpus, "gpus_per_engine", rule, each)
-    if each > 0:
-        rule = f"be at most {gpus // each} on the {gpus} GPUs of this machine, {each} an engine"
-        require(cluster.engines <= gpus // each, "engines", rule, cluster.engines)
+    require(per_engine <= gpus, "gpus_per_engine", rule, per_engine)
+    if per_engine > 0:
+        most = gpus // per_engine
+        rule = f"be at most {most} on the {gpus} GPUs of this machine, {per_engine} an engine"
+        require(cluster.engines <= most, "engines", rule, cluster.engines)
 
 
 def gpus_per_engine(backend: BackendConfig, cluster: Cluster) -> int:
-    """How many GPUs Ray sets aside for one engine."""
+    """Return how many GPUs Ray sets aside for one engine."""
     if cluster.gpus_per_engine is not None:
         return cluster.gpus_per_engine
     return backend.gpus if ray.cluster_resources().get("GPU", 0) > 0 else 0
@@ -137,10 +138,10 @@ def gpus_per_engine(backend: BackendConfig, cluster: Cluster) -> int:
 
 @contextmanager
 def marked_folder(directory: str | None, cluster: Cluster) -> Iterator[Mark | None]:
-    """The driver's mark in the run directory, for `check_mark` in every worker.
+    """Leave the driver's mark in the run directory, for `check_mark` in every worker.
 
-    InputError where the directory cannot be shared by the machines of the cluster. None where
-    samples stay in memory.
+    Raises InputError where the machines of the cluster cannot share the directory. Yields None
+    where samples stay in memory.
     """
     if directory is None:
         yield None
@@ -151,7 +152,7 @@ def marked_folder(directory: str | None, cluster: Cluster) -> Iterator[Mark | No
 
 
 def num_machines(nodes: Sequence[Mapping[str, Any]]) -> int:
-    """How many machines the live nodes of `ray.nodes()` are on: one may be several nodes.
+    """Count the machines that the live nodes of `ray.nodes()` are on: one may be several nodes.
 
     Nodes with one host name are on one machine, and so are nodes with one address.
     """

@@ -1,4 +1,4 @@
-"""How many engines and workers, and where. Apart from `cluster.py`, so that it costs no Ray."""
+"""Settings of a run on Ray: how many engines and workers, and where. Does not import Ray."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class Cluster:
     address: str | None = None  # of a running Ray cluster; None starts Ray on this machine
     engines: int = 1
     workers: int = 1
-    reward_engines: int = 1  # for each model that scorers want
+    reward_engines: int = 1  # for each model that scorers need
     cpus_per_engine: float = 1.0  # that Ray sets aside for each engine
     gpus_per_engine: int | None = None  # None: what the backend says, where there are any GPUs
     engines_span_nodes: bool = False  # the GPUs of an engine may be on several nodes
     shared_folder: bool = False  # the user knows that all nodes share the run directory
     allow_unauthenticated: bool = False  # join a Ray cluster that asks nobody for a token
-    metrics_port: int | None = None  # of Ray's page of metrics, where Ray is started here
-    stall_timeout_s: float = STALL_TIMEOUT_S  # silent for so long, a process is replaced
+    metrics_port: int | None = None  # of Ray's page of metrics, where this run starts Ray
+    stall_timeout_s: float = STALL_TIMEOUT_S  # a process that is silent for so long is replaced
 
     def __post_init__(self) -> None:
         require(self.engines >= 1, "engines", "be at least 1", self.engines)

@@ -1,4 +1,4 @@
-"""Whether the machines of a cluster see the same run directory: checked before work starts.
+"""Checks, before work starts, that all machines of a cluster see the same run directory.
 
 The driver leaves a mark in the run directory; every worker looks for it there, and tries to write.
 A path that is there on every machine and is another folder on each would lose samples in silence.
@@ -6,7 +6,8 @@ A path that is there on every machine and is another folder on each would lose s
     with leave_mark(directory) as mark:      # driver
         check_mark(directory, mark)          # every worker, before it opens the store
 
-It knows names and bytes, as the store does, and no Ray: how many machines there are, it is told.
+This module knows names and bytes, as the store does, and no Ray: callers pass the number of
+machines.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from nbest.orchestrator.errors import InputError, StoreError
 from nbest.orchestrator.store.format.files import RunFolder, cause_of
 from nbest.orchestrator.store.format.names import temporary_name
 
-# File systems of one machine's own disks and memory. Any other may be shared; the mark will tell.
+# File systems of one machine's own disks and memory. Any other may be shared; the mark decides.
 _OF_DISKS = {"bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "reiserfs", "vfat", "xfs", "zfs"}
 _OF_MEMORY = {"overlay", "ramfs", "squashfs", "tmpfs"}
 _OF_ONE_MACHINE = frozenset(_OF_DISKS | _OF_MEMORY)
@@ -34,8 +35,8 @@ _OF_ONE_MACHINE = frozenset(_OF_DISKS | _OF_MEMORY)
 class Mark:
     """What tells one run directory from another with the same path."""
 
-    name: str  # of a file in the run directory; the store takes it for a half-written one
-    nonce: str  # what the file holds
+    name: str  # of a file in the run directory, which the store ignores as half-written
+    nonce: str  # the contents of the file
 
 
 @contextmanager
@@ -59,12 +60,12 @@ def check_mark(directory: str, mark: Mark) -> None:
     """Raise InputError unless the run directory is the driver's here too, and can be written."""
     folder = RunFolder(directory)
     try:
-        found = folder.read(mark.name)
+        content = folder.read(mark.name)
     except FileNotFoundError:
         raise _refusal(folder, _absence(folder)) from None
     except StoreError as error:
         raise _refusal(folder, str(error)) from error
-    if found != mark.nonce.encode():
+    if content != mark.nonce.encode():
         raise _refusal(folder, "another mark than the driver's is in it")
     _try_to_write(folder)
 
@@ -74,8 +75,8 @@ def refuse_local_folder(
 ) -> None:
     """Raise InputError where the run directory is on a disk that other machines cannot see.
 
-    `is_shared` is a user who knows better: he exports that disk. `mounts` is the text of
-    /proc/mounts; without one, as on macOS, nothing is refused.
+    `is_shared` is for a user who exports that disk to the other machines. `mounts` is the text of
+    /proc/mounts; where there is no such file, as on macOS, nothing is refused.
     """
     if is_shared or num_machines < 2 or "://" in directory:
         return
@@ -89,7 +90,7 @@ def refuse_local_folder(
 
 
 def file_system_of(directory: str, mounts: str) -> str:
-    """The type of the file system that a path is on; empty where no mount fits.
+    """Return the type of the file system that a path is on; empty where no mount fits.
 
     >>> file_system_of("/data/run", "/dev/sda / ext4 rw 0 0\\nserver:/x /data nfs4 rw 0 0")
     'nfs4'
@@ -97,11 +98,11 @@ def file_system_of(directory: str, mounts: str) -> str:
     path = Path(os.path.realpath(directory))
     longest, kind = -1, ""
     for line in mounts.splitlines():
-        _, mounted, found, *_ = (line + " ? ? ?").split(" ")
-        point = Path(_unescaped(mounted))
+        _, mount_point, mount_kind, *_ = (line + " ? ? ?").split(" ")
+        point = Path(_unescaped(mount_point))
         # Of two mounts on one point, the later one hides the earlier.
         if path.is_relative_to(point) and len(point.parts) >= longest:
-            longest, kind = len(point.parts), found
+            longest, kind = len(point.parts), mount_kind
     return kind
 
 
@@ -113,7 +114,7 @@ def _mounts() -> str:
 
 
 def _unescaped(text: str) -> str:
-    r"""A mount point as it is: the kernel writes a blank as \040."""
+    r"""Return a mount point as it is: the kernel writes a blank as \040."""
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)
 
 

@@ -1,7 +1,7 @@
 """A worker: strategies and scorers for many queries at once, in a Ray actor without a GPU.
 
-It runs the main loop over a pool of all engines and writes its own files of samples. The driver
-hears of a query when its samples and its record are on disk, not before.
+A worker runs the main loop over a pool of all engines and writes its own files of samples. It
+reports a query to the driver only when the samples and the record are on disk.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from nbest.orchestrator.run.loop import Answered, Loop
 from nbest.orchestrator.store.run_store import RunStore, open_store
 from nbest.orchestrator.types import Outcome, Query, Record
 
-# The driver hears of a worker about this often.
+# A worker reports to the driver about this often.
 REPORT_S = 0.25
 
 # Engines that are ready answer within this; without the wait, the first would get all the work.
@@ -46,7 +46,7 @@ class EngineHandle:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerReport:
-    """What happened since the last one."""
+    """What happened since the last report."""
 
     records: tuple[Record, ...]  # of queries whose samples are on disk
     tally: Tally  # since the worker started
@@ -55,36 +55,36 @@ class WorkerReport:
 
 
 class QueryWorker:
-    """Answers the queries that it is leased."""
+    """Answers the queries that the driver leases to it."""
 
     def __init__(self, name: str, work: Work) -> None:
         self._name = name
         self._work = work
         self._leased: asyncio.Queue[Sequence[Query]] = asyncio.Queue()
-        self._waiting = 0  # leased queries that the loop has not taken yet
-        self._done: list[Record] = []
-        self._in_hand = 0  # queries that were leased and have not ended
-        self._out_of_work = asyncio.Event()  # since the last report: the driver wants to know
+        self._num_waiting = 0  # leased queries that the loop has not taken yet
+        self._records: list[Record] = []
+        self._num_unanswered = 0  # queries that were leased and have not ended
+        self._out_of_work = asyncio.Event()  # since the last report, which comes early then
         self._tally = Tally()
         self._engines: dict[str, RemoteEngine] = {}  # by name
-        self._told: dict[str, str] = {}  # the lives that the driver has heard of, by engine
-        self._open: _Open | None = None
+        self._reported_lives: dict[str, str] = {}  # that the driver has heard of, by engine
+        self._session: _Session | None = None
 
     async def join(self, engines: Sequence[EngineHandle], mark: Mark | None = None) -> None:
-        """Begin to work with these engines, before anything else.
+        """Start the loop over these engines; every other method needs that.
 
-        InputError if the run directory is not the one in which the driver left its mark.
+        Raises InputError if the run directory is not the one in which the driver left its mark.
 
-        They are no arguments of the constructor, because Ray could not call that again with them
-        after a death. A second call begins anew: the driver has lost what this worker said last.
+        The engines are no arguments of the constructor, because Ray could not call that again with
+        them after a death. A second call starts anew: the driver has lost the last report.
         """
         await self.close()
         if mark is not None:
             assert self._work.directory is not None  # it has been marked
             await asyncio.to_thread(check_mark, self._work.directory, mark)
-        self._leased, self._waiting = asyncio.Queue(), 0
-        self._done, self._tally, self._told = [], Tally(), {}
-        self._in_hand = 0
+        self._leased, self._num_waiting = asyncio.Queue(), 0
+        self._records, self._tally, self._reported_lives = [], Tally(), {}
+        self._num_unanswered = 0
         store = await open_store(self._work.directory)
         self._engines = {}
         pools = {
@@ -102,77 +102,81 @@ class QueryWorker:
             tally=self._tally,
         )
         running = asyncio.create_task(loop.answer_leases(self._leases(), self._note))
-        self._open = _Open(store=store, loop=loop, running=running)
-        gc.freeze()  # what is imported stays: looking through it again and again takes time
+        self._session = _Session(store=store, loop=loop, running=running)
+        gc.freeze()  # imported modules stay: scanning them at every collection takes time
 
     async def life(self) -> None:
-        """Answers, whatever else is the case."""
+        """Return at once, whatever the state: the process is alive."""
 
     async def give_up(self, query_id: str, why: str) -> None:
-        """Keep a record of a query that kills workers; it comes with a later report."""
-        assert self._open is not None  # joined
+        """Record that a query kills workers; the record comes with a later report."""
+        assert self._session is not None  # joined
         record = Record(
             query_id=query_id,
             strategy=repr(self._work.strategy),
             outcome=Outcome.QUARANTINED,
             error=why,
         )
-        self._open.store.add_record(record)
+        self._session.store.add_record(record)
         self._tally.queries += 1
         self._tally.quarantined += 1
-        self._done.append(record)
+        self._records.append(record)
 
-    async def lease(self, queries: Sequence[Query], *, attempt: int, is_second_hand: bool) -> None:
+    async def lease(
+        self, queries: Sequence[Query], *, attempt: int, was_leased_before: bool
+    ) -> None:
         """Take on these queries; their records come with later reports.
 
-        Second-worker queries were leased to a worker that died: what it had committed is used. The
-        number of the attempt keeps their requests apart from those of the worker that died.
+        If `was_leased_before`, a worker that died had some of them, and its samples are used. The
+        number of the attempt keeps their requests apart from those of that worker.
         """
-        assert self._open is not None  # joined
+        assert self._session is not None  # joined
         if attempt:
-            self._open.loop.attempts.update((query.id, attempt) for query in queries)
-        if is_second_hand:
-            await self._open.store.refresh()
-        self._in_hand += len(queries)
-        self._waiting += len(queries)
+            self._session.loop.attempts.update((query.id, attempt) for query in queries)
+        if was_leased_before:
+            await self._session.store.refresh()
+        self._num_unanswered += len(queries)
+        self._num_waiting += len(queries)
         is_batch = isinstance(self._work.strategy, BatchStrategy)
         for lease in [queries] if is_batch else [[query] for query in queries]:
             self._leased.put_nowait(lease)
 
     async def report(self) -> WorkerReport:
-        """Wait a little, make what is done durable, tell of it. Raises what stopped the loop."""
-        assert self._open is not None  # joined
+        """Wait a little, make all records durable, return them. Raises what stopped the loop."""
+        assert self._session is not None  # joined
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(REPORT_S):
                 await self._out_of_work.wait()
         self._out_of_work.clear()
-        if self._open.running.done():
-            self._open.running.result()
-        records, self._done = tuple(self._done), []
-        await self._open.store.flush()
+        if self._session.running.done():
+            self._session.running.result()
+        records, self._records = tuple(self._records), []
+        await self._session.store.flush()
         return WorkerReport(
             records=records,
-            tally=replace(self._tally, regenerated_tokens=self._open.loop.pool.regenerated_tokens),
-            queued=self._waiting,
+            tally=replace(
+                self._tally, regenerated_tokens=self._session.loop.pool.regenerated_tokens
+            ),
+            queued=self._num_waiting,
             lives=self._new_lives(),
         )
 
     async def close(self) -> None:
-        """Stop at once; what has been sampled is made durable."""
-        if self._open is not None:
-            if not self._open.running.done():  # else the engines have failed
-                self._open.loop.settle()
-            self._open.running.cancel()
-            await asyncio.wait({self._open.running})
-            await self._open.loop.close()
-            await self._open.store.aclose()
-            self._open = None
+        """Stop at once, and make durable what has been sampled."""
+        if self._session is not None:
+            if not self._session.running.done():  # else the engines have failed
+                self._session.loop.settle()
+            self._session.running.cancel()
+            await asyncio.wait({self._session.running})
+            await self._session.loop.close()
+            await self._session.store.aclose()
+            self._session = None
 
     def _new_lives(self) -> dict[str, str]:
         lives = {name: engine.life for name, engine in self._engines.items() if engine.life}
-        news = {name: life for name, life in lives.items() if self._told.get(name) != life}
-        self._told |= news
-        return news
+        new = {name: life for name, life in lives.items() if self._reported_lives.get(name) != life}
+        self._reported_lives |= new
+        return new
 
     def _pooled(self, handle: EngineHandle) -> PooledEngine:
         remote = self._engines[handle.name] = RemoteEngine(handle.actor, self._name)
@@ -186,21 +190,21 @@ class QueryWorker:
         )
 
     def _note(self, answered: Answered) -> None:
-        self._done.append(answered.record)
-        self._in_hand -= 1
-        if not self._in_hand:
+        self._records.append(answered.record)
+        self._num_unanswered -= 1
+        if not self._num_unanswered:
             self._out_of_work.set()
 
     async def _leases(self) -> AsyncIterator[Sequence[Query]]:
         while True:
             lease = await self._leased.get()
-            self._waiting -= len(lease)
+            self._num_waiting -= len(lease)
             yield lease
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Open:
-    """What a worker holds while it runs."""
+class _Session:
+    """What a worker holds from `join` to `close`."""
 
     store: RunStore
     loop: Loop

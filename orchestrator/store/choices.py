@@ -1,8 +1,8 @@
-"""What people chose among the samples of a run, kept in its directory.
+"""Stores in the run directory what people chose among its samples.
 
-`choices/STAMP-WRITER.json`: a file for each sitting, written anew and whole at every choice, so a
-choice that was seen on the screen survives any crash, and two people never write to one file. The
-latest choice about a query counts.
+Each sitting has a file of its own, `choices/STAMP-WRITER.json`, which is rewritten whole at every
+choice: a choice that the screen has confirmed survives any crash, and two people never write to
+one file. The latest choice about a query counts.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ class Choice:
     """One decision of a person."""
 
     query_id: str
-    index: int | None  # of the sample that is best; None: skipped
-    shown: tuple[int, ...]  # the samples that were to be seen, in their order on the screen
+    index: int | None  # of the best sample; None: skipped
+    shown: tuple[int, ...]  # indices of the samples on the screen, in their order
     at_ns: int  # nanoseconds since 1970
-    by: str = ""  # who
+    by: str = ""  # name of the person
 
 
 class Sitting:
@@ -50,7 +50,7 @@ class Sitting:
         self._commit([*self.choices, choice])
 
     def undo(self) -> Choice | None:
-        """Take the last choice of this sitting back; None where there is none."""
+        """Take back the last choice of this sitting and return it; None where there is none."""
         if not self.choices:
             return None
         last = self.choices[-1]
@@ -64,15 +64,15 @@ class Sitting:
 
 
 def read_choices(run: StrPath) -> dict[str, Choice]:
-    """The choice that counts, by query id. StoreError names a file that cannot be read."""
+    """Return the choice that counts, by query id. StoreError names a file that cannot be read."""
     folder = RunFolder(run)
     latest: dict[str, Choice] = {}
-    for choice in sorted(_all(folder), key=lambda choice: choice.at_ns):
+    for choice in sorted(_all_choices(folder), key=lambda choice: choice.at_ns):
         latest[choice.query_id] = choice
     return latest
 
 
-def _all(folder: RunFolder) -> Iterable[Choice]:
+def _all_choices(folder: RunFolder) -> Iterable[Choice]:
     for name in folder.files(CHOICES):
         if not name.startswith(".") and name.endswith(".json"):
             yield from _choices_in(folder, f"{CHOICES}/{name}")

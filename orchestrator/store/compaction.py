@@ -1,7 +1,7 @@
-"""Makes few large files of many small ones, and loses nothing on the way.
+"""Merges many small files into few large ones without losing a row.
 
-A merged file takes the place of its first part in the order of commits, and holds of every key the
-row that counts. It is there, whole and synced, before its parts are deleted, the oldest first. So
+A merged file takes the place of its first part in the order of commits, and holds the row that
+counts of every key. It is there, whole and synced, before its parts are deleted, oldest first. So
 after a crash at any moment the same rows count as before.
 
 Only the holder of the run's lock may compact; others may read and write meanwhile.
@@ -31,7 +31,7 @@ Rows = NDArray[np.int64]
 
 
 def compact(folder: RunFolder) -> list[DamagedFile]:
-    """Merge what is small. Files that cannot be read are set aside, and returned."""
+    """Merge small files. Files that cannot be read are set aside and returned."""
     damaged = _compact(folder, QUERIES, queries_that_count)
     damaged += _compact(folder, SAMPLES, samples_that_count)
     damaged += _compact(folder, RECORDS, records_that_count)
@@ -42,34 +42,34 @@ def compact(folder: RunFolder) -> list[DamagedFile]:
 
 
 def queries_that_count(table: Table) -> Rows:
-    """Of each id the first, in the order in which they were given."""
+    """Return the first row of each id, in the order of the table."""
     return _best([_codes(table["id"])], np.zeros(len(table)))
 
 
 def samples_that_count(table: Table) -> Rows:
-    """Of each query and index the first that is final, or else the first; queries together."""
+    """Return the first final row of each query and index, or else the first; queries together."""
     is_final = compute.is_in(table["status"], pa.array(sorted(FINAL))).to_numpy()
     return _best([_codes(table["query_id"]), table["index"].to_numpy()], ~is_final)
 
 
 def records_that_count(table: Table) -> Rows:
-    """Of each query and strategy the last."""
+    """Return the last row of each query and strategy."""
     return _best([_codes(table["query_id"]), _codes(table["strategy"])], -np.arange(len(table)))
 
 
 def scores_that_count(table: Table) -> Rows:
-    """Of each query and index the first."""
+    """Return the first row of each query and index."""
     return _best([_codes(table["query_id"]), table["index"].to_numpy()], np.zeros(len(table)))
 
 
 def _codes(column: Column) -> NDArray[np.int32]:
-    """[R] texts as numbers, in the order in which they come up first."""
+    """Return [R] texts as numbers, counted in the order in which they first appear."""
     codes: NDArray[np.int32] = column.combine_chunks().dictionary_encode().indices.to_numpy()
     return codes
 
 
 def _best(keys: Sequence[NDArray[np.int32]], penalty: NDArray[np.generic]) -> Rows:
-    """The row of lowest penalty of each key, sorted by key; the first row where penalties tie."""
+    """Return the row of lowest penalty of each key, sorted by key; the first where they tie."""
     order = np.lexsort((penalty, *reversed(keys)))
     is_new = np.ones(len(order), np.bool_)
     is_new[1:] = np.any([key[order[1:]] != key[order[:-1]] for key in keys], axis=0)
@@ -77,12 +77,14 @@ def _best(keys: Sequence[NDArray[np.int32]], penalty: NDArray[np.generic]) -> Ro
     return rows
 
 
-def _compact(folder: RunFolder, kind: str, rows: Callable[[Table], Rows]) -> list[DamagedFile]:
+def _compact(
+    folder: RunFolder, kind: str, rows_that_count: Callable[[Table], Rows]
+) -> list[DamagedFile]:
     damaged: list[DamagedFile] = []
     sizes = _read_each(folder, folder.parts(kind), _decoded_bytes, damaged)
     for group in _groups(sizes):
         if len(group) > 1:
-            _merge(folder, _read_each(folder, group, _whole, damaged), rows)
+            _merge(folder, _read_each(folder, group, _whole, damaged), rows_that_count)
     return damaged
 
 
@@ -92,16 +94,16 @@ def _read_each(
     read: Callable[[ParquetFile], _Read],
     damaged: list[DamagedFile],
 ) -> dict[str, _Read]:
-    """What `read` gives of each part, in their order; those that cannot be read are set aside."""
-    found: dict[str, _Read] = {}
+    """Call `read` on each part, and return its results in order; set damaged parts aside."""
+    results: dict[str, _Read] = {}
     for name in names:
         try:
             with open_part(folder, name) as file:
-                found[name] = read(file)
+                results[name] = read(file)
         except DamagedFile as damage:
             folder.set_aside(name)
             damaged.append(damage)
-    return found
+    return results
 
 
 def _decoded_bytes(file: ParquetFile) -> int:
@@ -113,7 +115,7 @@ def _whole(file: ParquetFile) -> Table:
 
 
 def _groups(sizes: Mapping[str, int]) -> Iterator[list[str]]:
-    """Neighbours in the order of commits, up to TARGET_BYTES together."""
+    """Yield groups of neighbours in the order of commits, up to TARGET_BYTES each."""
     group: list[str] = []
     group_bytes = 0
     for name, num_bytes in sizes.items():
@@ -125,13 +127,16 @@ def _groups(sizes: Mapping[str, int]) -> Iterator[list[str]]:
     yield group
 
 
-def _merge(folder: RunFolder, tables: Mapping[str, Table], rows: Callable[[Table], Rows]) -> None:
+def _merge(
+    folder: RunFolder, tables: Mapping[str, Table], rows_that_count: Callable[[Table], Rows]
+) -> None:
     if len(tables) < 2:
         return
     # Parts of an earlier version may lack a column.
     table = pa.concat_tables(tables.values(), promote_options="default")
     try:
-        folder.commit(merged_name(next(iter(tables))), encode(table.take(rows(table))))
+        name = merged_name(next(iter(tables)))
+        folder.commit(name, encode(table.take(rows_that_count(table))))
     except StoreError:  # no room, most likely; the parts stay and count as they did
         return
     for name in tables:

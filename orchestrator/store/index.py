@@ -1,11 +1,11 @@
-"""Finds the stored samples of a query, and reads them only when they are asked for.
+"""Finds the stored samples of a query, and reads them only on demand.
 
 The index holds, for each query id, which blocks (row groups) of which parts have samples of it:
 some 200 bytes a query, however many samples there are. The blocks that were used last stay in
 memory, up to a number of bytes. Compaction puts the samples of a query side by side, so that going
 through a run query by query decodes each block once.
 
-It knows no writer and no event loop.
+This module knows no writer and no event loop.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ Place = tuple[str, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """What a look at the files found."""
+    """The files of samples at one moment."""
 
-    parts: frozenset[str]  # the names of all that there are
-    query_ids: dict[Place, list[str]]  # in the blocks of the parts that were not known before
+    parts: frozenset[str]  # the names of all parts
+    query_ids: dict[Place, list[str]]  # of the blocks of new parts
     damaged: tuple[DamagedFile, ...]
 
 
 class SampleIndex:
-    """The samples that a run had when its files were looked at last."""
+    """The samples that a run had when its files were last listed."""
 
     def __init__(
         self,
@@ -61,25 +61,25 @@ class SampleIndex:
         self.include(self.look())
 
     def __iter__(self) -> Iterator[str]:
-        """The query ids, in the order in which their first samples were committed."""
+        """Yield the query ids, in the order in which their first samples were committed."""
         return iter(self._places)
 
     def get(self, query_id: str, index: int) -> Sample | None:
-        """The sample of that key; None also where all that there is has failed or was aborted."""
+        """Return the final sample of that key; None also where all have failed or were aborted."""
         if query_id not in self._places:
             return None
         return despite_compaction(self._folder, lambda: self._get(query_id, index))
 
     def samples(self, query_id: str) -> dict[int, Sample]:
-        """All samples of a query by their index, lowest first, failed and aborted ones included."""
+        """Return all samples of a query by index, lowest first, failed and aborted ones too."""
         return despite_compaction(self._folder, lambda: self._samples(query_id))
 
     def look(self) -> Listing:
-        """List the files, and read the query ids of those that are new. Changes nothing here."""
+        """List the files, and read the query ids of new ones. Does not change the index."""
         return despite_compaction(self._folder, self._look)
 
     def include(self, listing: Listing) -> None:
-        """Find from now on what is in that listing, and no longer what is not in it."""
+        """Make the index match a listing: add its new parts, drop parts that are not in it."""
         gone = self._parts - listing.parts
         if gone:
             for query_id, places in self._places.items():
@@ -113,14 +113,14 @@ class SampleIndex:
         return None
 
     def _samples(self, query_id: str) -> dict[int, Sample]:
-        found: dict[int, tuple[SampleBlock, int]] = {}
+        rows: dict[int, tuple[SampleBlock, int]] = {}
         for place in self._places.get(query_id, []):
             block = self._block(place)
             for index, row in block.rows.get(query_id, {}).items():
-                first, first_row = found.setdefault(index, (block, row))
+                first, first_row = rows.setdefault(index, (block, row))
                 if block.is_final(row) and not first.is_final(first_row):
-                    found[index] = block, row
-        return {index: block.sample(row) for index, (block, row) in sorted(found.items())}
+                    rows[index] = block, row
+        return {index: block.sample(row) for index, (block, row) in sorted(rows.items())}
 
     def _cached_bytes(self) -> int:
         return sum(block.num_bytes for block in self._cache.values())
@@ -148,7 +148,7 @@ class SampleIndex:
 
 
 def _read_columns(fields: Collection[str]) -> list[str]:
-    """The columns of a samples table for these fields, with those that say which row counts."""
+    """Return the columns to read for these fields, with those that decide which row counts."""
     return ["query_id", "index", *sorted({"id", "status", *fields})]
 
 
@@ -162,7 +162,7 @@ class SampleBlock:
     """A part of a samples table, and where each key stands in it."""
 
     def __init__(self, table: Table) -> None:
-        names = set(table.column_names)  # all, or those that a reader wants
+        names = set(table.column_names)  # all, or those that a reader asked for
         self._token_ids = _Lists[int](table["token_ids"]) if "token_ids" in names else None
         self._logprobs = _Lists[float](table["logprobs"]) if "logprobs" in names else None
         self._statuses = [Status(text) for text in table["status"].to_pylist()]
@@ -186,7 +186,7 @@ class SampleBlock:
         )
 
     def _find(self, query_ids: list[str], indices: list[int]) -> dict[str, dict[int, int]]:
-        """Query id -> index -> the row that counts among those of that key."""
+        """Return the row that counts, by query id and sample index."""
         rows: dict[str, dict[int, int]] = {}
         for row, (query_id, index) in enumerate(zip(query_ids, indices, strict=True)):
             first = rows.setdefault(query_id, {}).setdefault(index, row)
@@ -196,7 +196,7 @@ class SampleBlock:
 
 
 def _top_column(table: Table) -> Column | None:
-    """None where no row has any, and in runs from before there was such a column."""
+    """Return the column; None where no row has a value, and in runs older than the column."""
     if "top_logprobs" not in table.column_names:
         return None
     column = table["top_logprobs"]
@@ -208,7 +208,7 @@ class _Lists(Generic[_Number]):
 
     def __init__(self, column: Column) -> None:
         array = column.combine_chunks()
-        # Not `to_numpy`, for that imports pandas where there is one: a quarter of a second.
+        # `to_numpy` would import pandas where it is installed, which takes a quarter of a second.
         self._values = np.from_dlpack(array.values)
         self._offsets: list[int] = array.offsets.to_pylist()
         self._is_null: list[bool] = array.is_null().to_pylist()

@@ -1,7 +1,7 @@
-"""One driver a run directory: a lock that the kernel frees when its holder dies, however it dies.
+"""Locks a run directory for one driver; the kernel frees the lock when its holder dies.
 
-It knows no run, no table and no cluster. Arrow's remote filesystems have no locks, so there it is
-for people to start one driver only.
+This module knows no run, no table and no cluster. Arrow's remote filesystems have no locks: there,
+the user must start only one driver.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from nbest.orchestrator.errors import InputError, RunLocked, StoreError
 def run_lock(path: str) -> Iterator[None]:
     """Hold the lock file at `path`, or raise RunLocked with the host, pid and start of the holder.
 
-    The file stays when the lock is released: to delete it would let two processes lock two files
-    of one name.
+    The file stays when the lock is released. If it were deleted, two processes could lock two files
+    of the same name.
     """
     try:
         descriptor = _Descriptor(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644))
@@ -39,10 +39,10 @@ def run_lock(path: str) -> Iterator[None]:
 
 
 class _Descriptor:
-    """An open file that the children of this process do not keep open.
+    """A file descriptor that forked children of this process close.
 
-    A forked child shares the lock and would hold on to it after its parent was killed: an engine
-    process that outlives the driver by a second would refuse the next driver.
+    A forked child shares the lock and would hold it after its parent was killed: an engine process
+    that outlives the driver by a second would lock out the next driver.
     """
 
     def __init__(self, number: int) -> None:
@@ -77,5 +77,5 @@ def _read_holder(descriptor: int) -> str:
     try:
         holder = json.loads(os.pread(descriptor, 4096, 0))
         return f"by host {holder['host']!r}, pid {holder['pid']}, since {holder['started']}"
-    except (ValueError, KeyError, TypeError):  # it has the lock and has not yet written its name
+    except (ValueError, KeyError, TypeError):  # the holder has not written its name yet
         return "by a process that has just begun"

@@ -1,7 +1,7 @@
-"""Opens a run directory for its one driver: a new one, or one to go on with.
+"""Opens a run directory for its one driver, either a new run or one to resume.
 
-It checks before it writes: a folder that is no run, another fingerprint, or another prompt under a
-known id leaves all as it was. It knows no sample that is being drawn; `store.py` does.
+This module checks before it writes: a folder that is no run, another fingerprint, or another prompt
+under a stored id leaves all as it was. It knows no sample that is being drawn; `run_store.py` does.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ class OpenRun:
     damaged: tuple[DamagedFile, ...]  # files that were set aside when the run was opened
 
     def done(self, strategy: str, *, retry_quarantined: bool = False) -> set[str]:
-        """Ids of the queries that the strategy of that repr has ended with, errors left out."""
+        """Return the ids of the queries that `strategy`, a repr, has ended with, except errors."""
         quarantined = (Outcome.QUARANTINED,) if retry_quarantined else ()
         return RunReader(self.path).done(strategy, retry=(Outcome.ERROR, *quarantined))
 
     def compact(self) -> None:
-        """Merge small files: at the end of a run, and now and then in a long one."""
+        """Merge small files; call it at the end of a run, and now and then in a long one."""
         compact(RunFolder(self.path))
 
 
@@ -64,11 +64,11 @@ def open_run(
     config: Mapping[str, Json],
     queries: Sequence[Query],
 ) -> Iterator[OpenRun]:
-    """Hold the run at `path`, made if it is not there, for as long as the context lasts.
+    """Hold the run at `path` for as long as the context lasts; create it if it is missing.
 
     `fingerprint` is what decides the samples: model, sampling parameters, seed, prompt template.
-    Raises InputError where there can be no run, RunChanged with a diff where there is another one,
-    RunLocked where another process has it.
+    Raises InputError where there can be no run, RunChanged with a diff where the run there has
+    other settings or prompts, RunLocked where another process holds it.
     """
     _require_storable(queries)
     folder = RunFolder(path)
@@ -111,13 +111,13 @@ def _require_run_or_empty(folder: RunFolder) -> None:
 def _write_manifest(
     folder: RunFolder, fingerprint: Mapping[str, Json], config: Mapping[str, Json]
 ) -> Manifest:
-    """The manifest of the run from now on. The first file of a new run, so that it is one."""
+    """Write the manifest and return it. It is the first file of a new run: it makes it a run."""
     manifest = new_manifest(fingerprint, config)
     if folder.exists(MANIFEST):
         stored = manifest_of(folder.read(MANIFEST), f"{MANIFEST} in {folder.path!r}")
         lines = differences(stored.fingerprint, fingerprint)
         if lines:
-            raise RunChanged(_listed(f"run directory {folder.path!r} has other settings", lines))
+            raise RunChanged(_diff(f"run directory {folder.path!r} has other settings", lines))
         manifest = replace(stored, config=config)
         if manifest.to_json() == stored.to_json():
             return stored
@@ -130,18 +130,18 @@ def _delete_temporaries(folder: RunFolder) -> None:
         folder.delete_temporaries(place)
 
 
-def _write_queries(folder: RunFolder, known: Sequence[Query], queries: Sequence[Query]) -> None:
-    """Add those that are new to the run."""
-    prompts = {query.id: query.prompt for query in known}
+def _write_queries(folder: RunFolder, stored: Sequence[Query], queries: Sequence[Query]) -> None:
+    """Add the queries that are new to the run."""
+    prompts = {query.id: query.prompt for query in stored}
     changed = [q.id for q in queries if q.id in prompts and prompts[q.id] != q.prompt]
     if changed:
         lines = [f"query {query_id!r}: another prompt" for query_id in changed]
-        raise RunChanged(_listed(f"run directory {folder.path!r} has other prompts", lines))
+        raise RunChanged(_diff(f"run directory {folder.path!r} has other prompts", lines))
     new = [query for query in queries if query.id not in prompts]
     if new:
         PartWriter(folder, [QUERIES]).commit(QUERIES, queries_table(new))
 
 
-def _listed(head: str, lines: Sequence[str]) -> str:
+def _diff(head: str, lines: Sequence[str]) -> str:
     more = [f"and {len(lines) - _SHOWN_LINES} more"] if len(lines) > _SHOWN_LINES else []
     return "\n  ".join([f"{head}:", *lines[:_SHOWN_LINES], *more])

@@ -1,7 +1,7 @@
 """Reads a run directory, whether or not somebody is writing to it.
 
-Of the rows of one key it gives the one that counts: of a sample the first, of a record the last.
-It knows no lock and no writer.
+Where several rows have one key, it returns the row that counts: the first of a sample, the last of
+a record. This module knows no lock and no writer.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ class DamagedFileWarning(UserWarning):
 
 
 def warn_of_damage(damage: DamagedFile) -> None:
-    """Warn; what readers do unless told otherwise."""
+    """Warn of a damaged file: the default of readers."""
     warnings.warn(str(damage), DamagedFileWarning, stacklevel=2)
 
 
 def existing_run(path: StrPath) -> RunFolder:
-    """The files of a run that is there, or InputError."""
+    """Return the folder of an existing run; InputError where there is none."""
     folder = RunFolder(path)
     if not folder.exists(MANIFEST):
         rule = f"hold a {MANIFEST}, as every run of nbest does"
@@ -42,11 +42,11 @@ def existing_run(path: StrPath) -> RunFolder:
 
 
 class RunReader:
-    """A run that is there, opened once; InputError where there is none.
+    """An existing run, opened once; InputError where there is none.
 
-    `on_damage` hears of each file that cannot be read: its rows count as missing. What the run was
-    made with and its queries are read once; samples, records and scores as often as they are asked
-    for, for a run may still be growing.
+    `on_damage` is called for each file that cannot be read; its rows count as missing. The manifest
+    and the queries are read once; samples, records and scores are read at every call, for the run
+    may still be growing.
 
     Example: `dict(RunReader("runs/demo").samples())`
     """
@@ -58,7 +58,7 @@ class RunReader:
 
     @cached_property
     def manifest(self) -> Manifest:
-        """What the run was made with."""
+        """The settings and versions that the run was made with."""
         return manifest_of(self._folder.read(MANIFEST), f"{MANIFEST} in {self._folder.path!r}")
 
     @cached_property
@@ -69,17 +69,17 @@ class RunReader:
     def samples(
         self, columns: Collection[str] | None = None
     ) -> Iterator[tuple[str, tuple[Sample, ...]]]:
-        """Each query id that has samples, with them in the order of their indices.
+        """Yield each query id that has samples, and its samples in the order of their indices.
 
         Queries come in the order of the run. An index that was never committed leaves no gap.
-        `columns` are the fields of `Sample` to read; those that are left out are as if nobody had
-        kept them, and cost nothing. None reads all.
+        `columns` are the fields of `Sample` to read; the others keep their defaults and cost
+        nothing. None reads all.
         """
         index = SampleIndex(self._folder, columns=columns)
         return self._samples(index, [query.id for query in self.queries])
 
     def records(self) -> list[Record]:
-        """The last record of each query and strategy, in the order of the run's queries."""
+        """Return the last record of each query and strategy, in the order of the run's queries."""
         tables = self._tables(RECORDS)
         last = {(r.query_id, r.strategy): r for table in tables for r in records_of(table)}
         order = {query.id: place for place, query in enumerate(self.queries)}
@@ -89,7 +89,7 @@ class RunReader:
         )
 
     def done(self, strategy: str, *, retry: Collection[Outcome] = (Outcome.ERROR,)) -> set[str]:
-        """Ids of the queries whose last record by the strategy of that repr is none to `retry`."""
+        """Return the ids of queries whose last record by `strategy`, a repr, is not to `retry`."""
         columns = ["query_id", "strategy", "outcome"]
         last: dict[str, str] = {}
         for table in self._tables(RECORDS, columns):
@@ -98,7 +98,7 @@ class RunReader:
         return {query_id for query_id, outcome in last.items() if outcome not in retry}
 
     def scores(self, scorer: str) -> dict[str, dict[int, float]]:
-        """Query id -> sample index -> the first score that the scorer of that name gave."""
+        """Return, by query id and sample index, the first score by the scorer of that name."""
         scores: dict[str, dict[int, float]] = {}
         for table in self._tables(f"{SCORES}/{slug(scorer)}"):
             columns = [column.to_pylist() for column in table.columns]
@@ -108,7 +108,7 @@ class RunReader:
 
     @property
     def scorers(self) -> tuple[str, ...]:
-        """The names, as they are in paths, of the scorers whose scores the run holds."""
+        """The names of the scorers whose scores the run holds, as they are in paths."""
         names = self._folder.folders(SCORES)
         return tuple(sorted(name.rpartition("/")[2] for name in names))
 

@@ -1,7 +1,7 @@
-"""Where samples survive: a run directory, or the memory of this process for a single question.
+"""Stores samples in a run directory, or in the memory of this process for a single question.
 
-It knows no engine, no strategy and no lock. `store_run.py` opens a run for its driver,
-`store_read.py` reads one.
+This module knows no engine, no strategy and no lock. `opening.py` opens a run for its driver,
+`reader.py` reads one.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from nbest.orchestrator.types import Record, Sample
 class RunStore(Protocol):
     """Takes the samples and the records of one process. It is a SampleStore.
 
-    1. `get` finds what was there when the store was opened or last refreshed. A sample that failed
-       or was aborted is not found: it may be drawn again.
+    1. `get` returns what was there when the store was opened or last refreshed, and None for a
+       sample that failed or was aborted: it may be drawn again.
     2. `add` and `add_record` do not wait. A record becomes durable after all that was added before.
     3. When `flush` or `aclose` returns, all that was added is durable.
-    4. Once something could not be written, every call says so with a StoreError.
+    4. Once something could not be written, every call raises StoreError.
     """
 
     def get(self, query_id: str, index: int) -> Sample | None: ...
@@ -38,14 +38,14 @@ class RunStore(Protocol):
 
 
 async def open_store(path: StrPath | None) -> RunStore:
-    """The store of the run at `path`, which `open_run` has made; None: one in memory."""
+    """Open the store of the run at `path`, which `open_run` has made; None opens one in memory."""
     if path is None:
         return MemoryStore()
     return await FileStore.open(path)
 
 
 class MemoryStore:
-    """Keeps samples for as long as it lives."""
+    """A `RunStore` in memory: samples last as long as the object."""
 
     def __init__(self) -> None:
         self._samples: dict[tuple[str, int], Sample] = {}
@@ -59,13 +59,13 @@ class MemoryStore:
             self._samples[query_id, index] = sample
 
     def add_record(self, record: Record) -> None:
-        """A record goes to whoever waits for the run; nobody will ask for it here."""
+        """Do nothing: the caller of the run gets its records, and nobody reads them here."""
 
     async def flush(self) -> None:
-        """Memory is as durable as it gets."""
+        """Do nothing: memory has nothing to flush."""
 
     async def refresh(self) -> None:
-        """Nobody else adds anything."""
+        """Do nothing: no other process adds samples."""
 
     async def aclose(self) -> None:
-        """Nothing to write."""
+        """Do nothing: there is nothing to write."""

@@ -1,10 +1,10 @@
 """Commits what one process adds to a run directory, in batches, while sampling goes on.
 
-What is added is on disk after half a second at the most, or as soon as some thousand samples have
-come together. Files are written in a thread, so that sampling never waits for a disk. Any number of
-processes may write to one run, each through a store of its own, under names of its own.
+A sample is on disk within about half a second, or as soon as a few thousand have gathered. Files
+are written in a thread, so that sampling never waits for a disk. Any number of processes may write
+to one run, each through a store of its own, under names of its own.
 
-It knows no engine, no strategy and no lock.
+This module knows no engine, no strategy and no lock.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from nbest.orchestrator.types import Record, Sample
 
 COMMIT_S = 0.5
 BATCH_SAMPLES = 4096
-BATCH_TOKENS = 1 << 20  # until they are written, an id and a log-probability take some 70 bytes
+BATCH_TOKENS = 1 << 20  # a token id with its log-probability takes some 70 bytes in memory
 
 
 @dataclass(slots=True, kw_only=True)
 class _Batch:
-    """What is committed together."""
+    """Rows that are committed together."""
 
     samples: list[SampleRow] = field(default_factory=list)
     scores: dict[str, list[ScoreRow]] = field(default_factory=dict)  # by folder
@@ -52,7 +52,7 @@ class _Batch:
         return len(self.samples) >= BATCH_SAMPLES or self.num_tokens >= BATCH_TOKENS
 
     def take_back(self, failed: _Batch) -> None:
-        """Put what a failed commit left before all that came since."""
+        """Put the rows that a failed commit has not written before all that came since."""
         self.samples[:0] = failed.samples
         self.records[:0] = failed.records
         for folder, rows in failed.scores.items():
@@ -77,7 +77,7 @@ class FileStore:
 
     @classmethod
     async def open(cls, path: StrPath, *, commit_s: float = COMMIT_S) -> FileStore:
-        """A store of the run at `path`; what is added is on disk after `commit_s` seconds."""
+        """Open a store of the run at `path` that commits every `commit_s` seconds."""
         folder = existing_run(path)
         index = await asyncio.to_thread(SampleIndex, folder)
         writer = await asyncio.to_thread(PartWriter, folder, KINDS)
@@ -85,7 +85,7 @@ class FileStore:
 
     @property
     def damaged(self) -> tuple[DamagedFile, ...]:
-        """Files of samples that could not be read so far; what they held counts as missing."""
+        """Files of samples that could not be read so far; their rows count as missing."""
         return tuple(self._index.damaged)
 
     def get(self, query_id: str, index: int) -> Sample | None:
@@ -102,7 +102,7 @@ class FileStore:
             self._raise_failure()
 
     def add_scores(self, scorer: str, query_id: str, scores: Mapping[int, float]) -> None:
-        """Take what the scorer of that name gave to samples, by their indices."""
+        """Add the scores of one query by the scorer of that name, by sample index."""
         rows = self._batch.scores.setdefault(f"{SCORES}/{slug(scorer)}", [])
         rows.extend((query_id, index, score) for index, score in scores.items())
         self._raise_failure()
@@ -113,7 +113,7 @@ class FileStore:
         self._raise_failure()
 
     async def committed(self) -> None:
-        """Wait until all that was added is on disk, by the commit that is due anyway."""
+        """Wait for the next regular commit: when it ends, all that was added is on disk."""
         batch = self._in_flight if self._batch.is_empty() else self._batch
         if batch is not None:
             await batch.ended.wait()
@@ -130,7 +130,7 @@ class FileStore:
     async def aclose(self) -> None:
         self._is_closing = True
         self._is_due.set()
-        # Whoever stops waiting for the last commit does not stop the commit.
+        # A caller that is cancelled here must not cancel the last commit.
         await asyncio.shield(self._committer)
         self._raise_failure()
 
@@ -139,7 +139,7 @@ class FileStore:
             raise StoreError(self._failure)
 
     async def _commit_regularly(self) -> None:
-        # All commits happen here, one after the other, whoever is cancelled meanwhile.
+        # All commits happen in this task, one at a time, so no cancelled caller interrupts one.
         is_last = False
         while not is_last:
             with suppress(TimeoutError):
@@ -159,7 +159,7 @@ class FileStore:
         batch.ended.set()
 
     def _write(self, batch: _Batch) -> str:
-        """Commit a batch, and empty it as far as that goes. Returns what went wrong, or nothing."""
+        """Commit a batch and empty it as far as that succeeds. Returns the error, or ""."""
         try:
             if batch.samples:
                 self._writer.commit(SAMPLES, samples_table(batch.samples))
@@ -172,8 +172,8 @@ class FileStore:
                 batch.records.clear()
         except StoreError as error:
             return str(error)
-        # What is stored comes from backends and strategies, which are plugins. If one of them puts
-        # a number where a text belongs, the run has to hear of it; the committer has to live on.
+        # Backends and strategies are plugins. If one of them puts a number where a text belongs,
+        # the run must get an error, and this task must go on.
         except Exception as error:  # noqa: BLE001
             return f"a sample or record cannot be stored: {type(error).__name__}: {error}"
         return ""

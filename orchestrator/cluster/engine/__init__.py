@@ -1,1 +1,1 @@
-"""An engine as a Ray actor, and the worker's side of it."""
+"""An engine as a Ray actor, its client in a worker, and its watch in the driver."""

@@ -1,7 +1,7 @@
-"""What stands for an engine in a worker: a `Backend` whose engine is an actor.
+"""A worker's client of an engine: a `Backend` whose engine is a Ray actor.
 
-Every worker has its own, named after itself. Requests gather until the event loop comes round and
-travel together; finished samples are fetched by one long call at a time.
+Every worker has its own, which bears the worker's name. Requests of one turn of the event loop
+travel together; one long call at a time fetches finished samples.
 """
 
 from __future__ import annotations
@@ -22,39 +22,39 @@ from nbest.orchestrator.types import Request, Sample
 # How long to wait before an actor that is being started again is called again.
 REVIVE_PAUSE_S = 0.5
 
-# Processes that may die while they start an engine, one after the other.
+# How many processes in a row may die while they start an engine.
 MAX_STARTS = 3
 
 
-class Answers:
-    """What a call of `generate_many` is waiting for."""
+class PendingCall:
+    """The requests that one call of `generate_many` waits for."""
 
     def __init__(self, requests: Sequence[Request], done: Done) -> None:
-        self.left = {request.id: request for request in requests}
-        self.all: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.unanswered = {request.id: request for request in requests}
+        self.is_complete: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._done = done
 
     def take(self, request_id: str, result: Result) -> None:
-        if self.all.done():
+        if self.is_complete.done():
             return
         try:
-            self._done(self.left.pop(request_id), result)
-        # It goes to the caller of `generate_many`, whatever it is; others have calls of their own.
+            self._done(self.unanswered.pop(request_id), result)
+        # Whatever `done` raises goes to the caller of `generate_many`, and to no other call.
         except Exception as error:  # noqa: BLE001
-            self.all.set_exception(error)
+            self.is_complete.set_exception(error)
         else:
-            if not self.left:
-                self.all.set_result(None)
+            if not self.unanswered:
+                self.is_complete.set_result(None)
 
 
 class RemoteEngine:
-    """The engine of an actor, for one worker."""
+    """The engine behind one actor, as one worker uses it."""
 
     def __init__(self, actor: ActorHandle[EngineServer], client: str) -> None:
         self._actor = actor
         self._client = client
         self.life = ""  # of the engine, when it was reached last
-        self._pending: dict[str, Answers] = {}  # by request id
+        self._pending: dict[str, PendingCall] = {}  # by request id
         self._outbox: list[Request] = []
         self._to_abort: list[str] = []
         self._sending: asyncio.Task[None] | None = None
@@ -63,21 +63,21 @@ class RemoteEngine:
     async def revive(self) -> None:
         """Wait until the actor serves, the first time or again.
 
-        EngineDead when it never will; InputError when that is because of its settings.
+        Raises EngineDead when it never will, InputError when that is because of its settings.
 
-        A process that Ray has no room for is waited for; one that dies while it starts is not, for
-        ever.
+        Waits for as long as Ray has no room for the process, but not for ever for processes that
+        die while they start: MAX_STARTS of them are the most.
         """
-        tried: set[str] = set()
+        lives: set[str] = set()
         while True:
             try:
                 life = await self._actor.life.remote()
-                tried.add(life)
+                lives.add(life)
                 self.life = await self._actor.ready.remote()
                 return
             except ActorUnavailableError as error:
-                if len(tried) >= MAX_STARTS:
-                    why = f"it died {len(tried)} times while it started: {cause_of(error)}"
+                if len(lives) >= MAX_STARTS:
+                    why = f"it died {len(lives)} times while it started: {cause_of(error)}"
                     raise EngineDead(why) from error
                 await asyncio.sleep(REVIVE_PAUSE_S)
             except RayError as error:
@@ -87,7 +87,7 @@ class RemoteEngine:
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:
-        """While this is open, the engine works for this worker alone."""
+        """Reserve the engine for this worker alone while the context is open."""
         try:
             await self._actor.reserve.remote(self.life, self._client)
             yield
@@ -103,19 +103,19 @@ class RemoteEngine:
         return results[0]
 
     async def generate_many(self, requests: Sequence[Request], done: Done) -> None:
-        """As a `BatchedBackend`: one future for all of them."""
-        answers = Answers(requests, done)
+        """Answer many requests with one future for all, as `BatchedBackend` demands."""
+        call = PendingCall(requests, done)
         for request in requests:
-            self._pending[request.id] = answers
+            self._pending[request.id] = call
         self._outbox.extend(requests)
         self._wake()
         try:
-            await answers.all
+            await call.is_complete
         finally:
-            if answers.left:  # cancelled, or `done` has raised
-                for request_id in answers.left:
+            if call.unanswered:  # cancelled, or `done` has raised
+                for request_id in call.unanswered:
                     self._pending.pop(request_id, None)
-                self._to_abort.extend(answers.left)
+                self._to_abort.extend(call.unanswered)
                 self._wake()
 
     async def abort(self, request_id: str) -> None:
@@ -123,7 +123,7 @@ class RemoteEngine:
         self._wake()
 
     def _wake(self) -> None:
-        """Send what has gathered by the time the loop comes round, and listen for answers."""
+        """Send what has gathered at the next turn of the loop, and collect answers."""
         loop = asyncio.get_running_loop()
         if self._sending is None or self._sending.done():
             self._sending = loop.create_task(self._send())
@@ -131,7 +131,7 @@ class RemoteEngine:
             self._collecting = loop.create_task(self._collect())
 
     async def _send(self) -> None:
-        """Aborts travel first: of a request that is still here they must find nothing begun."""
+        """Send aborts, then requests: the abort of an unsent request must find nothing begun."""
         while self._outbox or self._to_abort:
             requests: list[Request] = []
             try:
@@ -157,15 +157,15 @@ class RemoteEngine:
                 self._settle(request_id, result)
 
     def _settle(self, request_id: str, result: Result) -> None:
-        answers = self._pending.pop(request_id, None)
-        if answers is not None:
-            answers.take(request_id, result)
+        call = self._pending.pop(request_id, None)
+        if call is not None:
+            call.take(request_id, result)
 
     def _die(self, error: RayError) -> None:
-        """Fail all that is pending; what has not been sent cannot be the cause."""
+        """Fail all pending requests; those that were not sent cannot be the cause."""
         cause = cause_of(error)
         unsent, self._outbox = [request.id for request in self._outbox], []
-        # Those first that may be the cause: it is by them that the death is judged.
+        # Requests that may be the cause fail first: the pool judges a death by its first failure.
         begun = self._pending.keys() - set(unsent)
         self._fail(EngineDead(cause), [i for i in self._pending if i in begun])
         self._fail(NotBegun(cause), unsent)
@@ -176,7 +176,7 @@ class RemoteEngine:
 
 
 def cause_of(error: RayError) -> str:
-    """One line that says what really happened, without Ray's remote traceback."""
+    """Return one line that says what happened, without Ray's remote traceback."""
     inner = error.cause if isinstance(error, RayTaskError) else error
     first = first_line(inner)
     # When an actor cannot be made, Ray's first line says so and its last one says why.

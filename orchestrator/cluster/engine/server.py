@@ -1,10 +1,9 @@
 """One engine as a Ray actor.
 
-Many requests travel in one call, and finished samples come back together a few times a second: a
-call costs Ray much the same whether it carries one sample or a hundred. What stands for it in a
-worker is `cluster_remote.py`.
+Many requests travel in one call, and finished samples come back together: a call costs Ray much the
+same whether it carries one sample or a hundred. `client.py` is the worker's side.
 
-The class that Ray wraps is plain: tests use it bare.
+The class that Ray wraps is plain: tests use it without Ray.
 """
 
 from __future__ import annotations
@@ -32,17 +31,17 @@ from nbest.orchestrator.errors import BackendError, EngineDead, NotBegun
 from nbest.orchestrator.protocols import Backend, BackendConfig
 from nbest.orchestrator.types import Request, Sample
 
-# How long finished samples wait for others before they travel.
+# How long finished samples wait for others before they are sent.
 LINGER_S = 0.01
 
 # A call that finds nothing finished returns after this, so that no call hangs for ever.
 POLL_S = 5.0
 
-# A client that has the engine for itself and has not been heard of for so long has died.
+# A client that has reserved the engine and has been silent for so long has died.
 SILENCE_S = 6 * POLL_S
 
-# An engine whose core has died leaves its process; before that, callers may fetch the bad news.
-LAST_WORDS_S = 0.5
+# A process whose engine has died ends after this; until then, callers may fetch the error.
+EXIT_DELAY_S = 0.5
 
 
 class EngineServer:
@@ -65,36 +64,36 @@ class EngineServer:
         self._news: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self._collector: dict[str, object] = {}  # by client, its last call of `collect`
         self._reservation = Reservation()
-        self._held: list[tuple[str, Request]] = []  # with their clients, while another has it
+        self._waiting: list[tuple[str, Request]] = []  # by client, until a reservation ends
         self._is_leaving = False
 
     async def life(self) -> str:
-        """The name of this life: another after every restart. Answers while the engine starts."""
+        """Return the name of this life, new after every restart, even while the engine starts."""
         return self._life
 
     async def ready(self) -> str:
-        """Start the engine if that was not done; returns the name of this life."""
+        """Start the engine if it has not been started; return the name of this life."""
         if self._is_leaving:
-            await asyncio.Event().wait()  # the end of the process is the answer
+            await asyncio.Event().wait()  # the process ends while the caller waits
         async with self._starting:
             if self._backend is None:
                 context = self._settings.open(self._name)
                 self._backend = await self._resources.enter_async_context(context)
                 self._meter = Meter()
-                gc.freeze()  # what is imported stays: looking through it takes time
+                gc.freeze()  # imported modules stay: scanning them takes time
         return self._life
 
     async def pulse(self) -> Pulse | None:
-        """How the engine is doing; None while it starts."""
+        """Return the counts of the engine; None while it starts."""
         return None if self._backend is None else self._meter.pulse(self._life)
 
     async def submit(self, life: str, client: str, requests: Sequence[PackedRequests]) -> None:
-        """Begin to answer; the samples are for `collect`. NotBegun if it is another life by now."""
+        """Begin to answer; `collect` returns the samples. Raises NotBegun after a restart."""
         if self._backend is None or life != self._life:
             raise NotBegun("the engine has been restarted since")
         unpacked = unpack_requests(requests)
         if self._reservation.excludes(client):
-            self._held.extend((client, request) for request in unpacked)
+            self._waiting.extend((client, request) for request in unpacked)
             return
         for _ in unpacked:  # now, and not when a task runs: a reservation may come before that
             self._meter.began()
@@ -109,7 +108,7 @@ class EngineServer:
             await asyncio.gather(*(self._backend.abort(i) for i in request_ids))
 
     async def collect(self, life: str, client: str) -> PackedResults:
-        """What has finished for this client since it last asked; waits for something to."""
+        """Return what has finished for this client since its last call; wait for a first result."""
         self._require(life)
         call = self._collector[client] = object()
         news = self._news[client]
@@ -118,13 +117,13 @@ class EngineServer:
                 await news.wait()
                 await asyncio.sleep(LINGER_S)
         if self._collector[client] is not call:
-            # The client has died and is back: nobody would hear this call's answer.
+            # The client has died and called again: nobody would read the answer of this call.
             return pack_results([])
         news.clear()
         return pack_results(self._finished.pop(client, []))
 
     async def reserve(self, life: str, client: str) -> None:
-        """Wait until the engine works on nothing; from then on it does so for this client alone."""
+        """Wait until the engine is idle, and reserve it for this client alone."""
         self._require(life)
         token = await self._reservation.hold(client)
         self._begin(self._release_in_silence(client, token))
@@ -133,7 +132,7 @@ class EngineServer:
             await self._emptied.wait()
 
     async def release(self, client: str) -> None:
-        """End the time that `reserve` began."""
+        """End the reservation of this client."""
         if self._reservation.holder == client:
             self._release(self._reservation.token)
 
@@ -154,10 +153,10 @@ class EngineServer:
     async def _serve_many(
         self, backend: BatchedBackend, client: str, requests: Sequence[Request]
     ) -> None:
-        left = {request.id: request for request in requests}
+        unanswered = {request.id: request for request in requests}
 
         def done(request: Request, result: Result) -> None:
-            del left[request.id]
+            del unanswered[request.id]
             self._note_end(client, request, result)
 
         why = "it never answered"
@@ -166,7 +165,7 @@ class EngineServer:
         # As in `_serve`.
         except Exception as error:  # noqa: BLE001
             why = f"{type(error).__name__}: {error}"
-        for request in tuple(left.values()):
+        for request in tuple(unanswered.values()):
             self._note_end(client, request, BackendError(why))
 
     async def _serve(self, backend: Backend, client: str, request: Request) -> None:
@@ -175,7 +174,7 @@ class EngineServer:
             result = await backend.generate(request)
         except BackendError as error:
             result = error
-        # A backend may be anybody's: if it breaks its contract, its caller still gets an answer.
+        # A backend may be a plugin: if it breaks its contract, its caller still gets an answer.
         except Exception as error:  # noqa: BLE001
             result = BackendError(f"{type(error).__name__}: {error}")
         self._note_end(client, request, result)
@@ -186,32 +185,32 @@ class EngineServer:
             self._emptied.set()
         self._answer(client, request.id, result)
         if isinstance(result, EngineDead):
-            self._go(result)
+            self._exit_soon(result)
 
     def _answer(self, client: str, request_id: str, result: Result) -> None:
         self._finished[client].append((request_id, result))
         self._news[client].set()
 
-    def _go(self, death: EngineDead) -> None:
-        """Leave the process: Ray starts it again, with a new engine in it."""
+    def _exit_soon(self, death: EngineDead) -> None:
+        """End the process soon: Ray starts it again, with a new engine in it."""
         if not self._is_leaving:
             self._is_leaving = True
-            asyncio.get_running_loop().call_later(LAST_WORDS_S, self._leave, 1)
-        held, self._held = self._held, []
-        for client, request in held:
+            asyncio.get_running_loop().call_later(EXIT_DELAY_S, self._leave, 1)
+        waiting, self._waiting = self._waiting, []
+        for client, request in waiting:
             self._answer(client, request.id, NotBegun(str(death)))
 
     def _release(self, token: object) -> None:
         self._reservation.release(token)
         if self._backend is None or self._reservation.is_wanted:
             return
-        held, self._held = self._held, []
-        for client, request in held:
+        waiting, self._waiting = self._waiting, []
+        for client, request in waiting:
             self._meter.began()
             self._begin(self._serve(self._backend, client, request))
 
     async def _release_in_silence(self, client: str, token: object) -> None:
-        """Release if the client dies: one that lives calls `collect` again and again."""
+        """Release the engine if the client dies: a live one calls `collect` again and again."""
         call = None
         while self._reservation.token is token:
             await asyncio.sleep(SILENCE_S)

@@ -1,7 +1,7 @@
-"""How requests and samples travel between a worker and an engine: as few and plain objects.
+"""Packs requests and samples that travel between a worker and an engine into few, plain objects.
 
-Pickle takes several times as long over dataclasses as over tuples, and the requests of a query
-share all but their ids and seeds. What is unpacked equals what was packed.
+Pickle takes several times as long for dataclasses as for tuples, and the requests of a query share
+all but their ids and seeds. Unpacking returns what was packed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TypeAlias
 from nbest.orchestrator.errors import BackendError
 from nbest.orchestrator.types import Message, Request, Sample, SamplingParams
 
-Finished: TypeAlias = tuple[str, Sample | BackendError]  # a request's id and what came of it
+Finished: TypeAlias = tuple[str, Sample | BackendError]  # a request's id and its result
 
 _NAMES = tuple(field.name for field in fields(Sample))
 _VALUES = attrgetter(*_NAMES)
@@ -27,19 +27,19 @@ class PackedRequests:
     prompt: str | tuple[Message, ...]
     params: SamplingParams
     affinity: str
-    each: list[tuple[str, int | None, str | None]]  # id, seed and response
+    rows: list[tuple[str, int | None, str | None]]  # id, seed and response
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackedResults:
-    """What has finished."""
+    """Results of requests that have finished."""
 
     samples: list[tuple[object, ...]]  # the fields of each, in their order
     failures: list[tuple[str, BackendError]]
 
 
 def pack_requests(requests: Iterable[Request]) -> list[PackedRequests]:
-    """Neighbours of one query become one."""
+    """Pack neighbouring requests of one query into one object."""
     packed: list[PackedRequests] = []
     for request in requests:
         # Identity and not equality: the requests of a query are made from the same objects.
@@ -53,10 +53,10 @@ def pack_requests(requests: Iterable[Request]) -> list[PackedRequests]:
                     prompt=request.prompt,
                     params=request.params,
                     affinity=request.affinity,
-                    each=[],
+                    rows=[],
                 )
             )
-        packed[-1].each.append((request.id, request.seed, request.response))
+        packed[-1].rows.append((request.id, request.seed, request.response))
     return packed
 
 
@@ -71,7 +71,7 @@ def unpack_requests(packed: Iterable[PackedRequests]) -> list[Request]:
             response=response,
         )
         for p in packed
-        for request_id, seed, response in p.each
+        for request_id, seed, response in p.rows
     ]
 
 
@@ -86,7 +86,7 @@ def pack_results(finished: Iterable[Finished]) -> PackedResults:
 
 
 def unpack_results(packed: PackedResults) -> list[Finished]:
-    """The samples first, then the failures."""
+    """Unpack results: the samples first, then the failures."""
     finished: list[Finished] = []
     for values in packed.samples:
         # The fields of a Sample in their order, as `pack_results` took them.

@@ -1,7 +1,7 @@
-"""pyarrow, as the store uses it: without types.
+"""Names the modules and classes of pyarrow that the store uses, all without types.
 
-Some versions of pyarrow bring stubs and some do not, and those that do refuse arguments that it
-takes. So mypy looks no further than this file, and the rest of the store puts types around it.
+Some versions of pyarrow bring stubs, which refuse arguments that pyarrow takes; others bring none.
+So mypy looks no further than this file, and the rest of the store puts types around it.
 """
 
 from __future__ import annotations

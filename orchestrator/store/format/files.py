@@ -1,7 +1,7 @@
-"""The files of a run directory: each is written whole, synced and renamed, never appended to.
+"""Reads and writes the files of a run directory: each is written whole, synced and renamed.
 
-It knows names and bytes, on a local path or on any filesystem that Arrow can reach. It knows no
-table, no sample and no key.
+This module knows names and bytes, on a local path or on any filesystem that Arrow can reach. It
+knows no table, no sample and no key.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ StrPath = str | os.PathLike[str]
 
 
 class RunFolder:
-    """The files of one run directory. What the filesystem refuses is a StoreError of one line."""
+    """The files of one run directory. An error of the filesystem is a StoreError of one line."""
 
     def __init__(self, path: StrPath) -> None:
         self._fs, self._root = _open_filesystem(os.fspath(path))
@@ -28,7 +28,7 @@ class RunFolder:
         self.is_local: bool = isinstance(self._fs, filesystems.LocalFileSystem)
 
     def full(self, name: str = "") -> str:
-        """The path of a file of this run, on its filesystem."""
+        """Return the path of a file of this run, on its filesystem."""
         return f"{self._root}/{name}" if name else self._root
 
     def exists(self, name: str) -> bool:
@@ -37,25 +37,25 @@ class RunFolder:
             return bool(info.type != filesystems.FileType.NotFound)
 
     def names(self) -> list[str]:
-        """What is in the run directory itself."""
+        """List the run directory itself: its files and folders, sorted."""
         return sorted(self._listing(""))
 
     def files(self, folder: str) -> list[str]:
-        """The names of the files in a folder; none where there is no such folder."""
+        """List the names of the files in a folder; none where there is no such folder."""
         listing = self._listing(folder)
         return sorted(name for name in listing if not listing[name])
 
     def folders(self, folder: str) -> list[str]:
-        """The folders in a folder, relative to the run."""
+        """List the folders in a folder, relative to the run."""
         listing = self._listing(folder)
         return [f"{folder}/{name}" for name in sorted(listing) if listing[name]]
 
     def parts(self, folder: str) -> list[str]:
-        """The committed parts of a folder, first committed first, relative to the run."""
+        """List the committed parts of a folder, first committed first, relative to the run."""
         return [f"{folder}/{name}" for name in sorted(filter(is_part, self._listing(folder)))]
 
     def create(self) -> None:
-        """Make the run directory, and what is missing above it. Raises InputError."""
+        """Make the run directory and its parents, where they are missing. Raises InputError."""
         try:
             self._fs.create_dir(self.full(), recursive=True)
             if self.is_local:
@@ -84,15 +84,15 @@ class RunFolder:
             raise self._failure("written", error) from error
 
     def open(self, name: str) -> OpenFile:
-        """A file to read at any place in it; raises FileNotFoundError where it is gone."""
-        # Of a remote file, all is fetched at once: what fails later is then the file's own fault.
+        """Open a file for random access; raises FileNotFoundError where it is gone."""
+        # A remote file is fetched whole at once: a later failure is then damage to the file.
         with self._reporting("read"):
             if self.is_local:
                 return self._fs.open_input_file(self.full(name))
             return pa.BufferReader(self.read(name))
 
     def read(self, name: str) -> bytes:
-        """A whole file; raises FileNotFoundError where it is gone."""
+        """Return the bytes of a file; raises FileNotFoundError where it is gone."""
         with self._reporting("read"), self._fs.open_input_file(self.full(name)) as stream:
             data: bytes = stream.read()
             return data
@@ -102,7 +102,7 @@ class RunFolder:
             self._fs.delete_file(self.full(name))
 
     def set_aside(self, name: str) -> None:
-        """Rename a damaged part: kept for a person to look at, read by no program."""
+        """Rename a damaged part, so that a person can look at it and no program reads it."""
         with self._reporting("written"), suppress(FileNotFoundError):
             self._fs.move(self.full(name), self.full(f"{name}.damaged"))
 
@@ -112,7 +112,7 @@ class RunFolder:
             self.delete(f"{folder}/{name}" if folder else name)
 
     def _listing(self, folder: str) -> dict[str, bool]:
-        """Names in a folder, and whether each is a folder; empty where there is no such folder."""
+        """Map each name in a folder to whether it is a folder; empty where there is no folder."""
         selector = filesystems.FileSelector(self.full(folder), allow_not_found=True)
         is_folder = filesystems.FileType.Directory
         with self._reporting("listed"):
@@ -142,14 +142,14 @@ class RunFolder:
 
 
 def cause_of(error: BaseException) -> str:
-    """What went wrong, in one line, without the paths that Python and Arrow put into theirs."""
+    """Return the cause in one line, without the paths that Python and Arrow put into messages."""
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno)
     return first_line(error)
 
 
 def without_password(path: str) -> str:
-    """A path or URI as it may be shown. A secret may hold a slash, and an option may be a secret.
+    """Return a path or URI as it may be shown. A secret may hold a slash; options may be secrets.
 
     >>> without_password("s3://key:secret@bucket/run?region=eu")
     's3://***@bucket/run?***'

@@ -1,7 +1,7 @@
-"""What a run was made with, and what of it has changed.
+"""Records what a run was made with, and compares it with the settings of today.
 
-The fingerprint holds the settings that decide what the samples are: a run with another one is
-another run. The rest of the config may change between two starts; `run.json` has the last.
+The fingerprint holds the settings that decide what the samples are: a run with another fingerprint
+is another run. The rest of the config may change between two starts; `run.json` holds the last.
 This module knows no file.
 """
 
@@ -30,7 +30,7 @@ _SHOWN = 60  # characters of a value in a line of a diff
 class Manifest:
     """The contents of `run.json`."""
 
-    version: int = MANIFEST_VERSION  # of the file's own form
+    version: int = MANIFEST_VERSION  # of the file format
     created: str  # ISO 8601, UTC
     packages: Mapping[str, str]  # versions of what was installed when the run began
     fingerprint: Mapping[str, Json]
@@ -41,7 +41,7 @@ class Manifest:
 
 
 def new_manifest(fingerprint: Mapping[str, Json], config: Mapping[str, Json]) -> Manifest:
-    """A manifest for a run that begins now."""
+    """Return the manifest of a run that begins now."""
     return Manifest(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         packages=dict(_versions()),
@@ -51,7 +51,7 @@ def new_manifest(fingerprint: Mapping[str, Json], config: Mapping[str, Json]) ->
 
 
 def manifest_of(text: str | bytes, where: str) -> Manifest:
-    """Read `run.json`; `where` is how a message names it."""
+    """Parse the text of `run.json`; `where` names it in messages."""
     try:
         fields = json.loads(text)
         if fields["version"] > MANIFEST_VERSION:
@@ -63,7 +63,7 @@ def manifest_of(text: str | bytes, where: str) -> Manifest:
 
 
 def differences(stored: Mapping[str, Json], now: Mapping[str, Json]) -> list[str]:
-    """One line for each dotted key that differs.
+    """Return one line for each dotted key that differs.
 
     >>> differences({"sampling": {"temperature": 0.8}}, {"sampling": {"temperature": 0.7}})
     ['sampling.temperature: 0.8 in the run, 0.7 now']
@@ -74,7 +74,7 @@ def differences(stored: Mapping[str, Json], now: Mapping[str, Json]) -> list[str
 
 
 def _plain(value: Mapping[str, Json]) -> dict[str, Json]:
-    """The value as it comes back from JSON: tuples are lists, enum members their text."""
+    """Return the value as it comes back from JSON: tuples are lists, enum members their text."""
     plain: dict[str, Json] = json.loads(json.dumps(value))
     return plain
 
@@ -91,11 +91,11 @@ def _difference(key: str, old: Mapping[str, Json], new: Mapping[str, Json]) -> s
     before, after = (json.dumps(side[key]) if key in side else "not set" for side in (old, new))
     pairs = zip(before, after, strict=False)
     shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
-    return f"{key}: {_shown(before, shared)} in the run, {_shown(after, shared)} now"
+    return f"{key}: {_excerpt(before, shared)} in the run, {_excerpt(after, shared)} now"
 
 
-def _shown(text: str, shared: int) -> str:
-    """The text, or of a long one the part around the first character that differs."""
+def _excerpt(text: str, shared: int) -> str:
+    """Return the text; of a long text the part around the first character that differs."""
     if len(text) <= _SHOWN:
         return text
     start = max(0, shared - _SHOWN // 3)

@@ -5,7 +5,7 @@
     queries/PART                 id, prompt, meta
     samples/PART                 one row a sample
     records/PART                 one row for each time that a strategy ended with a query
-    scores/SLUG/PART             one row a score, a folder a scorer
+    scores/SLUG/PART             one row a score; each scorer has a folder
 
 PART is `STAMP-WRITER.parquet`: nanoseconds since 1970 in 20 digits, and 8 hexadecimal digits that
 are the writer's own, so sorting names gives the order of commits and no two writers meet.
@@ -45,13 +45,13 @@ def is_temporary(name: str) -> bool:
 
 
 def temporary_name(name: str) -> str:
-    """Where a file is written before it takes its name: the same folder, so a rename is atomic."""
+    """Return where to write a file before its rename: in the same folder, so that it is atomic."""
     folder, slash, own = name.rpartition("/")
     return f"{folder}{slash}.{own}.tmp"
 
 
 def part_name(folder: str, stamp_ns: int, writer: str) -> str:
-    """The name of a new part.
+    """Return the name of a new part.
 
     >>> part_name("samples", 1700000000000000000, "00c0ffee")
     'samples/01700000000000000000-00c0ffee.parquet'
@@ -60,12 +60,12 @@ def part_name(folder: str, stamp_ns: int, writer: str) -> str:
 
 
 def part_stamp_ns(name: str) -> int:
-    """When a part was committed, by its writer's clock."""
+    """Return when a part was committed, in nanoseconds by its writer's clock."""
     return int(name.rpartition("/")[2][:20])
 
 
 def merged_name(first: str) -> str:
-    """The name of the file that takes the place of `first` and of parts that follow it.
+    """Return the name of the merged file that replaces `first` and parts that follow it.
 
     >>> merged_name("samples/01700000000000000000-00c0ffee.parquet")
     'samples/01700000000000000000-00c0ffee-1.parquet'
@@ -77,7 +77,7 @@ def merged_name(first: str) -> str:
 
 
 def slug(name: str) -> str:
-    """A folder name for any text: the text where it is safe, else what is safe of it and a hash."""
+    """Return a folder name for any text: a safe text as it is, else its safe part and a hash."""
     if _SLUG.fullmatch(name):
         return name
     safe = re.sub(r"[^A-Za-z0-9_-]+", "-", name)[:60].strip("-")

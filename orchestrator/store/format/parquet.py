@@ -1,7 +1,7 @@
-"""Tables to Parquet files and back.
+"""Writes tables as Parquet files and reads them back.
 
 A file carries the version of its schema. One that cannot be read whole is a DamagedFile: never a
-crash, and never half an answer. This module knows no sample, no record and no key.
+crash, and never part of its rows. This module knows no sample, no record and no key.
 """
 
 from __future__ import annotations
@@ -37,23 +37,23 @@ _VERSION_KEY = b"nbest.schema"
 _DICTIONARY = {"query_id", "status", "error", "engine", "strategy", "outcome"}
 # Doubles whose bytes are regrouped compress better and, here, faster.
 _BYTE_STREAM_SPLIT = {"logprobs": "logprobs.list.element", "score": "score"}
-_LISTINGS = 5  # each is spoilt only by a compaction that began after the one before
+_LISTINGS = 5  # one fails only if a new compaction began since the one before
 
 _Read = TypeVar("_Read")
 
 
 class DamagedFile(StoreError):
-    """A file that bears a committed name cannot be read; its rows count as missing."""
+    """A committed file that cannot be read; its rows count as missing."""
 
 
 def table_of(schema: Schema, columns: Mapping[str, Sequence[object]]) -> Table:
-    """Columns of equal length as a table of that schema."""
+    """Build a table of that schema from columns of equal length."""
     arrays = [_array(columns[field.name], field.type) for field in schema]
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
 def encode(table: Table) -> bytes:
-    """A table as the bytes of one Parquet file."""
+    """Return a table as the bytes of one Parquet file."""
     rows_of_group_bytes = GROUP_BYTES * len(table) // max(table.nbytes, 1)
     names = set(table.column_names)
     split = [path for name, path in _BYTE_STREAM_SPLIT.items() if name in names]
@@ -73,7 +73,7 @@ def encode(table: Table) -> bytes:
 
 @contextmanager
 def open_part(folder: RunFolder, name: str) -> Iterator[ParquetFile]:
-    """One committed part. Raises DamagedFile, or FileNotFoundError where compaction deleted it."""
+    """Open a committed part. Raises DamagedFile, or FileNotFoundError if compaction deleted it."""
     where = f"{name} in {folder.path!r}"
     try:
         with (
@@ -85,7 +85,7 @@ def open_part(folder: RunFolder, name: str) -> Iterator[ParquetFile]:
     except FileNotFoundError:
         raise
     except (OSError, pa.ArrowException) as error:
-        # What Arrow cannot decode has no errno. With one, the disk failed; the file may be well.
+        # A decoding error of Arrow has no errno. With one, the disk failed; the file may be intact.
         if isinstance(error, OSError) and error.errno:
             raise StoreError(f"{where} cannot be read: {cause_of(error)}") from error
         raise DamagedFile(f"{where} is damaged: {cause_of(error)}") from error
@@ -94,7 +94,7 @@ def open_part(folder: RunFolder, name: str) -> Iterator[ParquetFile]:
 def read_parts(
     folder: RunFolder, kind: str, columns: Sequence[str] | None = None
 ) -> tuple[list[Table], list[DamagedFile]]:
-    """The parts of one kind as tables, first committed first, and those that cannot be read."""
+    """Read the parts of one kind, first committed first; return also those that are damaged."""
 
     def read() -> tuple[list[Table], list[DamagedFile]]:
         tables, damaged = [], []
@@ -117,20 +117,20 @@ class PartWriter:
         self._writer = secrets.token_hex(4)
         last = [parts[-1] for parts in map(folder.parts, kinds) if parts]
         self._stamp_ns = max(map(part_stamp_ns, last), default=0)
-        self._known = set(kinds)
+        self._folders = set(kinds)
 
     def commit(self, kind: str, table: Table) -> None:
-        """When this returns, the rows are on disk."""
-        if kind not in self._known:
+        """Write a table as a new part; when this returns, the rows are on disk."""
+        if kind not in self._folders:
             self._folder.add_folder(kind)
-            self._known.add(kind)
-        # The clock of another host, or this one before it was set, may have been ahead.
+            self._folders.add(kind)
+        # The clock of another host, or this clock before it was set, may have been ahead.
         self._stamp_ns = max(time.time_ns(), self._stamp_ns + 1)
         self._folder.commit(part_name(kind, self._stamp_ns, self._writer), encode(table))
 
 
 def despite_compaction(folder: RunFolder, read: Callable[[], _Read]) -> _Read:
-    """What `read` returns; called again when a part goes between its listing and its reading."""
+    """Call `read`, again if a part is deleted between its listing and its reading."""
     for _ in range(_LISTINGS):
         try:
             return read()
@@ -158,7 +158,7 @@ def _array(values: Sequence[Any], kind: DataType) -> Column:
 
 
 def _lists(rows: Sequence[Any], kind: DataType) -> Column:
-    # One flat array and its offsets: several times faster than letting Arrow look at each tuple.
+    # One flat array and its offsets are several times faster than Arrow's walk over the tuples.
     offsets = np.zeros(len(rows) + 1, np.int32)
     np.cumsum([len(row) if row is not None else 0 for row in rows], out=offsets[1:])
     flat = chain.from_iterable(row for row in rows if row is not None)
@@ -168,5 +168,5 @@ def _lists(rows: Sequence[Any], kind: DataType) -> Column:
 
 
 def valid_unicode(text: str) -> str:
-    """The text as UTF-8 can hold it: a lone half of a surrogate pair is replaced."""
+    """Return the text as UTF-8 can hold it: a lone half of a surrogate pair is replaced."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -1,11 +1,11 @@
-"""The tables of a run directory, and how the shared nouns become their rows and come back.
+"""Defines the tables of a run directory, and turns the shared types into rows and back.
 
     samples   query_id, index, and every field of Sample
     records   every field of Record, with the fields of Usage as usage_NAME
     queries   id, prompt (raw text) or messages (JSON), meta (JSON)
     scores    query_id, index, score
 
-It knows no file.
+This module knows no file.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ ScoreRow = tuple[str, int, float]
 """query id, index, score"""
 
 FINAL = frozenset({Status.OK, Status.TRUNCATED, Status.UNPARSEABLE})
-"""What nobody would draw again. Of the rows of one key, the first committed that is final counts,
-or else the first: an error and an aborted sample stand only until there is a better one."""
+"""Statuses of samples that are not drawn again. Of the rows of one key, the first final one counts,
+or else the first: an error and an aborted sample count only until there is a better one."""
 
 _USAGE = tuple(field.name for field in fields(Usage))
 _COUNT = pa.int64()
 _SECONDS = pa.float64()
 
 
-def _needed(**kinds: DataType) -> list[Any]:
+def _required(**kinds: DataType) -> list[Any]:
     return [pa.field(name, kind, nullable=False) for name, kind in kinds.items()]
 
 
@@ -60,34 +60,34 @@ TOP_LOGPROBS = pa.struct(
 )
 SAMPLES = pa.schema(
     [
-        *_needed(query_id=pa.string(), index=pa.int32(), id=pa.string(), text=pa.string()),
-        *_needed(token_ids=_list_of(pa.int32())),
+        *_required(query_id=pa.string(), index=pa.int32(), id=pa.string(), text=pa.string()),
+        *_required(token_ids=_list_of(pa.int32())),
         pa.field("logprobs", _list_of(pa.float64())),
         pa.field("top_logprobs", TOP_LOGPROBS),
-        *_needed(status=pa.string(), error=pa.string()),
-        *_needed(prompt_tokens=_COUNT, cached_tokens=_COUNT, generated_tokens=_COUNT),
-        *_needed(first_token_s=_SECONDS, total_s=_SECONDS, engine=pa.string()),
+        *_required(status=pa.string(), error=pa.string()),
+        *_required(prompt_tokens=_COUNT, cached_tokens=_COUNT, generated_tokens=_COUNT),
+        *_required(first_token_s=_SECONDS, total_s=_SECONDS, engine=pa.string()),
     ]
 )
 RECORDS = pa.schema(
     [
-        *_needed(query_id=pa.string(), strategy=pa.string(), outcome=pa.string()),
+        *_required(query_id=pa.string(), strategy=pa.string(), outcome=pa.string()),
         pa.field("index", pa.int32()),
         pa.field("answer", pa.string()),
-        *_needed(confidence=pa.float64(), error=pa.string(), seconds=_SECONDS),
-        *_needed(**{f"usage_{name}": _COUNT for name in _USAGE}),
+        *_required(confidence=pa.float64(), error=pa.string(), seconds=_SECONDS),
+        *_required(**{f"usage_{name}": _COUNT for name in _USAGE}),
     ]
 )
 _RECORD_PATHS = {name: name.replace("usage_", "usage.") for name in RECORDS.names}
 QUERIES = pa.schema(
     [
-        *_needed(id=pa.string()),
+        *_required(id=pa.string()),
         pa.field("prompt", pa.string()),
         pa.field("messages", pa.string()),
-        *_needed(meta=pa.string()),
+        *_required(meta=pa.string()),
     ]
 )
-SCORES = pa.schema(_needed(query_id=pa.string(), index=pa.int32(), score=pa.float64()))
+SCORES = pa.schema(_required(query_id=pa.string(), index=pa.int32(), score=pa.float64()))
 
 
 def samples_table(rows: Sequence[SampleRow]) -> Table:
@@ -117,7 +117,7 @@ def queries_table(queries: Sequence[Query]) -> Table:
         "id": [query.id for query in queries],
         "prompt": [prompt if isinstance(prompt, str) else None for prompt in prompts],
         "messages": [None if isinstance(p, str) else _messages_json(p) for p in prompts],
-        # What JSON does not know, such as a date out of a Parquet file, is kept as its text.
+        # What JSON does not know, such as a date from a Parquet file, is stored as its text.
         "meta": [json.dumps(dict(query.meta), default=str) for query in queries],
     }
     return table_of(QUERIES, columns)
@@ -145,7 +145,7 @@ def _column(rows: Sequence[object], path: str) -> Sequence[object]:
 
 
 def top_of(row: dict[str, Any] | None) -> TopLogprobs | None:
-    """What `top_logprobs` holds in a row."""
+    """Return the object for a value of the column `top_logprobs`."""
     if row is None:
         return None
     return TopLogprobs(k=row["k"], packed=row["packed"], texts=tuple(row["texts"]))

@@ -1,4 +1,4 @@
-"""Tokens: an open Ray cluster is refused, a locked one is joined, the token's file is private."""
+"""Tests that an open Ray cluster is refused, a locked one joined, and the token file private."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def free_port() -> int:
 
 
 def clean(**more: str) -> dict[str, str]:
-    """This environment without what it says of Ray."""
+    """Return this environment without the variables of Ray."""
     return {k: v for k, v in os.environ.items() if not k.startswith("RAY_")} | more
 
 
@@ -167,12 +167,12 @@ def start_head(folder: str, **environment: str) -> Head:
         start_new_session=True,
     )
     assert process.stdout is not None
-    said = []
+    lines = []
     for line in process.stdout:
-        said.append(line)
-        if b"--block" in line:  # it says so once all is up
+        lines.append(line)
+        if b"--block" in line:  # printed once all is up
             return Head(address=f"127.0.0.1:{port}", process=process)
-    pytest.fail(b"".join(said).decode())
+    pytest.fail(b"".join(lines).decode())
 
 
 @pytest.fixture(scope="module")

@@ -73,12 +73,12 @@ def job(
 
 
 def plain(records: list[Record]) -> dict[str, tuple[object, ...]]:
-    """What must not depend on where and in which order a run was done."""
+    """Return what must not depend on where and in which order a run was done."""
     return {r.query_id: (r.outcome, r.index, r.answer, r.confidence, r.usage) for r in records}
 
 
 def silent(progress: Progress) -> None:
-    """No display."""
+    """Show nothing."""
 
 
 @pytest.mark.parametrize(("engines", "workers"), [(1, 1), (3, 2)])
@@ -112,13 +112,13 @@ async def test_one_query_spreads_over_all_engines(tmp_path: Path) -> None:
 
 
 async def test_progress_counts_up_to_the_end(tmp_path: Path) -> None:
-    seen: list[Progress] = []
-    await run_on_ray(job(None, 10, answers()), Cluster(engines=2, workers=2), seen.append)
-    last = seen[-1]
+    snapshots: list[Progress] = []
+    await run_on_ray(job(None, 10, answers()), Cluster(engines=2, workers=2), snapshots.append)
+    last = snapshots[-1]
     assert (last.queries, last.num_queries, last.errors) == (10, 10, 0)
     assert (last.samples_drawn, last.generated_tokens) == (10 * N, 10 * N)
     assert (last.engines_up, last.num_engines) == (2, 2)
-    assert [p.queries for p in seen] == sorted(p.queries for p in seen)
+    assert [p.queries for p in snapshots] == sorted(p.queries for p in snapshots)
 
 
 async def test_a_rejected_request_keeps_its_reason_through_ray() -> None:

@@ -1,4 +1,4 @@
-"""Queries, engines and workers that harm others, on Ray: every query ends, and nobody else suffers.
+"""Tests of queries, engines and workers that harm others, on Ray: every query still ends.
 
 Processes really die and hang here. What one kill in mid-run does is tested in test_cluster.
 """
@@ -50,7 +50,7 @@ COUNT = 24
 FEW = 6
 POISON = "the poison"
 ENGINES = 2
-MAX_RESTARTS = ENGINES + 2  # each may have it beside others, then two tries alone
+MAX_RESTARTS = ENGINES + 2  # each engine may die once with it beside others, then two probes die
 STALL_S = 6.0  # a process that is starved, and not stopped, must not be taken for one that hangs
 CALM = SeededAnswers(answers=("42", "41", "40"), weights=(3, 2, 1), token_s=0.02)
 
@@ -64,7 +64,7 @@ def session() -> Iterator[None]:
 
 
 def queries(*, with_poison: bool = True) -> list[Query]:
-    """Good ones, and in the middle of them the bad one."""
+    """Return harmless queries, with the one that kills in their middle."""
     good = [Query(id=f"q{i}", prompt=f"question {i}") for i in range(COUNT)]
     bad = [Query(id="poison", prompt=POISON)] if with_poison else []
     return [*good[: COUNT // 2], *bad, *good[COUNT // 2 :]]
@@ -72,17 +72,17 @@ def queries(*, with_poison: bool = True) -> list[Query]:
 
 def job(
     out: Path | None,
-    asked: list[Query],
+    questions: list[Query],
     script: Script = CALM,
     scorer: Scorer = MajorityVote(),  # noqa: B008 # frozen
 ) -> Job:
     strategy = BestOfN(n=N, select=scorer, params=SamplingParams(max_tokens=8, logprobs=0))
     work = Work(run="t", seed=1, strategy=strategy, directory=None if out is None else str(out))
-    return Job(work=work, backend=FakeBackend(script=script, max_concurrency=16), queries=asked)
+    return Job(work=work, backend=FakeBackend(script=script, max_concurrency=16), queries=questions)
 
 
 def silent(progress: Progress) -> None:
-    """No display."""
+    """Show nothing."""
 
 
 async def answered(todo: Job, cluster: Cluster) -> list[Record]:
@@ -96,7 +96,7 @@ def endings(records: list[Record]) -> Counter[Outcome]:
 
 
 async def calm_results(folder: Path, scorer: Scorer = MajorityVote()) -> str:  # noqa: B008
-    """The digest of a run in which there is nobody but the good."""
+    """Return the digest of a run of harmless queries alone."""
     todo = job(folder / "calm", queries(with_poison=False), CALM, scorer)
     assert todo.work.directory is not None
     with open_run(todo.work.directory, fingerprint={}, config={}, queries=todo.queries):
@@ -210,7 +210,7 @@ async def test_all_processes_of_a_run_but_its_driver_die_at_once(tmp_path: Path)
 
 
 def children(title: bytes) -> list[int]:
-    """Processes of that title whose grandparent is this one: what our own Ray has started."""
+    """Return processes of that title whose grandparent is this one: our own Ray started them."""
     parents = {int(p.name): _parent(p) for p in Path("/proc").iterdir() if p.name.isdigit()}
     ours = [pid for pid, parent in parents.items() if parents.get(parent) == os.getpid()]
     return [pid for pid in ours if Path(f"/proc/{pid}/cmdline").read_bytes().startswith(title)]

@@ -1,4 +1,4 @@
-"""Which worker has which query: batches, what a dead worker gives back, and killers of workers."""
+"""Tests of leases: batches, what a dead worker gives back, and queries that kill workers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def ids(batch: Iterable[Query]) -> list[str]:
 
 
 def give(book: LeaseBook, lease: Lease) -> list[Query]:
-    """A batch that reaches its worker."""
+    """Lease a batch that reaches its worker."""
     batch = book.next_for(lease)
     lease.has_taken = True
     return batch
@@ -46,15 +46,15 @@ def test_a_worker_that_answers_many_between_two_reports_gets_twice_as_many_ahead
     assert lease.ahead == (10 - 4) + 2 * 20
 
 
-def test_what_a_dead_worker_had_is_given_out_first_and_known_as_second_hand() -> None:
+def test_what_a_dead_worker_had_is_leased_first_and_known_as_leased_before() -> None:
     book, dead, other = LeaseBook(queries(12)), Lease(), Lease()
     give(book, dead)
     assert book.take_back(dead) == []
     batch = book.next_for(other)
     assert ids(batch) == [f"q{i}" for i in range(MIN_AHEAD)]
-    assert book.is_second_hand(batch)
+    assert book.was_leased_before(batch)
     book.answered(other, [record(q) for q in ids(batch)], queued=0)
-    assert not book.is_second_hand(book.next_for(other))
+    assert not book.was_leased_before(book.next_for(other))
 
 
 def test_a_query_of_two_dead_workers_is_leased_alone() -> None:
@@ -87,19 +87,19 @@ def test_the_query_that_kills_workers_is_found_with_three_deaths(killer: int, wo
     """Workers die as soon as they have the killer; all the others are answered."""
     book, leases = LeaseBook(queries(30)), [Lease() for _ in range(workers)]
     answered: list[str] = []
-    deaths, found = 0, []
+    deaths, killers = 0, []
     for _ in range(200):
         for lease in leases:
             give(book, lease)
             if f"q{killer}" in lease.queries:
                 deaths += 1
-                found += ids(book.take_back(lease))
+                killers += ids(book.take_back(lease))
             else:
                 answered += lease.queries
                 book.answered(lease, [record(q) for q in lease.queries], queued=0)
-    assert found == [f"q{killer}"]
+    assert killers == [f"q{killer}"]
     assert deaths == 3
-    assert sorted([*answered, *found]) == sorted(ids(queries(30)))
+    assert sorted([*answered, *killers]) == sorted(ids(queries(30)))
 
 
 def test_what_never_reached_a_worker_cannot_have_killed_it() -> None:
@@ -109,13 +109,13 @@ def test_what_never_reached_a_worker_cannot_have_killed_it() -> None:
         assert book.take_back(lease) == []
 
 
-def test_who_was_silent_alone_is_convicted_the_second_time() -> None:
+def test_a_query_with_which_a_worker_was_silent_alone_is_the_killer_the_second_time() -> None:
     book, lease = LeaseBook(queries(1)), Lease()
-    found = []
+    killers = []
     for _ in range(4):
         give(book, lease)
-        found.append(ids(book.take_back(lease, has_died=False)))
-    assert found == [[], [], [], ["q0"]]
+        killers.append(ids(book.take_back(lease, has_died=False)))
+    assert killers == [[], [], [], ["q0"]]
 
 
 def test_a_batch_is_one_lease_and_comes_back_whole() -> None:

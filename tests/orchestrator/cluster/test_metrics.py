@@ -1,4 +1,4 @@
-"""A run as Prometheus metrics: what the readings are, and that a scrape over HTTP finds them."""
+"""Tests of the metrics of a run: their values, and that a scrape over HTTP finds them."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ ray = pytest.importorskip("ray")
 from nbest.orchestrator.cluster.metrics import (  # noqa: E402  # it needs Ray
     DESCRIPTIONS,
     PUBLISH_S,
-    Reading,
+    Metric,
     gauges,
     metrics_pages,
     metrics_report,
     require_free_port,
-    sparing,
+    throttled,
     totals,
 )
 from nbest.orchestrator.engines.history import EngineView  # noqa: E402
@@ -55,9 +55,9 @@ def seen(engines: tuple[EngineView, ...] = ENGINES, **counts: int) -> Progress:
 PROGRESS = seen(queries=17, errors=5, quarantined=4)
 
 
-def numbers(readings: Iterator[Reading]) -> dict[tuple[str, ...], float]:
-    """Value by name and label values."""
-    return {(r.name, *(value for _, value in r.tags)): r.value for r in readings}
+def numbers(metrics: Iterator[Metric]) -> dict[tuple[str, ...], float]:
+    """Return values by name and label values."""
+    return {(m.name, *(value for _, value in m.tags)): m.value for m in metrics}
 
 
 def test_what_is_so_at_the_moment() -> None:
@@ -87,16 +87,16 @@ def test_what_has_been_counted() -> None:
 
 
 def test_every_metric_says_what_it_is_and_keeps_its_labels() -> None:
-    readings = [*gauges(PROGRESS, "t"), *totals(PROGRESS, "t")]
-    assert {r.name for r in readings} == set(DESCRIPTIONS)
-    assert len({(r.name, r.labels) for r in readings}) == len(DESCRIPTIONS)
+    metrics = [*gauges(PROGRESS, "t"), *totals(PROGRESS, "t")]
+    assert {m.name for m in metrics} == set(DESCRIPTIONS)
+    assert len({(m.name, m.labels) for m in metrics}) == len(DESCRIPTIONS)
 
 
 @given(steps=st.lists(st.floats(0, 3), min_size=1, max_size=40))
 def test_at_most_one_snapshot_a_second_gets_through(steps: list[float]) -> None:
     clock = [0.0]
     times: list[float] = []
-    report = sparing(lambda progress: times.append(clock[0]), lambda: clock[0])
+    report = throttled(lambda progress: times.append(clock[0]), lambda: clock[0])
     for step in steps:
         clock[0] += step
         report(PROGRESS)
@@ -107,7 +107,7 @@ def test_at_most_one_snapshot_a_second_gets_through(steps: list[float]) -> None:
 
 def test_the_end_of_a_run_always_gets_through() -> None:
     through: list[Progress] = []
-    report = sparing(through.append, lambda: 0.0)
+    report = throttled(through.append, lambda: 0.0)
     last = replace(PROGRESS, queries=PROGRESS.num_queries)
     for progress in (PROGRESS, PROGRESS, last, last):
         report(progress)
@@ -115,8 +115,8 @@ def test_the_end_of_a_run_always_gets_through() -> None:
 
 
 def test_a_port_that_is_taken_is_refused_before_ray_tries() -> None:
-    with socket.create_server(("", 0)) as taken:
-        port = taken.getsockname()[1]
+    with socket.create_server(("", 0)) as server:
+        port = server.getsockname()[1]
         rule = re.escape("be a port that this user can open (Address already in use)")
         with pytest.raises(InputError, match=f"^metrics_port must {rule}, got {port}$"):
             require_free_port(port)
@@ -139,30 +139,30 @@ def page() -> Iterator[str]:
 
 
 def scraped(page: str) -> dict[tuple[str, ...], float]:
-    """Value by name and by the values of our own labels, of what is ours on the page."""
+    """Return our metrics on the page, by name and the values of our own labels."""
     with urllib.request.urlopen(page, timeout=10) as answer:
         lines = answer.read().decode().splitlines()
-    found = {}
+    values = {}
     for line in lines:
         if match := re.fullmatch(r"ray_(nbest_\w+)\{(.*)\} (\S+)", line):
             name, labels, value = match.groups()
             tags = dict(re.findall(r'(\w+)="([^"]*)"', labels))
             ours = [tags[label] for label in ("run", "engine", "kind") if label in tags]
-            found[name, *ours] = float(value)
-    return found
+            values[name, *ours] = float(value)
+    return values
 
 
 def exported(progress: Progress) -> dict[tuple[str, ...], float]:
-    """A counter is not on the page before it has counted something."""
+    """Return what the page shows: a counter is not there before it has counted something."""
     counted = {key: value for key, value in numbers(totals(progress, "t")).items() if value}
     return numbers(gauges(progress, "t")) | counted
 
 
-def wait_for_scrape(page: str, wanted: dict[tuple[str, ...], float]) -> None:
-    """Returns when the page shows these numbers; fails with what it shows instead."""
+def wait_for_scrape(page: str, expected: dict[tuple[str, ...], float]) -> None:
+    """Wait until the page shows these numbers; fail with what it shows instead."""
     deadline_s = time.monotonic() + 30
-    while (found := {k: v for k, v in scraped(page).items() if k in wanted}) != wanted:
-        assert time.monotonic() < deadline_s, found
+    while (shown := {k: v for k, v in scraped(page).items() if k in expected}) != expected:
+        assert time.monotonic() < deadline_s, shown
 
 
 @pytest.mark.ray

@@ -54,7 +54,7 @@ async def ready(handles: Sequence[EngineHandle]) -> None:
 
 
 async def place_of(handle: EngineHandle) -> tuple[str, str, int]:
-    """Its node, its placement group, how many GPUs Ray gave to the actor itself."""
+    """Return its node, its placement group, and how many GPUs Ray gave to the actor itself."""
 
     def look(server: object) -> tuple[str, str, int]:
         context = ray.get_runtime_context()
@@ -97,7 +97,7 @@ async def test_an_engine_that_spans_nodes_holds_a_gpu_a_bundle() -> None:
 
 
 async def test_a_child_of_a_spanning_engine_takes_its_gpu_in_the_group() -> None:
-    """As vLLM's ranks do."""
+    """The child does as vLLM's ranks do."""
     cluster = Cluster(engines=1, engines_span_nodes=True)
     with placement_groups(backend(2), cluster) as groups:
         (handle,) = start_engines(backend(2), cluster, groups)
@@ -110,17 +110,17 @@ async def test_a_child_of_a_spanning_engine_takes_its_gpu_in_the_group() -> None
 
             return ray.remote(where).options(num_cpus=0, num_gpus=1).remote()
 
-        found = await (await handle.actor.__ray_call__.remote(rank))
-        assert tuple(found) == (groups[0].id.hex(), 1)
+        place = await (await handle.actor.__ray_call__.remote(rank))
+        assert tuple(place) == (groups[0].id.hex(), 1)
 
 
 async def test_groups_go_when_the_run_fails() -> None:
     cluster = Cluster(engines=2, engines_span_nodes=True)
-    seen: list[Any] = []
+    copies: list[Any] = []
     with pytest.raises(RuntimeError), placement_groups(backend(2), cluster) as groups:  # noqa: PT012
-        seen.extend(groups)
+        copies.extend(groups)
         raise RuntimeError
-    assert states(seen) == ["REMOVED", "REMOVED"]
+    assert states(copies) == ["REMOVED", "REMOVED"]
 
 
 @pytest.mark.parametrize(
@@ -171,28 +171,28 @@ from nbest.orchestrator.cluster.session import ray_session
 
 os.umask(0o022)
 backend = FakeBackend(script=SeededAnswers(answers=("42",), weights=(1,)), gpus=2)
-said = []
-for asked in json.loads(sys.argv[1]):
+lines = []
+for settings in json.loads(sys.argv[1]):
     try:
-        with ray_session(Cluster(**asked), backend):
-            said.append("started")
+        with ray_session(Cluster(**settings), backend):
+            lines.append("started")
     except ValueError as error:
-        said.append(f"{type(error).__name__}: {error}")
-print(json.dumps(said))
+        lines.append(f"{type(error).__name__}: {error}")
+print(json.dumps(lines))
 """
 
 
 def test_what_this_machine_can_never_hold_is_wrong_input_at_once(tmp_path: Path) -> None:
-    """In a process of its own, with a home of its own: Ray leaves its token there."""
+    """Ray runs in a process with a home of its own, where it leaves its token."""
     cpus = os.cpu_count() or 1
-    asked: list[dict[str, object]] = [
+    clusters: list[dict[str, object]] = [
         {"cpus_per_engine": cpus + 1},
         {"gpus_per_engine": 10_000},
         {"engines": 2 * cpus, "gpus_per_engine": 0},
     ]
     environment = {key: os.environ[key] for key in os.environ if not key.startswith("RAY_")}
     done = subprocess.run(
-        [sys.executable, "-c", LOCAL, json.dumps(asked)],
+        [sys.executable, "-c", LOCAL, json.dumps(clusters)],
         env={**environment, "HOME": str(tmp_path)},
         capture_output=True,
         text=True,

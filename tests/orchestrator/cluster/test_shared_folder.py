@@ -1,4 +1,4 @@
-"""Marks in run folders: the right one is found, every other folder is refused with the reason."""
+"""Tests of marks in run folders: the right folder passes, others are refused with a reason."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ def test_the_store_takes_a_mark_for_an_unfinished_file(tmp_path: Path) -> None:
     with open_run(run, fingerprint={}, config={}, queries=[]), leave_mark(str(run)) as mark:
         assert is_temporary(mark.name)
         assert not is_part(mark.name)
-        left = (run / mark.name).read_bytes()
-    (run / mark.name).write_bytes(left)  # as after a SIGKILL of the driver
+        content = (run / mark.name).read_bytes()
+    (run / mark.name).write_bytes(content)  # as after a SIGKILL of the driver
     with open_run(run, fingerprint={}, config={}, queries=[]):
         assert not (run / mark.name).exists()
 
@@ -102,7 +102,7 @@ def test_a_wrong_nonce_is_refused(directory: str, tmp_path: Path) -> None:
 WITHOUT_ROOT = """
 import os, sys
 from nbest.orchestrator.cluster.shared_folder import Mark, check_mark
-if os.geteuid() == 0:  # who may write everywhere
+if os.geteuid() == 0:  # root may write everywhere
     os.setgid(65534)
     os.setuid(65534)
 try:
@@ -120,10 +120,10 @@ def test_a_folder_that_this_user_cannot_write_is_refused() -> None:
         with leave_mark(str(run)) as mark:
             run.chmod(0o555)
             command = [sys.executable, "-c", WITHOUT_ROOT, str(run), mark.name, mark.nonce]
-            said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+            output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
             run.chmod(0o755)
-    assert said.startswith("InputError run directory must be one that every machine of the")
-    assert "it cannot be written: Permission denied" in said
+    assert output.startswith("InputError run directory must be one that every machine of the")
+    assert "it cannot be written: Permission denied" in output
 
 
 @pytest.mark.parametrize(

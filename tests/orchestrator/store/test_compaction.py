@@ -1,4 +1,4 @@
-"""Compaction, finished or not, changes no row that counts; damage costs the damaged file alone."""
+"""Tests that compaction, finished or not, changes no row that counts, and damage costs one file."""
 
 import shutil
 from collections.abc import Mapping, Sequence
@@ -38,7 +38,7 @@ def start(path: Path) -> tuple[DamagedFile, ...]:
 
 
 def write_samples(path: Path, parts: Sequence[Sequence[tuple[Key, Status]]]) -> list[SampleRow]:
-    """Commit the rows, each with a text of its own, some by one writer and some by another."""
+    """Commit the rows, each with its own text, by two writers in turn."""
     folder = RunFolder(path)
     rows: list[SampleRow] = []
     for part in parts:
@@ -52,7 +52,7 @@ def write_samples(path: Path, parts: Sequence[Sequence[tuple[Key, Status]]]) -> 
 
 
 def counting(rows: Sequence[SampleRow]) -> dict[Key, Sample]:
-    """The rule in plain words: the first final row of a key, or else its first row."""
+    """Return the rows that count: the first final row of a key, or else its first row."""
     best: dict[Key, Sample] = {}
     for query_id, index, sample in rows:
         old = best.setdefault((query_id, index), sample)
@@ -188,7 +188,7 @@ def test_an_open_index_outlives_a_compaction(tmp_path: Path) -> None:
 
 
 def truncations(size: int) -> list[int]:
-    """The first and last bytes one by one, and some between."""
+    """Return lengths to cut a file to: all near its start and its end, and some between."""
     return sorted({*range(min(16, size)), *range(0, size, 97), *range(max(0, size - 24), size)})
 
 
@@ -198,12 +198,12 @@ def test_a_file_cut_at_any_byte_costs_that_file_alone(tmp_path: Path) -> None:
     rows = write_samples(tmp_path, parts)
     middle = tmp_path / sample_files(tmp_path)[1]
     data = middle.read_bytes()
-    kept = {(q, i): sample for q, i, sample in rows if i != 1}
+    intact = {(q, i): sample for q, i, sample in rows if i != 1}
     for size in truncations(len(data)):
         middle.write_bytes(data[:size])
         damaged: list[DamagedFile] = []
-        found = dict(RunReader(tmp_path, damaged.append).samples())
-        assert found == {q: (kept[q, 0], kept[q, 2]) for q in "abc"}
+        samples = dict(RunReader(tmp_path, damaged.append).samples())
+        assert samples == {q: (intact[q, 0], intact[q, 2]) for q in "abc"}
         assert [middle.name in str(d) and "is damaged: " in str(d) for d in damaged] == [True]
         assert "\n" not in str(damaged[0])
 
@@ -230,10 +230,10 @@ def test_a_changed_byte_is_noticed(tmp_path: Path) -> None:
     data = bytearray(first.read_bytes())
     data[len(data) // 8] ^= 0xFF
     first.write_bytes(bytes(data))
-    found = read_back(tmp_path)
-    assert [s.text for s in found.values()] == ["3", "4", "5"]
+    samples = read_back(tmp_path)
+    assert [s.text for s in samples.values()] == ["3", "4", "5"]
     assert len(start(tmp_path)) == 1
-    assert read_back(tmp_path) == found
+    assert read_back(tmp_path) == samples
 
 
 def test_lost_queries_are_written_again(tmp_path: Path) -> None:
@@ -251,17 +251,17 @@ def test_unfinished_files_are_not_read_and_go_at_the_next_start(tmp_path: Path) 
     write_samples(tmp_path, [[(("a", 0), Status.OK)]])
     [name] = sample_files(tmp_path)
     data = (tmp_path / name).read_bytes()
-    left: Mapping[str, bytes] = {
+    unfinished: Mapping[str, bytes] = {
         "samples/.01700000000000000000-00c0ffee.parquet.tmp": data,
         "records/.x.tmp": b"",
         ".run.json.tmp": b"{",
     }
-    for file, content in left.items():
+    for file, content in unfinished.items():
         (tmp_path / file).write_bytes(content)
     (tmp_path / "samples" / "notes.parquet").write_bytes(b"mine")
     assert len(read_back(tmp_path)) == 1
     start(tmp_path)
-    assert not any((tmp_path / file).exists() for file in left)
+    assert not any((tmp_path / file).exists() for file in unfinished)
     assert (tmp_path / "samples" / "notes.parquet").exists()
 
 

@@ -1,4 +1,4 @@
-"""Processes are killed with SIGKILL; what they had reported as committed is there, once."""
+"""Kills processes with SIGKILL; what they had reported as committed must be there, once."""
 
 import random
 import signal
@@ -46,13 +46,13 @@ async def main(path, name):
 asyncio.run(main(*sys.argv[1:]))
 """
 
-# Holds the run, and so does a process that it forks; says so; waits for ever.
+# Holds the run and forks a process, which prints a line; both wait for ever.
 HOLDER = """
 import os, sys, threading
 from nbest.orchestrator.store.opening import open_run
 
 with open_run(sys.argv[1], fingerprint={}, config={}, queries=[]):
-    if os.fork() == 0:  # the child speaks: by then it has run what it does after a fork
+    if os.fork() == 0:  # the child prints: by then its fork hooks have run
         print(os.getppid(), os.getpid(), flush=True)
     threading.Event().wait()
 """
@@ -60,7 +60,7 @@ with open_run(sys.argv[1], fingerprint={}, config={}, queries=[]):
 
 @contextmanager
 def script(text: str, *arguments: object) -> Iterator[Iterator[str]]:
-    """The lines that a Python script prints; it is killed at the end."""
+    """Run a Python script and yield the lines that it prints; kill it at the end."""
     command = [sys.executable, "-c", text, *map(str, arguments)]
     with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -83,10 +83,10 @@ def test_what_was_reported_is_there_once_and_was_drawn_once(tmp_path: Path) -> N
                     assert reported[query_id, int(index)] == f"writer {turn}", "drawn twice"
     samples = {
         (query_id, s.token_ids[0]): s.text
-        for query_id, found in RunReader(run).samples()
-        for s in found
+        for query_id, of_query in RunReader(run).samples()
+        for s in of_query
     }
-    assert len(samples) == sum(len(found) for _, found in RunReader(run).samples())
+    assert len(samples) == sum(len(of_query) for _, of_query in RunReader(run).samples())
     assert len(reported) > ROUNDS
     assert {key: samples[key] for key in reported} == reported
     records = {(r.query_id, int(r.strategy)): r.answer for r in RunReader(run).records()}

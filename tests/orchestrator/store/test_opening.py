@@ -1,4 +1,4 @@
-"""A run directory is opened only by the run that made it; whoever differs is told in what."""
+"""Tests that only the run that made a directory opens it; another gets the differences."""
 
 import json
 from collections.abc import Mapping

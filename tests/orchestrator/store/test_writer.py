@@ -1,4 +1,4 @@
-"""What one process adds is on disk soon, once, and in the right order; what fails is told."""
+"""Tests that what a process adds is soon on disk, once and in order; failures are raised."""
 
 import asyncio
 import os
@@ -48,7 +48,7 @@ def run(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def store(run: Path) -> AsyncIterator[FileStore]:
-    """A store that commits only when it is told to, or has to."""
+    """A store that commits only when a test flushes it, or a batch is full."""
     async with aclosing(await FileStore.open(run, commit_s=NEVER_S)) as store:
         yield store
 
@@ -68,7 +68,7 @@ async def test_samples_come_back_whole(run: Path, store: FileStore) -> None:
     store.add("a", 3, whole)
     await store.flush()
     assert dict(RunReader(run).samples()) == {"a": (whole,)}
-    assert store.get("a", 3) is None  # not looked for yet
+    assert store.get("a", 3) is None  # the store has not listed it yet
     await store.refresh()
     assert store.get("a", 3) == whole
     assert store.get("a", 4) is None
@@ -163,7 +163,7 @@ async def test_closing_says_what_could_not_be_written(run: Path) -> None:
 
 @contextmanager
 def largest_file(num_bytes: int) -> Iterator[None]:
-    """Writing more than this to one file fails, as on a disk that is full."""
+    """Make writes of more than this to one file fail, as on a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, hard))
     try:
@@ -249,8 +249,8 @@ async def test_the_last_record_of_a_query_and_strategy_counts(run: Path, store: 
     store.add_record(record("b"))
     await store.flush()
     assert done() == {"a", "b"}
-    kept = [(r.query_id, r.strategy, r.outcome) for r in RunReader(run).records()]
-    assert kept == [
+    endings = [(r.query_id, r.strategy, r.outcome) for r in RunReader(run).records()]
+    assert endings == [
         ("a", "First()", Outcome.ABSTAINED),
         ("b", "First()", Outcome.ANSWERED),
         ("c", "Other()", Outcome.ANSWERED),

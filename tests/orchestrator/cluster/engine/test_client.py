@@ -1,7 +1,7 @@
-"""What stands for an engine in a worker: calls that carry many requests, and what can go wrong.
+"""Tests of a worker's client of an engine: calls of many requests, and what can go wrong.
 
-No Ray starts here. `Seat` stands for the actor: its methods have `.remote`, run in this process,
-and raise what Ray makes of an exception on the other side.
+No Ray starts here. `FakeActor` stands for the actor: its methods have `.remote`, run in this
+process, and raise what Ray makes of an exception on the other side.
 """
 
 from __future__ import annotations
@@ -66,15 +66,15 @@ def _says(request: Request) -> Reply:
 class Method:
     """One method of the stand-in, called as Ray's are."""
 
-    handle: Seat
+    actor: FakeActor
     name: str
 
     def remote(self, *args: object) -> Awaitable[Any]:
-        return self.handle.call(self.name, args)
+        return self.actor.call(self.name, args)
 
 
 @dataclass(slots=True)
-class Seat:
+class FakeActor:
     """Stands for an actor: notes every call, and fails those that it is told to fail.
 
     A call that waits when the process ends comes back as `unavailable`, as from Ray.
@@ -110,7 +110,7 @@ class Pair:
     """Both sides, joined."""
 
     rig: Rig
-    handle: Seat
+    actor: FakeActor
     remote: RemoteEngine
 
     def send(self, *names: str) -> list[asyncio.Task[Sample]]:
@@ -121,21 +121,21 @@ async def pair(
     rig: Rig | None = None, fails: Mapping[str, Sequence[RayError]] | None = None
 ) -> Pair:
     rig = rig or Rig()
-    handle = Seat(rig, fails={name: list(errors) for name, errors in (fails or {}).items()})
-    remote = RemoteEngine(cast("Any", handle), "w")
+    actor = FakeActor(rig, fails={name: list(errors) for name, errors in (fails or {}).items()})
+    remote = RemoteEngine(cast("Any", actor), "w")
     await remote.revive()
-    return Pair(rig=rig, handle=handle, remote=remote)
+    return Pair(rig=rig, actor=actor, remote=remote)
 
 
 async def test_requests_of_one_moment_travel_in_one_call() -> None:
     both = await pair()
     tasks = both.send(*(f"r{i}" for i in range(200)))
     await settle()
-    assert both.handle.count("submit") == 1
+    assert both.actor.count("submit") == 1
     both.rig.clock.advance(1.0)
     samples = await asyncio.gather(*tasks)
     assert [s.text for s in samples] == [f"answer to r{i}" for i in range(200)]
-    assert both.handle.count("collect") == 1
+    assert both.actor.count("collect") == 1
 
 
 async def test_requests_that_come_later_are_sent_without_waiting_for_the_first() -> None:
@@ -171,7 +171,7 @@ async def test_an_abort_overtakes_a_request_that_has_not_left(is_before: bool) -
         await both.remote.abort("r")
     sample = await sending
     assert (sample.status, sample.generated_tokens) == (Status.CANCELLED, 0)
-    calls = [name for name, _ in both.handle.calls if name != "collect"]
+    calls = [name for name, _ in both.actor.calls if name != "collect"]
     assert calls == ["life", "ready", "abort", "submit"]
 
 
@@ -231,7 +231,7 @@ async def test_what_cannot_be_sent_has_failed_and_is_not_sent_again() -> None:
 
 async def test_requests_for_a_former_life_fail_and_reviving_joins_the_next_one() -> None:
     both = await pair()
-    both.handle.rig = after = Rig()  # Ray has started it again
+    both.actor.rig = after = Rig()  # Ray has started it again
     await after.server.ready()
     (failed,) = await asyncio.gather(*both.send("a"), return_exceptions=True)
     assert isinstance(failed, EngineDead)
@@ -246,7 +246,7 @@ async def test_requests_for_a_former_life_fail_and_reviving_joins_the_next_one()
 
 async def test_reviving_waits_while_the_actor_is_unavailable() -> None:
     both = await pair(fails={"ready": [ActorUnavailableError("starting", None)]})
-    assert both.handle.count("ready") == 2
+    assert both.actor.count("ready") == 2
     task = both.send("a")
     await settle()
     both.rig.clock.advance(1.0)
@@ -267,7 +267,7 @@ async def test_a_core_that_dies_once_costs_one_death_and_no_sample() -> None:
     pool = Pool([engine])
     tasks = [asyncio.create_task(pool.generate(request(f"r{i}"))) for i in range(8)]
     await before.ended.wait()
-    both.handle.rig = after
+    both.actor.rig = after
     assert [s.text for s in await asyncio.gather(*tasks)] == [f"r{i}" for i in range(8)]
     assert engine.is_up
 

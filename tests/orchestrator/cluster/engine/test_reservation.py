@@ -1,4 +1,4 @@
-"""One client at a time may have an engine for itself."""
+"""Tests that one client at a time has the engine for itself."""
 
 from __future__ import annotations
 

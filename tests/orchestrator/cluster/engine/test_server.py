@@ -1,4 +1,4 @@
-"""The actor around an engine, bare: no Ray starts here."""
+"""Tests of the actor around an engine as a plain object: no Ray starts here."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Rig:
         yield self.engine
         self.stops += 1
 
-    # How things travel is known by these two alone.
+    # Only these two methods know how requests and samples are packed.
 
     async def submit(self, life: str, client: str, *names: str) -> None:
         packed = pack_requests([request(name) for name in names])
@@ -191,7 +191,7 @@ async def test_closing_leaves_nothing_running() -> None:
 
 
 async def outcome_of(error: Exception) -> tuple[Sample | BackendError, Rig]:
-    """What a client gets when the engine raises this."""
+    """Return what a client gets when the engine raises this."""
 
     class Broken(FakeEngine):
         async def generate(self, request: Request) -> Sample:
@@ -233,7 +233,7 @@ async def test_the_process_ends_after_the_death_of_its_engine() -> None:
 
 
 async def test_an_engine_that_has_died_is_not_ready() -> None:
-    """Else clients would go on with it, and use up the deaths that they forgive."""
+    """Otherwise clients would go on with it, and reach their limit of deaths."""
     _, rig = await outcome_of(EngineDead("core died"))
     ready = asyncio.create_task(rig.server.ready())
     await rig.ended.wait()
@@ -304,7 +304,7 @@ async def test_the_pulse_counts_what_passes_through() -> None:
 
 
 async def test_a_reservation_waits_for_what_was_sent_in_the_same_moment() -> None:
-    """Else a query would be tried beside another one, and blamed for what that does."""
+    """Otherwise a query would be probed beside another one, and blamed for what that does."""
     rig = Rig()
     life = await rig.server.ready()
     await rig.submit(life, "other", "sent")  # no task of it has run yet

@@ -1,6 +1,6 @@
-"""The driver's eye on an engine: what it sees, and a process that stops answering.
+"""Tests of the driver's watch over an engine: what it sees, and a process that stops answering.
 
-No Ray starts here: an actor is played by futures that the test resolves. What the watch does to a
+No Ray starts here: queues that the test fills stand for an actor. What the watch does to a
 process that has hung is tested with real ones, in test_faults.py.
 """
 
@@ -46,7 +46,7 @@ async def settle() -> None:
 
 
 async def until(watch: EngineWatch, state: str) -> None:
-    """The watch looks when its own clock says so, and tells nobody; the test's timeout ends it."""
+    """Wait for a state: the watch signals nothing, so poll; the test's timeout ends that."""
     while watch.view.state != state:  # noqa: ASYNC110
         await asyncio.sleep(0.02)
 
@@ -104,7 +104,7 @@ async def test_a_process_that_ray_has_no_room_for_is_waited_for() -> None:
 
 @pytest.mark.parametrize("is_early", [True, False], ids=["before the watch waits", "meanwhile"])
 async def test_a_process_that_a_worker_has_reached_has_to_answer(is_early: bool) -> None:
-    """It stopped between the worker's call and ours."""
+    """The process stopped between the worker's call and ours."""
     watch = watch_of(Actor(), stall_s=0.01)
     if is_early:
         watch.served("one")

@@ -1,4 +1,4 @@
-"""What travels comes out as it went in."""
+"""Tests that unpacking returns what was packed."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_the_requests_of_a_query_travel_as_one() -> None:
         Request(id=f"q/s{i}", prompt=prompt, params=params, seed=i, affinity="q") for i in range(50)
     ]
     (packed,) = pack_requests(requests)
-    assert len(packed.each) == 50
+    assert len(packed.rows) == 50
 
 
 @given(st.lists(st.tuples(st.text(max_size=5), SAMPLES | FAILURES), max_size=8))

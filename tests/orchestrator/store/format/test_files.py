@@ -1,4 +1,4 @@
-"""Names are safe and sort in the order of commits; a file is there whole or not at all."""
+"""Tests that names are safe and sort in the order of commits, and files are whole or missing."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What goes into a table comes back equal: every field, every value, missing apart from empty."""
+"""Tests that what goes into a table comes back equal: every field, every value, None or empty."""
 
 import dataclasses
 import struct
@@ -89,7 +89,7 @@ QUERY = st.builds(
 
 
 def exact(value: object) -> object:
-    """The value with floats as their bits, so that nan equals nan and 0.0 is not -0.0."""
+    """Return the value with floats as their bits, so that nan equals nan and 0.0 is not -0.0."""
     if isinstance(value, float):
         return struct.pack("d", value if value == value else float("nan"))
     if isinstance(value, tuple | list):
