@@ -17,6 +17,7 @@ NOUNS = {"orchestrator.types", "orchestrator.protocols", "orchestrator.errors"}
 BACKEND_NOUNS = NOUNS | {
     "orchestrator.engines.aborts",
     "orchestrator.engines.batches",
+    "orchestrator.files",
     "orchestrator.tasks",
 }
 HEAVY = {"torch", "vllm", "transformers", "ray"}

@@ -6,11 +6,12 @@ A checkpoint is a folder that is written under another name and then put in its 
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from nbest.orchestrator.files import whole_folder
 
 if TYPE_CHECKING:
     import torch
@@ -32,14 +33,10 @@ def save(folder: Path, state: CheckpointState, tensors: Mapping[str, torch.Tenso
     """Write a checkpoint; the one that was there before stays until this one is whole."""
     from safetensors.torch import save_file
 
-    unfinished = folder.with_name(f"{folder.name}.tmp")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
     contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
-    save_file(contiguous, unfinished / TENSORS)
-    (unfinished / STATE).write_text(json.dumps(asdict(state)), encoding="utf-8")
-    shutil.rmtree(folder, ignore_errors=True)
-    unfinished.rename(folder)
+    with whole_folder(folder) as unfinished:
+        save_file(contiguous, unfinished / TENSORS)
+        (unfinished / STATE).write_text(json.dumps(asdict(state)), encoding="utf-8")
 
 
 def load(folder: Path, training: str) -> tuple[CheckpointState, dict[str, torch.Tensor]] | None:

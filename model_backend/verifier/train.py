@@ -12,6 +12,7 @@ from nbest.model_backend.verifier.model import load_base, write_verifier
 from nbest.model_backend.verifier.settings import VerifierSettings
 from nbest.model_backend.verifier.training import Training, TrainingProgress, TrainingResult
 from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.files import whole_folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,12 +53,9 @@ def train_verifier(
         settings=settings, verifier=verifier, split=split, folder=folder, report=report
     )
     trained = TrainedVerifier(settings=settings, split=split, result=training.run())
-    unfinished = out.with_name(f".{out.name}.tmp")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    write_verifier(verifier, unfinished, settings.question_after)
-    for name, text in describe(trained).items():
-        (unfinished / name).write_text(text, encoding="utf-8")
-    unfinished.rename(out)
+    with whole_folder(out) as unfinished:
+        write_verifier(verifier, unfinished, settings.question_after)
+        for name, text in describe(trained).items():
+            (unfinished / name).write_text(text, encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     return trained
