@@ -10,7 +10,8 @@ It knows no engine, no store and no strategy.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeAlias, runtime_checkable
+from functools import cache
+from typing import Any, Protocol, TypeAlias, TypeGuard, runtime_checkable
 
 from nbest.orchestrator.errors import BackendError
 from nbest.orchestrator.protocols import Backend
@@ -48,9 +49,26 @@ class BatchedSampler(Protocol):
     ) -> tuple[Sample, ...]: ...
 
 
+def is_batched_backend(backend: object) -> TypeGuard[BatchedBackend]:
+    """Whether it takes many requests in one call."""
+    return _keeps(type(backend), BatchedBackend)
+
+
+def is_batched_sampler(sampler: object) -> TypeGuard[BatchedSampler]:
+    """Whether it draws many samples in one call."""
+    return _keeps(type(sampler), BatchedSampler)
+
+
+@cache
+def _keeps(kind: type[Any], protocol: type[Any]) -> bool:
+    """Whether objects of a type keep a protocol, asked once a type: for an instance Python looks
+    for every name again, which would cost each sample as much as a tenth of all else."""
+    return issubclass(kind, protocol)
+
+
 async def generate_each(backend: Backend, requests: Sequence[Request], done: Done) -> None:
     """Do what `BatchedBackend.generate_many` does, with any backend."""
-    if isinstance(backend, BatchedBackend):
+    if is_batched_backend(backend):
         await backend.generate_many(requests, done)
     else:
         await generate_one_by_one(backend, requests, done)

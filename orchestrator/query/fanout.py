@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 
-from nbest.orchestrator.engines.batches import BatchedSampler
+from nbest.orchestrator.engines.batches import is_batched_sampler
 from nbest.orchestrator.protocols import Sampler
 from nbest.orchestrator.tasks import task_group
 from nbest.orchestrator.types import Sample, SamplingParams, Status
@@ -19,7 +19,7 @@ async def draw(
 
     The first failure is raised when the other draws have been cancelled and have ended.
     """
-    if isinstance(sampler, BatchedSampler):
+    if is_batched_sampler(sampler):
         return await sampler.draw_many(tuple(indices), params)
     return await draw_one_by_one(sampler, tuple(indices), params)
 
