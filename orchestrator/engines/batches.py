@@ -51,12 +51,14 @@ class BatchedSampler(Protocol):
 
 def is_batched_backend(backend: object) -> TypeGuard[BatchedBackend]:
     """Whether it takes many requests in one call."""
-    return _keeps(type(backend), BatchedBackend)
+    kind: Any = type(backend)
+    return _keeps(kind, BatchedBackend)
 
 
 def is_batched_sampler(sampler: object) -> TypeGuard[BatchedSampler]:
     """Whether it draws many samples in one call."""
-    return _keeps(type(sampler), BatchedSampler)
+    kind: Any = type(sampler)
+    return _keeps(kind, BatchedSampler)
 
 
 @cache
