@@ -20,11 +20,17 @@ from nbest.orchestrator.protocols import BackendConfig, Equivalence, Extractor, 
 from nbest.orchestrator.strategies.stop_on_scores import ScoreRule
 from nbest.orchestrator.strategies.stop_on_votes import StopRule
 
+
+def named_kinds() -> tuple[PluginKind, ...]:
+    """The kinds that a setting may name: `weighted_vote(by=mean_logprob)`."""
+    return SELECTORS, VALIDATORS, EQUIVALENCES, EXTRACTORS, REWARD_MODELS, STOP_RULES
+
+
 SELECTORS = PluginKind(
     noun="selector",
     group="nbest.scorers",
     protocols=(Scorer,),
-    parts=lambda: named_kinds(),
+    parts=named_kinds,
     methods=("__call__", "needs_logprobs"),
     built_in={
         "first": "nbest.scorers.baselines:First",
@@ -61,7 +67,7 @@ EXTRACTORS = PluginKind(
     noun="extractor",
     group="nbest.extractors",
     protocols=(Extractor,),
-    parts=lambda: named_kinds(),
+    parts=named_kinds,
     methods=("__call__",),
     built_in={
         "whole_text": "nbest.orchestrator.query.selection:WholeText",
@@ -79,7 +85,7 @@ VALIDATORS = PluginKind(
     noun="validator",
     group="nbest.validators",
     protocols=(Validator,),
-    parts=lambda: named_kinds(),
+    parts=named_kinds,
     methods=("__call__",),
     built_in={
         "regex": "nbest.scorers.validators.rules:Matches",
@@ -95,7 +101,7 @@ EQUIVALENCES = PluginKind(
     noun="equivalence",
     group="nbest.equivalences",
     protocols=(Equivalence,),
-    parts=lambda: named_kinds(),
+    parts=named_kinds,
     methods=("__call__",),
     built_in={
         "number": "nbest.scorers.equivalence.plain:NumberEquivalence",
@@ -109,7 +115,7 @@ EQUIVALENCES = PluginKind(
 GRADERS = PluginKind(
     noun="grader",
     group="nbest.graders",
-    parts=lambda: named_kinds(),
+    parts=named_kinds,
     methods=("__call__",),
     built_in={
         "exact": "nbest.experiments.questions.graders.plain:Exact",
@@ -123,7 +129,7 @@ GRADERS = PluginKind(
 BACKENDS = PluginKind(
     noun="backend",
     group="nbest.backends",
-    parts=lambda: named_kinds(),
+    parts=named_kinds,
     methods=("open", "max_concurrency", "gpus", "identity"),
     built_in={
         "vllm": "nbest.model_backend.vllm.settings:VLLM",
@@ -137,7 +143,7 @@ REWARD_MODELS = PluginKind(
     noun="reward model",
     group="nbest.reward_models",
     protocols=(BackendConfig,),
-    parts=lambda: named_kinds(),
+    parts=named_kinds,
     methods=("open", "max_concurrency", "gpus", "identity"),
     built_in={
         "vllm": "nbest.model_backend.vllm.reward:VLLMReward",
@@ -155,7 +161,7 @@ STOP_RULES = PluginKind(
         StopRule,
         ScoreRule,
     ),
-    parts=lambda: named_kinds(),
+    parts=named_kinds,
     methods=(),  # a rule is a function of answers, or has `stops_on` for scores
     built_in={
         "vote_stands": "nbest.orchestrator.strategies.stop_on_votes:VoteStands",
@@ -166,11 +172,6 @@ STOP_RULES = PluginKind(
         "weighted_consensus": "nbest.orchestrator.strategies.stop_on_scores:WeightedConsensus",
     },
 )
-
-
-def named_kinds() -> tuple[PluginKind, ...]:
-    """The kinds that a setting may name: `weighted_vote(by=mean_logprob)`."""
-    return SELECTORS, VALIDATORS, EQUIVALENCES, EXTRACTORS, REWARD_MODELS, STOP_RULES
 
 
 def build_scorer(text: str) -> Scorer:

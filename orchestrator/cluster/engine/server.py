@@ -25,7 +25,7 @@ from nbest.orchestrator.cluster.engine.wire import (
     pack_results,
     unpack_requests,
 )
-from nbest.orchestrator.engines.batches import BatchedBackend, Result
+from nbest.orchestrator.engines.batches import BatchedBackend, Result, is_batched_backend
 from nbest.orchestrator.engines.meter import Meter, Pulse
 from nbest.orchestrator.errors import BackendError, EngineDead, NotBegun
 from nbest.orchestrator.protocols import Backend, BackendConfig
@@ -97,7 +97,7 @@ class EngineServer:
             return
         for _ in unpacked:  # now, and not when a task runs: a reservation may come before that
             self._meter.began()
-        if isinstance(self._backend, BatchedBackend):
+        if is_batched_backend(self._backend):
             self._begin(self._serve_many(self._backend, client, unpacked))
         else:
             for request in unpacked:
