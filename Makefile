@@ -5,7 +5,6 @@
 SHELL := /bin/bash
 # Tests under Ray wait a lot, so there is one process more than cores.
 WORKERS := $(shell expr $$(nproc) + 1)
-MEASURED := --durations 20 --cov --cov-report=
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help demo test lint types check lock clean setup model
@@ -20,13 +19,12 @@ demo: model ## set everything up, then show what sampling and selection win
 # They come to an end last, so the others are nice to them.
 test: model ## set everything up, then run all the tests
 	@log=$$(mktemp); \
-	COVERAGE_FILE=.engine-coverage .venv/bin/pytest -m engine $(MEASURED) >$$log 2>&1 & \
+	.venv/bin/pytest -m engine --durations 20 >$$log 2>&1 & \
 	engine=$$!; others=0; engines=0; \
 	nice .venv/bin/pytest -m "not engine" -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
-	  $(MEASURED) || others=$$?; \
+	  --durations 20 --cov --cov-report= || others=$$?; \
 	wait $$engine || engines=$$?; cat $$log; rm $$log; \
 	exit $$((others ? others : engines))
-	@.venv/bin/coverage combine --quiet --append .engine-coverage
 	@.venv/bin/coverage report --fail-under=95
 
 lint: setup ## ruff: the rules and the format
@@ -43,7 +41,7 @@ lock: setup ## resolve the dependencies of pyproject.toml again
 	@.ci/lock
 
 clean: ## remove .venv and what the tools leave behind; runs and the model stay
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* .engine-coverage *.egg-info
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # .venv/ready says what .venv was made from, so this takes 0.1 s when nothing has changed.
