@@ -5,11 +5,16 @@ The store does more (`store/format/files.py`): it syncs, and knows other filesys
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+_HERE = -100  # AT_FDCWD; the paths are absolute
+_RENAME_EXCHANGE = 2
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -31,8 +36,29 @@ def whole_folder(path: Path) -> Iterator[Path]:
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     yield unfinished
-    shutil.rmtree(path, ignore_errors=True)
-    unfinished.rename(path)
+    if not path.exists():
+        unfinished.rename(path)
+        return
+    _exchange(unfinished, path)
+    shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _exchange(one: Path, other: Path) -> None:
+    """Give each of two folders the name of the other: at no moment is there none of the name.
+
+    Linux does it in one step. Where that is not to be had, a kill between two steps leaves the
+    old folder under the name `.NAME.tmp.old`.
+    """
+    if sys.platform == "linux":
+        rename = getattr(ctypes.CDLL(None), "renameat2", None)
+        names = os.fsencode(one.absolute()), os.fsencode(other.absolute())
+        if rename and not rename(_HERE, names[0], _HERE, names[1], _RENAME_EXCHANGE):
+            return
+    aside = one.with_name(f"{one.name}.old")
+    shutil.rmtree(aside, ignore_errors=True)
+    other.rename(aside)
+    one.rename(other)
+    aside.rename(one)
 
 
 def _beside(path: Path) -> Path:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from types import TracebackType
 from typing import TypeVar
 
@@ -40,6 +41,8 @@ class _Group(asyncio.TaskGroup):
 
 T = TypeVar("T")
 
+LOOK_S = 0.2  # how soon a wait in a thread notices that its own task is cancelled
+
 
 def wait_for(coroutine: Coroutine[object, object, T]) -> T:
     """Run a coroutine to its end, also where an event loop is running already, as in a notebook."""
@@ -55,6 +58,31 @@ def wait_for(coroutine: Coroutine[object, object, T]) -> T:
     except RuntimeError:
         asyncio.run(store_result())
     else:
-        with ThreadPoolExecutor(max_workers=1) as thread:
-            thread.submit(asyncio.run, store_result()).result()
+        _run_in_thread(store_result())
     return results[0]
+
+
+def _run_in_thread(coroutine: Coroutine[object, object, None]) -> None:
+    """Run a coroutine in a loop of another thread; what interrupts this one cancels it there."""
+    begun: Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[None]]] = Future()
+
+    async def run() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        begun.set_result((asyncio.get_running_loop(), task))
+        await coroutine
+
+    waiting = asyncio.current_task()
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        ended = thread.submit(asyncio.run, run())
+        try:
+            while not wait([ended], timeout=LOOK_S).done:
+                # `asyncio.run` makes a cancellation of Ctrl-C, which does not interrupt this.
+                if waiting is not None and waiting.cancelling():
+                    raise asyncio.CancelledError
+            ended.result()
+        except BaseException:  # Ctrl-C above all, in a notebook: the run must not go on unseen
+            loop, task = begun.result()
+            with suppress(RuntimeError):  # the loop has ended by itself
+                loop.call_soon_threadsafe(task.cancel)
+            raise

@@ -36,7 +36,7 @@ from nbest.experiments.language.text import shown
 from nbest.experiments.language.yaml_text import read_yaml
 from nbest.experiments.questions.datasets.kinds import Dataset
 from nbest.experiments.questions.datasets.tasks import TaskData
-from nbest.experiments.questions.graders.tasks import EVALUATING_TASKS
+from nbest.experiments.questions.graders.tasks import runs_text
 from nbest.experiments.questions.prompts import PromptSection
 from nbest.experiments.questions.reading import Reading
 from nbest.orchestrator.errors import InputError
@@ -119,9 +119,9 @@ class Config(Section):
         if not isinstance(self.dataset, TaskData):
             rule = f"be exact, number or none for a dataset of kind {self.dataset.kind}"
             raise InputError(f"grade must {rule}, got {self.grade!r}")
-        if self.dataset.task in EVALUATING_TASKS:
+        if self.dataset.is_known() and runs_text(self.dataset.task):
             rule = f"be exact, number or none for {self.dataset.task}"
-            why = "its own grader would run the model's text as code"
+            why = "its own grader would run text as code"
             raise InputError(f"grade must {rule} ({why}), got {self.grade!r}")
 
     def scorers(self) -> dict[str, Scorer]:

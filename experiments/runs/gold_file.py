@@ -9,19 +9,17 @@ It knows no dataset format and no grader.
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Iterable, Mapping
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nbest.experiments.language.text import one_line, shown
-from nbest.experiments.questions.gold import Gold
+from nbest.experiments.questions.gold import Gold, packed, unpacked
 from nbest.orchestrator.errors import RunChanged, StoreError
 from nbest.orchestrator.store.format.files import RunFolder, StrPath
 
 GOLD_FILE = "gold.parquet"
-TUPLE = "__tuple__"  # JSON has no tuples, and some task graders tell them from lists
 SCHEMA = pa.schema(
     [
         pa.field(name, pa.string(), nullable=False)  # options and entry are JSON
@@ -72,37 +70,3 @@ def _table_bytes(gold: Mapping[str, Gold]) -> bytes:
     sink = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(list(rows), schema=SCHEMA), sink, compression="zstd")
     return sink.getvalue()
-
-
-def packed(gold: Gold) -> dict[str, str]:
-    """A row of the file without its id; equal gold answers make equal rows."""
-    return {
-        "answer": gold.answer,
-        "full": gold.full,
-        "task": gold.task,
-        "options": json.dumps(_tagged(gold.options), sort_keys=True),
-        "entry": json.dumps(_tagged(gold.entry), sort_keys=True),
-    }
-
-
-def unpacked(row: Mapping[str, str]) -> Gold:
-    """The inverse of `packed`."""
-    options, entry = (json.loads(row[k], object_hook=_untagged) for k in ("options", "entry"))
-    return Gold(
-        answer=row["answer"], full=row["full"], task=row["task"], options=options, entry=entry
-    )
-
-
-def _tagged(value: object) -> object:
-    if isinstance(value, tuple):
-        return {TUPLE: [_tagged(v) for v in value]}
-    if isinstance(value, list):
-        return [_tagged(v) for v in value]
-    if isinstance(value, Mapping):
-        return {k: _tagged(v) for k, v in value.items()}
-    return value
-
-
-def _untagged(pairs: dict[str, object]) -> object:
-    inner = pairs.get(TUPLE)
-    return tuple(inner) if isinstance(inner, list) and len(pairs) == 1 else pairs

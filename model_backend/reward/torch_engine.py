@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from nbest.model_backend.reward.reading import RewardInput
 from nbest.orchestrator.engines.aborts import EarlyAborts, cancelled_sample
-from nbest.orchestrator.errors import BackendError
+from nbest.orchestrator.errors import BackendError, first_line
 from nbest.orchestrator.types import Request, Sample, Status
 
 if TYPE_CHECKING:
@@ -87,13 +87,16 @@ class TorchRewardEngine:
         inputs = [pending.model_input for pending in batch]
         try:
             numbers = await asyncio.to_thread(self._model.numbers, inputs)
-        except (RuntimeError, BackendError) as error:  # torch's own: out of memory, a kernel
-            failure = error if isinstance(error, BackendError) else BackendError(str(error))
+            answers = list(zip(batch, numbers, strict=True))
+        # Out of memory, a kernel, an index out of range, or whatever the code of a model raises
+        # that came with its weights: it is the end of these requests, not of the engine.
+        except Exception as error:  # noqa: BLE001
+            failure = error if isinstance(error, BackendError) else BackendError(first_line(error))
             for pending in batch:
                 if not pending.answer.done():
                     pending.answer.set_exception(failure)
             return
-        for pending, answer in zip(batch, numbers, strict=True):
+        for pending, answer in answers:
             if not pending.answer.done():
                 pending.answer.set_result(answer)
 

@@ -57,11 +57,42 @@ def door_of(address: str, token: str = "") -> Door:
 def known_address(address: str, environment: Mapping[str, str]) -> str | None:
     """Return HOST:PORT if it is known without Ray; None where Ray will look for a cluster."""
     if address == "auto":
-        address = environment.get("RAY_ADDRESS") or "auto"
+        address = environment.get("RAY_ADDRESS") or _last_started(environment) or "auto"
     if "://" in address:
         rule = "be auto or HOST:PORT (for a cluster that you are not in, submit a job to it)"
         raise InputError(f"address must {rule}, got {address!r}")
     return None if address == "auto" else address
+
+
+def _last_started(environment: Mapping[str, str]) -> str:
+    """The cluster that Ray has noted as the last one started here; it may have ended since.
+
+    Empty where a head runs on this machine: Ray looks for those itself.
+    """
+    heads = (path for path in Path("/proc").glob("[0-9]*/comm") if _text(path) == "gcs_server")
+    if next(heads, None) is not None:
+        return ""
+    folder = environment.get("RAY_TMPDIR") or environment.get("TMPDIR") or "/tmp"
+    return _text(Path(folder, "ray", "ray_current_cluster"))
+
+
+def _text(path: Path) -> str:
+    """What a file holds, without the white space around it; empty where it cannot be read."""
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""
+
+
+def require_answer(address: str, environment: Mapping[str, str]) -> None:
+    """Raise InputError where no head of Ray answers at HOST:PORT: Ray would wait without end.
+
+    A cluster that speaks TLS only is left to Ray.
+    """
+    uses_tls = environment.get("RAY_USE_TLS", "0").lower() not in ("", "0", "false")
+    if not uses_tls and door_of(address) is Door.UNKNOWN:
+        rule = f"be that of a Ray cluster that answers (nobody does within {_ANSWER_S:g} s)"
+        raise InputError(f"address must {rule}, got {address!r}")
 
 
 def require_tokens(
@@ -104,10 +135,7 @@ def _token(environment: Mapping[str, str]) -> str:
     path = token_file(environment)
     if path is None:
         return environment["RAY_AUTH_TOKEN"].strip()
-    try:
-        return path.read_text().strip()
-    except OSError:
-        return ""
+    return _text(path)
 
 
 def keep_token_private(environment: Mapping[str, str]) -> None:

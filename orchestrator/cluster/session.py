@@ -21,12 +21,13 @@ from nbest.orchestrator.cluster.auth import (
     keep_token_private,
     known_address,
     make_token,
+    require_answer,
     require_tokens,
 )
 from nbest.orchestrator.cluster.metrics import require_free_port
 from nbest.orchestrator.cluster.settings import Cluster
 from nbest.orchestrator.cluster.shared_folder import Mark, leave_mark, refuse_local_folder
-from nbest.orchestrator.errors import InputError, first_line
+from nbest.orchestrator.errors import BackendError, InputError, first_line
 from nbest.orchestrator.protocols import BackendConfig
 from nbest.orchestrator.types import require
 
@@ -79,16 +80,21 @@ def _start_ray(cluster: Cluster, num_models: int) -> None:
     # Ray only counts CPUs; engines and workers share whatever the machine has.
     engines = cluster.engines + num_models * cluster.reward_engines
     num_cpus = math.ceil(engines * cluster.cpus_per_engine) + cluster.workers
-    ray.init(
-        address="local",
-        num_cpus=max(cpus, num_cpus),
-        include_dashboard=False,
-        # Anybody who reaches the page may read it, so there is none unless the user sets a port.
-        _metrics_export_port=cluster.metrics_port,
-        _system_config=None if cluster.metrics_port else {"enable_metrics_collection": False},
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-    )
+    try:
+        ray.init(
+            address="local",
+            num_cpus=max(cpus, num_cpus),
+            include_dashboard=False,
+            # Who reaches the page may read it, so there is none unless the user sets a port.
+            _metrics_export_port=cluster.metrics_port,
+            _system_config=None if cluster.metrics_port else {"enable_metrics_collection": False},
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+    # Ray's own checks, its sockets (whose paths must be short) and its processes fail in these.
+    except (OSError, RuntimeError, ValueError) as error:
+        hint = "; set RAY_TMPDIR to a short path" if "AF_UNIX" in str(error) else ""
+        raise BackendError(f"Ray cannot be started: {first_line(error)}{hint}") from error
 
 
 def _join_ray(cluster: Cluster, address: str) -> None:
@@ -96,7 +102,8 @@ def _join_ray(cluster: Cluster, address: str) -> None:
     keep_token_private(os.environ)
     head = known_address(address, os.environ)
     allow = cluster.allow_unauthenticated
-    if head is not None:  # Ray would try for 20 s to join one that refuses us
+    if head is not None:  # Ray would try for 20 s to join one that refuses us, others for ever
+        require_answer(head, os.environ)
         require_tokens(
             head, allow_unauthenticated=allow, environment=os.environ, is_connected=False
         )
@@ -115,8 +122,11 @@ def _require_room(
     """Raise InputError where this machine has too few GPUs: Ray would wait for them for ever."""
     gpus = int(ray.cluster_resources().get("GPU", 0))
     reward_gpus = sum(model.gpus for model in models) * cluster.reward_engines if gpus else 0
-    rule = f"leave a GPU of the {gpus} of this machine to the model that samples"
-    require(reward_gpus < max(gpus, 1), "reward_engines", rule, cluster.reward_engines)
+    rule = f"need no more than the {gpus} GPUs of this machine"
+    if backend is not None:
+        rule = f"leave a GPU of the {gpus} of this machine to the model that samples"
+    most_gpus = gpus - 1 if backend is not None and gpus else gpus
+    require(reward_gpus <= most_gpus, "reward_engines", rule, cluster.reward_engines)
     gpus -= reward_gpus
     per_engine = cluster.gpus_per_engine or 0
     if backend is not None:

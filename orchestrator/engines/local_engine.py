@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 from nbest.orchestrator.engines.batches import Done, Result, generate_each
 from nbest.orchestrator.engines.history import EngineHistory, EngineView
 from nbest.orchestrator.engines.meter import Meter
-from nbest.orchestrator.errors import EngineDead, NbestError
+from nbest.orchestrator.errors import BackendError, EngineDead, NbestError, first_line
 from nbest.orchestrator.protocols import Backend, BackendConfig
 from nbest.orchestrator.types import Request, Sample
 
@@ -33,10 +33,15 @@ class LocalEngine:
             self._backend = await self._resources.enter_async_context(
                 self._settings.open(self.name)
             )
-        except NbestError as error:
+        # A backend is a plugin, and so are the libraries that it starts.
+        except Exception as error:
             if self._lives:
-                raise EngineDead(f"it cannot be started again: {error}") from error
-            raise
+                why = f"it cannot be started again: {first_line(error)}"
+                raise EngineDead(why) from error
+            if isinstance(error, NbestError):
+                raise
+            why = f"engine {self.name} cannot be started: {type(error).__name__}: "
+            raise BackendError(why + first_line(error)) from error
         self._meter = Meter()
         self._lives += 1
         self.view()  # even a life that ends before the next look counts

@@ -21,7 +21,7 @@ from nbest.orchestrator.engines.bulk import Attempts, answer_all
 from nbest.orchestrator.engines.placement import Placement
 from nbest.orchestrator.engines.pool_engine import PooledEngine
 from nbest.orchestrator.engines.quarantine import Quarantine, Waiter
-from nbest.orchestrator.errors import BackendError, EngineDead, NbestError, NotBegun, Overloaded
+from nbest.orchestrator.errors import BackendError, EngineDead, NotBegun, Overloaded, first_line
 from nbest.orchestrator.ids import query_of
 from nbest.orchestrator.types import Request, Sample
 
@@ -163,6 +163,8 @@ class Pool:
         """Wait for a slot on an engine; None when the request was aborted while it waited."""
         if self._death is not None:
             raise self._death
+        if not self._engines:
+            raise EngineDead("the pool has no engine")
         is_suspected = self._quarantine.is_suspected(query)
         if not self._waiting and not is_suspected:
             engine = self._placement.engine_for(request)
@@ -178,7 +180,8 @@ class Pool:
             engine = await turn
         except asyncio.CancelledError:
             # The slot may have been handed over in the very moment of the cancellation.
-            if turn.done() and not turn.cancelled() and (engine := turn.result()) is not None:
+            is_handed = turn.done() and not turn.cancelled() and turn.exception() is None
+            if is_handed and (engine := turn.result()) is not None:
                 self.leave(engine, request)
             self._hand_out()
             raise
@@ -222,13 +225,20 @@ class Pool:
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Let work in the background that failed end the run: unseen, it would make it hang."""
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._fail(EngineDead(first_line(error)))
 
     async def _revive(self, engine: PooledEngine, revive: Callable[[], Awaitable[None]]) -> None:
         try:
             await revive()
-        except NbestError as failure:
-            self._remove(engine, EngineDead(str(failure)))
+        # A backend is a plugin: whatever it raises, the requests that wait for it must hear of it.
+        except Exception as failure:  # noqa: BLE001
+            self._remove(engine, EngineDead(first_line(failure)))
         else:
             engine.is_up = True
             await self._probe_suspects(engine)
@@ -251,7 +261,11 @@ class Pool:
         self._engines.remove(engine)
         if self._engines:
             self._move_suspects(engine, min(self._engines, key=lambda other: other.load))
-            return
+        else:
+            self._fail(death)
+
+    def _fail(self, death: EngineDead) -> None:
+        """Fail all requests that wait, and all that come."""
         self._death = death
         self._quarantine.fail(death)
         for _, turn in self._waiting.values():

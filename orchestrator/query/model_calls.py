@@ -22,8 +22,43 @@ def call_key(
 
     It is a hash of the prompt and the parameters, so that another question never gets this answer.
     """
-    content = repr((prompt, params)).encode("utf-8", "surrogatepass")
-    return f"{query_id}/{name}-{hashlib.sha256(content).hexdigest()[:16]}"
+    content = f"({_prompt_text(prompt)}, {_text(params, _FIRST_PARAMS)})"
+    digest = hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{query_id}/{name}-{digest[:16]}"
+
+
+# The fields that keys have named from the first version on. A later field is named only where it
+# is not at its default: the calls that older runs have stored are found by their keys.
+_FIRST_PARAMS = (
+    "temperature",
+    "top_p",
+    "top_k",
+    "min_p",
+    "max_tokens",
+    "stop",
+    "logprobs",
+    "constraint",
+    "token_texts",
+    "floor",
+)
+_FIRST_MESSAGE = ("role", "content")
+
+
+def _prompt_text(prompt: str | tuple[Message, ...]) -> str:
+    if isinstance(prompt, str):
+        return repr(prompt)
+    turns = [_text(message, _FIRST_MESSAGE) for message in prompt]
+    return f"({turns[0]},)" if len(turns) == 1 else f"({', '.join(turns)})"
+
+
+def _text(value: Message | SamplingParams, first: Sequence[str]) -> str:
+    """The repr of a value as it was when these were its fields, with later ones that are set."""
+    named = [
+        f"{field.name}={getattr(value, field.name)!r}"
+        for field in fields(value)
+        if field.name in first or getattr(value, field.name) != field.default
+    ]
+    return f"{type(value).__name__}({', '.join(named)})"
 
 
 def rating_key(query_id: str, model: str, response: str) -> str:

@@ -59,13 +59,13 @@ class StoredSampler:
         self._response = response  # what the requests want rated; None: they generate
         self._attempt = attempt  # how many workers have died in this run before it was leased
         self._samples: list[Sample] = []
-        self._replies: list[Sample] = []  # of models to scorers
+        self._replies: dict[str, Sample] = {}  # of models to scorers, by key
         self.errors: list[str] = []
 
     @property
     def usage(self) -> Usage:
         """What has been spent so far."""
-        calls = usage_of(self._replies)
+        calls = usage_of(tuple(self._replies.values()))
         scorer_tokens = calls.prompt_tokens + calls.generated_tokens
         return usage_of(self._samples) + replace(calls, scorer_tokens=scorer_tokens)
 
@@ -133,7 +133,12 @@ class StoredSampler:
         backend: Backend | None = None,
         response: str | None = None,
     ) -> Sample:
-        """Draw the reply of a model to a scorer, as the sample of a query of its own."""
+        """Draw the reply of a model to a scorer, as the sample of a query of its own.
+
+        The same call again gets the same reply, and costs nothing: the store may not have it yet.
+        """
+        if key in self._replies:
+            return self._replies[key]
         sampler = StoredSampler(
             run=self._run,
             seed=self._seed,
@@ -151,7 +156,7 @@ class StoredSampler:
             # The next command makes the call again. Until then the store holds the failure, so that
             # a choice from the store alone comes out as in this run.
             self._store.add(key, 0, sample)
-        self._replies.append(sample)
+        self._replies[key] = sample
         self.errors.extend(sampler.errors)
         return sample
 

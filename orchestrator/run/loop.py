@@ -172,7 +172,7 @@ class Loop:
             self.doubtful.append(record)
             return
         self.store.add_record(record)
-        if self.doubtful and record.outcome is not Outcome.ERROR:
+        if self.doubtful and self.pool.has_finished:
             self.settle()
 
     async def _select(

@@ -6,12 +6,13 @@ under a stored id leaves all as it was. It knows no sample that is being drawn; 
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 
-from nbest.orchestrator.errors import InputError, RunChanged
+from nbest.orchestrator.errors import InputError, RunChanged, StoreError
 from nbest.orchestrator.store.compaction import compact
 from nbest.orchestrator.store.format.files import RunFolder, StrPath
 from nbest.orchestrator.store.format.manifest import (
@@ -38,6 +39,10 @@ from nbest.orchestrator.types import Outcome, Query, require
 _SHOWN_LINES = 20  # of a diff
 
 
+class CompactionWarning(UserWarning):
+    """Small files of a run could not be merged: it is read more slowly, and nothing is lost."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenRun:
     """A run directory whose lock this process holds."""
@@ -52,8 +57,14 @@ class OpenRun:
         return RunReader(self.path).done(strategy, retry=(Outcome.ERROR, *quarantined))
 
     def compact(self) -> None:
-        """Merge small files; call it at the end of a run, and now and then in a long one."""
-        compact(RunFolder(self.path))
+        """Merge small files; call it at the end of a run, and now and then in a long one.
+
+        Where that fails it warns: the files count as they are, and the next call tries again.
+        """
+        try:
+            compact(RunFolder(self.path))
+        except StoreError as error:
+            warnings.warn(f"small files are not merged: {error}", CompactionWarning, stacklevel=2)
 
 
 @contextmanager

@@ -41,7 +41,7 @@ class _Batch:
     samples: list[SampleRow] = field(default_factory=list)
     scores: dict[str, list[ScoreRow]] = field(default_factory=dict)  # by folder
     records: list[Record] = field(default_factory=list)
-    num_tokens: int = 0
+    num_tokens: int = 0  # of these samples
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     failure: str = ""  # one line, when not all of it could be committed
 
@@ -164,6 +164,7 @@ class FileStore:
             if batch.samples:
                 self._writer.commit(SAMPLES, samples_table(batch.samples))
                 batch.samples.clear()
+                batch.num_tokens = 0
             for folder in list(batch.scores):
                 self._writer.commit(folder, scores_table(batch.scores[folder]))
                 del batch.scores[folder]

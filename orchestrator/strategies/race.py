@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -42,17 +43,23 @@ class RaceToValid:
         winner: int | None = None
         verdicts: dict[int, bool] = {}
         async with task_group() as group:
-            running = {
+            draws = {
                 group.create_task(sampler(index, self.params)): index for index in range(self.n)
             }
-            pending = set(running)
+            checks: dict[asyncio.Task[bool], int] = {}
+            pending: set[asyncio.Task[Any]] = set(draws)
             while pending and winner is None:
                 done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-                for task in sorted(done, key=running.__getitem__):
-                    verdicts[running[task]] = await self._is_valid(query, task.result())
+                for draw in done & draws.keys():  # it is checked while others are still drawn
+                    check = group.create_task(self._is_valid(query, draw.result()))
+                    checks[check] = draws[draw]
+                    pending.add(check)
+                verdicts |= {checks[check]: check.result() for check in done & checks.keys()}
                 winner = min((i for i, valid in verdicts.items() if valid), default=None)
-            await asyncio.gather(*(sampler.abort(running[task]) for task in pending))
-        samples = tuple(task.result() for task in running)
+            for check in pending & checks.keys():
+                check.cancel()
+            await asyncio.gather(*(sampler.abort(draws[draw]) for draw in pending & draws.keys()))
+        samples = tuple(draw.result() for draw in draws)
         return self._selection(samples, verdicts, winner)
 
     def sampling(self) -> SamplingParams:

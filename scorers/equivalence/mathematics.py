@@ -15,13 +15,17 @@ from nbest.scorers.equivalence.math_text import (
     words_of,
 )
 from nbest.scorers.equivalence.plain import groups_of
-from nbest.scorers.sandboxes.mathematics import MathProcess
+from nbest.scorers.sandboxes.math_keys import key_of
+from nbest.scorers.sandboxes.processes import Unfinished, reading_processes
 
 MAX_REMEMBERED = 100_000
 
 
-class KeyCache(dict[str, str]):
-    """The keys of answers that have been read. It is no setting: a pickled copy of it is empty."""
+class KeyCache(dict[str, str | None]):
+    """The keys of answers that have been read, None where that failed or took too long.
+
+    It is no setting: a pickled copy of it is empty.
+    """
 
     def __reduce__(self) -> tuple[type[KeyCache], tuple[()]]:
         return KeyCache, ()
@@ -31,21 +35,19 @@ class KeyCache(dict[str, str]):
 class MathEquivalence:
     """The same value, or the same set, tuple, interval, matrix, equation or inequality.
 
-    Numbers are compared exactly and at once. All else is read once by math-verify, in a process of
-    its own that is killed when one answer takes longer than `timeout_s`; such an answer, and one
-    that cannot be read, means nothing but itself. Words are compared as words, case ignored.
+    Numbers are compared exactly and at once. All else is read once by math-verify, in as many
+    processes as there are cores; one is killed when an answer takes longer than `timeout_s`. Such
+    an answer, and one that cannot be read, means nothing but itself, and is not tried again. Words
+    are compared as words, case ignored.
 
     `x = 5` and "5 cm" are 5, unless the answers have `y = 5` or "5 m" too: then the names and the
     units count.
 
-    It is safe in threads and in Ray workers. The first formula costs the start of that process, a
+    It is safe in threads and in Ray workers. The first formula costs the start of a process, a
     second or two.
     """
 
     timeout_s: float = 2.0
-    _process: MathProcess = field(
-        init=False, repr=False, compare=False, default_factory=MathProcess
-    )
     _seen: KeyCache = field(init=False, repr=False, compare=False, default_factory=KeyCache)
 
     def __post_init__(self) -> None:
@@ -55,14 +57,17 @@ class MathEquivalence:
         parts = [parts_of(answer) for answer in answers]
         cores = self._unread_cores(parts)
         if cores:
-            self._remember(cores, await self._process.keys(cores, self.timeout_s))
+            calls = [(core,) for core in cores]
+            keys = await reading_processes().call_each(self.timeout_s, key_of, calls)
+            self._remember(cores, keys)
         return self._groups(answers, parts)
 
     def are_same(self, one: str, two: str) -> bool:
         """Whether two answers mean the same; it blocks, for callers without an event loop."""
         parts = [parts_of(one), parts_of(two)]
-        if cores := self._unread_cores(parts):
-            self._remember(cores, self._process.keys_now(cores, self.timeout_s))
+        cores = self._unread_cores(parts)
+        calls = [(core,) for core in cores]
+        self._remember(cores, reading_processes().call_each_now(self.timeout_s, key_of, calls))
         first, second = self._groups([one, two], parts)
         return first == second
 
@@ -81,8 +86,8 @@ class MathEquivalence:
         return groups_of(answers, full.__getitem__)
 
     def _unread_cores(self, parts: Sequence[AnswerParts]) -> list[str]:
-        """The cores that only a process can read, each once."""
-        cores = {answer.core for answer in parts}
+        """The cores that only a process can read and none has tried to, each once."""
+        cores = {answer.core for answer in parts} - self._seen.keys()
         return sorted(c for c in cores if self._key_at_once(c) is None and is_formula(c))
 
     def _key_at_once(self, core: str) -> str | None:
@@ -95,9 +100,9 @@ class MathEquivalence:
         words = words_of(core)
         return unclear_text(core) if words is None else f"words:{words}"
 
-    def _remember(self, cores: Sequence[str], keys: Sequence[str | None]) -> None:
-        """Keep the keys, but no failures: what ran out of time may be readable another day."""
+    def _remember(self, cores: Sequence[str], keys: Sequence[str | Unfinished | None]) -> None:
+        """Keep the keys, and the failures: what has run out of time once would do so again."""
         if len(self._seen) > MAX_REMEMBERED:
             self._seen.clear()
         pairs = zip(cores, keys, strict=True)
-        self._seen.update((core, key) for core, key in pairs if key is not None)
+        self._seen.update((c, None if isinstance(key, Unfinished) else key) for c, key in pairs)

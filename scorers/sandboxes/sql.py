@@ -1,20 +1,22 @@
-"""Databases in memory that only answer queries: made from a schema, then closed to all else.
+"""Databases in memory that only answer queries: closed, filled from a schema, then closed further.
 
-The queries come from a model. Neither the disk nor the network is within reach, and
-work and memory are bounded: SQLite's to the step; DuckDB looks at the clock between chunks of rows,
-so one call of a function on one huge value can take longer.
+The queries come from a model, and the schema may stand in a run folder that somebody sent. Neither
+the disk nor the network is within reach of either, and work and memory are bounded: SQLite's to the
+step; DuckDB looks at the clock between chunks of rows, so one call of a function on one huge value
+can take longer. So all of this runs in child processes that can be killed
+(`nbest.scorers.sandboxes.processes`).
 """
 
 from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from nbest.orchestrator.errors import InputError
+from nbest.scorers.sandboxes.processes import Unfinished, reading_processes
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -25,9 +27,38 @@ Row = tuple[object, ...]
 MAX_STEPS = 20_000_000  # of SQLite's virtual machine: about a second
 MAX_SECONDS = 5.0  # of DuckDB, which counts no steps
 MAX_VALUE_BYTES = 10_000_000
+MEMORY_BYTES = 256_000_000
 MEMORY = "256MB"
+TIMEOUT_S = 30.0  # of a query, its database included, until its process is killed
 
 _STEPS_A_CALL = 10_000
+_PAGE_BYTES = 4096
+_SHOWN = 200  # characters of a schema in an error
+_MODULES = {"fts4", "fts5", "rtree"}  # virtual tables that touch nothing else
+_FILLING = {
+    sqlite3.SQLITE_ALTER_TABLE,
+    sqlite3.SQLITE_ANALYZE,
+    sqlite3.SQLITE_CREATE_INDEX,
+    sqlite3.SQLITE_CREATE_TABLE,
+    sqlite3.SQLITE_CREATE_TEMP_INDEX,
+    sqlite3.SQLITE_CREATE_TEMP_TABLE,
+    sqlite3.SQLITE_CREATE_TEMP_TRIGGER,
+    sqlite3.SQLITE_CREATE_TEMP_VIEW,
+    sqlite3.SQLITE_CREATE_TRIGGER,
+    sqlite3.SQLITE_CREATE_VIEW,
+    sqlite3.SQLITE_CREATE_VTABLE,
+    sqlite3.SQLITE_DELETE,
+    sqlite3.SQLITE_DROP_INDEX,
+    sqlite3.SQLITE_DROP_TABLE,
+    sqlite3.SQLITE_DROP_TRIGGER,
+    sqlite3.SQLITE_DROP_VIEW,
+    sqlite3.SQLITE_DROP_VTABLE,
+    sqlite3.SQLITE_INSERT,
+    sqlite3.SQLITE_REINDEX,
+    sqlite3.SQLITE_SAVEPOINT,
+    sqlite3.SQLITE_TRANSACTION,
+    sqlite3.SQLITE_UPDATE,
+}
 _READING = {
     sqlite3.SQLITE_SELECT,
     sqlite3.SQLITE_READ,
@@ -42,27 +73,38 @@ class SqlFailure(Exception):
 
 
 class Database(Protocol):
-    """A database that answers queries."""
+    """A database that answers queries, and changes no more."""
 
     def rows(self, sql: str, limit: int) -> list[Row]:
         """The first rows of a query, at most `limit` + 1 of them; or SqlFailure."""
         ...
 
 
-@contextmanager
-def open_database(dialect: Dialect, schema: str) -> Iterator[Database]:
-    """A new database in which the statements of `schema` have been executed.
+@lru_cache(maxsize=2)
+def database_of(dialect: Dialect, schema: str) -> Database:
+    """A database in which the statements of `schema` have been executed; kept for more queries.
 
-    InputError where they fail: the schema is the user's.
+    InputError where they fail, or do what they must not: the schema is the user's.
     """
-    opened = _open_sqlite if dialect == "sqlite" else _open_duckdb
-    with opened(schema) as database:
-        yield database
+    return _sqlite(schema) if dialect == "sqlite" else _duckdb(schema)
+
+
+def check_schema(dialect: Dialect, schema: str) -> None:
+    """InputError where a database cannot be made from the schema, in a child process."""
+    try:
+        reading_processes().call_now(TIMEOUT_S, _try_schema, dialect, schema)
+    except Unfinished as error:
+        raise refused_schema(schema, error) from error
+
+
+def _try_schema(dialect: Dialect, schema: str) -> None:
+    database_of(dialect, schema)
 
 
 def refused_schema(schema: str, error: Exception) -> InputError:
-    why = " ".join(str(error).split())
-    return InputError(f"schema must be statements that can be executed ({why}), got {schema!r}")
+    why = " ".join(str(error).split())[:_SHOWN]
+    shown = repr(schema if len(schema) <= _SHOWN else f"{schema[:_SHOWN]}...")
+    return InputError(f"schema must be statements that can be executed ({why}), got {shown}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,20 +127,26 @@ class _Sqlite:
             raise SqlFailure(str(error)) from error
 
 
-@contextmanager
-def _open_sqlite(schema: str) -> Iterator[Database]:
+def _sqlite(schema: str) -> Database:
     connection = sqlite3.connect(":memory:", check_same_thread=False)
+    connection.execute(f"PRAGMA max_page_count = {MEMORY_BYTES // _PAGE_BYTES}")
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_VALUE_BYTES)
+    connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+    connection.set_authorizer(_fills)
     try:
-        try:
-            connection.executescript(schema)
-        except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
-            raise refused_schema(schema, error) from error
-        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_VALUE_BYTES)
-        connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
-        connection.set_authorizer(_reads_only)
-        yield _Sqlite(connection)
-    finally:
-        connection.close()
+        connection.executescript(schema)
+    except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
+        raise refused_schema(schema, error) from error
+    connection.set_authorizer(_reads_only)
+    return _Sqlite(connection)
+
+
+def _fills(action: int, first: str | None, second: str | None, *place: str | None) -> int:
+    """What a schema may do: not attach (as VACUUM INTO does), configure, or load."""
+    if action == sqlite3.SQLITE_CREATE_VTABLE and second not in _MODULES:
+        return sqlite3.SQLITE_DENY
+    is_allowed = action in _FILLING or _reads_only(action, first, second) == sqlite3.SQLITE_OK
+    return sqlite3.SQLITE_OK if is_allowed else sqlite3.SQLITE_DENY
 
 
 def _reads_only(action: int, first: str | None, second: str | None, *place: str | None) -> int:
@@ -125,8 +173,7 @@ class _DuckDB:
             alarm.cancel()
 
 
-@contextmanager
-def _open_duckdb(schema: str) -> Iterator[Database]:
+def _duckdb(schema: str) -> Database:
     try:
         import duckdb
     except ImportError as error:
@@ -137,14 +184,11 @@ def _open_duckdb(schema: str) -> Iterator[Database]:
     config |= {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
     connection = duckdb.connect(":memory:", config=config)
     try:
-        try:
-            connection.execute(schema)
-            connection.execute("SET lock_configuration = true")
-        except duckdb.Error as error:
-            raise refused_schema(schema, error) from error
-        yield _DuckDB(connection)
-    finally:
-        connection.close()
+        connection.execute("SET lock_configuration = true")
+        connection.execute(schema)
+    except duckdb.Error as error:
+        raise refused_schema(schema, error) from error
+    return _DuckDB(connection)
 
 
 MAX_CHARACTERS = 100_000

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from nbest.orchestrator.errors import InputError
@@ -28,10 +29,13 @@ def is_json(text: str) -> bool:
     return True
 
 
-def satisfies(validator: Validator, text: str) -> bool:
-    """Whether `text` is JSON that the schema accepts. It raises on no text."""
+def satisfies(text: str, schema: str) -> bool:
+    """Whether `text` is JSON that the schema, itself JSON text, accepts. It raises on no text.
+
+    A pattern in the schema can take for ever: call it in a child process.
+    """
     try:
-        return validator.is_valid(_parsed(text))
+        return schema_validator(schema).is_valid(_parsed(text))
     # Not JSON; nested too deeply; a number so large that comparing it with the schema overflows.
     except (ValueError, RecursionError, ArithmeticError):
         return False
@@ -53,6 +57,7 @@ def _whole(text: str) -> int:
     return int(text)
 
 
+@lru_cache(maxsize=16)
 def schema_validator(text: str) -> Validator:
     """The validator of a schema, given as JSON text; InputError where it is no sound schema."""
     # Imported here: these take longer than all of the scorers together.

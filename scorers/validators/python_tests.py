@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.types import Candidates, Query, require
-from nbest.scorers.sandboxes.python import Limits, passes, require_sandbox
-from nbest.scorers.validators.rules import Flags, valid_flags
+from nbest.scorers.sandboxes.python import Limits, passing, require_sandbox
+from nbest.scorers.validators.rules import Flags, checked_texts, flags_of
 
 MAX_CHARACTERS = 100_000
 
@@ -46,10 +46,7 @@ class PassesTests:
         if not isinstance(tests, str):
             raise InputError(f"meta[{self.key!r}] must hold the tests as text, got {tests!r}")
         limits = Limits(timeout_s=self.timeout_s, memory_mb=self.memory_mb)
-        codes = sorted({answer for answer in candidates.answers if answer is not None})
-        # One after the other: a machine that runs too many at once would fail good code for time.
-        verdict = {code: await self._passes(code, tests, limits) for code in codes}
-        return valid_flags(candidates, "answer", verdict.__getitem__)
-
-    async def _passes(self, code: str, tests: str, limits: Limits) -> bool:
-        return len(code) <= MAX_CHARACTERS and await passes(code, tests, limits)
+        texts = checked_texts(candidates, "answer")
+        codes = {code for code in texts if code is not None and len(code) <= MAX_CHARACTERS}
+        verdicts = await passing(sorted(codes), tests, limits)
+        return flags_of(texts, dict.fromkeys(filter(None, texts), False) | verdicts)

@@ -1,14 +1,17 @@
 """Rules that a candidate keeps or breaks, alone and together.
 
 The text of a model is hostile here: whatever it holds, it is valid or it is not, and nothing is
-raised. The rules are the user's, and trusted not to take for ever. Every distinct text is checked
+raised. A rule may be, too, for it may stand in a run folder that somebody sent: it is checked in a
+child process, and a text at which that takes too long is not valid. Every distinct text is checked
 once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import functools
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -17,7 +20,11 @@ from numpy.typing import NDArray
 from nbest.orchestrator.protocols import Validator
 from nbest.orchestrator.types import Candidates, Query, require
 from nbest.scorers.answers.regex import compiled_regex
+from nbest.scorers.sandboxes.processes import read_texts
+from nbest.scorers.sandboxes.threads import threads_for_users
 from nbest.scorers.validators.json_schema import is_json, satisfies, schema_validator
+
+CHECK_S = 2.0  # for one text
 
 Flags = NDArray[np.bool_]
 """[N] one truth value a candidate."""
@@ -26,17 +33,39 @@ Of = Literal["text", "answer"]
 """What is checked: all of the sample's text, or the answer that was read in it."""
 
 
-def valid_flags(candidates: Candidates, of: Of, is_valid: Callable[[str], bool]) -> Flags:
-    """[N] whether the text of each candidate is valid; never where there is no answer."""
+def checked_texts(candidates: Candidates, of: Of) -> list[str | None]:
+    """[N] the text of each candidate that a rule checks; None where there is no answer."""
     pairs = zip(candidates.samples, candidates.answers, strict=True)
-    texts = [None if a is None else a if of == "answer" else s.text for s, a in pairs]
-    verdict = {text: text is not None and is_valid(text) for text in set(texts)}
-    return np.fromiter(map(verdict.__getitem__, texts), np.bool_, count=len(texts))
+    return [None if a is None else a if of == "answer" else s.text for s, a in pairs]
+
+
+def flags_of(texts: Sequence[str | None], verdicts: Mapping[str, bool | None]) -> Flags:
+    """[N] the verdict on each text; False where there is no text, or no verdict on it."""
+    return np.array([t is not None and bool(verdicts[t]) for t in texts], np.bool_)
+
+
+async def flags_in_children(
+    candidates: Candidates,
+    of: Of,
+    timeout_s: float,
+    is_valid: Callable[..., bool],
+    *settings: object,
+) -> Flags:
+    """[N] whether `is_valid(text, *settings)`, called in child processes; not where it takes long.
+
+    Never where there is no answer.
+    """
+    texts = checked_texts(candidates, of)
+    present = (text for text in texts if text is not None)
+    return flags_of(texts, await read_texts(timeout_s, is_valid, present, *settings))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Matches:
-    r"""All of the answer matches a regular expression. Example: `Matches(pattern=r"\d{4}")`"""
+    r"""All of the answer matches a regular expression. Example: `Matches(pattern=r"\d{4}")`
+
+    A text at which the pattern backtracks for more than two seconds is not valid.
+    """
 
     pattern: str
     of: Of = "answer"
@@ -45,8 +74,11 @@ class Matches:
         compiled_regex("pattern", self.pattern)
 
     async def __call__(self, query: Query, candidates: Candidates) -> Flags:
-        pattern = compiled_regex("pattern", self.pattern)
-        return valid_flags(candidates, self.of, lambda text: bool(pattern.fullmatch(text)))
+        return await flags_in_children(candidates, self.of, CHECK_S, matches_all, self.pattern)
+
+
+def matches_all(text: str, pattern: str) -> bool:
+    return re.fullmatch(pattern, text) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,23 +94,22 @@ class JsonValid:
     of: Of = "text"
 
     def __post_init__(self) -> None:
-        self._is_valid()
+        if self.schema is not None:
+            schema_validator(self.schema)
 
     async def __call__(self, query: Query, candidates: Candidates) -> Flags:
-        return valid_flags(candidates, self.of, self._is_valid())
-
-    def _is_valid(self) -> Callable[[str], bool]:
+        check = functools.partial(flags_in_children, candidates, self.of, CHECK_S)
         if self.schema is None:
-            return is_json
-        validator = schema_validator(self.schema)
-        return lambda text: satisfies(validator, text)
+            return await check(is_json)
+        return await check(satisfies, self.schema)
 
 
 @dataclass(frozen=True, slots=True)
 class Satisfies:
     """A function of the user's own says whether the answer is valid.
 
-    It can only be used from Python, and has to pickle where the run has other processes.
+    It can only be used from Python, and has to pickle where the run has other processes. It is
+    called in threads, one text after the other.
 
     Example: `Satisfies(str.isdigit)`
     """
@@ -87,7 +118,12 @@ class Satisfies:
     of: Of = "answer"
 
     async def __call__(self, query: Query, candidates: Candidates) -> Flags:
-        return valid_flags(candidates, self.of, self._is_valid)
+        texts = checked_texts(candidates, self.of)
+        present = {text for text in texts if text is not None}
+        return flags_of(texts, await threads_for_users().call(self._verdicts, present))
+
+    def _verdicts(self, texts: Iterable[str]) -> dict[str, bool]:
+        return {text: self._is_valid(text) for text in texts}
 
     def _is_valid(self, text: str) -> bool:
         try:
@@ -121,4 +157,4 @@ def without(candidates: Candidates, dropped: Sequence[bool] | Flags) -> Candidat
     """The same candidates, where the dropped ones have no answer any more."""
     pairs = zip(candidates.answers, dropped, strict=True)
     answers = tuple(None if drop else answer for answer, drop in pairs)
-    return Candidates(samples=candidates.samples, answers=answers, ask=candidates.ask)
+    return replace(candidates, answers=answers)

@@ -6,8 +6,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from nbest.orchestrator.types import Candidates, Query, require
-from nbest.scorers.sandboxes.sql import Database, Dialect, SqlFailure, is_query, open_database
-from nbest.scorers.validators.rules import Flags, Of, valid_flags
+from nbest.scorers.sandboxes.sql import (
+    TIMEOUT_S,
+    Dialect,
+    SqlFailure,
+    check_schema,
+    database_of,
+    is_query,
+)
+from nbest.scorers.validators.rules import Flags, Of, flags_in_children
 
 Check = Literal["parse", "explain", "execute"]
 
@@ -36,20 +43,22 @@ class SqlValid:
         )
         checks = ("parse", "explain", "execute")
         require(self.check in checks, "check", f"be one of {', '.join(checks)}", self.check)
-        with open_database(self.dialect, self.schema):
-            pass
+        check_schema(self.dialect, self.schema)
 
     async def __call__(self, query: Query, candidates: Candidates) -> Flags:
-        with open_database(self.dialect, self.schema) as database:
-            return valid_flags(candidates, self.of, lambda sql: self._is_valid(database, sql))
+        settings = (self.dialect, self.schema, self.check)
+        return await flags_in_children(candidates, self.of, TIMEOUT_S, is_valid, *settings)
 
-    def _is_valid(self, database: Database, sql: str) -> bool:
-        if not is_query(sql, self.dialect):
-            return False
-        if self.check == "parse":
-            return True
-        try:
-            database.rows(f"EXPLAIN {sql}" if self.check == "explain" else sql, MAX_ROWS)
-        except SqlFailure:
-            return False
+
+def is_valid(sql: str, dialect: Dialect, schema: str, check: Check) -> bool:
+    """Whether a text is a query that passes the check; it is called in a child process."""
+    if not is_query(sql, dialect):
+        return False
+    if check == "parse":
         return True
+    try:
+        database = database_of(dialect, schema)
+        database.rows(f"EXPLAIN {sql}" if check == "explain" else sql, MAX_ROWS)
+    except SqlFailure:
+        return False
+    return True

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from nbest.orchestrator.types import Candidates, Query
 from nbest.scorers.validators.json_schema import schema_validator
-from nbest.scorers.validators.rules import Flags, Of, valid_flags
+from nbest.scorers.validators.rules import Flags, Of, flags_in_children
 
 if TYPE_CHECKING:
     from yaml import SafeLoader
 
 MAX_CHARACTERS = 1_000_000
+YAML_S = 60.0  # for one text: PyYAML reads some 20,000 characters a second
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,27 +34,24 @@ class YamlValid:
             schema_validator(self.schema)
 
     async def __call__(self, query: Query, candidates: Candidates) -> Flags:
-        return valid_flags(candidates, self.of, self._is_valid())
-
-    def _is_valid(self) -> Callable[[str], bool]:
-        validator = None if self.schema is None else schema_validator(self.schema)
-        loader = _careful_loader()
-
-        def is_valid(text: str) -> bool:
-            import yaml
-
-            if len(text) > MAX_CHARACTERS:
-                return False
-            try:
-                value = yaml.load(text, loader)
-                return validator is None or validator.is_valid(value)
-            # No YAML; nested too deeply; numbers that overflow; keys that a schema cannot compare.
-            except (yaml.YAMLError, ValueError, RecursionError, ArithmeticError, TypeError):
-                return False
-
-        return is_valid
+        return await flags_in_children(candidates, self.of, YAML_S, is_yaml, self.schema)
 
 
+def is_yaml(text: str, schema: str | None) -> bool:
+    """Whether a text is careful YAML that the schema accepts; it is called in a child process."""
+    import yaml
+
+    if len(text) > MAX_CHARACTERS:
+        return False
+    try:
+        value = yaml.load(text, _careful_loader())
+        return schema is None or schema_validator(schema).is_valid(value)
+    # No YAML; nested too deeply; numbers that overflow; keys that a schema cannot compare.
+    except (yaml.YAMLError, ValueError, RecursionError, ArithmeticError, TypeError):
+        return False
+
+
+@cache
 def _careful_loader() -> type[SafeLoader]:
     import yaml
 

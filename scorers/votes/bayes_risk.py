@@ -7,22 +7,20 @@ it is the majority vote, so both are special cases of one rule.
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from typing import ClassVar, Literal
 
 import numpy as np
 
 from nbest.orchestrator.types import Candidates, Query, Scores, require
+from nbest.scorers.sandboxes.processes import Unfinished, reading_processes
+from nbest.scorers.sandboxes.threads import threads_for_users
+from nbest.scorers.votes.shared_ngrams import MAX_NGRAM, utility_table, words_of
 
 Utility = Callable[[str, str], float]
 """How good the first text is if the second is the truth; higher is better."""
-
-_NGRAM = 6
-_WORD = re.compile(r"\w+|[^\w\s]")
 
 
 def exact_match(text: str, truth: str) -> float:
@@ -41,13 +39,13 @@ def chrf(text: str, truth: str) -> float:
     Popović 2015, with beta = 1. Lengths that neither text reaches do not count.
     """
     one, two = "".join(text.split()), "".join(truth.split())
-    longest = min(_NGRAM, max(len(one), len(two)))
+    longest = min(MAX_NGRAM, max(len(one), len(two)))
     scores = [_f1(_ngrams(one, n), _ngrams(two, n)) for n in range(1, longest + 1)]
     return math.fsum(scores) / len(scores) if scores else 1.0
 
 
 def _words(text: str) -> Counter[str]:
-    return Counter(_WORD.findall(text.casefold()))
+    return Counter(words_of(text))
 
 
 def _ngrams(text: str, n: int) -> Counter[str]:
@@ -62,33 +60,10 @@ def _f1(one: Counter[str], two: Counter[str]) -> float:
     return 2 * overlap / total if total else 1.0
 
 
+FEW_CHARACTERS = 2_000  # of all answers together: comparing them takes a millisecond or two
+TABLE_S = 600.0
+
 UTILITIES: Mapping[str, Utility] = {"exact": exact_match, "f1": token_f1, "chrf": chrf}
-
-_COUNTS: Mapping[str, Callable[[str], Sequence[Counter[str]]]] = {
-    "f1": lambda text: [_words(text)],
-    "chrf": lambda text: [_ngrams("".join(text.split()), n) for n in range(1, _NGRAM + 1)],
-}
-"""What a text is counted as, by utility: the utility of a pair is the mean F1 of these counts."""
-
-
-def tabulated(name: str, texts: Sequence[str]) -> Utility:
-    """The utility `token_f1` ("f1") or `chrf` of pairs of these different texts, from a table.
-
-    It gives the same numbers as the plain function. Each text is counted once, not once a pair, and
-    each pair is compared once, since both utilities are symmetric, and 1 for equal texts.
-    """
-    counts = [_COUNTS[name](text) for text in texts]
-    table = np.ones((len(texts), len(texts)))
-    for i, j in combinations(range(len(texts)), 2):
-        table[i, j] = table[j, i] = _mean_f1(counts[i], counts[j])
-    place = {text: i for i, text in enumerate(texts)}
-    return lambda text, truth: table.item(place[text], place[truth])
-
-
-def _mean_f1(one: Sequence[Counter[str]], two: Sequence[Counter[str]]) -> float:
-    """The mean over the kinds of counts that are not empty on both sides."""
-    scores = [_f1(a, b) for a, b in zip(one, two, strict=True) if a or b]
-    return math.fsum(scores) / len(scores) if scores else 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,8 +71,9 @@ class MinimumBayesRisk:
     """Scores a candidate by its mean utility against all the other candidates.
 
     The utility is computed for each pair of distinct answers, so time and memory grow with the
-    square of their number A, not with N. Read whole texts (`WholeText`) to choose among texts. A
-    function of the user's own may stand in for the names; it must not raise.
+    square of their number A, not with N; long texts are compared in a child process, 256 of 20,000
+    characters in some ten seconds. Read whole texts (`WholeText`) to choose among texts. A function
+    of the user's own may stand in for the names; it is called in a thread, and must not raise.
 
     Example: `MinimumBayesRisk(utility="chrf")`
     """
@@ -113,27 +89,45 @@ class MinimumBayesRisk:
 
     async def __call__(self, query: Query, candidates: Candidates) -> Scores:
         counts = Counter(answer for answer in candidates.answers if answer is not None)
-        mean = _mean_utilities(counts, self._utility_of(list(counts)))
-        scores = [math.nan if a is None else mean[a] for a in candidates.answers]
+        means = await self._means(counts)
+        mean_of = dict(zip(counts, means, strict=True))
+        scores = [math.nan if a is None else mean_of[a] for a in candidates.answers]
         return np.array(scores, np.float64)
 
-    def _utility_of(self, answers: Sequence[str]) -> Utility:
+    async def _means(self, counts: Counter[str]) -> list[float]:
+        """By answer, in the order of the counts, its mean utility."""
         if callable(self.utility):
-            return self.utility
-        if self.utility in _COUNTS:
-            return tabulated(self.utility, answers)
-        return UTILITIES[self.utility]
+            return await threads_for_users().call(mean_utilities, counts, self.utility)
+        if self.utility == "exact" or sum(map(len, counts)) <= FEW_CHARACTERS:
+            return mean_utilities(counts, UTILITIES[self.utility])
+        texts, votes = list(counts), list(counts.values())
+        calls = [(self.utility, texts, votes)]
+        (means,) = await reading_processes().call_each(TABLE_S, tabulated_means, calls)
+        if isinstance(means, Unfinished):
+            raise means
+        return means
 
 
-def _mean_utilities(counts: Counter[str], utility: Utility) -> dict[str, float]:
+def mean_utilities(counts: Mapping[str, int], utility: Utility) -> list[float]:
     """By answer, the mean utility of a candidate that has it against all the other candidates."""
-    others = max(counts.total() - 1, 1)
-    return {
-        answer: math.fsum(
+    others = max(sum(counts.values()) - 1, 1)
+    return [
+        math.fsum(
             (count - (truth == answer)) * utility(answer, truth)
             for truth, count in counts.items()
             if count > (truth == answer)
         )
         / others
         for answer in counts
-    }
+    ]
+
+
+def tabulated_means(name: str, texts: Sequence[str], votes: Sequence[int]) -> list[float]:
+    """Do as `mean_utilities` does by `token_f1` ("f1") or `chrf`, to the last bit, from a table.
+
+    Every two texts are compared once, for both utilities are symmetric.
+    """
+    table = utility_table(name, texts).tolist()
+    place = {text: i for i, text in enumerate(texts)}
+    counts = dict(zip(texts, votes, strict=True))
+    return mean_utilities(counts, lambda text, truth: table[place[text]][place[truth]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 
 import pytest
@@ -41,3 +42,48 @@ def test_a_failure_is_raised() -> None:
 
     with pytest.raises(KeyError, match="x"):
         wait_for(fails())
+
+
+class Interrupted:
+    """A coroutine that interrupts the process, then waits to be cancelled."""
+
+    def __init__(self) -> None:
+        self.was_cancelled = False
+
+    async def run(self) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            self.was_cancelled = True
+            raise
+
+
+def test_an_interrupt_ends_it_where_a_script_runs_a_loop() -> None:
+    interrupted = Interrupted()
+
+    async def script() -> None:
+        wait_for(interrupted.run())
+
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(script())
+    assert interrupted.was_cancelled
+
+
+def test_an_interrupt_ends_it_in_a_notebook() -> None:
+    """A notebook runs its loop for ever, and cells in it: Ctrl-C is an exception in the cell."""
+    interrupted, errors = Interrupted(), []
+    loop = asyncio.new_event_loop()
+
+    def cell() -> None:
+        try:
+            wait_for(interrupted.run())
+        except KeyboardInterrupt as error:
+            errors.append(error)
+        loop.stop()
+
+    loop.call_soon(cell)
+    loop.run_forever()
+    loop.close()
+    assert errors
+    assert interrupted.was_cancelled

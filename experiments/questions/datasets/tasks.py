@@ -68,6 +68,10 @@ class TaskData(Section):
             columns = {"question": str(entry["question"])}
             yield Item(id=f"{self.task}/{index}", fields=columns, gold=gold)
 
+    def is_known(self) -> bool:
+        """Whether reasoning-gym has the task."""
+        return self.task in reasoning_gym().factory.DATASETS
+
     def _check_names(self, library: Mapping[str, tuple[type, type]]) -> None:
         if self.task not in library:
             raise InputError(f"dataset.task: no task {self.task!r}{suggestion(self.task, library)}")

@@ -1,7 +1,7 @@
 """reasoning-gym's own graders, one a task.
 
 It knows no dataset settings: a task's grader reads the entry that the task generated, nothing else.
-Importing reasoning-gym takes about a second, so it is imported at the first answer that needs it.
+Importing reasoning-gym takes about a second, so it is imported in the process that grades.
 """
 
 from __future__ import annotations
@@ -10,61 +10,62 @@ import json
 import math
 import warnings
 from collections.abc import Callable, Mapping
-from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import cache
-from io import StringIO
 
 from nbest.experiments.language.optional_packages import reasoning_gym
-from nbest.experiments.questions.gold import Gold
-from nbest.orchestrator.errors import InputError
+from nbest.experiments.questions.gold import Gold, packed, unpacked
+from nbest.experiments.questions.graders.evaluating import evaluates
+from nbest.scorers.sandboxes.processes import Unfinished, reading_processes
 
 # Graders give partial marks, as 0.5 for an answer among other words; those are not right answers.
 RIGHT = 0.99
 
-# The graders of these tasks hand text to Python's eval: most of them the text of the model (the
-# integrations, polynomial_multiplication, countdown and puzzle24 by way of sympy's parse_expr), so
-# that a model could run any code here; number_sorting the text of the gold file. composite passes
-# its text on to any of the others.
-EVALUATING_TASKS = frozenset(
-    {
-        "binary_matrix",
-        "composite",
-        "countdown",
-        "intermediate_integration",
-        "n_queens",
-        "number_sorting",
-        "polynomial_multiplication",
-        "puzzle24",
-        "simple_integration",
-        "spiral_matrix",
-        "string_insertion",
-    }
-)
+TASK_S = 20.0  # for one answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReasoningGym:
     """Right when the task's own grader gives full marks.
 
-    The verdict is nan for a question of no task, for a task whose grader would run the text as
-    code, and where a grader fails.
+    It runs in a child process. The verdict is nan for a question of no task, for a task whose
+    grader would run a text as code, and where a grader fails or takes too long.
     """
 
     def __call__(self, answer: str | None, gold: Gold) -> float:
-        if answer is None or not gold.task or gold.task in EVALUATING_TASKS:
+        if answer is None or not gold.task:
             return math.nan
-        options = json.dumps(dict(gold.options), sort_keys=True)
         try:
-            # Some graders print, and some warn, on a text that they cannot read.
-            with warnings.catch_warnings(), redirect_stdout(StringIO()):
-                warnings.simplefilter("ignore")
-                score = float(task_grader(gold.task, options)(answer, gold.entry))
-        except InputError:  # reasoning-gym is not installed
-            raise
-        except Exception:  # noqa: BLE001 - they fail in many ways on what a model wrote
+            score = reading_processes().call_now(TASK_S, task_score, answer, packed(gold))
+        except Unfinished:  # graders fail in many ways on what a model wrote
             return math.nan
-        return math.nan if math.isnan(score) else float(score >= RIGHT)
+        return math.nan if score is None or math.isnan(score) else float(score >= RIGHT)
+
+
+def task_score(answer: str, packed_gold: Mapping[str, str]) -> float | None:
+    """The marks of a task's grader; None where it would run a text as code, or there is none.
+
+    It is called in a child process.
+    """
+    gold = unpacked(packed_gold)
+    if gold.task not in reasoning_gym().factory.DATASETS or runs_text(gold.task):
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        grader = task_grader(gold.task, packed_gold["options"])
+        return float(grader(answer, gold.entry))
+
+
+def warm_up() -> None:
+    """Import the package, which takes a second; InputError where it is not installed."""
+    reasoning_gym()
+
+
+@cache
+def runs_text(task: str) -> bool:
+    """Whether the grader of a task of reasoning-gym may run a text as code."""
+    dataset = reasoning_gym().factory.DATASETS[task][0]
+    return evaluates(dataset.score_answer, dataset)
 
 
 @cache

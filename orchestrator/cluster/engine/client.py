@@ -104,6 +104,8 @@ class RemoteEngine:
 
     async def generate_many(self, requests: Sequence[Request], done: Done) -> None:
         """Answer many requests with one future for all, as `BatchedBackend` demands."""
+        if not requests:
+            return
         call = PendingCall(requests, done)
         for request in requests:
             self._pending[request.id] = call
@@ -142,7 +144,9 @@ class RemoteEngine:
                     requests, self._outbox = self._outbox, []
                     packed = pack_requests(requests)
                     await self._actor.submit.remote(self.life, self._client, packed)
-            except RayError as error:
+            # Ray's errors, and whatever comes of sending what a plugin has put into a request:
+            # unseen, it would leave all that wait here waiting.
+            except Exception as error:  # noqa: BLE001
                 if isinstance(error, RayTaskError) and isinstance(error.cause, NotBegun):
                     self._fail(error.cause, [request.id for request in requests])
                 self._die(error)
@@ -150,10 +154,10 @@ class RemoteEngine:
     async def _collect(self) -> None:
         while self._pending:
             try:
-                finished = await self._actor.collect.remote(self.life, self._client)
-            except RayError as error:
+                results = unpack_results(await self._actor.collect.remote(self.life, self._client))
+            except Exception as error:  # noqa: BLE001 - as in `_send`
                 return self._die(error)
-            for request_id, result in unpack_results(finished):
+            for request_id, result in results:
                 self._settle(request_id, result)
 
     def _settle(self, request_id: str, result: Result) -> None:
@@ -161,7 +165,7 @@ class RemoteEngine:
         if call is not None:
             call.take(request_id, result)
 
-    def _die(self, error: RayError) -> None:
+    def _die(self, error: Exception) -> None:
         """Fail all pending requests; those that were not sent cannot be the cause."""
         cause = cause_of(error)
         unsent, self._outbox = [request.id for request in self._outbox], []
@@ -175,7 +179,7 @@ class RemoteEngine:
             self._settle(request_id, death)
 
 
-def cause_of(error: RayError) -> str:
+def cause_of(error: Exception) -> str:
     """Return one line that says what happened, without Ray's remote traceback."""
     inner = error.cause if isinstance(error, RayTaskError) else error
     first = first_line(inner)

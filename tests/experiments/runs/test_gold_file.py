@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbest.experiments.questions.datasets.tasks import TaskData
-from nbest.experiments.questions.gold import Gold
+from nbest.experiments.questions.gold import Gold, packed, unpacked
 from nbest.experiments.questions.graders.tasks import ReasoningGym
-from nbest.experiments.runs.gold_file import GOLD_FILE, packed, read_gold, unpacked, write_gold
+from nbest.experiments.runs.gold_file import GOLD_FILE, read_gold, write_gold
 from nbest.orchestrator.errors import RunChanged, StoreError
 
 ENTRIES = st.recursive(

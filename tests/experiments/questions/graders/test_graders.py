@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import json
 import math
 import re
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,9 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nbest.experiments.questions.datasets.tasks import TaskData
-from nbest.experiments.questions.gold import Gold
+from nbest.experiments.questions.gold import Gold, packed
+from nbest.experiments.questions.graders.evaluating import evaluates
 from nbest.experiments.questions.graders.plain import Exact, Grader, Number, Ungraded
-from nbest.experiments.questions.graders.tasks import EVALUATING_TASKS, ReasoningGym
+from nbest.experiments.questions.graders.tasks import ReasoningGym, runs_text, task_score
 from nbest.orchestrator.errors import InputError
 
 NO_VERDICT = math.nan
@@ -120,23 +125,102 @@ def test_a_grader_that_fails_has_no_verdict() -> None:
     assert math.isnan(ReasoningGym()("7", Gold(answer="7")))
 
 
-def test_no_text_of_a_model_is_ever_run(tmp_path: Path) -> None:
-    attack = f"open({str(tmp_path / 'owned')!r}, 'w')"
-    for task in sorted(EVALUATING_TASKS - {"composite"}):
-        gold = TaskData(task=task, size=1).load().items[0].gold
-        assert gold is not None
-        assert math.isnan(ReasoningGym()(attack, gold))
-    assert not (tmp_path / "owned").exists()
+# A text that makes a file where it is run, by `eval` or by sympy.
+ATTACK = "__import__('os').open({path!r}, 64) or 1"
 
 
-def test_the_tasks_that_run_text_are_all_known() -> None:
-    # Read from the installed sources, so that a new version of the library shows up here.
+def attacked(value: object, attack: str) -> object:
+    """The same value with the attack in the place of every text, however deep."""
+    if isinstance(value, Mapping):
+        return {key: attacked(inner, attack) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(attacked(inner, attack) for inner in value)
+    return attack if isinstance(value, str) else value
+
+
+def tasks() -> list[str]:
     import reasoning_gym
 
+    return sorted(set(reasoning_gym.factory.DATASETS) - {"composite"})
+
+
+@pytest.mark.parametrize("task", tasks())
+def test_no_text_is_ever_run(tmp_path: Path, task: str) -> None:
+    """Neither the answer of a model nor a gold file that somebody sent, whatever the task."""
+    path = tmp_path / "owned"
+    attack = ATTACK.format(path=str(path))
+    gold = TaskData(task=task, size=1).load().items[0].gold
+    assert gold is not None
+    entry = attacked(gold.entry, attack)
+    assert isinstance(entry, Mapping)
+    # Called here, and not in a child process that can write nothing.
+    for answer, one in ((attack, gold), (gold.answer, replace(gold, entry=entry))):
+        with suppress(Exception):  # what a grader fails at is no verdict
+            task_score(answer, packed(one))
+    assert not path.exists()
+
+
+def test_the_tasks_that_run_text_are_found() -> None:
+    """Read from the installed sources in another way, which looks into all that a file defines."""
     running = re.compile(r"\b(?:eval|exec|sympify)\(|(?:sp|sympy)\.parse_expr\(|\(parse_expr\(")
-    evaluating = {
-        task
-        for task, (dataset, _) in reasoning_gym.factory.DATASETS.items()
-        if running.search(inspect.getsource(dataset.score_answer))
+    import reasoning_gym
+
+    for task in tasks():
+        dataset = reasoning_gym.factory.DATASETS[task][0]
+        if running.search(inspect.getsource(dataset.score_answer)):
+            assert runs_text(task), task
+    assert {"bitwise_arithmetic", "number_sorting", "puzzle24"} < {
+        t for t in tasks() if runs_text(t)
     }
-    assert evaluating | {"composite"} == EVALUATING_TASKS
+    assert len([task for task in tasks() if runs_text(task)]) < 20  # the others can be graded
+    assert runs_text("composite")
+
+
+class Harmless:
+    def score_answer(self, answer: str) -> float:
+        return float(self.read(answer))
+
+    def read(self, answer: str) -> str:
+        return read(answer)
+
+
+class Inherits(Harmless):
+    def score_answer(self, answer: str) -> float:
+        return super().score_answer(answer)
+
+
+class Overrides(Inherits):
+    def read(self, answer: str) -> str:
+        return str(deep(answer))
+
+
+class PassesOn:
+    def score_answer(self, answer: str) -> float:
+        return Harmless().score_answer(answer)
+
+
+def read(answer: str) -> str:
+    return json.loads(answer)  # type: ignore[no-any-return]
+
+
+def deep(answer: str) -> object:
+    return Deeper(answer)
+
+
+class Deeper:
+    def __init__(self, answer: str) -> None:
+        self.value = eval(answer) if answer == "1" else None
+
+
+@pytest.mark.parametrize(
+    ("owner", "may_run"),
+    [(Harmless, False), (Inherits, False), (Overrides, True), (PassesOn, True)],
+)
+def test_an_evaluator_is_found_however_deep(owner: type, may_run: bool) -> None:
+    assert evaluates(owner.score_answer, owner) is may_run  # type: ignore[attr-defined]
+
+
+def test_a_grader_without_source_may_run_text() -> None:
+    space: dict[str, type] = {"__name__": __name__}
+    exec("class Grader:\n    def score_answer(self, answer): return 1.0", space)
+    assert evaluates(space["Grader"].score_answer, space["Grader"])  # type: ignore[attr-defined]
