@@ -8,6 +8,7 @@
     |   |-- EngineDead        the engine is gone, and with it all that it was working on
     |   |   `-- NotBegun          ... before it had begun with this request
     |   `-- Quarantined       this query has killed engines again and again: none takes it now
+    |-- PartFailed        a scorer, extractor or equivalence of the user's own raised an error
     |-- OutOfBudget       the budget of a batch was spent before this query's turn
     `-- StoreError        a run directory cannot be used as it is
         |-- RunChanged        it was made with other settings; the message lists them
@@ -51,6 +52,10 @@ class Quarantined(BackendError):
     """The query has killed engines, twice while it was alone there: no engine takes it now."""
 
 
+class PartFailed(NbestError):
+    """A part that is not ours, such as a scorer of the user's own, raised an error."""
+
+
 class OutOfBudget(NbestError):
     """The budget of a batch was spent before this query had its first sample."""
 
@@ -70,3 +75,10 @@ class RunLocked(StoreError):
 def first_line(error: BaseException) -> str:
     """Return the first line of a foreign exception's message, or its type if it has none."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def error_text(error: BaseException) -> str:
+    """Return one line: the message of an error of ours, else the type and the message."""
+    if isinstance(error, NbestError):
+        return first_line(error)
+    return f"{type(error).__name__}: {first_line(error)}"

@@ -9,7 +9,8 @@ This module knows no model, no scorer, no Ray, no clock and no file.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
@@ -27,6 +28,15 @@ def require(holds: bool, key: str, rule: str, value: object) -> None:
     """Raise the one-line InputError `KEY must RULE, got VALUE` unless `holds`."""
     if not holds:
         raise InputError(f"{key} must {rule}, got {value!r}")
+
+
+def is_unicode(text: str) -> bool:
+    """Whether a text can be written as UTF-8: it holds no half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def require_share(key: str, value: float) -> None:
@@ -52,6 +62,24 @@ class Query:
     id: str
     prompt: str | tuple[Message, ...]  # raw text, or a chat that the model's own template renders
     meta: Mapping[str, Any] = field(default_factory=dict)  # the data set's own; nbest ignores it
+
+    def __post_init__(self) -> None:
+        is_id = isinstance(self.id, str) and bool(self.id) and is_unicode(self.id)
+        require(is_id, "query id", "be text that is not empty, and valid Unicode", self.id)
+        turns = self.prompt if isinstance(self.prompt, tuple) else ()
+        is_chat = isinstance(self.prompt, tuple) and all(isinstance(t, Message) for t in turns)
+        rule = "be text or a tuple of Messages"
+        fits = isinstance(self.prompt, str) or is_chat
+        require(fits, f"prompt of query {self.id!r}", rule, self.prompt)
+        texts = [self.prompt] if isinstance(self.prompt, str) else [turn.content for turn in turns]
+        holds = all(map(is_unicode, texts))
+        require(holds, f"query {self.id!r}", "be valid Unicode", self.prompt)
+
+
+def require_once(queries: Iterable[Query]) -> None:
+    """Raise InputError where an id is there twice: a sample could not tell whose it is."""
+    for query_id, count in Counter(query.id for query in queries).items():
+        require(count == 1, "query id", f"be there once, is there {count} times", query_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,17 +6,16 @@ Gold answers meet samples here and nowhere else.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from nbest.experiments.runs.cases import Case
 from nbest.experiments.runs.stored_calls import Meter, NotAsked
-from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.errors import InputError, error_text
 from nbest.orchestrator.protocols import Scorer
 from nbest.orchestrator.query.selection import select
-from nbest.orchestrator.types import Sample, Selection
 from nbest.scorers.estimators.intervals import Interval, clustered_interval, wilson_interval
 
 JSON_KEYS = (
@@ -62,85 +61,170 @@ async def selector_row(
     name: str, scorer: Scorer, cases: Sequence[Case], min_confidence: float = 0.0
 ) -> Row:
     """Grade the answers that a selector chooses; below `min_confidence` it abstains."""
-    require_logprobs(name, scorer, cases)
-    chosen: list[tuple[Case, Selection]] = []
-    failure, meter = "", Meter()
-    not_asked: NotAsked | None = None
+    grading = SelectorGrading(name, scorer, min_confidence)
     for case in cases:
+        await grading.add(case)
+    return grading.row()
+
+
+class SelectorGrading:
+    """Applies a selector to one case after the other, and grades what it chooses.
+
+    It keeps numbers and answers, and no sample: a run may be larger than the memory.
+    """
+
+    def __init__(self, name: str, scorer: Scorer, min_confidence: float = 0.0) -> None:
+        self._name = name
+        self._scorer = scorer
+        self._min_confidence = min_confidence
+        self._logprobs = LogprobsNeeded(name, scorer)
+        self._meter = Meter()
+        self._sizes = Sizes()  # of the cases at which it did not fail
+        self._choices: list[tuple[str, str | None]] = []
+        self._confidences: list[float] = []  # of each choice
+        self._verdicts: list[float] = []  # of each choice; nan where the case is not graded
+        self._failed = 0
+        self._failure = ""
+        self._not_asked: NotAsked | None = None
+
+    async def add(self, case: Case) -> None:
+        self._logprobs.add(case)
         try:
-            selection = await select(case.query, meter.on(case.candidates), scorer, min_confidence)
-            chosen.append((case, selection))
+            candidates = self._meter.on(case.candidates)
+            selection = await select(case.query, candidates, self._scorer, self._min_confidence)
         # A scorer may be a plugin, and it reads what a model wrote. Where it fails there is no
         # choice to grade: neither a wrong one nor an abstention.
         except Exception as error:  # noqa: BLE001
-            failure = failure or f"{case.query.id}: {type(error).__name__}: {error}"
-            not_asked = not_asked or (error if isinstance(error, NotAsked) else None)
-    if not_asked and not chosen:
-        raise not_asked
-    graded = [
-        (case, selection, 0.0 if selection.answer is None else case.verdicts[selection.answer])
-        for case, selection in chosen
-        if case.is_graded
-    ]
-    abstained = sum(selection.answer is None for _, selection in chosen)
-    estimate = _proportion([verdict for *_, verdict in graded])
-    row = _row(name, [case for case, _ in chosen], estimate, abstained=abstained)
-    compared = [(case, s, verdict) for case, s, verdict in graded if not math.isnan(verdict)]
-    return replace(
-        row,
-        tokens=row.tokens + meter.tokens,
-        failed=len(cases) - len(chosen),
-        failure=failure,
-        n_graded=len(compared),
-        answered=tuple((s.confidence, v == 1.0) for _, s, v in compared if s.answer is not None),
-        verdicts=tuple((case.query.id, verdict) for case, _, verdict in compared),
-        choices=tuple((case.query.id, selection.answer) for case, selection in chosen),
-        scorer_tokens=meter.all_tokens,
-        scorer_s=meter.seconds,
-    )
+            self._failed += 1
+            self._failure = self._failure or f"{case.query.id}: {error_text(error)}"
+            if isinstance(error, NotAsked):
+                self._not_asked = self._not_asked or error
+            return
+        self._sizes.add(case)
+        self._choices.append((case.query.id, selection.answer))
+        self._confidences.append(selection.confidence)
+        verdict = 0.0 if selection.answer is None else case.verdicts[selection.answer]
+        self._verdicts.append(verdict if case.is_graded else math.nan)
+
+    def row(self) -> Row:
+        """The row; InputError where the run lacks what the selector needs."""
+        self._logprobs.require()
+        if self._not_asked and not self._choices:
+            raise self._not_asked
+        graded = [
+            (query_id, answer, confidence, verdict)
+            for (query_id, answer), confidence, verdict in zip(
+                self._choices, self._confidences, self._verdicts, strict=True
+            )
+            if not math.isnan(verdict)
+        ]
+        estimate = _proportion([verdict for *_, verdict in graded])
+        row = self._sizes.row(self._name, estimate)
+        return replace(
+            row,
+            abstained=sum(answer is None for _, answer in self._choices),
+            tokens=row.tokens + self._meter.tokens,
+            failed=self._failed,
+            failure=self._failure,
+            n_graded=len(graded),
+            answered=tuple((c, v == 1.0) for _, answer, c, v in graded if answer is not None),
+            verdicts=tuple((query_id, verdict) for query_id, *_, verdict in graded),
+            choices=tuple(self._choices),
+            scorer_tokens=self._meter.all_tokens,
+            scorer_s=self._meter.seconds,
+        )
 
 
-def one_sample_row(cases: Sequence[Case]) -> Row:
-    """What one sample alone is worth: the mean over all samples, at the cost of one."""
-    means = [float(np.mean(c.shares)) for c in cases if c.is_graded and c.shares]
-    mean = float(np.mean(means)) if means else math.nan
-    interval = clustered_interval(means) if means else Interval(math.nan, math.nan)
-    whole = _row("one sample (mean)", cases, (mean, interval), abstained=0)
-    num = max(1, whole.n_samples)
-    return Row(
-        select=whole.select,
-        accuracy=mean,
-        low=interval.low,
-        high=interval.high,
-        abstained=0,
-        n_queries=whole.n_queries,
-        n_samples=whole.n_queries,
-        tokens=round(whole.tokens * whole.n_queries / num),
-        seconds=_mean_of(cases, lambda samples: float(np.mean([s.total_s for s in samples]))),
-    )
+class Sizes:
+    """How large cases are: numbers that are added up case by case."""
+
+    def __init__(self) -> None:
+        self.n_queries = 0
+        self.n_samples = 0
+        self.largest = 0
+        self.tokens = 0
+        self._slowest_s: list[float] = []  # of each query, its slowest sample
+        self._mean_s: list[float] = []
+
+    def add(self, case: Case) -> None:
+        seconds = [sample.total_s for sample in case.candidates.samples]
+        self.n_queries += 1
+        self.n_samples += len(seconds)
+        self.largest = max(self.largest, len(seconds))
+        self.tokens += sum(sample.generated_tokens for sample in case.candidates.samples)
+        self._slowest_s.append(max(seconds))
+        self._mean_s.append(sum(seconds) / len(seconds))
+
+    @property
+    def slowest_s(self) -> float:
+        """The seconds of a query, mean: its samples are drawn at the same time."""
+        return float(np.mean(self._slowest_s)) if self._slowest_s else math.nan
+
+    @property
+    def mean_s(self) -> float:
+        """The seconds of a sample, mean over the queries."""
+        return float(np.mean(self._mean_s)) if self._mean_s else math.nan
+
+    def row(self, name: str, estimate: tuple[float, Interval]) -> Row:
+        """A row with these sizes."""
+        accuracy, interval = estimate
+        return Row(
+            select=name,
+            accuracy=accuracy,
+            low=interval.low,
+            high=interval.high,
+            abstained=0,
+            n_queries=self.n_queries,
+            n_samples=self.n_samples,
+            tokens=self.tokens,
+            seconds=self.slowest_s,
+        )
 
 
-def any_right_row(cases: Sequence[Case]) -> Row:
-    """What a perfect selector would reach: any of the samples is right (coverage, pass@N)."""
-    hits = [max(c.shares) for c in cases if c.is_graded and c.shares]
-    largest = max((len(case.candidates) for case in cases), default=0)
-    return _row(f"any of {largest} right", cases, _proportion(hits), abstained=0)
+class BaselineGrading:
+    """Grades one sample alone, and any sample, case by case."""
+
+    def __init__(self) -> None:
+        self._sizes = Sizes()
+        self._means: list[float] = []  # of the graded cases: the share of right samples
+        self._hits: list[float] = []  # ... and whether any is right
+
+    def add(self, case: Case) -> None:
+        self._sizes.add(case)
+        if case.is_graded and case.shares:
+            self._means.append(float(np.mean(case.shares)))
+            self._hits.append(max(case.shares))
+
+    def rows(self) -> tuple[Row, Row]:
+        """The rows of one sample and of any sample."""
+        return self._one_sample(), self._any_right()
+
+    def _one_sample(self) -> Row:
+        """What one sample alone is worth: the mean over all samples, at the cost of one."""
+        mean = float(np.mean(self._means)) if self._means else math.nan
+        nothing = Interval(math.nan, math.nan)
+        interval = clustered_interval(self._means) if self._means else nothing
+        whole = self._sizes.row("one sample (mean)", (mean, interval))
+        num = max(1, whole.n_samples)
+        return replace(
+            whole,
+            n_samples=whole.n_queries,
+            tokens=round(whole.tokens * whole.n_queries / num),
+            seconds=self._sizes.mean_s,
+        )
+
+    def _any_right(self) -> Row:
+        """What a perfect selector would reach: any of the samples is right (coverage, pass@N)."""
+        name = f"any of {self._sizes.largest} right"
+        return self._sizes.row(name, _proportion(self._hits))
 
 
-def _row(name: str, cases: Sequence[Case], estimate: tuple[float, Interval], abstained: int) -> Row:
-    accuracy, interval = estimate
-    samples = [s for case in cases for s in case.candidates.samples]
-    return Row(
-        select=name,
-        accuracy=accuracy,
-        low=interval.low,
-        high=interval.high,
-        abstained=abstained,
-        n_queries=len(cases),
-        n_samples=len(samples),
-        tokens=sum(s.generated_tokens for s in samples),
-        seconds=_mean_of(cases, lambda group: max(s.total_s for s in group)),
-    )
+def baseline_rows(cases: Sequence[Case]) -> tuple[Row, Row]:
+    """One sample alone, and any sample right."""
+    grading = BaselineGrading()
+    for case in cases:
+        grading.add(case)
+    return grading.rows()
 
 
 def _proportion(verdicts: Sequence[float]) -> tuple[float, Interval]:
@@ -151,27 +235,47 @@ def _proportion(verdicts: Sequence[float]) -> tuple[float, Interval]:
     return right / len(graded), wilson_interval(right, len(graded))
 
 
-def _mean_of(cases: Sequence[Case], value: Callable[[Sequence[Sample]], float]) -> float:
-    return float(np.mean([value(c.candidates.samples) for c in cases])) if cases else math.nan
+class LogprobsNeeded:
+    """Says whether samples have the log-probabilities that a scorer reads."""
+
+    def __init__(self, name: str, scorer: Scorer) -> None:
+        self._name = name
+        self._needed = scorer.needs_logprobs
+        self._num_cases = 0
+        self._stored_k: int | None = None  # the most of any sample; None: no sample has any
+
+    def add(self, case: Case) -> None:
+        self._num_cases += 1
+        has_enough = self._stored_k is not None and self._stored_k >= (self._needed or 0)
+        if self._needed is None or has_enough:
+            return
+        for sample in case.candidates.samples:
+            if sample.logprobs is not None:
+                k = 0 if sample.top_logprobs is None else sample.top_logprobs.k
+                self._stored_k = max(self._stored_k or 0, k)
+
+    def require(self) -> None:
+        """Raise InputError where they have none, or none of so many tokens."""
+        if self._needed is None or not self._num_cases:
+            return
+        again = f"sample it again with sampling.logprobs: {self._needed}"
+        if self._stored_k is None:
+            raise InputError(
+                f"{self._name} needs log-probabilities, and this run kept none: {again}"
+            )
+        if self._stored_k < self._needed:
+            raise InputError(
+                f"{self._name} needs those of the {self._needed} likeliest tokens, "
+                f"and this run kept {self._stored_k}: {again}"
+            )
 
 
 def require_logprobs(name: str, scorer: Scorer, cases: Sequence[Case]) -> None:
     """Raise InputError where the samples lack the log-probabilities that a scorer reads."""
-    needed = scorer.needs_logprobs
-    if needed is None or not cases:
-        return
-    samples = [sample for case in cases for sample in case.candidates.samples]
-    if all(sample.logprobs is None for sample in samples):
-        raise InputError(
-            f"{name} needs log-probabilities, and this run kept none: "
-            f"sample it again with sampling.logprobs: {needed}"
-        )
-    stored_k = max(0 if s.top_logprobs is None else s.top_logprobs.k for s in samples)
-    if stored_k < needed:
-        raise InputError(
-            f"{name} needs those of the {needed} likeliest tokens, and this run kept {stored_k}: "
-            f"sample it again with sampling.logprobs: {needed}"
-        )
+    needed = LogprobsNeeded(name, scorer)
+    for case in cases:
+        needed.add(case)
+    needed.require()
 
 
 def _or_none(value: str | int | float) -> str | int | float | None:

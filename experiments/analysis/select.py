@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-from nbest.experiments.analysis.rows import Row, any_right_row, one_sample_row, selector_row
+from nbest.experiments.analysis.rows import BaselineGrading, Row, SelectorGrading
 from nbest.experiments.language.expressions import split_expressions
 from nbest.experiments.questions.reading import Reading
-from nbest.experiments.runs.cases import Case, cases_of, named_scorer, reading_of
+from nbest.experiments.runs.cases import each_case, named_scorer, reading_of
+from nbest.experiments.runs.scope import Scope
 from nbest.orchestrator.protocols import Scorer
+from nbest.orchestrator.store.format.files import StrPath
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.tasks import wait_for
 from nbest.orchestrator.types import require_share
@@ -25,7 +26,7 @@ class Comparison:
 
 
 def compare(
-    run: Path,
+    run: StrPath,
     selectors: str,
     extract: str | None = None,
     grade: str | None = None,
@@ -42,16 +43,28 @@ def compare(
 
 
 def compare_scorers(
-    run: RunReader, scorers: Mapping[str, Scorer], reading: Reading, min_confidence: float = 0.0
+    run: RunReader,
+    scorers: Mapping[str, Scorer],
+    reading: Reading,
+    min_confidence: float = 0.0,
+    scope: Scope | None = None,
 ) -> Comparison:
     """Compare scorers that are built already, with a reading that is."""
-    graded = cases_of(run, reading, scorers.values())
-    rows = wait_for(_rows_of(graded, scorers, min_confidence))
-    return Comparison(rows=rows, baselines=(one_sample_row(graded), any_right_row(graded)))
+    return wait_for(_compared(run, scorers, reading, min_confidence, scope))
 
 
-async def _rows_of(
-    graded: Sequence[Case], scorers: Mapping[str, Scorer], min_confidence: float
-) -> tuple[Row, ...]:
-    rows = [await selector_row(name, s, graded, min_confidence) for name, s in scorers.items()]
-    return tuple(rows)
+async def _compared(
+    run: RunReader,
+    scorers: Mapping[str, Scorer],
+    reading: Reading,
+    min_confidence: float,
+    scope: Scope | None,
+) -> Comparison:
+    """One case after the other, each by all scorers: the run need not fit into memory."""
+    gradings = [SelectorGrading(name, s, min_confidence) for name, s in scorers.items()]
+    baselines = BaselineGrading()
+    async for case in each_case(run, reading, scorers.values(), scope):
+        baselines.add(case)
+        for grading in gradings:
+            await grading.add(case)
+    return Comparison(rows=tuple(g.row() for g in gradings), baselines=baselines.rows())

@@ -68,7 +68,9 @@ def options(
 def run(
     config: Annotated[Path, typer.Argument(help="A YAML file.", show_default=False)],
     set_: SetOption = None,
-    out: Annotated[Path | None, typer.Option(help="Run folder; default: runs/NAME.")] = None,
+    out: Annotated[
+        str | None, typer.Option(help="Run folder or URI, as s3://bucket/run; default: runs/NAME.")
+    ] = None,
     limit: Annotated[int | None, typer.Option(help="Only the first so many questions.")] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the first prompt; start nothing.")
@@ -103,7 +105,7 @@ def run(
     plan = make_plan(load_config(config, [*(set_ or ()), *allowed]), limit)
     if dry_run:
         return print_plan(plan)
-    folder = out or Path("runs") / plan.config.name
+    folder = out or f"runs/{plan.config.name}"
     tolerated = tolerated_errors(fail_on_error, plan.num_queries)
     with shown_progress(is_quiet=quiet) as report:
         records = carry_out(plan, folder, report, retry_quarantined=retry_quarantined)
@@ -112,7 +114,7 @@ def run(
 
 @app.command(epilog="Example: nbest select runs/demo --select 'vote,mean_logprob,random(seed=3)'")
 def select(
-    run_dir: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    run_dir: Annotated[str, typer.Argument(metavar="RUN", help="A run folder or its URI.")],
     selectors: Annotated[str, typer.Option("--select", help="Names, with commas between.")],
     extract: Extract = None,
     grade: Annotated[str | None, typer.Option(help="How answers are graded, e.g. number.")] = None,
@@ -135,7 +137,7 @@ def select(
     )
     from nbest.experiments.analysis.paired import paired_sentences
     from nbest.experiments.analysis.select import compare
-    from nbest.experiments.cli.run_summary import print_comparison, print_stopping
+    from nbest.experiments.cli.run_summary import end_by_failures, print_comparison, print_notes
     from nbest.experiments.language.text import printable
 
     if max_risk is not None and min_confidence > 0:
@@ -143,9 +145,9 @@ def select(
     compared = compare(run_dir, selectors, extract, grade, equivalence, min_confidence)
     limit = None if max_risk is None else RiskLimit(max_risk=max_risk, delta=delta)
     print_comparison(compared, as_json, limit)
+    print_notes(run_dir, as_json)
     if as_json:
-        return
-    print_stopping(run_dir)
+        return end_by_failures(compared)
     for sentence in paired_sentences(compared.rows):
         print(printable(sentence))
     for row in compared.rows:

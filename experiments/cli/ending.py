@@ -13,7 +13,7 @@ from typing import NoReturn
 import typer
 
 from nbest.experiments.language.text import printable
-from nbest.orchestrator.errors import InputError, NbestError, RunChanged
+from nbest.orchestrator.errors import InputError, NbestError, RunChanged, first_line
 
 TYPER_INTERRUPTED = 130  # what Typer makes of Ctrl-C
 
@@ -24,8 +24,11 @@ def run_command(command: Callable[[], int | None]) -> NoReturn:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     # A scheduler's SIGTERM ends a run as Ctrl-C does: what has been sampled is written first.
     signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # with nohup it is ignored
+        signal.signal(signal.SIGHUP, lambda number, frame: signal.raise_signal(signal.SIGINT))
     try:
         status = command()
+        sys.stdout.flush()  # a full disk is found here, not when Python ends
     except (InputError, RunChanged) as error:
         _end(f"error: {error}", Exit.WRONG_INPUT)
     except NbestError as error:
@@ -33,13 +36,22 @@ def run_command(command: Callable[[], int | None]) -> NoReturn:
     except typer.TyperException as error:
         _end(f"error: {error.format_message()}", Exit.WRONG_INPUT)
     except BrokenPipeError:  # whoever read our output has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         sys.exit(Exit.FAILED)
+    except OSError as error:  # a full disk, a folder that is not there: no fault of the program
+        _drop_output()
+        place = f"{error.filename}: " if error.filename else ""
+        _end(f"error: {place}{error.strerror or first_line(error)}", Exit.FAILED)
     except KeyboardInterrupt:
         status = TYPER_INTERRUPTED
     if status == TYPER_INTERRUPTED:
         _end("interrupted; the same command goes on from here", Exit.INTERRUPTED)
     sys.exit(status or Exit.OK)
+
+
+def _drop_output() -> None:
+    """Let what is still to be printed go nowhere: Python would try once more at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _end(message: str, status: Exit) -> NoReturn:

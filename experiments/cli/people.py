@@ -20,7 +20,7 @@ def add_person_commands(app: typer.Typer) -> None:
 
 
 def pick(
-    run_dir: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    run_dir: Annotated[str, typer.Argument(metavar="RUN", help="A run folder or its URI.")],
     web: Annotated[bool, typer.Option("--web", help="As a page of this machine.")] = False,
     name: Annotated[str, typer.Option(help="Who chooses; kept with the choices.")] = "",
     seed: Annotated[int, typer.Option(help="Another order of the candidates.")] = 0,
@@ -37,7 +37,7 @@ def pick(
 
 
 def export(
-    run_dir: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    run_dir: Annotated[str, typer.Argument(metavar="RUN", help="A run folder or its URI.")],
     what: Annotated[
         str,
         typer.Option(

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.store.format.files import without_password
 
 
 def add_pool_commands(app: typer.Typer) -> None:
@@ -25,7 +26,7 @@ def add_pool_commands(app: typer.Typer) -> None:
 
 
 def replay(
-    run_dir: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    run_dir: Annotated[str, typer.Argument(metavar="RUN", help="A run folder or its URI.")],
     strategy: Annotated[
         str,
         typer.Option(
@@ -48,18 +49,20 @@ def replay(
     """
     from nbest.experiments.analysis.replay.replay import replay as replay_run
     from nbest.experiments.analysis.replay.view import sentences
+    from nbest.experiments.cli.run_summary import print_notes
 
     outcome = replay_run(
         run_dir, strategy, max_n, shuffles, seed, extract, grade, _tell, equivalence
     )
     if as_json:
         print(json.dumps(outcome.as_json(), indent=2))
-        return
-    print("\n".join(sentences(outcome, max_n)))
+    else:
+        print("\n".join(sentences(outcome, max_n)))
+    print_notes(run_dir, as_json)
 
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders.")],
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Run folders.")],
     out: Annotated[Path, typer.Option(help="The page, one HTML file.")] = Path("report.html"),
     selectors: Annotated[
         str | None, typer.Option("--select", help="Names; default: those of each run's config.")
@@ -82,7 +85,7 @@ def import_(
     files: Annotated[
         list[Path], typer.Argument(metavar="POOL.jsonl...", help="One line a question.")
     ],
-    out: Annotated[Path, typer.Option(help="Run folder.")],
+    out: Annotated[str, typer.Option(help="Run folder or URI.")],
     extract: Annotated[str, typer.Option(help="How an answer is read in a text.")] = "whole_text",
     grade: Annotated[str, typer.Option(help="How answers are graded, e.g. number.")] = "exact",
 ) -> None:
@@ -95,11 +98,12 @@ def import_(
 
     imported = import_pool(files, out, extract=extract, grade=grade, tell=_tell)
     scores = f", scores of {', '.join(imported.scorers)}" if imported.scorers else ""
-    print(f"{imported.queries} questions, {imported.samples} samples{scores} in {out}")
+    place = without_password(out)
+    print(f"{imported.queries} questions, {imported.samples} samples{scores} in {place}")
 
 
 def curve(
-    run_dir: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    run_dir: Annotated[str, typer.Argument(metavar="RUN", help="A run folder or its URI.")],
     selectors: Annotated[str, typer.Option("--select", help="Names, with commas between.")],
     ks: Annotated[
         str, typer.Option("--k", help="Numbers of samples, e.g. 1,2,4; default: powers of two.")
@@ -118,10 +122,12 @@ def curve(
 ) -> None:
     """Accuracy against the number of samples, over all subsets of those that are stored."""
     from nbest.experiments.analysis.curves.of_run import curves_of, json_rows
-    from nbest.experiments.analysis.curves.view import curve_table, plot_curves
+    from nbest.experiments.analysis.curves.view import curve_table, picture_format, plot_curves
     from nbest.experiments.language.text import printable
 
     more = numbers(beyond) or ()
+    if plot is not None:
+        picture_format(plot)  # refuse a wrong name before the work
     curves = curves_of(run_dir, selectors, numbers(ks), extract, grade, equivalence, more)
     if plot is not None:
         plot_curves(curves, plot)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import typer
 
 from nbest.experiments.analysis.abstaining import RiskLimit, abstention_json
-from nbest.experiments.analysis.bias_notes import stopping_notes
+from nbest.experiments.analysis.bias_notes import run_notes
 from nbest.experiments.analysis.select import Comparison, compare_scorers
 from nbest.experiments.cli.display.tables import console, selector_table
 from nbest.experiments.cli.ending import Exit
@@ -20,12 +19,14 @@ from nbest.experiments.questions.prompts import prompt_text
 from nbest.experiments.runs.cases import named_scorer
 from nbest.experiments.runs.execute import failures
 from nbest.experiments.runs.plan import Plan
+from nbest.experiments.runs.scope import Scope
+from nbest.orchestrator.store.format.files import StrPath
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.types import Outcome, Record
 
 
 def conclude(
-    plan: Plan, folder: Path, records: Sequence[Record], tolerated: int, as_json: bool
+    plan: Plan, folder: StrPath, records: Sequence[Record], tolerated: int, as_json: bool
 ) -> None:
     """Print the table of a run and what failed in it; exit with 3 if too much did."""
     failed = failures(records)
@@ -35,20 +36,32 @@ def conclude(
             name: named_scorer(name, folder) if name == "user" else scorer
             for name, scorer in plan.config.scorers().items()
         }
-        compared = compare_scorers(RunReader(folder), scorers, plan.config.reading())
+        scope = Scope({query.id for query in plan.prompts.queries}, plan.config.strategy.n)
+        reading = plan.config.reading()
+        compared = compare_scorers(RunReader(folder), scorers, reading, scope=scope)
         print_comparison(compared, as_json)
-        if not as_json:
-            print_stopping(folder)
+        for note in scope.notes():
+            print(note, file=sys.stderr if as_json else sys.stdout)
+        print_notes(folder, as_json)
     tell_errors(failed, plan.num_queries)
     _tell_out_of_budget(records)
     if len(failed) > tolerated:
         raise typer.Exit(Exit.SOME_ERRORS)
 
 
-def print_stopping(folder: Path) -> None:
-    """Warn of a run that stopped drawing by what its samples said."""
-    for note in stopping_notes(RunReader(folder).manifest.config):
-        print(note)
+def print_notes(folder: StrPath, as_json: bool) -> None:
+    """Warn of a run that is unfinished, or stopped drawing by what its samples said.
+
+    On standard error where standard output is for JSON.
+    """
+    for note in run_notes(RunReader(folder)):
+        print(note, file=sys.stderr if as_json else sys.stdout)
+
+
+def end_by_failures(comparison: Comparison) -> None:
+    """Exit with 3 where a selector failed at some questions."""
+    if any(row.failed for row in comparison.rows):
+        raise typer.Exit(Exit.SOME_ERRORS)
 
 
 def print_plan(plan: Plan) -> None:

@@ -9,12 +9,12 @@ import hashlib
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from nbest.experiments.questions.prompts import prompt_text
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.ids import index_of
 from nbest.orchestrator.store.choices import Sitting, read_choices
+from nbest.orchestrator.store.format.files import StrPath
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.types import Query, Sample, Status
 
@@ -49,7 +49,7 @@ class Question:
 class PickSession:
     """The questions of a run that have no choice yet, one after the other."""
 
-    def __init__(self, run: Path, by: str = "", seed: int = 0) -> None:
+    def __init__(self, run: StrPath, by: str = "", seed: int = 0) -> None:
         self.run = run
         self._questions = {q.query.id: q for q in questions_of(run, seed)}
         if not self._questions:
@@ -125,7 +125,7 @@ class PickSession:
         return True
 
 
-def questions_of(run: Path, seed: int) -> list[Question]:
+def questions_of(run: StrPath, seed: int) -> list[Question]:
     """The questions that have samples, each with its different texts in an order of its own."""
     reader = RunReader(run)
     samples: Mapping[str, Sequence[Sample]] = dict(reader.samples(columns=["text"]))

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from nbest.experiments.analysis.bias_notes import stopping_notes
+from nbest.experiments.analysis.bias_notes import run_notes
 from nbest.experiments.analysis.curves.exact import (
     Curve,
     any_curves,
@@ -25,7 +24,7 @@ from nbest.experiments.analysis.curves.of_run import (
 from nbest.experiments.analysis.paired import paired_sentences
 from nbest.experiments.analysis.replay.adaptive import ReplayedAdaptive
 from nbest.experiments.analysis.replay.replay import Replay, replay_cases
-from nbest.experiments.analysis.rows import Row, any_right_row, one_sample_row, selector_row
+from nbest.experiments.analysis.rows import Row, baseline_rows, selector_row
 from nbest.experiments.analysis.unlabelled import Agreement, agreements, share_warnings
 from nbest.experiments.report.duels import Duel, QuestionVerdicts, duels, verdicts
 from nbest.experiments.report.questions import QuestionShown, best, contested, worst
@@ -33,6 +32,7 @@ from nbest.experiments.runs.cases import Case, cases_of, named_scorer, reading_o
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import Scorer
 from nbest.orchestrator.query.sampler import usage_of
+from nbest.orchestrator.store.format.files import StrPath, run_name
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.tasks import wait_for
 from nbest.orchestrator.types import Usage
@@ -82,7 +82,7 @@ class RunReport:
 
 
 def run_report(
-    run: Path, selectors: Sequence[str] | None = None, shown: int = SHOWN_QUESTIONS
+    run: StrPath, selectors: Sequence[str] | None = None, shown: int = SHOWN_QUESTIONS
 ) -> RunReport:
     """Gather a report, with `shown` questions of each sort; by default for the run's selectors."""
     reader = RunReader(run)
@@ -101,11 +101,11 @@ def run_report(
     replayed = _replay(pools)
     usage = usage_of([sample for case in cases for sample in case.candidates.samples])
     return RunReport(
-        name=run.name,
+        name=run_name(run),
         model=str(_model(config)),
         outcomes=_outcomes(reader),
         rows=tuple(rows),
-        baselines=(one_sample_row(cases), any_right_row(cases)),
+        baselines=baseline_rows(cases),
         curves=(*_baselines(graded, largest), *curves),
         ks=ks,
         spendings=_spendings(rows, curves, ks, usage, replayed),
@@ -119,7 +119,7 @@ def run_report(
         agreements=() if graded else agreements(rows),
         warnings=_warnings(measured) if graded else wait_for(share_warnings(working, pools)),
         paired=tuple(paired_sentences(rows)),
-        notes=(*sampling_notes(curves), *stopping_notes(config), *_failures(rows)),
+        notes=(*sampling_notes(curves), *run_notes(reader), *_failures(rows)),
         best=best(graded, shown),
         worst=worst(graded, shown),
         contested=contested(cases, shown),

@@ -19,6 +19,7 @@ from nbest.experiments.report.pictures import (
 )
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.files import write_whole
+from nbest.orchestrator.store.format.files import StrPath, run_name
 from nbest.orchestrator.types import require
 
 PICTURES = {
@@ -29,7 +30,7 @@ PICTURES = {
 
 
 def write_report(
-    runs: Sequence[Path],
+    runs: Sequence[StrPath],
     out: Path,
     selectors: str | None = None,
     prices: Prices | None = None,
@@ -45,7 +46,7 @@ def write_report(
     require(shown >= 0, "questions", "be 0 or more", shown)
     reports = []
     for run in runs:
-        tell(f"reading {run.name}, drawing its curves, replaying it")
+        tell(f"reading {run_name(run)}, drawing its curves, replaying it")
         reports.append(run_report(run, names, shown))
     page = report_page(reports, prices or Prices())
     try:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
+from nbest.experiments.analysis.curves.view import plot_label
 from nbest.experiments.report.data import RunReport, Spending, pareto_front
 
 if TYPE_CHECKING:
@@ -29,13 +30,13 @@ def accuracy_against_k(reports: Sequence[RunReport]) -> str:
         ks = list(report.ks)
         for style, curve in zip(BASELINE_STYLES, report.curves[:2], strict=False):
             mean = [curve.mean[k - 1] for k in ks]
-            axes.plot(ks, mean, linestyle=style, color="0.45", label=_label(curve.name))
+            axes.plot(ks, mean, linestyle=style, color="0.45", label=plot_label(curve.name))
         for curve in report.curves[2:]:
             colour = colours(curve.name)
             mean, low, high = (
                 [side[k - 1] for k in ks] for side in (curve.mean, curve.low, curve.high)
             )
-            axes.plot(ks, mean, marker=".", color=colour, label=_label(curve.name))
+            axes.plot(ks, mean, marker=".", color=colour, label=plot_label(curve.name))
             axes.fill_between(ks, low, high, alpha=0.1, color=colour)
         _logarithmic(axes, ks)
 
@@ -67,7 +68,7 @@ def accuracy_against_tokens(reports: Sequence[RunReport]) -> str:
                 markersize=13 if alone else 6,
                 linestyle="none" if alone else "-",
                 color=colours(name),
-                label=_label(name),
+                label=plot_label(name),
             )
         if any(point.tokens > 0 for point in report.spendings):  # else nobody counted them
             axes.set_xscale("log")
@@ -88,7 +89,7 @@ def risk_against_coverage(reports: Sequence[RunReport]) -> str:
                 [point.risk for point in points],
                 where="post",
                 color=colours(name),
-                label=_label(name),
+                label=plot_label(name),
             )
         axes.set_xlim(0, 1)
         axes.set_ylim(bottom=0)
@@ -119,7 +120,7 @@ def _panels(reports: Sequence[RunReport], x: str, y: str, draw: Draw) -> str:
         axes.grid(alpha=0.3)
         axes.set(xlabel=x, ylabel=y)
         if len(reports) > 1:
-            axes.set_title(_label(report.name), fontsize="medium")
+            axes.set_title(plot_label(report.name), fontsize="medium")
         draw(axes, report, colours)
     return _svg(figure, grid.flat, f"{y} against {x}")
 
@@ -134,11 +135,6 @@ def _by_name(points: Iterable[Spending]) -> dict[str, list[Spending]]:
     for point in points:
         by_name.setdefault(point.name, []).append(point)
     return by_name
-
-
-def _label(name: str) -> str:
-    # A $ begins mathematics there, and a name may be long.
-    return name.replace("$", r"\$")[:60].lstrip("_")
 
 
 def _logarithmic(axes: Axes, ticks: Sequence[int]) -> None:

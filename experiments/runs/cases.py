@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 
@@ -20,13 +18,15 @@ from nbest.experiments.questions.gold import Gold
 from nbest.experiments.questions.graders.plain import Grader
 from nbest.experiments.questions.reading import Reading
 from nbest.experiments.runs.gold_file import read_gold
-from nbest.experiments.runs.recorded_answers import Recorded, read_recorded, with_recorded
+from nbest.experiments.runs.recorded_answers import read_recorded, with_recorded
+from nbest.experiments.runs.scope import Scope
 from nbest.experiments.runs.stored_calls import StoredCalls
 from nbest.experiments.runs.user_choice import chosen_by_user
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.ids import index_of
-from nbest.orchestrator.protocols import Equivalence, Extractor, Scorer
+from nbest.orchestrator.protocols import Scorer
 from nbest.orchestrator.query.selection import merge_answers, read_answers
+from nbest.orchestrator.store.format.files import StrPath
 from nbest.orchestrator.store.format.manifest import Json
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.tasks import wait_for
@@ -49,38 +49,7 @@ class Case:
         return [v for v in verdicts if not math.isnan(v)]
 
 
-def cases(
-    queries: Iterable[Query],
-    candidates: Mapping[str, Candidates],
-    gold: Mapping[str, Gold],
-    grade: Grader,
-) -> list[Case]:
-    """The queries that have samples, with every distinct answer graded once."""
-    return [
-        _case(query, candidates[query.id], gold.get(query.id), grade)
-        for query in queries
-        if query.id in candidates
-    ]
-
-
-async def read_candidates(
-    queries: Iterable[Query],
-    samples: Mapping[str, Sequence[Sample]],
-    extract: Extractor,
-    equivalence: Equivalence | None = None,
-    recorded: Recorded = MappingProxyType({}),
-) -> dict[str, Candidates]:
-    """The stored samples by query id, with their answers read, or recorded, and merged."""
-    candidates = {}
-    for query in queries:
-        if query.id in samples:
-            read = read_answers(samples[query.id], extract)
-            replaced = with_recorded(read, recorded.get(query.id, {}))
-            candidates[query.id] = await merge_answers(query, replaced, equivalence)
-    return candidates
-
-
-def _case(query: Query, candidates: Candidates, gold: Gold | None, grade: Grader) -> Case:
+def graded_case(query: Query, candidates: Candidates, gold: Gold | None, grade: Grader) -> Case:
     answers = {a for a in candidates.answers if a is not None}
     verdicts = {a: math.nan if gold is None else grade(a, gold) for a in sorted(answers)}
     can_tell = any(not math.isnan(v) for v in verdicts.values())
@@ -89,7 +58,7 @@ def _case(query: Query, candidates: Candidates, gold: Gold | None, grade: Grader
     return Case(query=query, candidates=candidates, verdicts=verdicts, is_graded=can_tell)
 
 
-def named_scorer(name: str, run: Path) -> Scorer:
+def named_scorer(name: str, run: StrPath) -> Scorer:
     """Build the scorer of a name; `user` stands for what a person chose in this run."""
     return chosen_by_user(RunReader(run)) if name == "user" else build_scorer(name)
 
@@ -111,7 +80,13 @@ def reading_of(
 
 
 def load_cases(
-    run: Path, extract: str | None = None, grade: str | None = None, equivalence: str | None = None
+    run: StrPath,
+    extract: str | None = None,
+    grade: str | None = None,
+    equivalence: str | None = None,
+    extract: str | None = None,
+    grade: str | None = None,
+    equivalence: str | None = None,
 ) -> list[Case]:
     """Load the samples of a run, log-probabilities included, with their answers read and graded.
 
@@ -125,22 +100,61 @@ def cases_of(
     run: RunReader, reading: Reading, scorers: Collection[Scorer] | None = None
 ) -> list[Case]:
     """The cases of an open run; with `scorers`, only the columns that these read."""
-    samples = dict(run.samples(_columns_for(scorers)))
+
+    async def all_cases() -> list[Case]:
+        return [case async for case in each_case(run, reading, scorers)]
+
+    return wait_for(all_cases())
+
+
+async def each_case(
+    run: RunReader,
+    reading: Reading,
+    scorers: Collection[Scorer] | None = None,
+    scope: Scope | None = None,
+) -> AsyncIterator[Case]:
+    """Yield the cases of an open run, in the order of its queries; only one is in memory.
+
+    With `scorers`, only the columns that these read are read; with a `scope`, only its cases.
+    InputError where there is no case.
+    """
+    stored = run.stored_samples(_columns_for(scorers))
     recorded = {} if reading.rereads else read_recorded(run.path)
-    read = wait_for(
-        read_candidates(run.queries, samples, reading.extract, reading.equivalence, recorded)
-    )
-    calls = {key: drawn[0] for key, drawn in samples.items() if key not in read}
-    stored = {name: run.scores(name) for name in run.scorers}
-    candidates = {}
-    for key, bare in read.items():
-        stored_calls = StoredCalls(query_id=key, find=calls.get)
-        scores = {name: scores_of(bare.samples, s.get(key, {})) for name, s in stored.items()}
-        candidates[key] = replace(bare, ask=stored_calls, rate=stored_calls.rate, scores=scores)
-    graded = cases(run.queries, candidates, read_gold(run.path), reading.grade)
-    if not graded:
-        raise InputError(f"run must hold samples to select from, {str(run.path)!r} has none yet")
-    return graded
+    scores = {name: run.scores(name) for name in run.scorers}
+    gold = read_gold(run.path)
+    is_empty = True
+
+    def reply_to(key: str) -> Sample | None:
+        return next(iter(stored.of(key)), None)
+
+    for query in run.queries:
+        if scope is not None and not scope.keeps(query.id):
+            continue
+        samples = stored.of(query.id)
+        if scope is not None:
+            samples = scope.first(samples)
+        if samples:
+            is_empty = False
+            of_query = {name: by_query.get(query.id, {}) for name, by_query in scores.items()}
+            calls = StoredCalls(query_id=query.id, find=reply_to)
+            bare = await _read(query, samples, reading, recorded.get(query.id, {}))
+            candidates = replace(
+                bare,
+                ask=calls,
+                rate=calls.rate,
+                scores={name: scores_of(samples, found) for name, found in of_query.items()},
+            )
+            yield graded_case(query, candidates, gold.get(query.id), reading.grade)
+    if is_empty:
+        raise InputError(f"run must hold samples to select from, {run.shown_path!r} has none yet")
+
+
+async def _read(
+    query: Query, samples: Sequence[Sample], reading: Reading, recorded: Mapping[int, str]
+) -> Candidates:
+    """The samples with their answers read, or recorded, and merged."""
+    read = with_recorded(read_answers(samples, reading.extract), recorded)
+    return await merge_answers(query, read, reading.equivalence)
 
 
 def _columns_for(scorers: Collection[Scorer] | None) -> set[str]:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 from collections.abc import AsyncIterator, Callable, Iterable, Set
 from contextlib import aclosing, asynccontextmanager, suppress
-from pathlib import Path
 
 from nbest.experiments.config.strategy import Sampling
 from nbest.experiments.language.optional_packages import optional
@@ -21,12 +21,14 @@ from nbest.experiments.runs.resume import (
     is_complete,
     needs_engine,
 )
+from nbest.experiments.runs.scope import require_same_dataset
 from nbest.orchestrator.engines.pool import Pool
 from nbest.orchestrator.protocols import BatchStrategy
 from nbest.orchestrator.run.job import Job, Work
 from nbest.orchestrator.run.local import run_here
 from nbest.orchestrator.run.loop import Loop, one_lease
 from nbest.orchestrator.run.progress import Report
+from nbest.orchestrator.store.format.files import StrPath
 from nbest.orchestrator.store.opening import OpenRun, open_run
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.store.run_store import RunStore, open_store
@@ -38,7 +40,7 @@ TIDY_S = 300.0
 
 
 def carry_out(
-    plan: Plan, out: Path, report: Report, *, retry_quarantined: bool = False
+    plan: Plan, out: StrPath, report: Report, *, retry_quarantined: bool = False
 ) -> list[Record]:
     """Answer the questions without an answer; returns the record of every question of the plan.
 
@@ -46,22 +48,21 @@ def carry_out(
     """
     gc.freeze()  # imported modules stay alive: collecting among them takes time
     config = plan.config.model_dump(mode="json", by_alias=True)
+    require_same_dataset(out, {query.id for query in plan.prompts.queries}, config["dataset"])
     with open_run(
         out, fingerprint=plan.fingerprint(), config=config, queries=plan.prompts.queries
     ) as run:
         write_gold(out, plan.gold)
         done = run.done(repr(plan.strategy), retry_quarantined=retry_quarantined)
-        answered = wait_for(_answer_tidily(plan, run, done, out, report))
+        answered = wait_for(_answer_tidily(plan, run, done, report))
         if answered:
             run.compact()
     return records_of(plan, out, answered)
 
 
-async def _answer_tidily(
-    plan: Plan, run: OpenRun, done: Set[str], out: Path, report: Report
-) -> list[Record]:
+async def _answer_tidily(plan: Plan, run: OpenRun, done: Set[str], report: Report) -> list[Record]:
     async with tidied(run.compact):
-        return await _answer(plan, done, out, report)
+        return await _answer(plan, done, run.path, report)
 
 
 @asynccontextmanager
@@ -87,7 +88,7 @@ async def tidied(compact: Callable[[], None], every_s: float = TIDY_S) -> AsyncI
         await tidying
 
 
-def records_of(plan: Plan, out: Path, answered: Iterable[Record] = ()) -> list[Record]:
+def records_of(plan: Plan, out: StrPath, answered: Iterable[Record] = ()) -> list[Record]:
     """The records of the plan's questions and strategy.
 
     Records of questions `answered` just now replace stored ones: a quarantine that is in doubt,
@@ -105,16 +106,16 @@ def failures(records: Iterable[Record]) -> list[Record]:
     return [r for r in records if r.outcome in (Outcome.ERROR, Outcome.QUARANTINED)]
 
 
-def _work(plan: Plan, out: Path) -> Work:
+def _work(plan: Plan, out: StrPath) -> Work:
     return Work(
         run=plan.config.name,
         seed=plan.config.seed,
         strategy=plan.strategy,
-        directory=str(out.resolve()),  # workers have another working directory
+        directory=os.fspath(out),
     )
 
 
-async def _answer(plan: Plan, done: Set[str], out: Path, report: Report) -> list[Record]:
+async def _answer(plan: Plan, done: Set[str], out: StrPath, report: Report) -> list[Record]:
     """Answer the questions not `done`, with engines only if samples are missing; their records."""
     strategy = repr(plan.strategy)
     pending = [query for query in plan.prompts.queries if query.id not in done]

@@ -40,7 +40,8 @@ def write_gold(run_dir: StrPath, gold: Mapping[str, Gold]) -> None:
         if packed(old) != packed(new):
             was, now = shown(old.answer), shown(new.answer)
             raise RunChanged(
-                f"the answer of {shown(query_id)} must be that of the run, {was}, got {now}"
+                f"the answer of {shown(query_id)} must be that of the run, {was}, got {now}; "
+                f"to grade its samples by the new answers, delete {GOLD_FILE} in the run folder"
             )
     if missing := {i: g for i, g in gold.items() if i not in stored}:
         folder.commit(GOLD_FILE, _table_bytes({**stored, **missing}))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.store.format.files import StrPath
 
 if TYPE_CHECKING:
     from nbest.model_backend.verifier.settings import VerifierSettings
@@ -26,7 +27,7 @@ def add_train_command(app: typer.Typer) -> None:
 
 
 def train_verifier(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders.")],
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Run folders.")],
     out: Annotated[Path, typer.Option(help="A new folder for the verifier.")],
     source: Annotated[
         str,
@@ -82,7 +83,7 @@ def train_verifier(
 
 
 def trained_document(
-    runs: Sequence[Path],
+    runs: Sequence[StrPath],
     out: Path,
     settings: VerifierSettings,
     source: str,

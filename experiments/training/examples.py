@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from nbest.experiments.runs.cases import load_cases
 from nbest.model_backend.verifier.data import Graded, Preference
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.ids import index_of
 from nbest.orchestrator.store.choices import read_choices
+from nbest.orchestrator.store.format.files import StrPath
 from nbest.orchestrator.store.reader import RunReader
 
 
 def graded_examples(
-    runs: Sequence[Path], extract: str | None = None, grade: str | None = None
+    runs: Sequence[StrPath], extract: str | None = None, grade: str | None = None
 ) -> list[Graded]:
     """Every sample with an answer that could be graded; InputError where there is none.
 
@@ -27,7 +27,7 @@ def graded_examples(
     return examples
 
 
-def preference_examples(runs: Sequence[Path]) -> list[Preference]:
+def preference_examples(runs: Sequence[StrPath]) -> list[Preference]:
     """Pairs of what people chose with `nbest pick` and what else they saw; InputError if none."""
     pairs = [pair for run in runs for pair in _preferred(run)]
     if not pairs:
@@ -35,7 +35,7 @@ def preference_examples(runs: Sequence[Path]) -> list[Preference]:
     return pairs
 
 
-def _graded(run: Path, extract: str | None, grade: str | None) -> Iterator[Graded]:
+def _graded(run: StrPath, extract: str | None, grade: str | None) -> Iterator[Graded]:
     for case in load_cases(run, extract, grade):
         pairs = zip(case.candidates.samples, case.candidates.answers, strict=True)
         for sample, answer in pairs:
@@ -50,7 +50,7 @@ def _graded(run: Path, extract: str | None, grade: str | None) -> Iterator[Grade
                 )
 
 
-def _preferred(run: Path) -> Iterator[Preference]:
+def _preferred(run: StrPath) -> Iterator[Preference]:
     reader, choices = RunReader(run), read_choices(run)
     samples = dict(reader.samples(columns=["text"]))
     for query in reader.queries:
@@ -70,5 +70,5 @@ def _preferred(run: Path) -> Iterator[Preference]:
                 )
 
 
-def _named(runs: Sequence[Path]) -> str:
+def _named(runs: Sequence[StrPath]) -> str:
     return ", ".join(repr(str(run)) for run in runs)

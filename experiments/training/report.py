@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 
 from nbest.model_backend.verifier.data import Example, Graded
 from nbest.model_backend.verifier.train import TrainedVerifier
+from nbest.orchestrator.store.format.files import StrPath, run_name
 from nbest.scorers.estimators.risk_coverage import auroc
 from nbest.scorers.judges.reward import sigmoid
 
@@ -100,14 +100,14 @@ def as_document(trained: TrainedVerifier) -> dict[str, object]:
     }
 
 
-def card(trained: TrainedVerifier, runs: Sequence[Path]) -> Mapping[str, str]:
+def card(trained: TrainedVerifier, runs: Sequence[StrPath]) -> Mapping[str, str]:
     """The files that describe the verifier, for its folder."""
     document = as_document(trained)
     text = json.dumps(document, indent=2, default=str)
     return {"metrics.json": text + "\n", "README.md": _markdown(trained, runs)}
 
 
-def _markdown(trained: TrainedVerifier, runs: Sequence[Path]) -> str:
+def _markdown(trained: TrainedVerifier, runs: Sequence[StrPath]) -> str:
     settings = trained.settings
     probability = " Its sigmoid is a probability." if settings.objective == "outcome" else ""
     lines = [
@@ -122,7 +122,7 @@ def _markdown(trained: TrainedVerifier, runs: Sequence[Path]) -> str:
         f"raw number; the higher, the likelier the response is right.{probability}",
         "",
         "Serve it: `--select 'reward(model=\"FOLDER\")'`.",
-        f"Data: {', '.join(run.name for run in runs)}.",
+        f"Data: {', '.join(run_name(run) for run in runs)}.",
         "",
         *_split_lines(trained),
         *_quality_lines(quality(trained), settings.balance == "classes"),

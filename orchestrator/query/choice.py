@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any, Self
 
 from nbest.orchestrator.protocols import Equivalence, Extractor, ModelCalls, Scorer
+from nbest.orchestrator.query.parts import require_part
 from nbest.orchestrator.query.score_cache import with_score_cache
 from nbest.orchestrator.query.selection import WholeText, candidates_from, select
 from nbest.orchestrator.types import (
@@ -38,6 +39,10 @@ class Choice:
     params: SamplingParams = SamplingParams()
 
     def __post_init__(self) -> None:
+        require_part("select", self.select, "needs_logprobs")
+        require_part("extract", self.extract)
+        if self.equivalence is not None:
+            require_part("equivalence", self.equivalence)
         require_share("min_confidence", self.min_confidence)
 
     async def of(self, query: Query, samples: Sequence[Sample], calls: ModelCalls) -> Selection:

@@ -5,7 +5,9 @@ Pure but for the scorer that it awaits. It knows no engine, no store and no gold
 
 from __future__ import annotations
 
+import asyncio
 import math
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +16,11 @@ import numpy as np
 
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import Equivalence, Extractor, ModelCalls, Scorer
+from nbest.orchestrator.query.parts import part_failure, result_of
 from nbest.orchestrator.types import Candidates, Query, Sample, Scores, Selection, Status
+
+MAX_HELD_S = 0.01  # how long reading answers may hold the event loop
+_A_TURN = 8  # samples that are read between two looks at the clock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,8 +33,24 @@ class WholeText:
 
 def read_answers(samples: Sequence[Sample], extract: Extractor) -> Candidates:
     """The samples with the answer read in each; only `OK` samples have one."""
-    answers = tuple(extract(s.text) if s.status is Status.OK else None for s in samples)
+    try:
+        answers = tuple(extract(s.text) if s.status is Status.OK else None for s in samples)
+    # An extractor may be the user's own.
+    except Exception as error:
+        raise part_failure("extract", extract, error) from error
     return Candidates(samples=tuple(samples), answers=answers)
+
+
+async def read_in_turns(samples: Sequence[Sample], extract: Extractor) -> Candidates:
+    """Do as `read_answers` does, and let the event loop go round where that takes a while."""
+    answers: list[str | None] = []
+    held_since_s = time.monotonic()
+    for start in range(0, len(samples), _A_TURN):
+        answers += read_answers(samples[start : start + _A_TURN], extract).answers
+        if time.monotonic() - held_since_s > MAX_HELD_S:
+            await asyncio.sleep(0)
+            held_since_s = time.monotonic()
+    return Candidates(samples=tuple(samples), answers=tuple(answers))
 
 
 async def merge_answers(
@@ -43,7 +65,10 @@ async def merge_answers(
         return candidates
     counts = Counter(answer for answer in candidates.answers if answer is not None)
     distinct = sorted(counts, key=lambda text: (-counts[text], len(text), text))
-    groups = await equivalence(query, distinct)
+    groups = await result_of("equivalence", equivalence, query, distinct)
+    if len(groups) != len(distinct):
+        rule = f"give one number for each of {len(distinct)} answers"
+        raise InputError(f"equivalence {equivalence!r} must {rule}, got {len(groups)}")
     names: dict[int, str] = {}
     name_of: dict[str | None, str | None] = {
         text: names.setdefault(group, text) for text, group in zip(distinct, groups, strict=True)
@@ -59,7 +84,8 @@ async def candidates_from(
     calls: ModelCalls,
 ) -> Candidates:
     """The samples as a scorer sees them: answers read and merged, and the calls it may make."""
-    candidates = replace(read_answers(samples, extract), ask=calls.ask, rate=calls.rate)
+    read = await read_in_turns(samples, extract)
+    candidates = replace(read, ask=calls.ask, rate=calls.rate)
     return await merge_answers(query, candidates, equivalence)
 
 
@@ -75,7 +101,12 @@ def candidates_at(candidates: Candidates, places: Sequence[int]) -> Candidates:
 
 async def score_candidates(query: Query, candidates: Candidates, scorer: Scorer) -> Scores:
     """Score the candidates: [N]; InputError unless there is one score for each."""
-    scores = await scorer(query, candidates)
+    scores = await result_of("select", scorer, query, candidates)
+    try:
+        scores = np.asarray(scores, np.float64)
+    except (TypeError, ValueError) as error:
+        rule = f"be numbers, an array of shape ({len(candidates)},)"
+        raise InputError(f"the scores of {scorer!r} must {rule}, got {scores!r}") from error
     if scores.shape != (len(candidates),):
         raise InputError(
             f"the scores of {scorer!r} must have shape ({len(candidates)},), got {scores.shape}"

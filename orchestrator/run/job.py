@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from nbest.orchestrator.protocols import BackendConfig, BatchStrategy, Strategy
 from nbest.orchestrator.query.model_calls import models_of
-from nbest.orchestrator.types import Query
+from nbest.orchestrator.types import Query, require_once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +30,9 @@ class Job:
     work: Work
     backend: BackendConfig | None  # None: the store has all samples, and only scorers need models
     queries: Sequence[Query]  # those that are still to be answered
+
+    def __post_init__(self) -> None:
+        require_once(self.queries)
 
     @property
     def models(self) -> dict[str, BackendConfig]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from nbest.orchestrator.engines.local_engine import LocalEngine
 from nbest.orchestrator.engines.pool import Pool
 from nbest.orchestrator.engines.pool_engine import PooledEngine, slots_for
-from nbest.orchestrator.errors import BackendError
+from nbest.orchestrator.errors import BackendError, NbestError
 from nbest.orchestrator.protocols import BackendConfig, BatchStrategy, Strategy
 from nbest.orchestrator.query.model_calls import models_of
 from nbest.orchestrator.query.tally import Tally
@@ -120,7 +120,9 @@ def ask(
     *,
     seed: int = 0,
 ) -> Selection:
-    """Ask one question, as a chat with one user turn if it is a text; BackendError if it fails.
+    """Ask one question, as a chat with one user turn if it is a text.
+
+    BackendError where the engine fails, PartFailed where a part of the user's own does.
 
     Example: `ask("What is 17 + 25?", BestOfN(n=16, select=MajorityVote()), VLLM("smollm2-135m"))`
     """
@@ -138,7 +140,9 @@ async def _ask(
     async with open_loop(work, backend) as here:
         answered = await here.loop.answer(Query(id="q0", prompt=chat))
     if answered.selection is None:
-        raise BackendError(answered.record.error)
+        if isinstance(answered.cause, NbestError):
+            raise answered.cause
+        raise BackendError(answered.record.error) from answered.cause
     return answered.selection
 
 

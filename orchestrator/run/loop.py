@@ -12,7 +12,13 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping, Seq
 from dataclasses import dataclass, field
 
 from nbest.orchestrator.engines.pool import Pool
-from nbest.orchestrator.errors import EngineDead, OutOfBudget, Quarantined, StoreError
+from nbest.orchestrator.errors import (
+    EngineDead,
+    OutOfBudget,
+    PartFailed,
+    Quarantined,
+    StoreError,
+)
 from nbest.orchestrator.protocols import BatchStrategy, Strategy
 from nbest.orchestrator.query.sampler import StoredSampler
 from nbest.orchestrator.query.tally import Tally
@@ -30,6 +36,7 @@ class Answered:
 
     record: Record
     selection: Selection | None  # None: it ended in an error
+    cause: Exception | None = None  # of that error, where something was raised
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +110,7 @@ class Loop:
         done: Callable[[Answered], None],
     ) -> None:
         try:
+            await self.store.prepare(query.id)
             done(await self.answer(query, has_begun.set))
         finally:
             has_begun.set()
@@ -118,7 +126,7 @@ class Loop:
     async def _answer_by(
         self, strategy: Strategy, query: Query, sampler: StoredSampler, started_s: float
     ) -> Answered:
-        selection, outcome, error = await self._select(strategy, query, sampler)
+        selection, outcome, error, cause = await self._select(strategy, query, sampler)
         record = Record(
             query_id=query.id,
             strategy=self.strategy_repr,
@@ -134,7 +142,7 @@ class Loop:
         self.tally.queries += 1
         self.tally.errors += record.outcome is Outcome.ERROR
         self.tally.quarantined += record.outcome is Outcome.QUARANTINED
-        return Answered(record=record, selection=selection)
+        return Answered(record=record, selection=selection, cause=cause)
 
     def sampler(self, query: Query, begun: Callable[[], None] = lambda: None) -> StoredSampler:
         """The sampler of a query; it calls `begun` when the requests of the query are sent."""
@@ -177,24 +185,27 @@ class Loop:
 
     async def _select(
         self, strategy: Strategy, query: Query, sampler: StoredSampler
-    ) -> tuple[Selection | None, Outcome, str]:
-        """Run the strategy; returns the selection or None, how the query ended, and the error."""
+    ) -> tuple[Selection | None, Outcome, str, Exception | None]:
+        """Run the strategy; returns the selection or None, how the query ended, the error, and
+        what was raised."""
         try:
             selection = await strategy(query, sampler)
         except (EngineDead, StoreError):  # the run's trouble, not this query's
             raise
         except Quarantined as error:
-            return None, Outcome.QUARANTINED, str(error)
+            return None, Outcome.QUARANTINED, str(error), error
         except OutOfBudget as error:
-            return None, Outcome.OUT_OF_BUDGET, str(error)
+            return None, Outcome.OUT_OF_BUDGET, str(error), error
+        except PartFailed as error:
+            return None, Outcome.ERROR, str(error), error
         # Strategies and scorers are plugins, and they read what a model wrote: whatever they
         # raise is the end of this query, not of the run.
         except Exception as error:  # noqa: BLE001
-            return None, Outcome.ERROR, f"{type(error).__name__}: {error}"
+            return None, Outcome.ERROR, f"{type(error).__name__}: {error}", error
         if selection.answer is None and sampler.errors:
-            return None, Outcome.ERROR, sampler.errors[0]
+            return None, Outcome.ERROR, sampler.errors[0], None
         is_answered = selection.answer is not None
-        return selection, Outcome.ANSWERED if is_answered else Outcome.ABSTAINED, ""
+        return selection, Outcome.ANSWERED if is_answered else Outcome.ABSTAINED, "", None
 
 
 async def one_lease(queries: Sequence[Query]) -> AsyncIterator[Sequence[Query]]:

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from bisect import insort
 from collections import OrderedDict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -74,6 +75,27 @@ class SampleIndex:
         """Return all samples of a query by index, lowest first, failed and aborted ones too."""
         return despite_compaction(self._folder, lambda: self._samples(query_id))
 
+    def unread_places(self, query_id: str) -> list[Place]:
+        """The blocks with samples of a query that are not in memory."""
+        return [place for place in self._places.get(query_id, []) if place not in self._cache]
+
+    def read_blocks(self, places: Sequence[Place]) -> dict[Place, SampleBlock]:
+        """Read blocks, for `keep`; it changes nothing, so it may be called in a thread.
+
+        Blocks that cannot be read are left to `get`, which says so.
+        """
+        blocks: dict[Place, SampleBlock] = {}
+        for place in places:
+            with suppress(DamagedFile, FileNotFoundError):
+                blocks[place] = self._decoded(place)
+        return blocks
+
+    def keep(self, blocks: Mapping[Place, SampleBlock]) -> None:
+        """Keep blocks in memory, the ones used last longest."""
+        self._cache.update(blocks)
+        while len(self._cache) > 1 and self._cached_bytes() > self._cache_bytes:
+            self._cache.popitem(last=False)
+
     def look(self) -> Listing:
         """List the files, and read the query ids of new ones. Does not change the index."""
         return despite_compaction(self._folder, self._look)
@@ -129,16 +151,18 @@ class SampleIndex:
         if place in self._cache:
             self._cache.move_to_end(place)
             return self._cache[place]
-        self._cache[place] = block = self._read(place)
-        while len(self._cache) > 1 and self._cached_bytes() > self._cache_bytes:
-            self._cache.popitem(last=False)
+        block = self._read(place)
+        self.keep({place: block})
         return block
 
-    def _read(self, place: Place) -> SampleBlock:
+    def _decoded(self, place: Place) -> SampleBlock:
         name, group = place
+        with open_part(self._folder, name) as file:
+            return SampleBlock(file.read_row_group(group, columns=self._columns))
+
+    def _read(self, place: Place) -> SampleBlock:
         try:
-            with open_part(self._folder, name) as file:
-                return SampleBlock(file.read_row_group(group, columns=self._columns))
+            return self._decoded(place)
         except DamagedFile as damage:
             self.damaged.append(damage)
             return SampleBlock(SCHEMA.empty_table())

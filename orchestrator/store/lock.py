@@ -1,7 +1,7 @@
 """Locks a run directory for one driver; the kernel frees the lock when its holder dies.
 
 This module knows no run, no table and no cluster. Arrow's remote filesystems have no locks: there,
-the user must start only one driver.
+`object_lock.py` does what it can.
 """
 
 from __future__ import annotations

@@ -7,9 +7,8 @@ under a stored id leaves all as it was. It knows no sample that is being drawn; 
 from __future__ import annotations
 
 import warnings
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from nbest.orchestrator.errors import InputError, RunChanged, StoreError
@@ -33,8 +32,9 @@ from nbest.orchestrator.store.format.names import (
 from nbest.orchestrator.store.format.parquet import DamagedFile, PartWriter
 from nbest.orchestrator.store.format.schema import queries_table
 from nbest.orchestrator.store.lock import run_lock
+from nbest.orchestrator.store.object_lock import object_lock
 from nbest.orchestrator.store.reader import RunReader
-from nbest.orchestrator.types import Outcome, Query, require
+from nbest.orchestrator.types import Outcome, Query, require_once
 
 _SHOWN_LINES = 20  # of a diff
 
@@ -50,6 +50,7 @@ class OpenRun:
     path: StrPath
     manifest: Manifest
     damaged: tuple[DamagedFile, ...]  # files that were set aside when the run was opened
+    require_held: Callable[[], None] = lambda: None  # raises RunLocked if the lock was taken over
 
     def done(self, strategy: str, *, retry_quarantined: bool = False) -> set[str]:
         """Return the ids of the queries that `strategy`, a repr, has ended with, except errors."""
@@ -62,6 +63,7 @@ class OpenRun:
         Where that fails it warns: the files count as they are, and the next call tries again.
         """
         try:
+            self.require_held()
             compact(RunFolder(self.path))
         except StoreError as error:
             warnings.warn(f"small files are not merged: {error}", CompactionWarning, stacklevel=2)
@@ -81,11 +83,11 @@ def open_run(
     Raises InputError where there can be no run, RunChanged with a diff where the run there has
     other settings or prompts, RunLocked where another process holds it.
     """
-    _require_storable(queries)
+    require_once(queries)
     folder = RunFolder(path)
     folder.create()
     _require_run_or_empty(folder)
-    with run_lock(folder.full(LOCK)) if folder.is_local else nullcontext():
+    with _held(folder) as require_held:
         manifest = _write_manifest(folder, fingerprint, config)
         for kind in KINDS:
             folder.add_folder(kind)
@@ -93,22 +95,20 @@ def open_run(
         damaged = compact(folder)
         _write_queries(folder, RunReader(path).queries, queries)
         where = folder.full() if folder.is_local else path  # workers have other working directories
-        yield OpenRun(path=where, manifest=manifest, damaged=tuple(damaged))
+        yield OpenRun(
+            path=where, manifest=manifest, damaged=tuple(damaged), require_held=require_held
+        )
 
 
-def _require_storable(queries: Sequence[Query]) -> None:
-    for query_id, count in Counter(query.id for query in queries).items():
-        require(count == 1, "query id", f"be there once, is there {count} times", query_id)
-    for query in queries:
-        for text in (query.id, *_texts(query)):
-            is_unicode = not any("\ud800" <= character <= "\udfff" for character in text)
-            require(is_unicode, f"query {query.id!r}", "be valid Unicode", text)
-
-
-def _texts(query: Query) -> Sequence[str]:
-    if isinstance(query.prompt, str):
-        return (query.prompt,)
-    return [message.content for message in query.prompt]
+@contextmanager
+def _held(folder: RunFolder) -> Iterator[Callable[[], None]]:
+    """Hold the lock of the run; yields what raises RunLocked where it is not held any more."""
+    if folder.is_local:
+        with run_lock(folder.full(LOCK)):
+            yield lambda: None
+    else:
+        with object_lock(folder, LOCK) as require_held:
+            yield require_held
 
 
 def _require_run_or_empty(folder: RunFolder) -> None:

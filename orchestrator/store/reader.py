@@ -7,7 +7,7 @@ a record. This module knows no lock and no writer.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import cached_property
 
 from nbest.orchestrator.errors import InputError
@@ -41,6 +41,29 @@ def existing_run(path: StrPath) -> RunFolder:
     return folder
 
 
+class StoredSamples:
+    """The samples of a run at one moment, read on demand and not kept."""
+
+    def __init__(
+        self, index: SampleIndex, on_damage: Callable[[Sequence[DamagedFile]], None]
+    ) -> None:
+        """Use `RunReader.stored_samples`."""
+        self._index = index
+        self._on_damage = on_damage
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the query ids, in the order in which their first samples were committed."""
+        return iter(self._index)
+
+    def of(self, query_id: str) -> tuple[Sample, ...]:
+        """Read the samples of a query in the order of their indices; empty where it has none."""
+        samples = tuple(self._index.samples(query_id).values())
+        if self._index.damaged:
+            self._on_damage(tuple(self._index.damaged))
+            self._index.damaged.clear()
+        return samples
+
+
 class RunReader:
     """An existing run, opened once; InputError where there is none.
 
@@ -54,6 +77,7 @@ class RunReader:
     def __init__(self, path: StrPath, on_damage: OnDamage = warn_of_damage) -> None:
         self._folder = existing_run(path)
         self.path = path
+        self.shown_path = self._folder.path  # without a password
         self._on_damage = on_damage
 
     @cached_property
@@ -75,8 +99,14 @@ class RunReader:
         `columns` are the fields of `Sample` to read; the others keep their defaults and cost
         nothing. None reads all.
         """
-        index = SampleIndex(self._folder, columns=columns)
-        return self._samples(index, [query.id for query in self.queries])
+        stored = self.stored_samples(columns)
+        for query_id in dict.fromkeys([*(query.id for query in self.queries), *stored]):
+            if samples := stored.of(query_id):
+                yield query_id, samples
+
+    def stored_samples(self, columns: Collection[str] | None = None) -> StoredSamples:
+        """The samples that are there now, to be read query by query, in any order."""
+        return StoredSamples(SampleIndex(self._folder, columns=columns), self._report)
 
     def records(self) -> list[Record]:
         """Return the last record of each query and strategy, in the order of the run's queries."""
@@ -97,6 +127,11 @@ class RunReader:
             last.update((query_id, outcome) for query_id, by, outcome in rows if by == strategy)
         return {query_id for query_id, outcome in last.items() if outcome not in retry}
 
+    def ended(self) -> set[str]:
+        """Return the ids of the queries that have a record, whatever its strategy and outcome."""
+        tables = self._tables(RECORDS, ["query_id"])
+        return {query_id for table in tables for query_id in table["query_id"].unique().to_pylist()}
+
     def scores(self, scorer: str) -> dict[str, dict[int, float]]:
         """Return, by query id and sample index, the first score by the scorer of that name."""
         scores: dict[str, dict[int, float]] = {}
@@ -112,21 +147,11 @@ class RunReader:
         names = self._folder.folders(SCORES)
         return tuple(sorted(name.rpartition("/")[2] for name in names))
 
-    def _samples(
-        self, index: SampleIndex, order: list[str]
-    ) -> Iterator[tuple[str, tuple[Sample, ...]]]:
-        for query_id in dict.fromkeys([*order, *index]):
-            samples = tuple(index.samples(query_id).values())
-            self._report(index.damaged)
-            index.damaged.clear()
-            if samples:
-                yield query_id, samples
-
     def _tables(self, kind: str, columns: list[str] | None = None) -> list[Table]:
         tables, damaged = read_parts(self._folder, kind, columns)
         self._report(damaged)
         return tables
 
-    def _report(self, damaged: list[DamagedFile]) -> None:
+    def _report(self, damaged: Sequence[DamagedFile]) -> None:
         for damage in damaged:
             self._on_damage(damage)

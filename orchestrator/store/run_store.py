@@ -18,13 +18,16 @@ class RunStore(Protocol):
     """Takes the samples and the records of one process. It is a SampleStore.
 
     1. `get` returns what was there when the store was opened or last refreshed, and None for a
-       sample that failed or was aborted: it may be drawn again.
+       sample that failed or was aborted: it may be drawn again. It may read a file; after
+       `prepare` it need not.
     2. `add` and `add_record` do not wait. A record becomes durable after all that was added before.
     3. When `flush` or `aclose` returns, all that was added is durable.
     4. Once something could not be written, every call raises StoreError.
     """
 
     def get(self, query_id: str, index: int) -> Sample | None: ...
+
+    async def prepare(self, query_id: str) -> None: ...
 
     def add(self, query_id: str, index: int, sample: Sample) -> None: ...
 
@@ -53,6 +56,9 @@ class MemoryStore:
     def get(self, query_id: str, index: int) -> Sample | None:
         sample = self._samples.get((query_id, index))
         return sample if sample is not None and sample.status in FINAL else None
+
+    async def prepare(self, query_id: str) -> None:
+        """Do nothing: all samples are in memory."""
 
     def add(self, query_id: str, index: int, sample: Sample) -> None:
         if self.get(query_id, index) is None:

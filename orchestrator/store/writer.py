@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -71,6 +72,8 @@ class FileStore:
         self._batch = _Batch()
         self._in_flight: _Batch | None = None
         self._failure = ""
+        # A thread of its own: whatever keeps those of `asyncio.to_thread` busy, files are written.
+        self._thread = ThreadPoolExecutor(1, "nbest-store")
         self._is_due = asyncio.Event()
         self._is_closing = False
         self._committer = asyncio.create_task(self._commit_regularly())
@@ -90,6 +93,11 @@ class FileStore:
 
     def get(self, query_id: str, index: int) -> Sample | None:
         return self._index.get(query_id, index)
+
+    async def prepare(self, query_id: str) -> None:
+        """Read what there is of a query in a thread, so that `get` finds it in memory."""
+        if missing := self._index.unread_places(query_id):
+            self._index.keep(await asyncio.to_thread(self._index.read_blocks, missing))
 
     def add(self, query_id: str, index: int, sample: Sample) -> None:
         assert not self._is_closing
@@ -132,6 +140,7 @@ class FileStore:
         self._is_due.set()
         # A caller that is cancelled here must not cancel the last commit.
         await asyncio.shield(self._committer)
+        self._thread.shutdown(wait=False)
         self._raise_failure()
 
     def _raise_failure(self) -> None:
@@ -153,7 +162,8 @@ class FileStore:
     async def _commit(self) -> None:
         batch, self._batch = self._batch, _Batch()
         self._in_flight = batch
-        self._failure = batch.failure = await asyncio.to_thread(self._write, batch)
+        loop = asyncio.get_running_loop()
+        self._failure = batch.failure = await loop.run_in_executor(self._thread, self._write, batch)
         self._in_flight = None
         self._batch.take_back(batch)
         batch.ended.set()

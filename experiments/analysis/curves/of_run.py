@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from nbest.experiments.analysis.bias_notes import stopping_notes
+from nbest.experiments.analysis.bias_notes import run_notes
 from nbest.experiments.analysis.curves.exact import (
     Curve,
     answered_curves,
@@ -31,6 +30,7 @@ from nbest.experiments.language.expressions import split_expressions
 from nbest.experiments.runs.cases import Case, cases_of, named_scorer, reading_of
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import Scorer, is_pointwise
+from nbest.orchestrator.store.format.files import StrPath
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.tasks import wait_for
 from nbest.scorers.baselines import First, Random
@@ -51,7 +51,7 @@ class Curves:
 
 
 def curves_of(
-    run: Path,
+    run: StrPath,
     selectors: str,
     ks: Sequence[int] | None = None,
     extract: str | None = None,
@@ -89,7 +89,7 @@ def curves_of(
             curve_of("any right", any_curves(cases, largest)),
         ),
         ks=shown_ks,
-        notes=(*sampling_notes(curves), *stopping_notes(reader.manifest.config), *warnings),
+        notes=(*sampling_notes(curves), *run_notes(reader), *warnings),
         beyond=_extrapolated(cases, beyond),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,8 +10,12 @@ from typing import TYPE_CHECKING
 from nbest.experiments.analysis.curves.exact import Curve
 from nbest.experiments.analysis.curves.of_run import Curves
 from nbest.experiments.language.text import printable
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.files import write_whole
+from nbest.orchestrator.types import require
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from rich.table import Table
 
 
@@ -60,15 +65,45 @@ def _cell(curve: Curve, k: int) -> str:
     return f"{curve.mean[k - 1]:.3f} ({curve.low[k - 1]:.2f}-{curve.high[k - 1]:.2f})"
 
 
+PICTURES = ("svg", "png", "pdf")
+
+
+def picture_format(file: Path) -> str:
+    """The format that a picture's name ends with; InputError where it is none of them."""
+    ending = file.suffix.lstrip(".").lower()
+    require(ending in PICTURES, "plot", f"end with one of .{', .'.join(PICTURES)}", str(file))
+    return ending
+
+
+def plot_label(name: str) -> str:
+    """A selector's name as matplotlib shows it: a $ begins mathematics there, a name is long."""
+    return name[:60].replace("$", r"\$").lstrip("_")
+
+
 def plot_curves(curves: Curves, file: Path) -> None:
-    """Draw the curves as a picture, in the format that the file's name ends with."""
+    """Draw the curves as a picture, in the format that the file's name ends with.
+
+    InputError where the file cannot be written; it is written whole or not at all.
+    """
+    kind = picture_format(file)
+    figure = _figure(curves)
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format=kind, metadata={"Date": None} if kind == "svg" else None)
+    try:
+        write_whole(file, drawn.getvalue())
+    except OSError as error:
+        rule = f"be a file that can be written ({error.strerror})"
+        raise InputError(f"plot must {rule}, got {str(file)!r}") from error
+
+
+def _figure(curves: Curves) -> Figure:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.add_subplot()
     for curve in (*curves.baselines, *curves.curves):
         height = [curve.mean[k - 1] for k in curves.ks]
-        (line,) = axes.plot(curves.ks, height, label=curve.name, marker=".")
+        (line,) = axes.plot(curves.ks, height, label=plot_label(curve.name), marker=".")
         low, high = ([side[k - 1] for k in curves.ks] for side in (curve.low, curve.high))
         axes.fill_between(curves.ks, low, high, alpha=0.12, color=line.get_color())
     if curves.beyond:
@@ -85,4 +120,4 @@ def plot_curves(curves: Curves, file: Path) -> None:
     axes.xaxis.minorticks_off()
     axes.grid(alpha=0.3)
     axes.legend()
-    figure.savefig(file, metadata={"Date": None} if file.suffix == ".svg" else None)
+    return figure

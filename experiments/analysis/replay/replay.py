@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +18,7 @@ from nbest.experiments.analysis.replay.drawn import Drawn, pointwise_scores
 from nbest.experiments.analysis.replay.strategy import ReplayedStrategy, build_strategy
 from nbest.experiments.analysis.rows import require_logprobs
 from nbest.experiments.runs.cases import Case, cases_of, reading_of
+from nbest.orchestrator.store.format.files import StrPath
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.tasks import wait_for
 from nbest.orchestrator.types import Scores, require
@@ -64,7 +64,7 @@ class OrderFigures(NamedTuple):
 
 
 def replay(
-    run: Path,
+    run: StrPath,
     strategy: str = "adaptive",
     max_n: int = 64,
     shuffles: int = 100,

@@ -21,6 +21,8 @@ from nbest.experiments.questions.datasets.rows import Columns, Row
 from nbest.experiments.questions.items import Item, Questions, checked, with_shots
 from nbest.orchestrator.errors import InputError
 
+MAX_CELL = 2**31 - 1  # characters of a cell of CSV; Python's own limit is 131,072
+
 
 class TableFile(Columns):
     """A file of rows."""
@@ -76,6 +78,7 @@ class CsvFile(TableFile):
 
     def rows(self, file: Path) -> Iterator[tuple[int, Row]]:
         with file.open(encoding="utf-8-sig", newline="") as lines:
+            limit = csv.field_size_limit(MAX_CELL)
             reader = csv.DictReader(lines, strict=True)
             try:
                 for number, row in enumerate(reader, start=1):
@@ -87,6 +90,8 @@ class CsvFile(TableFile):
             except (csv.Error, UnicodeDecodeError) as error:
                 what = f"is no CSV: {one_line(error)}"
                 raise InputError(f"{file}:{reader.line_num + 1}: {what}") from error
+            finally:
+                csv.field_size_limit(limit)  # it is one for the whole process
 
 
 class ParquetFile(TableFile):

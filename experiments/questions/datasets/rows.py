@@ -14,6 +14,7 @@ from nbest.experiments.language.text import shown, suggestion
 from nbest.experiments.questions.gold import Gold
 from nbest.experiments.questions.items import Item, as_text
 from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.types import is_unicode
 
 Row = Mapping[str, object]
 RESERVED = ("question", "answer", "full_answer")  # what a prompt calls them, whatever the column
@@ -81,10 +82,13 @@ class Columns(Section):
         row_id = (as_text(row.get(self.id)) or "").strip() or f"{name}/{number}"
         if not row_id.isprintable():
             raise InputError(f"row {number}: an id must be printable text, got {shown(row_id)}")
-        return Item(id=row_id, fields=fields, gold=self._gold(row), error=error)
+        return Item(id=row_id, fields=fields, gold=self._gold(row, number), error=error)
 
-    def _gold(self, row: Row) -> Gold | None:
+    def _gold(self, row: Row, number: int) -> Gold | None:
         full = as_text(row.get(self.answer))
+        if full is not None and not is_unicode(full):
+            rule = "must be valid Unicode, without half a surrogate pair"
+            raise InputError(f"row {number}: {self.answer} {rule}, got {shown(full)}")
         if full is None or not full.strip():
             return None
         if self.answer_after is None:

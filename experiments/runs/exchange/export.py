@@ -9,21 +9,22 @@ from nbest.experiments.runs.exchange.export_samples import pool_lines, samples_t
 from nbest.experiments.runs.exchange.preferences import preference_lines
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.files import write_whole
+from nbest.orchestrator.store.format.files import StrPath
 from nbest.orchestrator.store.reader import RunReader
 
 
-def _as_lines(lines: Callable[[Path], Iterator[str]]) -> Callable[[Path], bytes]:
+def _as_lines(lines: Callable[[StrPath], Iterator[str]]) -> Callable[[StrPath], bytes]:
     return lambda run: "".join(f"{line}\n" for line in lines(run)).encode()
 
 
-FORMATS: Mapping[str, Callable[[Path], bytes]] = {
+FORMATS: Mapping[str, Callable[[StrPath], bytes]] = {
     "preferences": _as_lines(preference_lines),
     "jsonl": _as_lines(pool_lines),
     "parquet": samples_table,
 }
 
 
-def export_run(run: Path, what: str, out: Path | None, *, force: bool = False) -> int:
+def export_run(run: StrPath, what: str, out: Path | None, *, force: bool = False) -> int:
     """Write a format to a file, whole or not at all, or print it; returns the number of lines.
 
     For a table, which has no lines, it returns the number of bytes.

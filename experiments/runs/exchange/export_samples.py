@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 from nbest.experiments.runs.cases import Case, load_cases
 from nbest.experiments.runs.exchange.pool_lines import STATUS_OF_FINISH
+from nbest.orchestrator.store.format.files import StrPath
 from nbest.orchestrator.types import Sample, Status
 
 FINISH_OF_STATUS: Mapping[Status, str] = {
@@ -22,7 +22,7 @@ FINISH_OF_STATUS: Mapping[Status, str] = {
 assert all(STATUS_OF_FINISH[name] is status for status, name in FINISH_OF_STATUS.items())
 
 
-def pool_lines(run: Path) -> Iterator[str]:
+def pool_lines(run: StrPath) -> Iterator[str]:
     """Yield one JSON object a question, in the order of the run."""
     from nbest.experiments.runs.gold_file import read_gold
 
@@ -58,7 +58,7 @@ def _sample(case: Case, i: int) -> dict[str, object]:
     return entry
 
 
-def samples_table(run: Path) -> bytes:
+def samples_table(run: StrPath) -> bytes:
     """A Parquet table, one row a sample: ids, text, answer, verdict, status, tokens, scores."""
     import io
 

@@ -14,10 +14,12 @@ from nbest.experiments.questions.gold import Gold
 from nbest.experiments.runs.exchange.pool_lines import PoolLine, read_pool
 from nbest.experiments.runs.gold_file import write_gold
 from nbest.experiments.runs.recorded_answers import Row, read_recorded, write_recorded
-from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.errors import InputError, RunChanged
 from nbest.orchestrator.ids import sample_id
 from nbest.orchestrator.protocols import Extractor
+from nbest.orchestrator.store.format.files import RunFolder, StrPath, run_name
 from nbest.orchestrator.store.format.manifest import Json
+from nbest.orchestrator.store.format.names import MANIFEST
 from nbest.orchestrator.store.opening import OpenRun, open_run
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.store.writer import FileStore
@@ -38,7 +40,7 @@ class Imported:
 
 def import_pool(
     files: Sequence[Path],
-    out: Path,
+    out: StrPath,
     *,
     extract: str = "whole_text",
     grade: str = "exact",
@@ -51,9 +53,10 @@ def import_pool(
     """
     build_extractor(extract), build_grader(grade)  # refuse wrong names before reading
     queries, gold, digest = _questions(files)
+    _require_same_pool(out, digest)
     fingerprint = {"imported": digest}
     config: dict[str, Json] = {
-        "name": out.name,
+        "name": run_name(out),
         "extract": extract,
         "grade": grade,
         "imported": True,
@@ -63,6 +66,16 @@ def import_pool(
         imported = wait_for(_store(files, run, build_extractor(extract), tell))
         run.compact()
     return imported
+
+
+def _require_same_pool(out: StrPath, digest: str) -> None:
+    """Raise RunChanged where another pool was imported into the folder, or a part of this one."""
+    folder = RunFolder(out)
+    if folder.exists(MANIFEST):
+        stored = RunReader(out).manifest.fingerprint.get("imported")
+        if stored is not None and stored != digest:
+            where = f"run directory {folder.path!r} holds another pool"
+            raise RunChanged(f"{where}; take another --out for this one")
 
 
 def _questions(files: Sequence[Path]) -> tuple[list[Query], dict[str, Gold], str]:

@@ -9,22 +9,51 @@ so are the `gold` and `prompt` of a line. It knows no run directory.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
-from nbest.experiments.language.text import shown
+from nbest.experiments.language.errors import describe
+from nbest.experiments.language.text import one_line, shown
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.types import Sample, Status
+from nbest.orchestrator.store.format.parquet import valid_unicode
+from nbest.orchestrator.types import Sample, Status, is_unicode
 
-# What servers call the end of a sample. All other words, as "stop", say that it ended well.
-STATUS_OF_FINISH = {
-    "length": Status.TRUNCATED,
-    "max_tokens": Status.TRUNCATED,
-    "abort": Status.CANCELLED,
-    "error": Status.ERROR,
+# What servers call the end of a sample, in small letters. A word that is not here is refused: a
+# sample that was cut off, or withheld, must not vote.
+STATUS_OF_FINISH: Mapping[str, Status] = {
+    **dict.fromkeys(("", "stop", "eos", "eos_token", "end_turn", "stop_sequence"), Status.OK),
+    **dict.fromkeys(("tool_calls", "function_call", "tool_use"), Status.OK),
+    **dict.fromkeys(("length", "max_tokens", "max_output_tokens"), Status.TRUNCATED),
+    **dict.fromkeys(("model_length", "model_context_window_exceeded"), Status.TRUNCATED),
+    **dict.fromkeys(("abort", "aborted", "cancelled", "canceled"), Status.CANCELLED),
+    **dict.fromkeys(("error", "content_filter", "safety", "recitation", "refusal"), Status.ERROR),
+    **dict.fromkeys(("blocklist", "prohibited_content", "spii", "language"), Status.ERROR),
+    **dict.fromkeys(("malformed_function_call", "other", "unknown"), Status.ERROR),
 }
+
+MAX_LOGPROB = 1e-6  # rounding may leave a little more than nothing
+
+
+def _as_text(value: object) -> object:
+    """A number as text, as datasets take it; all else as it is."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return str(value) if is_number else value
+
+
+Text = Annotated[str, BeforeValidator(_as_text)]
 
 
 class PoolSample(BaseModel):
@@ -32,38 +61,78 @@ class PoolSample(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    answer: str | None = None
+    answer: Text | None = None
     text: str | None = None
     tokens: int = Field(default=0, ge=0)
     logprobs: tuple[float, ...] | None = Field(default=None, strict=False)
     finish_reason: str | None = None
     scores: dict[str, float | None] = Field(default_factory=dict)
 
+    @field_validator("finish_reason")
+    @classmethod
+    def _is_known(cls, word: str | None) -> str | None:
+        if (word or "").lower() not in STATUS_OF_FINISH:
+            known = ", ".join(filter(None, STATUS_OF_FINISH))
+            raise InputError(f"finish_reason must be null or one of {known}, got {shown(word)}")
+        return word
+
+    @field_validator("logprobs")
+    @classmethod
+    def _are_logprobs(cls, values: tuple[float, ...] | None) -> tuple[float, ...] | None:
+        wrong = [v for v in values or () if not -math.inf < v <= MAX_LOGPROB]
+        if wrong:
+            raise InputError(f"logprobs must be finite and at most 0, got {wrong[0]!r}")
+        return values
+
+    @field_validator("scores")
+    @classmethod
+    def _are_scores(cls, scores: dict[str, float | None]) -> dict[str, float | None]:
+        for name, score in scores.items():
+            if score is not None and math.isinf(score):
+                rule = "be finite, or null or NaN for none"
+                raise InputError(f"scores must {rule}, got {score!r} for {shown(name)}")
+        return scores
+
+    @model_validator(mode="after")
+    def _agree(self) -> PoolSample:
+        if self.tokens and self.logprobs is not None and len(self.logprobs) != self.tokens:
+            rule = f"be one a token, {self.tokens}"
+            raise InputError(f"logprobs must {rule}, got {len(self.logprobs)}")
+        return self
+
     def sample(self, id_: str) -> Sample:
         """The sample that a store keeps; its text is the answer where it has no text."""
         content = self.answer if "answer" in self.model_fields_set else self.text
         has_answer = content is not None
-        ended = STATUS_OF_FINISH.get(self.finish_reason or "", Status.OK)
+        word = (self.finish_reason or "").lower()
+        ended = STATUS_OF_FINISH[word]
         status = Status.UNPARSEABLE if ended is Status.OK and not has_answer else ended
         return Sample(
             id=id_,
-            text=self.text if self.text is not None else self.answer or "",
+            text=valid_unicode(self.text if self.text is not None else self.answer or ""),
             logprobs=self.logprobs,
             status=status,
-            error="it failed where it was made" if status is Status.ERROR else "",
+            error=f"it ended with {word} where it was made" if status is Status.ERROR else "",
             generated_tokens=self.tokens or len(self.logprobs or ()),
         )
 
 
 class PoolLine(BaseModel):
-    """One question with its samples."""
+    """One question with its samples; there may be none, where all have failed."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    id: str = Field(min_length=1)
-    gold: str | None = None
+    id: Text = Field(min_length=1)
+    gold: Text | None = None
     prompt: str = ""
-    samples: tuple[PoolSample, ...] = Field(min_length=1, strict=False)
+    samples: tuple[PoolSample, ...] = Field(strict=False)
+
+    @field_validator("id", "gold", "prompt")
+    @classmethod
+    def _is_storable(cls, text: str | None) -> str | None:
+        if text is not None and not is_unicode(text):
+            raise InputError(f"it must be valid Unicode, got {shown(text)}")
+        return text
 
 
 def read_pool(files: Sequence[Path]) -> Iterator[PoolLine]:
@@ -83,7 +152,7 @@ def _lines(file: Path) -> Iterator[tuple[int, str]]:
     if not file.is_file():
         raise InputError(f"pool must be a file of JSON lines, got {str(file)!r}")
     try:
-        with file.open(encoding="utf-8") as stream:
+        with file.open(encoding="utf-8-sig") as stream:
             for number, text in enumerate(stream, start=1):
                 if text.strip():
                     yield number, text
@@ -93,13 +162,16 @@ def _lines(file: Path) -> Iterator[tuple[int, str]]:
 
 def _line(text: str, where: str) -> PoolLine:
     try:
-        return PoolLine.model_validate_json(text)
+        row = json.loads(text)  # it takes half a surrogate pair, as Python writes them
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{where}: is no JSON: {one_line(error)}") from error
+    if not isinstance(row, dict):
+        raise InputError(f"{where}: must be a JSON object, got {shown(row)}")
+    try:
+        return PoolLine.model_validate(row)
     except ValidationError as error:
         detail = error.errors(include_url=False)[0]
-        key = ".".join(str(part) for part in detail["loc"])
-        what = detail["msg"].removeprefix("Value error, ")
         if detail["type"] == "extra_forbidden":
-            what = "no such key"
-        raise InputError(
-            f"{where}: {key or 'line'}: {what}, got {shown(detail['input'])}"
-        ) from error
+            key = ".".join(map(str, detail["loc"]))
+            raise InputError(f"{where}: {key}: no such key (docs/pools.md has examples)") from error
+        raise InputError(f"{where}: {describe(detail, row)[1]}") from error

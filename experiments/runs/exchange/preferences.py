@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 from nbest.orchestrator.ids import index_of
 from nbest.orchestrator.store.choices import Choice, read_choices
+from nbest.orchestrator.store.format.files import StrPath
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.types import Query
 
 
-def preference_lines(run: Path) -> Iterator[str]:
+def preference_lines(run: StrPath) -> Iterator[str]:
     """Yield each pair as one line of JSON, questions in the order of the run."""
     reader, choices = RunReader(run), read_choices(run)
     samples = dict(reader.samples(columns=["text"]))

@@ -6,9 +6,10 @@ knows no table, no sample and no key.
 
 from __future__ import annotations
 
+import io
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from nbest.orchestrator.errors import InputError, StoreError, first_line
@@ -18,6 +19,8 @@ from nbest.orchestrator.types import require
 
 StrPath = str | os.PathLike[str]
 
+_LOST_SLASH = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]{1,}):/(?!/)")
+
 
 class RunFolder:
     """The files of one run directory. An error of the filesystem is a StoreError of one line."""
@@ -26,6 +29,7 @@ class RunFolder:
         self._fs, self._root = _open_filesystem(os.fspath(path))
         self.path = without_password(os.fspath(path))  # as messages show it
         self.is_local: bool = isinstance(self._fs, filesystems.LocalFileSystem)
+        self.name: str = self._root.rpartition("/")[2]
 
     def full(self, name: str = "") -> str:
         """Return the path of a file of this run, on its filesystem."""
@@ -85,11 +89,12 @@ class RunFolder:
 
     def open(self, name: str) -> OpenFile:
         """Open a file for random access; raises FileNotFoundError where it is gone."""
-        # A remote file is fetched whole at once: a later failure is then damage to the file.
         with self._reporting("read"):
-            if self.is_local:
-                return self._fs.open_input_file(self.full(name))
-            return pa.BufferReader(self.read(name))
+            file = self._fs.open_input_file(self.full(name))
+        if self.is_local:
+            return file
+        # Parquet asks for the ranges that it needs, and no more is fetched.
+        return pa.PythonFile(_RemoteFile(file, self._failure), mode="r")
 
     def read(self, name: str) -> bytes:
         """Return the bytes of a file; raises FileNotFoundError where it is gone."""
@@ -141,11 +146,57 @@ class RunFolder:
         return StoreError(f"run directory {self.path!r} cannot be {verb}: {cause_of(error)}")
 
 
+class _RemoteFile(io.RawIOBase):
+    """A file of a remote filesystem, in which a failure to read is a StoreError.
+
+    Arrow raises the same OSError where the network fails and where a file is damaged; only the
+    second may cost the file its rows.
+    """
+
+    def __init__(self, file: OpenFile, failure: Callable[[str, OSError], StoreError]) -> None:
+        self._file = file
+        self._failure = failure
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        position: int = self._file.tell()
+        return position
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._file.seek(offset, whence)
+        return self.tell()
+
+    def read(self, size: int = -1) -> bytes:
+        try:
+            data: bytes = self._file.read(None if size < 0 else size)
+        except OSError as error:
+            raise self._failure("read", error) from error
+        return data
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
 def cause_of(error: BaseException) -> str:
     """Return the cause in one line, without the paths that Python and Arrow put into messages."""
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno)
     return first_line(error)
+
+
+def run_name(path: StrPath) -> str:
+    """Return the last part of a run directory, a path or a URI.
+
+    >>> run_name("s3://bucket/runs/demo?region=eu"), run_name("runs/demo/")
+    ('demo', 'demo')
+    """
+    return os.fspath(path).partition("?")[0].rstrip("/").rpartition("/")[2]
 
 
 def without_password(path: str) -> str:
@@ -161,6 +212,9 @@ def without_password(path: str) -> str:
 
 def _open_filesystem(path: str) -> tuple[FileSystem, str]:
     require(bool(path) and "\0" not in path, "run directory", "be a path or a URI", path)
+    if found := _LOST_SLASH.match(path):  # what `pathlib` makes of a URI
+        rule = f"be a path or a URI such as {found['scheme']}://bucket/run"
+        raise InputError(f"run directory must {rule}, got {without_password(path)!r}")
     if "://" not in path:
         return filesystems.LocalFileSystem(), os.path.abspath(path)
     try:

@@ -24,19 +24,26 @@ from nbest import (
 from nbest.experiments.analysis.rows import (
     JSON_KEYS,
     Row,
-    any_right_row,
-    one_sample_row,
+    baseline_rows,
     selector_row,
 )
 from nbest.experiments.questions.gold import Gold
 from nbest.experiments.questions.graders.plain import Exact, Grader, Number, Ungraded
-from nbest.experiments.runs.cases import Case, cases
+from nbest.experiments.runs.cases import Case, graded_case
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import Extractor
 from nbest.orchestrator.query.selection import WholeText, read_answers
 from nbest.orchestrator.types import Candidates, Query, Sample, Scores, Status, TopLogprobs
 
 NAN = math.nan
+
+
+def one_sample_row(cases: Sequence[Case]) -> Row:
+    return baseline_rows(cases)[0]
+
+
+def any_right_row(cases: Sequence[Case]) -> Row:
+    return baseline_rows(cases)[1]
 
 
 def sample(text: str, tokens: int = 1, total_s: float = 1.0) -> Sample:
@@ -53,7 +60,11 @@ def cases_of(
     grade: Grader,
 ) -> list[Case]:
     candidates = {query: read_answers(group, extract) for query, group in samples.items()}
-    return cases(queries, candidates, gold, grade)
+    return [
+        graded_case(query, candidates[query.id], gold.get(query.id), grade)
+        for query in queries
+        if query.id in candidates
+    ]
 
 
 def graded(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections import Counter
 from collections.abc import Sequence
 
@@ -15,8 +16,16 @@ from nbest import MajorityVote, MinimumBayesRisk
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.query.selection import select
 from nbest.orchestrator.types import Candidates, Query, Sample
-from nbest.scorers.votes import bayes_risk
-from nbest.scorers.votes.bayes_risk import UTILITIES, chrf, exact_match, tabulated, token_f1
+from nbest.scorers.votes.bayes_risk import (
+    FEW_CHARACTERS,
+    UTILITIES,
+    chrf,
+    exact_match,
+    mean_utilities,
+    tabulated_means,
+    token_f1,
+)
+from nbest.scorers.votes.shared_ngrams import utility_table
 
 QUERY = Query(id="q", prompt="?")
 TEXTS = st.sampled_from(["a cat sat", "a cat", "the dog", "A CAT sat.", "", "x"])
@@ -73,33 +82,36 @@ def test_chrf_counts_what_multisets_have_in_common(one: str, two: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["f1", "chrf"])
-@given(texts=st.lists(st.text(alphabet="abc .B", max_size=12) | st.text(max_size=9), unique=True))
-def test_the_table_holds_exactly_what_the_plain_function_gives(name: str, texts: list[str]) -> None:
-    table, plain = tabulated(name, texts), UTILITIES[name]
-    assert all(table(one, two) == plain(one, two) for one in texts for two in texts)
+@given(
+    votes=st.dictionaries(
+        st.text(alphabet="abc .B", max_size=12) | st.text(max_size=9), st.integers(1, 3), min_size=1
+    )
+)
+def test_the_table_gives_exactly_what_the_plain_function_gives(
+    name: str, votes: dict[str, int]
+) -> None:
+    plain = mean_utilities(votes, UTILITIES[name])
+    assert tabulated_means(name, list(votes), list(votes.values())) == plain
+
+
+def test_many_texts_with_much_in_common_too() -> None:
+    """Units that many texts hold go through a matrix product, others through pairs."""
+    rng = random.Random(5)
+    words = [f"w{i}" for i in range(40)]
+    texts = [" ".join(rng.choices(words, k=rng.randrange(1, 60))) for _ in range(40)]
+    table = utility_table("f1", texts)
+    assert [[token_f1(a, b) for b in texts] for a in texts] == table.tolist()
+    few = texts[:20]
+    assert [[chrf(a, b) for b in few] for a in few] == utility_table("chrf", few).tolist()
 
 
 @pytest.mark.parametrize("name", ["f1", "chrf"])
-async def test_each_text_is_counted_once_and_each_pair_compared_once(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    counted: Counter[str] = Counter()
-    compared: list[float] = []
-
-    def count(text: str) -> list[Counter[str]]:
-        counted[text] += 1
-        return [Counter(text)]
-
-    def f1(one: Counter[str], two: Counter[str]) -> float:
-        compared.append(0.5)
-        return 0.5
-
-    monkeypatch.setattr(bayes_risk, "_COUNTS", {name: count})
-    monkeypatch.setattr(bayes_risk, "_f1", f1)
-    answers = ["a", "b", None, "c", "a", "d"]
-    await MinimumBayesRisk(utility=name)(QUERY, pool(answers))  # type: ignore[arg-type]
-    assert counted == {"a": 1, "b": 1, "c": 1, "d": 1}
-    assert len(compared) == 4 * 3 / 2
+async def test_long_answers_are_compared_in_a_child_and_choose_alike(name: str) -> None:
+    answers = [f"{'the cat sat on the mat ' * 30} {i % 4}" for i in range(8)]
+    assert sum(map(len, set(answers))) > FEW_CHARACTERS
+    scores = await MinimumBayesRisk(utility=name)(QUERY, pool(answers))  # type: ignore[arg-type]
+    plain = mean_utilities(Counter(answers), UTILITIES[name])
+    assert scores.tolist() == [dict(zip(Counter(answers), plain, strict=True))[a] for a in answers]
 
 
 @given(ANSWERS)
