@@ -1,17 +1,21 @@
-"""Write files and folders whole or not at all: first beside their place, then renamed.
+"""Paths of runs, and files and folders that are written whole or not at all.
 
-The store does more (`store/format/files.py`): it syncs, and knows other filesystems.
+They are written beside their place first, then renamed. The store does more
+(`store/format/files.py`): it syncs, and knows other filesystems.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+StrPath = str | os.PathLike[str]
 
 _HERE = -100  # AT_FDCWD; the paths are absolute
 _RENAME_EXCHANGE = 2
@@ -63,3 +67,23 @@ def _exchange(one: Path, other: Path) -> None:
 
 def _beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.tmp")
+
+
+def run_name(path: StrPath) -> str:
+    """Return the last part of a run directory, a path or a URI.
+
+    >>> run_name("s3://bucket/runs/demo?region=eu"), run_name("runs/demo/")
+    ('demo', 'demo')
+    """
+    return os.fspath(path).partition("?")[0].rstrip("/").rpartition("/")[2]
+
+
+def without_password(path: str) -> str:
+    """Return a path or URI as it may be shown. A secret may hold a slash; options may be secrets.
+
+    >>> without_password("s3://key:secret@bucket/run?region=eu")
+    's3://***@bucket/run?***'
+    """
+    if "://" not in path:
+        return path
+    return re.sub(r"://([^/:]*:.*|[^/]*)@", "://***@", re.sub(r"\?.*", "?***", path))

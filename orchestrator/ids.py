@@ -7,7 +7,11 @@ The id of the sample never has the last part: it is the same whatever attempt ma
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from hashlib import blake2b
+
+from nbest.orchestrator.types import require
 
 
 def sample_id(run: str, query_id: str, index: int) -> str:
@@ -43,3 +47,9 @@ def sample_seed(run_seed: int, query_id: str, index: int) -> int:
     """
     name = f"{run_seed}/{query_id}/{index}".encode()
     return int.from_bytes(blake2b(name, digest_size=8).digest(), "big") >> 11
+
+
+def require_once(query_ids: Iterable[str]) -> None:
+    """Raise InputError where an id is there twice: a sample could not tell whose it is."""
+    for query_id, count in Counter(query_ids).items():
+        require(count == 1, "query id", f"be there once, is there {count} times", query_id)

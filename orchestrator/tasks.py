@@ -6,11 +6,11 @@ The first failure of a group is raised as it is, not wrapped in an exception gro
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 
 def task_group() -> asyncio.TaskGroup:
@@ -37,6 +37,33 @@ class _Group(asyncio.TaskGroup):
             await super().__aexit__(kind, error, traceback)
         except BaseExceptionGroup as failures:
             raise failures.exceptions[0] from None
+
+
+class Background:
+    """Tasks that nobody awaits; one that fails is told of, for unseen it would make a run hang."""
+
+    def __init__(self, on_failure: Callable[[BaseException], None]) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._on_failure = on_failure
+
+    def begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    async def wait(self, timeout_s: float) -> None:
+        """Wait until all have ended, but no longer than this."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=timeout_s)
+
+    def cancel(self) -> None:
+        for task in tuple(self._tasks):
+            task.cancel()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._on_failure(error)
 
 
 T = TypeVar("T")

@@ -9,8 +9,7 @@ This module knows no model, no scorer, no Ray, no clock and no file.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
@@ -74,12 +73,6 @@ class Query:
         texts = [self.prompt] if isinstance(self.prompt, str) else [turn.content for turn in turns]
         holds = all(map(is_unicode, texts))
         require(holds, f"query {self.id!r}", "be valid Unicode", self.prompt)
-
-
-def require_once(queries: Iterable[Query]) -> None:
-    """Raise InputError where an id is there twice: a sample could not tell whose it is."""
-    for query_id, count in Counter(query.id for query in queries).items():
-        require(count == 1, "query id", f"be there once, is there {count} times", query_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

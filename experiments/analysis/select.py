@@ -10,8 +10,8 @@ from nbest.experiments.language.expressions import split_expressions
 from nbest.experiments.questions.reading import Reading
 from nbest.experiments.runs.cases import each_case, named_scorer, reading_of
 from nbest.experiments.runs.scope import Scope
+from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.protocols import Scorer
-from nbest.orchestrator.store.format.files import StrPath
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.tasks import wait_for
 from nbest.orchestrator.types import require_share

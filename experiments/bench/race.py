@@ -22,7 +22,8 @@ from nbest.orchestrator.ids import index_of
 from nbest.orchestrator.run.job import Work
 from nbest.orchestrator.run.local import open_loop
 from nbest.orchestrator.strategies.race import RaceToValid
-from nbest.orchestrator.types import Candidates, Query, Request, SamplingParams, require
+from nbest.orchestrator.types import Query, Request, SamplingParams, require
+from nbest.scorers.validators.rules import Matches
 
 TOKEN_S = 0.01
 SIGMA = 0.6  # of the logarithm of the lengths: the longest of 32 takes some ten times the shortest
@@ -45,14 +46,6 @@ class Lengths:
     def first_valid(self) -> int:
         """Tokens of the first valid one to end, if all begin at once; else of the last to end."""
         return int(self.tokens[self.valid].min() if self.valid.any() else self.tokens.max())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SaysOk:
-    """The rule that an answer is "ok". It needs no process, for which virtual time does not wait."""
-
-    async def __call__(self, query: Query, candidates: Candidates) -> NDArray[np.bool_]:
-        return np.array([answer == "ok" for answer in candidates.answers], np.bool_)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +110,7 @@ def run_race(lengths: Lengths) -> Race:
 async def _answered(lengths: Lengths) -> tuple[float, bool, int]:
     """The seconds until the answer, whether there is one, and the tokens."""
     params = SamplingParams(max_tokens=int(lengths.tokens.max()))
-    strategy = RaceToValid(n=len(lengths.tokens), rule=SaysOk(), params=params)
+    strategy = RaceToValid(n=len(lengths.tokens), rule=Matches(pattern="ok"), params=params)
     work = Work(run="race", seed=1, strategy=strategy, directory=None)
     backend = FakeBackend(script=lengths, max_concurrency=len(lengths.tokens))
     async with open_loop(work, backend) as here:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.store.format.files import without_password
+from nbest.orchestrator.files import without_password
 
 
 def add_pool_commands(app: typer.Typer) -> None:

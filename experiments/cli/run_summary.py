@@ -20,7 +20,7 @@ from nbest.experiments.runs.cases import named_scorer
 from nbest.experiments.runs.execute import failures
 from nbest.experiments.runs.plan import Plan
 from nbest.experiments.runs.scope import Scope
-from nbest.orchestrator.store.format.files import StrPath
+from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.types import Outcome, Record
 

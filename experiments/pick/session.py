@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from nbest.experiments.questions.prompts import prompt_text
 from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.ids import index_of
 from nbest.orchestrator.store.choices import Sitting, read_choices
-from nbest.orchestrator.store.format.files import StrPath
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.types import Query, Sample, Status
 

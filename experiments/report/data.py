@@ -30,9 +30,9 @@ from nbest.experiments.report.duels import Duel, QuestionVerdicts, duels, verdic
 from nbest.experiments.report.questions import QuestionShown, best, contested, worst
 from nbest.experiments.runs.cases import Case, cases_of, named_scorer, reading_of
 from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.files import StrPath, run_name
 from nbest.orchestrator.protocols import Scorer
 from nbest.orchestrator.query.sampler import usage_of
-from nbest.orchestrator.store.format.files import StrPath, run_name
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.tasks import wait_for
 from nbest.orchestrator.types import Usage

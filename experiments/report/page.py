@@ -18,8 +18,7 @@ from nbest.experiments.report.pictures import (
     risk_against_coverage,
 )
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.files import write_whole
-from nbest.orchestrator.store.format.files import StrPath, run_name
+from nbest.orchestrator.files import StrPath, run_name, write_whole
 from nbest.orchestrator.types import require
 
 PICTURES = {

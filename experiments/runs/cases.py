@@ -23,10 +23,10 @@ from nbest.experiments.runs.scope import Scope
 from nbest.experiments.runs.stored_calls import StoredCalls
 from nbest.experiments.runs.user_choice import chosen_by_user
 from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.ids import index_of
 from nbest.orchestrator.protocols import Scorer
 from nbest.orchestrator.query.selection import merge_answers, read_answers
-from nbest.orchestrator.store.format.files import StrPath
 from nbest.orchestrator.store.format.manifest import Json
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.tasks import wait_for
@@ -81,9 +81,6 @@ def reading_of(
 
 def load_cases(
     run: StrPath,
-    extract: str | None = None,
-    grade: str | None = None,
-    equivalence: str | None = None,
     extract: str | None = None,
     grade: str | None = None,
     equivalence: str | None = None,

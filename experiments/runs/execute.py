@@ -23,12 +23,12 @@ from nbest.experiments.runs.resume import (
 )
 from nbest.experiments.runs.scope import require_same_dataset
 from nbest.orchestrator.engines.pool import Pool
+from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.protocols import BatchStrategy
 from nbest.orchestrator.run.job import Job, Work
 from nbest.orchestrator.run.local import run_here
 from nbest.orchestrator.run.loop import Loop, one_lease
 from nbest.orchestrator.run.progress import Report
-from nbest.orchestrator.store.format.files import StrPath
 from nbest.orchestrator.store.opening import OpenRun, open_run
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.store.run_store import RunStore, open_store

@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 from nbest.experiments.language.text import one_line, shown
 from nbest.experiments.questions.gold import Gold, packed, unpacked
 from nbest.orchestrator.errors import RunChanged, StoreError
-from nbest.orchestrator.store.format.files import RunFolder, StrPath
+from nbest.orchestrator.files import StrPath
+from nbest.orchestrator.store.format.files import RunFolder
 
 GOLD_FILE = "gold.parquet"
 SCHEMA = pa.schema(

@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from nbest.orchestrator.errors import StoreError
+from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.ids import index_of
 from nbest.orchestrator.store.format.arrow import pa
-from nbest.orchestrator.store.format.files import RunFolder, StrPath
+from nbest.orchestrator.store.format.files import RunFolder
 from nbest.orchestrator.store.format.parquet import PartWriter, read_parts, table_of
 from nbest.orchestrator.types import Candidates, Status
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 
 from nbest.orchestrator.errors import RunChanged
+from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.ids import index_of
-from nbest.orchestrator.store.format.files import RunFolder, StrPath
+from nbest.orchestrator.store.format.files import RunFolder
 from nbest.orchestrator.store.format.manifest import Json
 from nbest.orchestrator.store.format.names import MANIFEST
 from nbest.orchestrator.store.reader import RunReader

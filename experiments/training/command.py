@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.store.format.files import StrPath
+from nbest.orchestrator.files import StrPath
 
 if TYPE_CHECKING:
     from nbest.model_backend.verifier.settings import VerifierSettings

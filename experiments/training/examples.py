@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from nbest.experiments.runs.cases import load_cases
 from nbest.model_backend.verifier.data import Graded, Preference
 from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.ids import index_of
 from nbest.orchestrator.store.choices import read_choices
-from nbest.orchestrator.store.format.files import StrPath
 from nbest.orchestrator.store.reader import RunReader
 
 

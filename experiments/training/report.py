@@ -10,7 +10,7 @@ import numpy as np
 
 from nbest.model_backend.verifier.data import Example, Graded
 from nbest.model_backend.verifier.train import TrainedVerifier
-from nbest.orchestrator.store.format.files import StrPath, run_name
+from nbest.orchestrator.files import StrPath, run_name
 from nbest.scorers.estimators.risk_coverage import auroc
 from nbest.scorers.judges.reward import sigmoid
 

@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
 
 from nbest.orchestrator.engines.aborts import EarlyAborts, cancelled_sample
 from nbest.orchestrator.engines.batches import Done
@@ -23,6 +22,7 @@ from nbest.orchestrator.engines.pool_engine import PooledEngine
 from nbest.orchestrator.engines.quarantine import Quarantine, Waiter
 from nbest.orchestrator.errors import BackendError, EngineDead, NotBegun, Overloaded, first_line
 from nbest.orchestrator.ids import query_of
+from nbest.orchestrator.tasks import Background
 from nbest.orchestrator.types import Request, Sample
 
 # An engine that dies as often as this with no sample finished in between is in a crash loop. A
@@ -57,7 +57,7 @@ class Pool:
         self._quarantine = Quarantine(
             take=self._take, readmit=self._readmit, note_death=self._note_death
         )
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background(lambda error: self._fail(EngineDead(first_line(error))))
         self._death: EngineDead | None = None  # of the last engine
         self._room = asyncio.Event()
         self._room.set()
@@ -65,7 +65,7 @@ class Pool:
         self.regenerated_tokens = 0  # of samples that had been begun by an engine that died
         for engine in self._engines:
             if not engine.is_up and engine.revive is not None:
-                self._begin(self._revive(engine, engine.revive))
+                self._background.begin(self._revive(engine, engine.revive))
 
     @property
     def engines_up(self) -> int:
@@ -151,13 +151,11 @@ class Pool:
 
     async def assemble(self, timeout_s: float) -> None:
         """Wait until all engines are up, but no longer than this."""
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=timeout_s)
+        await self._background.wait(timeout_s)
 
     async def close(self) -> None:
         """Wait no longer for engines that are down."""
-        for task in tuple(self._tasks):
-            task.cancel()
+        self._background.cancel()
 
     async def _acquire(self, request: Request, query: str) -> PooledEngine | None:
         """Wait for a slot on an engine; None when the request was aborted while it waited."""
@@ -219,19 +217,8 @@ class Pool:
         if engine.revive is None or engine.deaths >= MAX_DEATHS:
             self._remove(engine, death)
         else:
-            self._begin(self._revive(engine, engine.revive))
-            self._begin(self._hand_over_suspects(engine))
-
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        """Let work in the background that failed end the run: unseen, it would make it hang."""
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._fail(EngineDead(first_line(error)))
+            self._background.begin(self._revive(engine, engine.revive))
+            self._background.begin(self._hand_over_suspects(engine))
 
     async def _revive(self, engine: PooledEngine, revive: Callable[[], Awaitable[None]]) -> None:
         try:
@@ -254,7 +241,7 @@ class Pool:
     def _move_suspects(self, engine: PooledEngine, other: PooledEngine) -> None:
         other.suspects.extend(engine.suspects)
         engine.suspects.clear()
-        self._begin(self._probe_suspects(other))
+        self._background.begin(self._probe_suspects(other))
 
     def _remove(self, engine: PooledEngine, death: EngineDead) -> None:
         """Work without the engine from now on; without any, fail all requests that wait."""
@@ -278,7 +265,8 @@ class Pool:
         """Give the engine no more work for a while."""
         if not engine.is_resting:
             engine.is_resting = True
-            self._begin(self._wake(engine, min(FIRST_REST_S * 2**engine.rests, LONGEST_REST_S)))
+            seconds = min(FIRST_REST_S * 2**engine.rests, LONGEST_REST_S)
+            self._background.begin(self._wake(engine, seconds))
             engine.rests += 1
 
     async def _wake(self, engine: PooledEngine, seconds: float) -> None:
@@ -291,10 +279,9 @@ class Pool:
         """Suspect a query that an engine died on: no engine takes it until it is probed."""
         if not self._engines:
             return
-        is_member = engine in self._engines
-        prober = engine if is_member else min(self._engines, key=lambda other: other.load)
+        prober = engine if engine in self._engines else min(self._engines, key=lambda e: e.load)
         if self._quarantine.suspect(query, prober) and prober.is_up:
-            self._begin(self._probe_suspects(prober))
+            self._background.begin(self._probe_suspects(prober))
 
     async def _probe_suspects(self, engine: PooledEngine) -> None:
         async with engine.probing:

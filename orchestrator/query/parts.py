@@ -53,6 +53,7 @@ async def result_of(role: str, part: Callable[..., Awaitable[T]], *args: object)
 
 def part_failure(role: str, part: object, error: BaseException) -> PartFailed:
     """The typed error for what a part has raised: `select MyScorer: KeyError: 'x' (mine.py:7)`."""
+    part = getattr(part, "__wrapped__", part)  # one with a cache around it
     name = getattr(part, "__name__", "") or type(part).__name__
     what = type(error).__name__
     message = first_line(error)

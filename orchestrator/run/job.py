@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from nbest.orchestrator.ids import require_once
 from nbest.orchestrator.protocols import BackendConfig, BatchStrategy, Strategy
 from nbest.orchestrator.query.model_calls import models_of
-from nbest.orchestrator.types import Query, require_once
+from nbest.orchestrator.types import Query
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +33,7 @@ class Job:
     queries: Sequence[Query]  # those that are still to be answered
 
     def __post_init__(self) -> None:
-        require_once(self.queries)
+        require_once(query.id for query in self.queries)
 
     @property
     def models(self) -> dict[str, BackendConfig]:

@@ -14,7 +14,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 from nbest.orchestrator.errors import StoreError
-from nbest.orchestrator.store.format.files import RunFolder, StrPath
+from nbest.orchestrator.files import StrPath
+from nbest.orchestrator.store.format.files import RunFolder
 
 CHOICES = "choices"
 

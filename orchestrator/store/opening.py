@@ -12,8 +12,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from nbest.orchestrator.errors import InputError, RunChanged, StoreError
+from nbest.orchestrator.files import StrPath
+from nbest.orchestrator.ids import require_once
 from nbest.orchestrator.store.compaction import compact
-from nbest.orchestrator.store.format.files import RunFolder, StrPath
+from nbest.orchestrator.store.format.files import RunFolder
 from nbest.orchestrator.store.format.manifest import (
     Json,
     Manifest,
@@ -34,7 +36,7 @@ from nbest.orchestrator.store.format.schema import queries_table
 from nbest.orchestrator.store.lock import run_lock
 from nbest.orchestrator.store.object_lock import object_lock
 from nbest.orchestrator.store.reader import RunReader
-from nbest.orchestrator.types import Outcome, Query, require_once
+from nbest.orchestrator.types import Outcome, Query
 
 _SHOWN_LINES = 20  # of a diff
 
@@ -83,7 +85,7 @@ def open_run(
     Raises InputError where there can be no run, RunChanged with a diff where the run there has
     other settings or prompts, RunLocked where another process holds it.
     """
-    require_once(queries)
+    require_once(query.id for query in queries)
     folder = RunFolder(path)
     folder.create()
     _require_run_or_empty(folder)

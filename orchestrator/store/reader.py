@@ -11,8 +11,9 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import cached_property
 
 from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.store.format.arrow import Table
-from nbest.orchestrator.store.format.files import RunFolder, StrPath
+from nbest.orchestrator.store.format.files import RunFolder
 from nbest.orchestrator.store.format.manifest import Manifest, manifest_of
 from nbest.orchestrator.store.format.names import MANIFEST, QUERIES, RECORDS, SCORES, slug
 from nbest.orchestrator.store.format.parquet import DamagedFile, read_parts

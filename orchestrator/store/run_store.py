@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from nbest.orchestrator.store.format.files import StrPath
+from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.store.format.schema import FINAL
 from nbest.orchestrator.store.writer import FileStore
 from nbest.orchestrator.types import Record, Sample

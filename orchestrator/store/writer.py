@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from nbest.orchestrator.errors import StoreError
-from nbest.orchestrator.store.format.files import StrPath
+from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.store.format.names import KINDS, RECORDS, SAMPLES, SCORES, slug
 from nbest.orchestrator.store.format.parquet import DamagedFile, PartWriter
 from nbest.orchestrator.store.format.schema import (

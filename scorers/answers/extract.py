@@ -1,7 +1,7 @@
 """Extractors: each reads the answer out of the text of a sample.
 
-None of them raises, whatever the text, and each takes time in proportion to its length (`Regex`: as
-far as its pattern does). An answer is never empty and never has spaces around it. Where a whole
+None of them raises, whatever the text, and each takes time in proportion to its length (`Regex`: a
+second at most). An answer is never empty and never has spaces around it. Where a whole
 answer is a number it gets the one spelling of `nbest.scorers.answers.number` (not in `Regex`, which
 rewrites nothing); all else stays as it is, so "-5" and "A" are kept.
 
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from nbest.orchestrator.types import require
 from nbest.scorers.answers.number import canonical_number, last_number
-from nbest.scorers.answers.regex import compiled_regex, last_match
+from nbest.scorers.answers.regex import TimedPattern, compiled_regex, last_match, last_match_in_time
 
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _PHRASE = re.compile(r"\banswer(?:\s+is\b|\s*[:=])[:\s*]*+", re.IGNORECASE)
@@ -58,14 +58,14 @@ class Regex:
     r"""What the last match of a pattern holds.
 
     That is `group` where it is given; else the group named "answer", group 1, or the whole match,
-    whichever exists first. The pattern is trusted: one that backtracks without end will do so.
+    whichever exists first. Where the pattern backtracks for more than a second there is no answer.
 
     Example: `Regex(pattern=r"Total: (\d+)")`
     """
 
     pattern: str
     group: int | str | None = None
-    _compiled: re.Pattern[str] = field(init=False, repr=False, compare=False)
+    _compiled: TimedPattern = field(init=False, repr=False, compare=False)
     _place: int | str = field(init=False, repr=False, compare=False)  # the group, as chosen
 
     def __post_init__(self) -> None:
@@ -80,7 +80,7 @@ class Regex:
         object.__setattr__(self, "_place", place)
 
     def __call__(self, text: str) -> str | None:
-        match = last_match(self._compiled, text)
+        match = last_match_in_time(self._compiled, text)
         return _stripped(match[self._place]) if match else None
 
 

@@ -1,25 +1,49 @@
-"""Regular expressions: compiled with an error of one line, and searched for the last match."""
+"""Regular expressions: compiled with an error of one line, and searched for the last match.
+
+Patterns of users go through the package `regex`, which reads them as `re` does, for it can stop: a
+pattern that backtracks without end on what a model wrote has no match there.
+"""
 
 from __future__ import annotations
 
 import re
+from typing import Any, TypeAlias
+
+import regex  # type: ignore[import-untyped]
 
 from nbest.orchestrator.errors import InputError
 
+SEARCH_S = 1.0  # for one text
 
-def compiled_regex(key: str, pattern: str) -> re.Pattern[str]:
+TimedPattern: TypeAlias = Any
+"""A pattern of the package `regex`, which has no types: `re.Pattern` with timeouts."""
+
+
+def compiled_regex(key: str, pattern: str) -> TimedPattern:
     """The compiled pattern; InputError, under the name `key`, where it is no regex."""
     try:
-        return re.compile(pattern)
-    except (re.error, OverflowError, RecursionError) as error:
+        re.compile(pattern)  # its errors are better known, and it knows nothing that is not in both
+        return regex.compile(pattern)
+    except (re.error, regex.error, OverflowError, RecursionError) as error:
         raise InputError(f"{key} must be a regex ({error}), got {pattern!r}") from error
 
 
 def last_match(pattern: str | re.Pattern[str], text: str) -> re.Match[str] | None:
     """The last of the matches that do not overlap, from left to right."""
     # `re.finditer` would look a compiled pattern up once more.
-    regex = re.compile(pattern) if isinstance(pattern, str) else pattern
+    compiled = re.compile(pattern) if isinstance(pattern, str) else pattern
     last = None
-    for last in regex.finditer(text):  # noqa: B007 -- to keep the last is what it is for
+    for last in compiled.finditer(text):  # noqa: B007 -- to keep the last is what it is for
         pass
+    return last
+
+
+def last_match_in_time(pattern: TimedPattern, text: str) -> Any | None:
+    """Do as `last_match` does, with a pattern of `compiled_regex`; None after `SEARCH_S`."""
+    last = None
+    try:
+        for last in pattern.finditer(text, timeout=SEARCH_S):  # noqa: B007
+            pass
+    except TimeoutError:
+        return None
     return last

@@ -8,9 +8,8 @@ once.
 
 from __future__ import annotations
 
-import functools
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -25,6 +24,8 @@ from nbest.scorers.sandboxes.threads import threads_for_users
 from nbest.scorers.validators.json_schema import is_json, satisfies, schema_validator
 
 CHECK_S = 2.0  # for one text
+SOON_S = 0.01  # for one text, where no child process is used
+FEW_CHARACTERS = 20_000
 
 Flags = NDArray[np.bool_]
 """[N] one truth value a candidate."""
@@ -74,11 +75,28 @@ class Matches:
         compiled_regex("pattern", self.pattern)
 
     async def __call__(self, query: Query, candidates: Candidates) -> Flags:
-        return await flags_in_children(candidates, self.of, CHECK_S, matches_all, self.pattern)
+        texts = checked_texts(candidates, self.of)
+        if are_short(texts):
+            with suppress(TimeoutError):  # the pattern backtracks: a child has more time
+                return flags_of(texts, matches_soon(texts, self.pattern))
+        return await flags_in_children(candidates, self.of, CHECK_S, matches, self.pattern)
 
 
-def matches_all(text: str, pattern: str) -> bool:
-    return re.fullmatch(pattern, text) is not None
+def are_short(texts: Iterable[str | None]) -> bool:
+    """Whether these texts are read in a millisecond or two by what takes time in proportion."""
+    return sum(len(text) for text in set(texts) if text is not None) <= FEW_CHARACTERS
+
+
+def matches_soon(texts: Iterable[str | None], pattern: str) -> dict[str, bool]:
+    """By text, whether it matches; TimeoutError where one of them takes long."""
+    compiled = compiled_regex("pattern", pattern)
+    present = {text for text in texts if text is not None}
+    return {text: compiled.fullmatch(text, timeout=SOON_S) is not None for text in present}
+
+
+def matches(text: str, pattern: str) -> bool:
+    """Whether all of the text matches; it is called in a child process."""
+    return compiled_regex("pattern", pattern).fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,10 +116,12 @@ class JsonValid:
             schema_validator(self.schema)
 
     async def __call__(self, query: Query, candidates: Candidates) -> Flags:
-        check = functools.partial(flags_in_children, candidates, self.of, CHECK_S)
-        if self.schema is None:
-            return await check(is_json)
-        return await check(satisfies, self.schema)
+        if self.schema is not None:  # a pattern in it may take for ever
+            return await flags_in_children(candidates, self.of, CHECK_S, satisfies, self.schema)
+        texts = checked_texts(candidates, self.of)
+        if are_short(texts):
+            return flags_of(texts, {t: is_json(t) for t in texts if t is not None})
+        return await flags_in_children(candidates, self.of, CHECK_S, is_json)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,8 +29,8 @@ from nbest.experiments.analysis.rows import require_logprobs
 from nbest.experiments.language.expressions import split_expressions
 from nbest.experiments.runs.cases import Case, cases_of, named_scorer, reading_of
 from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.protocols import Scorer, is_pointwise
-from nbest.orchestrator.store.format.files import StrPath
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.tasks import wait_for
 from nbest.scorers.baselines import First, Random

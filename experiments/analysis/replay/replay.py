@@ -18,7 +18,7 @@ from nbest.experiments.analysis.replay.drawn import Drawn, pointwise_scores
 from nbest.experiments.analysis.replay.strategy import ReplayedStrategy, build_strategy
 from nbest.experiments.analysis.rows import require_logprobs
 from nbest.experiments.runs.cases import Case, cases_of, reading_of
-from nbest.orchestrator.store.format.files import StrPath
+from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.tasks import wait_for
 from nbest.orchestrator.types import Scores, require

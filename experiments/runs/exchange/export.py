@@ -8,8 +8,7 @@ from pathlib import Path
 from nbest.experiments.runs.exchange.export_samples import pool_lines, samples_table
 from nbest.experiments.runs.exchange.preferences import preference_lines
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.files import write_whole
-from nbest.orchestrator.store.format.files import StrPath
+from nbest.orchestrator.files import StrPath, write_whole
 from nbest.orchestrator.store.reader import RunReader
 
 

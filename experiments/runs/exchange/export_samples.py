@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from nbest.experiments.runs.cases import Case, load_cases
 from nbest.experiments.runs.exchange.pool_lines import STATUS_OF_FINISH
-from nbest.orchestrator.store.format.files import StrPath
+from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.types import Sample, Status
 
 FINISH_OF_STATUS: Mapping[Status, str] = {

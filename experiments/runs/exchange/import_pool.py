@@ -15,9 +15,10 @@ from nbest.experiments.runs.exchange.pool_lines import PoolLine, read_pool
 from nbest.experiments.runs.gold_file import write_gold
 from nbest.experiments.runs.recorded_answers import Row, read_recorded, write_recorded
 from nbest.orchestrator.errors import InputError, RunChanged
+from nbest.orchestrator.files import StrPath, run_name
 from nbest.orchestrator.ids import sample_id
 from nbest.orchestrator.protocols import Extractor
-from nbest.orchestrator.store.format.files import RunFolder, StrPath, run_name
+from nbest.orchestrator.store.format.files import RunFolder
 from nbest.orchestrator.store.format.manifest import Json
 from nbest.orchestrator.store.format.names import MANIFEST
 from nbest.orchestrator.store.opening import OpenRun, open_run

@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.ids import index_of
 from nbest.orchestrator.store.choices import Choice, read_choices
-from nbest.orchestrator.store.format.files import StrPath
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.types import Query
 

@@ -13,11 +13,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from nbest.orchestrator.errors import InputError, StoreError, first_line
+from nbest.orchestrator.files import StrPath, without_password
 from nbest.orchestrator.store.format.arrow import FileSystem, OpenFile, filesystems, pa
 from nbest.orchestrator.store.format.names import is_part, is_temporary, temporary_name
 from nbest.orchestrator.types import require
-
-StrPath = str | os.PathLike[str]
 
 _LOST_SLASH = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]{1,}):/(?!/)")
 
@@ -188,26 +187,6 @@ def cause_of(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno)
     return first_line(error)
-
-
-def run_name(path: StrPath) -> str:
-    """Return the last part of a run directory, a path or a URI.
-
-    >>> run_name("s3://bucket/runs/demo?region=eu"), run_name("runs/demo/")
-    ('demo', 'demo')
-    """
-    return os.fspath(path).partition("?")[0].rstrip("/").rpartition("/")[2]
-
-
-def without_password(path: str) -> str:
-    """Return a path or URI as it may be shown. A secret may hold a slash; options may be secrets.
-
-    >>> without_password("s3://key:secret@bucket/run?region=eu")
-    's3://***@bucket/run?***'
-    """
-    if "://" not in path:
-        return path
-    return re.sub(r"://([^/:]*:.*|[^/]*)@", "://***@", re.sub(r"\?.*", "?***", path))
 
 
 def _open_filesystem(path: str) -> tuple[FileSystem, str]:

@@ -112,21 +112,36 @@ def test_the_same_again_changes_nothing_and_another_pool_is_refused(
     import_pool([tmp_path / "pool.jsonl"], run, grade="number")
     assert {path: path.read_bytes() for path in run.rglob("*.parquet")} == before
     other = write(tmp_path / "other.jsonl", POOL[:1])
-    with pytest.raises(RunChanged, match="imported"):
+    with pytest.raises(RunChanged, match="holds another pool; take another --out"):
         import_pool([other], run)
 
 
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ('{"id": "q"', r"pool.jsonl:1: line: .*JSON"),
-        ('{"samples": [{"answer": "1"}]}', r"pool.jsonl:1: id: Field required"),
-        ('{"id": "q", "samples": []}', r"samples: .* at least 1"),
-        ('{"id": "q", "samples": [{"anwser": "1"}]}', r"samples.0.anwser: no such key, got '1'"),
-        ('{"id": "q", "samples": [{"answer": 7}]}', r"samples.0.answer: .* valid string, got 7"),
-        ('{"id": "q", "samples": [{"tokens": -1}]}', r"tokens: .* greater than or equal to 0"),
-        ('{"id": "", "samples": [{"answer": "1"}]}', r"id: .* at least 1 character"),
-        ("[]", r"pool.jsonl:1: line: "),
+        ('{"id": "q"', r"pool.jsonl:1: is no JSON: "),
+        ('{"samples": [{"answer": "1"}]}', r"pool.jsonl:1: id must be given, got nothing"),
+        ('{"id": "q"}', r"pool.jsonl:1: samples must be given, got nothing"),
+        (
+            '{"id": "q", "samples": [{"anwser": "1"}]}',
+            r"samples.0.anwser: no such key \(docs",
+        ),
+        (
+            '{"id": "q", "samples": [{"answer": [7]}]}',
+            r"samples\[0\].answer must be text",
+        ),
+        ('{"id": "q", "samples": [{"tokens": -1}]}', r"tokens must be at least 0, got -1"),
+        ('{"id": "", "samples": [{"answer": "1"}]}', r"id must not be empty"),
+        ('{"id": "\\ud800", "samples": []}', r"id: it must be valid Unicode"),
+        ("[]", r"pool.jsonl:1: must be a JSON object, got \[\]"),
+        (
+            '{"id": "q", "samples": [{"finish_reason": "vanished"}]}',
+            "one of .*got 'vanished'",
+        ),
+        ('{"id": "q", "samples": [{"logprobs": [0.5]}]}', "logprobs must be finite and at most 0"),
+        ('{"id": "q", "samples": [{"logprobs": [NaN]}]}', "logprobs must be finite and at most 0"),
+        ('{"id": "q", "samples": [{"tokens": 1, "logprobs": [-1, -2]}]}', "one a token, 1, got 2"),
+        ('{"id": "q", "samples": [{"scores": {"rm": Infinity}}]}', "scores must be finite"),
     ],
 )
 def test_a_bad_line_is_named_and_nothing_is_written(
@@ -137,6 +152,35 @@ def test_a_bad_line_is_named_and_nothing_is_written(
     with pytest.raises(InputError, match=message):
         import_pool([file], tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("word", "status"),
+    [
+        (None, Status.OK),
+        ("STOP", Status.OK),
+        ("tool_calls", Status.OK),
+        ("MAX_TOKENS", Status.TRUNCATED),
+        ("model_length", Status.TRUNCATED),
+        ("SAFETY", Status.ERROR),
+        ("content_filter", Status.ERROR),
+        ("abort", Status.CANCELLED),
+    ],
+)
+def test_only_what_ended_well_votes(word: str | None, status: Status, tmp_path: Path) -> None:
+    line = {"id": 0, "gold": 42, "samples": [{"answer": 42, "finish_reason": word}]}
+    import_pool([write(tmp_path / "pool.jsonl", [line])], tmp_path / "run")
+    ((query_id, (sample,)),) = RunReader(tmp_path / "run").samples()
+    assert (query_id, sample.text, sample.status) == ("0", "42", status)
+
+
+def test_what_python_writes_of_a_broken_text_is_read(tmp_path: Path) -> None:
+    line = {"id": "q", "samples": [{"text": "half \ud800", "answer": "7"}, {"text": "8"}]}
+    import_pool(
+        [write(tmp_path / "pool.jsonl", [line, {"id": "r", "samples": []}])], tmp_path / "r"
+    )
+    ((_, samples),) = RunReader(tmp_path / "r").samples()
+    assert [sample.text for sample in samples] == ["half \ufffd", "8"]
 
 
 def test_other_mistakes_are_one_line(tmp_path: Path) -> None:

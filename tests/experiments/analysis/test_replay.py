@@ -14,9 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from nbest import FakeBackend, First, Longest, MajorityVote, Reply, WeightedVote
+from nbest import FakeBackend, First, Longest, MajorityVote, Matches, Reply, WeightedVote
 from nbest.experiments.analysis.curves.exact import graded_cases
 from nbest.experiments.analysis.replay.adaptive import ReplayedAdaptive
 from nbest.experiments.analysis.replay.drawn import Drawn, pointwise_scores
@@ -46,7 +45,6 @@ from nbest.orchestrator.strategies.stop_on_votes import (
     VoteStands,
 )
 from nbest.orchestrator.types import (
-    Candidates,
     Message,
     Query,
     Request,
@@ -345,14 +343,6 @@ def live(strategy: Strategy, query: Query) -> tuple[Selection, float]:
         return runner.run(answered())
 
 
-@dataclass(frozen=True)
-class SaysSeven:
-    """The rule of RACE, without the process that reads a regex: virtual time waits for none."""
-
-    async def __call__(self, query: Query, candidates: Candidates) -> NDArray[np.bool_]:
-        return np.array([answer == "7" for answer in candidates.answers], np.bool_)
-
-
 def paced_run(folder: Path, params: SamplingParams) -> Path:
     """Of each question twelve samples, drawn to their end."""
     queries = [Query(id=f"q{q}", prompt="?") for q in range(6)]
@@ -375,7 +365,7 @@ def paced_run(folder: Path, params: SamplingParams) -> Path:
 def test_a_race_replayed_is_the_race_itself(tmp_path: Path) -> None:
     params = SamplingParams(max_tokens=100)
     run, race = paced_run(tmp_path / "run", params), build_strategy(RACE)
-    strategy = RaceToValid(n=12, rule=SaysSeven(), params=params)
+    strategy = RaceToValid(n=12, rule=Matches(pattern="7"), params=params)
     for case in graded_cases(load_cases(run)):
         chosen, elapsed_s = live(strategy, case.query)
         [spent] = asyncio.run(race.outcomes([drawn_of(case, range(12), race.select)]))

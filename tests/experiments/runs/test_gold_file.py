@@ -51,7 +51,11 @@ def test_a_run_may_grow_and_shrink_but_its_answers_stay(tmp_path: Path) -> None:
     assert (tmp_path / GOLD_FILE).stat().st_mtime_ns == before
     with pytest.raises(RunChanged) as caught:
         write_gold(tmp_path, {"q2": Gold(answer="7")})
-    assert str(caught.value) == "the answer of 'q2' must be that of the run, '2', got '7'"
+    message = str(caught.value)
+    assert message.startswith("the answer of 'q2' must be that of the run, '2', got '7'; to grade")
+    (tmp_path / GOLD_FILE).unlink()  # the way that it tells
+    write_gold(tmp_path, {"q2": Gold(answer="7")})
+    assert read_gold(tmp_path)["q2"].answer == "7"
 
 
 @pytest.mark.parametrize("task", ["chain_sum", "arc_agi", "spell_backward"])

@@ -157,7 +157,7 @@ class Broken:
 @pytest.mark.parametrize(
     ("scorer", "message"),
     [
-        (Broken(), "ZeroDivisionError: division by zero"),
+        (Broken(), "select Broken: ZeroDivisionError: division by zero (test_loop.py:"),
         (Broken(raises=False), r"InputError: the scores of Broken(raises=False, needs_logprobs="),
     ],
 )

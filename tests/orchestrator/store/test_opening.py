@@ -3,9 +3,11 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from nbest import BestOfN, FakeBackend, First, run
 from nbest.orchestrator.errors import InputError, RunChanged, StoreError
 from nbest.orchestrator.store.format.manifest import MANIFEST_VERSION, Json, differences
 from nbest.orchestrator.store.opening import open_run
@@ -167,16 +169,29 @@ def test_ids_must_be_there_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "query",
+    ("query_id", "prompt", "message"),
     [
-        Query(id="\ud800", prompt=""),
-        Query(id="q", prompt="\udfff"),
-        Query(id="q", prompt=(Message(role="user", content="\ud800"),)),
+        ("\ud800", "", "query id must be text that is not empty, and valid Unicode"),
+        ("", "x", "query id must be text that is not empty"),
+        (5, "x", "query id must be text that is not empty"),
+        ("q", "\udfff", "query 'q' must be valid Unicode"),
+        ("q", (Message(role="user", content="\ud800"),), "query 'q' must be valid Unicode"),
+        ("q", 7, "prompt of query 'q' must be text or a tuple of Messages"),
+        ("q", ["x"], "prompt of query 'q' must be text or a tuple of Messages"),
+        ("q", ("x",), "prompt of query 'q' must be text or a tuple of Messages"),
     ],
 )
-def test_text_that_is_no_unicode_is_refused(tmp_path: Path, query: Query) -> None:
-    with pytest.raises(InputError, match="must be valid Unicode"):
-        start(tmp_path, queries=[query])
+def test_a_query_that_cannot_be_stored_is_refused(query_id: Any, prompt: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Query(id=query_id, prompt=prompt)
+
+
+def test_two_queries_of_one_id_are_refused_on_every_way_in(tmp_path: Path) -> None:
+    twice = [Query(id="q", prompt="1"), Query(id="q", prompt="2")]
+    with pytest.raises(InputError, match="query id must be there once, is there 2 times"):
+        start(tmp_path, queries=twice)
+    with pytest.raises(InputError, match="query id must be there once"):
+        run(twice, BestOfN(n=1, select=First()), FakeBackend())
 
 
 def test_readers_want_a_run(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbest.orchestrator.errors import InputError, StoreError
-from nbest.orchestrator.store.format.files import RunFolder, without_password
+from nbest.orchestrator.files import without_password
+from nbest.orchestrator.store.format.files import RunFolder
 from nbest.orchestrator.store.format.names import (
     is_part,
     is_temporary,

@@ -34,6 +34,7 @@ from nbest.orchestrator.types import (
 )
 
 TEXT = st.text(max_size=20)
+QUERY_ID = st.text(min_size=1, max_size=20)
 COUNT = st.integers(0, 2**40)
 FLOATS = st.floats()  # infinities, nan, signed zeros and all
 COUNT_OF_TOP = st.integers(1, 20)
@@ -82,7 +83,7 @@ JSON = st.recursive(
 )
 QUERY = st.builds(
     Query,
-    id=TEXT,
+    id=QUERY_ID,
     prompt=TEXT | st.lists(MESSAGE, max_size=3).map(tuple),
     meta=st.dictionaries(TEXT, JSON, max_size=3),
 )
