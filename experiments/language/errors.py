@@ -26,6 +26,7 @@ RULES: Mapping[str, str] = {
     "finite_number": "be a finite number",
     "string_type": "be text",
     "string_too_short": "not be empty",
+    "string_unicode": "be valid Unicode",
     "string_pattern_mismatch": "match {pattern}",
     "bool_type": "be true or false",
     "tuple_type": "be a list",

@@ -19,7 +19,9 @@ from nbest.orchestrator.types import require
 
 T = TypeVar("T")
 
-_OURS = str(Path(__file__).resolve().parents[2])
+_ROOT = Path(__file__).resolve().parents[2]
+_ROOMS = ("orchestrator", "scorers", "model_backend", "experiments")
+_OURS = tuple(f"{_ROOT / room}{os.sep}" for room in _ROOMS)
 _LIBRARIES = tuple(sysconfig.get_paths()[name] for name in ("stdlib", "purelib", "platlib"))
 
 
@@ -65,7 +67,6 @@ def _place(error: BaseException) -> str:
     """The last line of a file that is neither ours nor a library's; empty where there is none."""
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         path = os.path.realpath(frame.filename)
-        is_foreign = path.startswith(_LIBRARIES) or path.startswith(_OURS + os.sep)
-        if not is_foreign and not frame.filename.startswith("<"):
+        if not path.startswith((*_LIBRARIES, *_OURS)) and not frame.filename.startswith("<"):
             return f" ({os.path.basename(frame.filename)}:{frame.lineno})"
     return ""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import aclosing
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+
+from pydantic_core import PydanticSerializationError
 
 from nbest.experiments.config.plugins import build_extractor, build_grader
 from nbest.experiments.questions.gold import Gold
@@ -83,13 +86,20 @@ def _questions(files: Sequence[Path]) -> tuple[list[Query], dict[str, Gold], str
     """Every question, the gold answers by query id, and a digest of the files."""
     queries, gold, digest = [], {}, sha256()
     for line in read_pool(files):
-        digest.update(line.model_dump_json().encode("utf-8", "surrogatepass"))
+        digest.update(_canonical(line).encode())
         queries.append(Query(id=line.id, prompt=line.prompt))
         if line.gold is not None:
             gold[line.id] = Gold(answer=line.gold)
     if not queries:
         raise InputError(f"pool must hold a line a question, got none in {_named(files)}")
     return queries, gold, digest.hexdigest()
+
+
+def _canonical(line: PoolLine) -> str:
+    try:
+        return line.model_dump_json()
+    except PydanticSerializationError:  # half a surrogate pair in a text
+        return json.dumps(line.model_dump())
 
 
 async def _store(

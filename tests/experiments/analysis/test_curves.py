@@ -132,7 +132,7 @@ def test_the_same_again_changes_nothing_and_another_pool_is_refused(
         ),
         ('{"id": "q", "samples": [{"tokens": -1}]}', r"tokens must be at least 0, got -1"),
         ('{"id": "", "samples": [{"answer": "1"}]}', r"id must not be empty"),
-        ('{"id": "\\ud800", "samples": []}', r"id: it must be valid Unicode"),
+        ('{"id": "\\ud800", "samples": []}', r"id must be valid Unicode"),
         ("[]", r"pool.jsonl:1: must be a JSON object, got \[\]"),
         (
             '{"id": "q", "samples": [{"finish_reason": "vanished"}]}',

@@ -366,4 +366,6 @@ async def test_a_selector_that_fails_at_a_question_is_neither_wrong_nor_abstains
     pool = cases_of(queries, samples, {}, WholeText(), Exact())
     row = await selector_row("breaks", Breaks(at="q2"), pool)
     assert (row.n_queries, row.n_samples, row.abstained, row.failed) == (1, 2, 0, 1)
-    assert row.failure == "q2: ZeroDivisionError: the verifier broke"
+    assert (
+        row.failure == "q2: select Breaks: ZeroDivisionError: the verifier broke (test_rows.py:359)"
+    )

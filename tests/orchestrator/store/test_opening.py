@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from nbest import BestOfN, FakeBackend, First, run
+from nbest import BestOfN, FakeBackend, First, Reply, run
 from nbest.orchestrator.errors import InputError, RunChanged, StoreError
 from nbest.orchestrator.store.format.manifest import MANIFEST_VERSION, Json, differences
 from nbest.orchestrator.store.opening import open_run
@@ -191,7 +191,11 @@ def test_two_queries_of_one_id_are_refused_on_every_way_in(tmp_path: Path) -> No
     with pytest.raises(InputError, match="query id must be there once, is there 2 times"):
         start(tmp_path, queries=twice)
     with pytest.raises(InputError, match="query id must be there once"):
-        run(twice, BestOfN(n=1, select=First()), FakeBackend())
+        run(
+            twice,
+            BestOfN(n=1, select=First()),
+            FakeBackend(script=lambda request: Reply(tokens=())),
+        )
 
 
 def test_readers_want_a_run(tmp_path: Path) -> None:
