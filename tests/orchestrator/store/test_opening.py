@@ -190,12 +190,9 @@ def test_two_queries_of_one_id_are_refused_on_every_way_in(tmp_path: Path) -> No
     twice = [Query(id="q", prompt="1"), Query(id="q", prompt="2")]
     with pytest.raises(InputError, match="query id must be there once, is there 2 times"):
         start(tmp_path, queries=twice)
+    backend = FakeBackend(script=lambda request: Reply(tokens=()))
     with pytest.raises(InputError, match="query id must be there once"):
-        run(
-            twice,
-            BestOfN(n=1, select=First()),
-            FakeBackend(script=lambda request: Reply(tokens=())),
-        )
+        run(twice, BestOfN(n=1, select=First()), backend)
 
 
 def test_readers_want_a_run(tmp_path: Path) -> None:
