@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from nbest.experiments.cli.benches import bench
-from nbest.experiments.cli.ending import Exit, run_command, tolerated_errors
+from nbest.experiments.cli.ending import Exit, leaving_at_once, run_command, tolerated_errors
 from nbest.experiments.cli.people import add_person_commands
 from nbest.experiments.cli.pools import add_pool_commands
 from nbest.experiments.training.command import add_train_command
@@ -214,4 +214,5 @@ def doctor(as_json: Json = False) -> None:
 
 def main() -> None:
     """Run the command line: the entry point of `nbest`."""
-    run_command(lambda: app(args=sys.argv[1:] or ["--help"], standalone_mode=False))
+    with leaving_at_once():
+        run_command(lambda: app(args=sys.argv[1:] or ["--help"], standalone_mode=False))

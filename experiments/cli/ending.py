@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import math
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from enum import IntEnum
 from typing import NoReturn
 
@@ -16,6 +18,29 @@ from nbest.experiments.language.text import printable
 from nbest.orchestrator.errors import InputError, NbestError, RunChanged, first_line
 
 TYPER_INTERRUPTED = 130  # what Typer makes of Ctrl-C
+
+
+@contextmanager
+def leaving_at_once() -> Iterator[None]:
+    """Let the process end, with the status of the block, without the destructors of libraries.
+
+    Those of Arrow's threads abort it now and then, after all has been written. Functions that run
+    at exit have run before.
+    """
+    status = int(Exit.FAILED)  # of an error that nobody expects
+
+    def leave() -> None:
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(status)
+
+    atexit.register(leave)  # the first to be registered is the last to be called
+    try:
+        yield
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else status
+        raise
 
 
 def run_command(command: Callable[[], int | None]) -> NoReturn:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from nbest.experiments.bench.faults.account import Account
 from nbest.experiments.bench.faults.workplace import Workplace
+from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.store.format.files import RunFolder
 from nbest.orchestrator.store.format.names import SAMPLES
 from nbest.orchestrator.store.format.parquet import read_parts
@@ -24,7 +25,7 @@ Key = tuple[str, str]
 """query id, sample id: the sample's id ends with its index, and is the same in every run"""
 
 
-def same_results(run_dir: Path, without: Collection[str] = ()) -> str:
+def same_results(run_dir: StrPath, without: Collection[str] = ()) -> str:
     """A digest of all that must not depend on where, when and how often a run was broken.
 
     Records by query, without the seconds; samples by key, without times and engine. Queries whose
@@ -39,20 +40,20 @@ def same_results(run_dir: Path, without: Collection[str] = ()) -> str:
     return digest.hexdigest()
 
 
-def same_answers(run_dir: Path) -> str:
+def same_answers(run_dir: StrPath) -> str:
     """A digest of the answer to every question, and of its confidence."""
     rows = [(r.query_id, r.outcome, r.answer, r.confidence) for r in RunReader(run_dir).records()]
     return hashlib.sha256(repr(sorted(rows)).encode()).hexdigest()
 
 
-def stored_samples(run_dir: Path) -> dict[Key, Sample]:
+def stored_samples(run_dir: StrPath) -> dict[Key, Sample]:
     """Every sample that a run has committed; nothing where there is no run yet."""
     if not RunFolder(run_dir).exists("run.json"):
         return {}
     return {(q, s.id): s for q, samples in RunReader(run_dir).samples() for s in samples}
 
 
-def repeated_keys(run_dir: Path) -> int:
+def repeated_keys(run_dir: StrPath) -> int:
     """Count the keys with more than one final row in the files as they are."""
     tables, _ = read_parts(RunFolder(run_dir), SAMPLES, ["query_id", "index", "status"])
     rows = (zip(*(column.to_pylist() for column in table.columns), strict=True) for table in tables)
@@ -77,7 +78,7 @@ class Witness:
         return sum(sample_id in drawn for _, sample_id in self.samples)
 
 
-def witness(run_dir: Path, journal: Path) -> Witness:
+def witness(run_dir: StrPath, journal: Path) -> Witness:
     samples = stored_samples(run_dir)
     num_bytes = journal.stat().st_size if journal.exists() else 0
     return Witness(samples=samples, journal_bytes=num_bytes)
@@ -87,7 +88,7 @@ def conclude(
     account: Account, place: Workplace, run: str, reference: str, witnesses: Sequence[Witness]
 ) -> None:
     """Count what a broken run, which went on to its end, has lost or done twice."""
-    path, journal = place.path(run), place.journal(run)
+    path, journal = place.place_of(run), place.journal(run)
     after = stored_samples(path)
     account.lost += sum(w.lost(after) for w in witnesses)
     account.lost += max(0, place.load.samples - len(after))

@@ -36,9 +36,10 @@ SCENARIOS = {  # a name to `file:function` of that room
     "signals": "signals:signals",
     "second_signal": "signals:second_signal",
     "two_drivers": "lock:two_drivers",
+    "object_store": "object_store:object_store",
 }
 
-REPEATED = {"driver", "cluster", "strategies"}
+REPEATED = {"driver", "cluster", "strategies", "object_store"}
 """Scenarios with kills at random moments; the others do the same in every round"""
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from nbest.experiments.bench.faults.processes import ROOT, Ended, Process, python, wait_until
+from nbest.orchestrator.files import StrPath
 
 PLUGINS = {
     "kills_worker": "nbest.experiments.bench.faults.harmful:KillsWorker",
@@ -44,9 +45,11 @@ class Load:
 class Workplace:
     """One config, and any number of runs of it. Every run has a journal of its requests."""
 
-    def __init__(self, folder: Path, load: Load) -> None:
+    def __init__(self, folder: Path, load: Load, uri: Callable[[str], str] | None = None) -> None:
+        """`uri` says where the run of a name is kept; None keeps runs in the folder."""
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
+        self._uri = uri
         self.load = load
         self._write_plugins()
         questions = {f"q{i}": f"What is {i}?" for i in range(load.queries)} | dict(load.special)
@@ -56,6 +59,10 @@ class Workplace:
 
     def path(self, run: str) -> Path:
         return self.folder / run
+
+    def place_of(self, run: str) -> StrPath:
+        """The folder or the URI of a run."""
+        return self.path(run) if self._uri is None else self._uri(run)
 
     def journal(self, run: str) -> Path:
         """The journal of a run: beside the runs, so that it survives a full disk of theirs."""
@@ -73,7 +80,7 @@ class Workplace:
         """Start `nbest run` into the folder of that name; `before` is as in `python`."""
         settings = (where.setting, f"model.journal={self.journal(run)}", *settings)
         sets = [part for setting in settings for part in ("--set", setting)]
-        args = ["run", "config.yaml", "--out", str(self.path(run)), *sets, *options]
+        args = ["run", "config.yaml", "--out", str(self.place_of(run)), *sets, *options]
         # Ray's processes change their titles, and must not do so over their environment.
         env = {"SPT_NOENV": "1", "COLUMNS": "200", "PYTHONPATH": self._import_path(), **where.env}
         with python("nbest", *args, folder=self.folder, env=env, before=before) as process:

@@ -13,7 +13,7 @@ from nbest.experiments.bench.faults.workplace import LOCAL, Load, Workplace
 def two_drivers(setting: Setting, load: Load | None = None) -> FaultRow:
     """Start a second driver beside the first, then a third after the first was killed."""
     account = Account(scenario="two_drivers", rounds=1)
-    place = Workplace(setting.folder, load or Load())
+    place = Workplace(setting.folder, load or Load(queries=60, token_s=0.25))
     ended = place.run("whole", LOCAL)
     account.require(ended.status == 0, f"unbroken run: {ended.last_words}")
     with place.started("run", LOCAL) as first:
