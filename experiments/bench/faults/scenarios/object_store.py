@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
+from contextlib import aclosing
 from dataclasses import replace
+
+import numpy as np
 
 from nbest.experiments.bench.faults.account import Account, FaultRow, Setting
 from nbest.experiments.bench.faults.checks import conclude, same_results, witness
@@ -12,9 +16,13 @@ from nbest.experiments.bench.faults.processes import wait_until
 from nbest.experiments.bench.faults.workplace import LOCAL, Load, Workplace
 from nbest.orchestrator.store.format.files import RunFolder
 from nbest.orchestrator.store.index import SampleIndex
+from nbest.orchestrator.store.opening import open_run
+from nbest.orchestrator.store.writer import FileStore
+from nbest.orchestrator.types import Query, Sample
 
 DRAWING_S = 10.0  # a run must last longer than the lock is settled and a second driver looks at it
 MOST_AT_JOIN = 0.02  # of the bytes of a run
+LARGE_QUERIES, LARGE_N, LARGE_TOKENS = 60, 64, 1000
 
 
 def object_store(setting: Setting, load: Load | None = None) -> FaultRow:
@@ -30,7 +38,7 @@ def object_store(setting: Setting, load: Load | None = None) -> FaultRow:
             _round(account, place, f"round{number}", chance.uniform(0, span_s), reference)
             setting.tell(f"object_store {number + 1}/{setting.rounds}: {account.summary}")
         _second_driver(account, setting, server)
-        _join(account, place, server)
+        _join(account, server)
     return account.row()
 
 
@@ -57,11 +65,33 @@ def _second_driver(account: Account, setting: Setting, server: ObjectServer) -> 
         account.require(first.is_running, "the first driver had ended before its time")
 
 
-def _join(account: Account, place: Workplace, server: ObjectServer) -> None:
-    """A worker that joins reads little of the run: the footers, and which queries are where."""
-    folder = RunFolder(place.place_of("whole"))
+def _join(account: Account, server: ObjectServer) -> None:
+    """A worker that joins reads little of a run: the footers, and which queries are where."""
+    uri = server.uri("large")
+    asyncio.run(_fill(uri))
+    folder = RunFolder(uri)
     total = sum(len(folder.read(name)) for name in folder.parts("samples"))
     before = server.proxy.sent_bytes
     SampleIndex(folder)
     read = server.proxy.sent_bytes - before
-    account.remarks.append(f"a join reads {read:,} of {total:,} bytes of samples")
+    account.require(read <= MOST_AT_JOIN * total, f"a join reads {read:,} of {total:,} bytes")
+    account.remarks.append(f"a join reads {read / total:.2%} of {total / 1e6:.0f} MB of samples")
+
+
+async def _fill(uri: str) -> None:
+    """Store samples of a thousand tokens, of which no two are alike."""
+    rng = np.random.default_rng(1)
+    queries = [Query(id=f"q{i}", prompt="?") for i in range(LARGE_QUERIES)]
+    with open_run(uri, fingerprint={}, config={}, queries=queries) as run:
+        async with aclosing(await FileStore.open(run.path)) as store:
+            for query in queries:
+                for index in range(LARGE_N):
+                    store.add(query.id, index, _long_sample(f"large/{query.id}/s{index}", rng))
+                await store.flush()
+        run.compact()
+
+
+def _long_sample(sample_id: str, rng: np.random.Generator) -> Sample:
+    logprobs = tuple((-rng.exponential(size=LARGE_TOKENS)).tolist())
+    token_ids = tuple(rng.integers(0, 50_000, LARGE_TOKENS).tolist())
+    return Sample(id=sample_id, text="x", token_ids=token_ids, logprobs=logprobs)
