@@ -29,12 +29,15 @@ from nbest.orchestrator.types import (
     TopLogprobs,
 )
 from nbest.scorers.judges.distinct import content_hash
+from nbest.scorers.sandboxes.heartbeat import longest_hold_s
 
 Check = Callable[[Scorer], Awaitable[None]]
 
 QUERY = Query(id="q17", prompt="Q: 3 + 4 =\nA:", meta={"tests": "assert True"})
 TEXTS = ("7", "8", "", "so 7", '{"x": 1}', '{"x": "1"}', "SELECT 1", "x" * 2000)
 HOSTILE = ("\0", "\ud800", "{" * 500, "\u202etxt", "<script>alert(1)</script>", "%s\\", "9" * 999)
+LONG_TEXT = "The number {} has " + "many words. " * 1_660  # of 20,000 characters
+MAX_HOLD_S = 0.05
 TOP_K = 20
 
 
@@ -137,6 +140,17 @@ async def takes_ten_thousand(scorer: Scorer) -> None:
     _require(scores.shape == (10_000,), f"10,000 scores, got {scores.shape}", pool([]))
 
 
+async def gives_way_to_others(scorer: Scorer) -> None:
+    """Holds the event loop for less than 50 ms at a time, however long the texts are.
+
+    Samples are drawn, stored and reported by the same loop.
+    """
+    texts = [LONG_TEXT.format(i % 32) for i in range(256)]
+    candidates = pool([sample(i, text, -0.5, -0.25 * (i % 9)) for i, text in enumerate(texts)])
+    held_s = await longest_hold_s(scorer(QUERY, candidates))
+    _require(held_s < MAX_HOLD_S, f"at most {MAX_HOLD_S} s, it held it for {held_s}", pool([]))
+
+
 async def leaves_its_input_alone(scorer: Scorer) -> None:
     """Leaves the candidates as they were, and gives the same scores when it is called again."""
     for candidates in random_pools(5):
@@ -178,6 +192,7 @@ CHECKS: tuple[Check, ...] = (
     pointwise_is_true,
     hostile_texts_raise_nothing,
     takes_ten_thousand,
+    gives_way_to_others,
     leaves_its_input_alone,
     travels,
     shows_its_settings,

@@ -14,6 +14,7 @@ from nbest.scorers.equivalence.plain import exact_number
 
 MAX_CHARACTERS = 400  # a longer answer means nothing but itself
 MAX_DEPTH = 40  # of brackets
+MAX_ANSWER = 4 * MAX_CHARACTERS  # of which the looks, a name and a unit may be a part
 
 _ENVIRONMENT = re.compile(r"\\(?:begin|end)\{[a-z*]+\}")
 _LAYOUT = re.compile(r"\\(?:left|right|displaystyle|[,;:! ])(?![A-Za-z])|\$|\\[()\[\]]|~|\\?%")
@@ -59,7 +60,9 @@ class AnswerParts:
 
 
 def parts_of(answer: str) -> AnswerParts:
-    """The parts of an answer, in tidy LaTeX."""
+    """The parts of an answer, in tidy LaTeX; one that is too long is a part whole."""
+    if len(answer) > MAX_ANSWER:
+        return AnswerParts(answer)
     core, variable, unit = tidied(answer), "", ""
     assigned = _ASSIGNED.fullmatch(core)
     if assigned and not re.search(rf"(?<![A-Za-z\\]){re.escape(assigned['name'])}", assigned[2]):
@@ -96,10 +99,12 @@ def number_of(core: str) -> Fraction | None:
 
 
 def words_of(answer: str) -> str | None:
-    """What the answer says in words, on one line; None where it has none.
+    """What the answer says in words, on one line; None where it has none, or is too long.
 
     A word has three letters, or is all that there is: "no" is not the product of n and o.
     """
+    if len(answer) > MAX_ANSWER:
+        return None
     plain = tidied(answer)
     outside = _TEXT.sub(" ", _ENVIRONMENT.sub("", plain))
     is_all_text = outside != plain and not outside.strip()
@@ -117,8 +122,10 @@ def unclear_text(core: str) -> str | None:
 
 def is_formula(core: str) -> bool:
     """Whether a core is worth parsing: neither too long nor too deeply nested."""
+    if len(core) > MAX_CHARACTERS:
+        return False
     depth = deepest = 0
     for character in core:
         depth += (character in "([{") - (character in ")]}")
         deepest = max(deepest, depth)
-    return len(core) <= MAX_CHARACTERS and deepest <= MAX_DEPTH
+    return deepest <= MAX_DEPTH

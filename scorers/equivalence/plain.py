@@ -14,6 +14,7 @@ from fractions import Fraction
 from nbest.orchestrator.types import Query, require
 from nbest.scorers.answers.choice_letter import ChoiceLetter
 from nbest.scorers.answers.number import canonical_number
+from nbest.scorers.sandboxes.processes import read_soon
 
 
 def groups_of(answers: Sequence[str], read: Callable[[str], Hashable | None]) -> list[int]:
@@ -65,7 +66,8 @@ class ChoiceEquivalence:
         ChoiceLetter(letters=self.letters)
 
     async def __call__(self, query: Query, answers: Sequence[str]) -> Sequence[int]:
-        return groups_of(answers, ChoiceLetter(letters=self.letters))
+        letters = await read_soon(choice_letter, answers, self.letters)
+        return groups_of(answers, letters.__getitem__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +78,13 @@ class JsonEquivalence:
     """
 
     async def __call__(self, query: Query, answers: Sequence[str]) -> Sequence[int]:
-        return groups_of(answers, canonical_json)
+        values = await read_soon(canonical_json, answers)
+        return groups_of(answers, values.__getitem__)
+
+
+def choice_letter(text: str, letters: str) -> str | None:
+    """The letter that an answer is; None where it is none."""
+    return ChoiceLetter(letters=letters)(text)
 
 
 def exact_number(answer: str) -> Fraction | None:

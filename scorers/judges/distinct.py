@@ -26,6 +26,11 @@ class Distinct:
     places: tuple[int | None, ...]  # [N] which of them each candidate is; None: it has no answer
     counts: tuple[int, ...]  # [D] how many candidates each one stands for
 
+    @property
+    def characters(self) -> int:
+        """How many characters the texts have together."""
+        return sum(map(len, self.texts))
+
     def spread(self, scores_D: Scores) -> Scores:
         """[N] the score of each candidate, from those of the different ones; nan without answer."""
         scores = [np.nan if place is None else scores_D[place] for place in self.places]

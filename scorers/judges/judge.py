@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
 
 from nbest.orchestrator.types import Candidates, Query, SamplingParams, Scores, require
 from nbest.scorers.judges.distinct import By, distinct
-from nbest.scorers.judges.prompt import JudgePrompt, ask_each, ask_of, judge_prompt
+from nbest.scorers.judges.prompt import JudgePrompt, ask_each, ask_of, built, judge_prompt
 from nbest.scorers.judges.reply import score_of
 
 NAME = "judge"
@@ -69,7 +70,7 @@ class Judge:
     async def __call__(self, query: Query, candidates: Candidates) -> Scores:
         ask = ask_of(candidates, NAME)
         groups = distinct(candidates, self.by)
-        prompts = [self.prompt_about(query, text) for text in groups.texts]
+        prompts = await built(partial(self.prompt_about, query), groups.texts, groups.characters)
         rounds: list[list[float]] = []
         for repeat in range(self.repeats):
             name = NAME if repeat == 0 else f"{NAME}{repeat + 1}"

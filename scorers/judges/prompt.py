@@ -13,15 +13,21 @@ by one. Both ways give the same.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import AsksTogether
 from nbest.orchestrator.types import Ask, Candidates, Message, Query, Sample, SamplingParams
 from nbest.scorers.judges.distinct import content_hash, storable
+from nbest.scorers.sandboxes.threads import give_way, threads_for
 
+T = TypeVar("T")
+
+FEW_CHARACTERS = 100_000  # prompts about them are built in a few milliseconds
 MARK_CHARS = 16  # 64 bits: nobody finds a text that holds its own hash
+_CODE_LIKE = re.compile(rf"[0-9a-f]{{{MARK_CHARS},}}")
 _MARK_LIKE = re.compile(rf"<<<\s*[0-9a-f]{{{MARK_CHARS}}}|[0-9a-f]{{{MARK_CHARS}}}\s*>>>", re.I)
 
 _NOTE = (
@@ -54,11 +60,12 @@ def judge_prompt(
     """
     question = _question(query)
     bodies = [storable(text) for _, text in texts]
-    canary = _unused_code("canary", question, [question, task, *bodies])
-    titles = [title for title, _ in texts]
-    blocks = [_quoted("Question", question, bodies)] + [
-        _quoted(title, body, [question, *bodies])
-        for title, body in zip(titles, bodies, strict=True)
+    folded = (text.casefold() for text in (question, task, *bodies))
+    taken = "\n".join(run for text in folded for run in _CODE_LIKE.findall(text))
+    canary = _unused_code("canary", question, taken)
+    titles = ["Question", *(title for title, _ in texts)]
+    blocks = [
+        _quoted(title, body, taken) for title, body in zip(titles, [question, *bodies], strict=True)
     ]
     text = "\n\n".join([_NOTE.format(canary=canary), *blocks, storable(task)])
     if isinstance(query.prompt, str):
@@ -81,15 +88,15 @@ def _question(query: Query) -> str:
     return storable("\n\n".join(turns))
 
 
-def _quoted(title: str, body: str, others: Sequence[str]) -> str:
-    mark = _unused_code("mark", body, [body, *others])
+def _quoted(title: str, body: str, taken: str) -> str:
+    mark = _unused_code("mark", body, taken)
     return f"{title}:\n<<<{mark}\n{body}\n{mark}>>>"
 
 
-def _unused_code(purpose: str, body: str, texts: Sequence[str]) -> str:
-    """A code made of `body` that stands in none of the texts."""
+def _unused_code(purpose: str, body: str, taken: str) -> str:
+    """A code made of `body` that does not stand in what is taken."""
     code = content_hash(purpose, body)[:MARK_CHARS]
-    while any(code in text.casefold() for text in texts):
+    while code in taken:
         code = content_hash(purpose, code)[:MARK_CHARS]
     return code
 
@@ -108,4 +115,17 @@ async def ask_each(
     contents = [prompt.prompt for prompt in prompts]
     if isinstance(ask, AsksTogether):
         return await ask.together(name, contents, params)
-    return tuple([await ask(name, content, params) for content in contents])
+    replies = []
+    for content in contents:
+        replies.append(await ask(name, content, params))
+        await give_way()  # an answer that is known already does not wait for anything
+    return tuple(replies)
+
+
+async def built(
+    build: Callable[[T], JudgePrompt], subjects: Sequence[T], characters: int
+) -> list[JudgePrompt]:
+    """Build many prompts; beside the event loop, where they quote so many characters."""
+    if characters <= FEW_CHARACTERS:
+        return [build(subject) for subject in subjects]
+    return await threads_for("prompts").call(lambda: [build(subject) for subject in subjects])

@@ -7,11 +7,12 @@ nothing to count.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import ClassVar
 
 from nbest.orchestrator.types import Candidates, Query, SamplingParams, Scores, require
 from nbest.scorers.judges.distinct import Distinct, distinct
-from nbest.scorers.judges.prompt import JudgePrompt, ask_each, ask_of, judge_prompt
+from nbest.scorers.judges.prompt import JudgePrompt, ask_each, ask_of, built, judge_prompt
 from nbest.scorers.judges.reply import choice_of
 from nbest.scorers.votes.majority import vote_shares
 
@@ -52,7 +53,7 @@ class UniversalVote:
         scores = vote_shares(candidates.answers)
         if self.num_calls(len(groups.texts)) == 0:
             return scores
-        prompt = self.prompt_about(query, groups)
+        (prompt,) = await built(partial(self.prompt_about, query), [groups], groups.characters)
         (reply,) = await ask_each(ask, NAME, [prompt], self.params)
         number = choice_of(prompt, reply, len(groups.texts))
         for i, place in enumerate(groups.places):

@@ -86,13 +86,14 @@ class Processes:
         while len(outcomes) < len(calls):
             child = self._child()
             child.ask(name, calls[len(outcomes) :])
-            is_alive = True
+            is_alive = child.begins()
+            if not is_alive and child.is_new:
+                raise RuntimeError("a process that reads answers cannot be started")
             while is_alive and len(outcomes) < len(calls):
                 reply = child.reply(timeout_s)
                 is_alive = reply is not None
-                if not child.has_begun:
-                    raise RuntimeError("a process that reads answers cannot be started")
                 outcomes.append(_value(reply, timeout_s))
+            child.is_new = False
             if is_alive:
                 self._free.append(child)
             else:
@@ -139,21 +140,23 @@ class _Child:
             env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
         )
         self._unread = bytearray()
-        self.has_begun = False
+        self.is_new = True  # one that has been used may have ended since, with its thread
         self.end = weakref.finalize(self, _end, self._process)
 
     def ask(self, name: str, calls: Sequence[Sequence[object]]) -> None:
         """Ask for calls of the function `module:name`; `reply` says how each of them ended."""
         assert self._process.stdin is not None
-        self.has_begun = False
         with suppress(BrokenPipeError):  # it has ended: there will be no reply
             self._process.stdin.write(json.dumps([name, calls]).encode() + b"\n")
             self._process.stdin.flush()
 
+    def begins(self) -> bool:
+        """Whether the child begins with the calls, when it has imported what they need."""
+        return self._line(START_S) == BEGUN
+
     def reply(self, timeout_s: float) -> dict[str, Any] | None:
         """What the child says of the next call; None where it is not in time, or has ended."""
-        self.has_begun = self.has_begun or self._line(START_S) == BEGUN
-        line = self._line(timeout_s) if self.has_begun else None
+        line = self._line(timeout_s)
         return None if line is None else json.loads(line)
 
     def _line(self, timeout_s: float) -> bytes | None:
@@ -208,3 +211,20 @@ async def read_texts(
     outcomes = await reading_processes().call_each(timeout_s, function, calls)
     pairs = zip(distinct, outcomes, strict=True)
     return {text: None if isinstance(found, Unfinished) else found for text, found in pairs}
+
+
+FEW_CHARACTERS = 20_000
+SOON_S = 10.0  # for one text
+
+
+async def read_soon(
+    function: Callable[..., T], texts: Sequence[str], *settings: object
+) -> dict[str, T | None]:
+    """Do as `read_texts` does with a function whose time is in proportion to the text.
+
+    A few short texts are read here: that takes less than the way to a child and back.
+    """
+    distinct = set(texts)
+    if sum(map(len, distinct)) <= FEW_CHARACTERS:
+        return {text: function(text, *settings) for text in distinct}
+    return await read_texts(SOON_S, function, distinct, *settings)

@@ -10,7 +10,7 @@ import asyncio
 import os
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import Future
 from functools import cache
 from typing import ParamSpec, TypeVar
@@ -78,6 +78,19 @@ def cores() -> int:
 
 
 @cache
-def threads_for_users() -> Threads:
-    """The threads in which functions run that users have written."""
+def threads_for(purpose: str) -> Threads:
+    """The threads for a purpose, as many as cores: `users`, whose functions may never return."""
     return Threads(cores())
+
+
+async def in_turns(items: Iterable[T], at_once: int = 64) -> AsyncIterator[T]:
+    """Yield the items, and give way to the event loop after every few of them."""
+    for number, item in enumerate(items, start=1):
+        yield item
+        if number % at_once == 0:
+            await give_way()
+
+
+async def give_way() -> None:
+    """Let the event loop do what else is due."""
+    await asyncio.sleep(0)

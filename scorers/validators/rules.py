@@ -19,13 +19,12 @@ from numpy.typing import NDArray
 from nbest.orchestrator.protocols import Validator
 from nbest.orchestrator.types import Candidates, Query, require
 from nbest.scorers.answers.regex import compiled_regex
-from nbest.scorers.sandboxes.processes import read_texts
-from nbest.scorers.sandboxes.threads import threads_for_users
+from nbest.scorers.sandboxes.processes import FEW_CHARACTERS, read_soon, read_texts
+from nbest.scorers.sandboxes.threads import threads_for
 from nbest.scorers.validators.json_schema import is_json, satisfies, schema_validator
 
 CHECK_S = 2.0  # for one text
 SOON_S = 0.01  # for one text, where no child process is used
-FEW_CHARACTERS = 20_000
 
 Flags = NDArray[np.bool_]
 """[N] one truth value a candidate."""
@@ -119,9 +118,8 @@ class JsonValid:
         if self.schema is not None:  # a pattern in it may take for ever
             return await flags_in_children(candidates, self.of, CHECK_S, satisfies, self.schema)
         texts = checked_texts(candidates, self.of)
-        if are_short(texts):
-            return flags_of(texts, {t: is_json(t) for t in texts if t is not None})
-        return await flags_in_children(candidates, self.of, CHECK_S, is_json)
+        present = [text for text in texts if text is not None]
+        return flags_of(texts, await read_soon(is_json, present))
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +138,7 @@ class Satisfies:
     async def __call__(self, query: Query, candidates: Candidates) -> Flags:
         texts = checked_texts(candidates, self.of)
         present = {text for text in texts if text is not None}
-        return flags_of(texts, await threads_for_users().call(self._verdicts, present))
+        return flags_of(texts, await threads_for("users").call(self._verdicts, present))
 
     def _verdicts(self, texts: Iterable[str]) -> dict[str, bool]:
         return {text: self._is_valid(text) for text in texts}

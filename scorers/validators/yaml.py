@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from yaml import SafeLoader
 
 MAX_CHARACTERS = 1_000_000
-YAML_S = 60.0  # for one text: PyYAML reads some 20,000 characters a second
+YAML_S = 20.0  # for one text: PyYAML reads some 50,000 characters a second
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

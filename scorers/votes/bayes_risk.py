@@ -16,7 +16,7 @@ import numpy as np
 
 from nbest.orchestrator.types import Candidates, Query, Scores, require
 from nbest.scorers.sandboxes.processes import Unfinished, reading_processes
-from nbest.scorers.sandboxes.threads import threads_for_users
+from nbest.scorers.sandboxes.threads import threads_for
 from nbest.scorers.votes.shared_ngrams import MAX_NGRAM, utility_table, words_of
 
 Utility = Callable[[str, str], float]
@@ -97,8 +97,10 @@ class MinimumBayesRisk:
     async def _means(self, counts: Counter[str]) -> list[float]:
         """By answer, in the order of the counts, its mean utility."""
         if callable(self.utility):
-            return await threads_for_users().call(mean_utilities, counts, self.utility)
-        if self.utility == "exact" or sum(map(len, counts)) <= FEW_CHARACTERS:
+            return await threads_for("users").call(mean_utilities, counts, self.utility)
+        if self.utility == "exact":  # the share of the others that say the same
+            return [(count - 1) / max(counts.total() - 1, 1) for count in counts.values()]
+        if sum(map(len, counts)) <= FEW_CHARACTERS:
             return mean_utilities(counts, UTILITIES[self.utility])
         texts, votes = list(counts), list(counts.values())
         calls = [(self.utility, texts, votes)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -54,6 +55,7 @@ from nbest.orchestrator.query.selection import choose
 from nbest.orchestrator.types import Candidates, Query, Scores
 from nbest.scorers.conformance import (
     CHECKS,
+    QUERY,
     Check,
     best,
     check_scorer,
@@ -78,6 +80,8 @@ SCORERS: tuple[Scorer, ...] = (
     FirstValid(json_schema=SCHEMA),
     FirstValid(rule=AllOf(rules=(Matches(pattern=r".*\d.*"), Matches(pattern=r"\d+")))),
     AmongValid(rule=JsonValid(), by=MajorityVote()),
+    AmongValid(rule=JsonValid(schema=SCHEMA), by=StoredScore(name="verifier")),
+    AmongValid(rule=Matches(pattern=".*"), by=RewardModel(fake_rewards())),
     AmongValid(rule=YamlValid(), by=MeanLogprob()),
     AmongValid(rule=SqlValid(check="parse"), by=Shortest()),
     LengthPenalisedLogprob(),
@@ -121,6 +125,35 @@ VOTES: tuple[Scorer, ...] = (
 @pytest.mark.parametrize("scorer", SCORERS, ids=repr)
 async def test_a_scorer_keeps_its_promises(scorer: Scorer, check: Check) -> None:
     await check(scorer)
+
+
+ALWAYS = Matches(pattern="(?s).*")
+COMBINATORS: tuple[Callable[[Scorer], Scorer], ...] = (
+    lambda by: AmongValid(rule=ALWAYS, by=by),
+    lambda by: AmongValid(rule=AllOf(rules=(ALWAYS, ALWAYS)), by=by),
+    lambda by: RoutedVote(threshold=1.0, otherwise=by),
+    lambda by: TopVote(by=by, k=100),
+    lambda by: WeightedVote(by=by, transform="rank"),
+    lambda by: BestOfMajority(by=by, min_share=0.0),
+    lambda by: Pessimistic(by=by),
+    lambda by: MajorityOfBests(by=by),
+    lambda by: Borda(by=by),
+)
+
+
+@pytest.mark.parametrize("scorer", SCORERS, ids=repr)
+async def test_a_scorer_works_inside_every_other(scorer: Scorer) -> None:
+    """A part sees all that the whole does: calls, ratings and stored scores."""
+    for candidates in random_pools(4):
+        alone = await scorer(QUERY, candidates)
+        has_answer = np.array([answer is not None for answer in candidates.answers], np.bool_)
+        is_scored = has_answer & ~np.isnan(alone)
+        for combined in COMBINATORS:
+            outer = combined(scorer)
+            inside = await outer(QUERY, candidates)
+            assert not np.isnan(inside[is_scored]).any(), outer
+            if isinstance(outer, AmongValid):
+                assert np.array_equal(inside[is_scored], alone[is_scored]), outer
 
 
 @pytest.mark.parametrize("scorer", VOTES, ids=repr)
@@ -180,6 +213,13 @@ def by_logprobs(candidates: Candidates) -> Scores:
     return np.array([sum(s.logprobs or (0.0,)) for s in candidates.samples], np.float64)
 
 
+def holds_the_loop(candidates: Candidates) -> Scores:
+    ends_s = time.thread_time() + 0.1 * any(len(s.text) > 10_000 for s in candidates.samples)
+    while time.thread_time() < ends_s:
+        continue
+    return lengths(candidates)
+
+
 def fails_at_surrogates(candidates: Candidates) -> Scores:
     return np.array([float(len(s.text.encode())) for s in candidates.samples], np.float64)
 
@@ -208,6 +248,7 @@ class Unsettled:
         (Broken(how=by_logprobs), "needs_logprobs_is_true"),
         (Broken(how=by_logprobs, needs_logprobs=0), "needs_logprobs_is_true"),
         (Broken(how=overwrites), "leaves_its_input_alone"),
+        (Broken(how=holds_the_loop), "gives_way_to_others"),
         (Unsettled(), "travels"),
         (Unsettled(), "shows_its_settings"),
     ],
