@@ -60,7 +60,7 @@ def read_gold(run_dir: StrPath) -> dict[str, Gold]:
         table = pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
         rows = table.cast(SCHEMA).to_pylist()
         return {row.pop("query_id"): unpacked(row) for row in rows}
-    except (pa.ArrowException, ValueError, KeyError, TypeError) as error:
+    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         where = f"{GOLD_FILE} in {folder.path!r}"
         raise StoreError(
             f"{where} is damaged ({one_line(error)}); delete it and run again"

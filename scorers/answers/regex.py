@@ -12,8 +12,14 @@ from typing import Any, TypeAlias
 import regex  # type: ignore[import-untyped]
 
 from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.types import require
 
 SEARCH_S = 1.0  # for one text
+MAX_SIZE = 20_000  # `regex` takes a few hundred bytes for each part
+
+_TOKEN = re.compile(
+    r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\{(?P<least>\d+)(?:,(?P<most>\d*))?\}|.", re.DOTALL
+)
 
 TimedPattern: TypeAlias = Any
 """A pattern of the package `regex`, which has no types: `re.Pattern` with timeouts."""
@@ -21,11 +27,33 @@ TimedPattern: TypeAlias = Any
 
 def compiled_regex(key: str, pattern: str) -> TimedPattern:
     """The compiled pattern; InputError, under the name `key`, where it is no regex."""
+    rule = f"be a regex of at most {MAX_SIZE:,} parts when its repeats are written out"
+    require(expanded_size(pattern) <= MAX_SIZE, key, rule, pattern)
     try:
         re.compile(pattern)  # its errors are better known, and it knows nothing that is not in both
         return regex.compile(pattern)
     except (re.error, regex.error, OverflowError, RecursionError) as error:
         raise InputError(f"{key} must be a regex ({error}), got {pattern!r}") from error
+
+
+def expanded_size(pattern: str) -> int:
+    """About how many parts a pattern has when its repeats are written out, as `regex` does.
+
+    >>> expanded_size("a(bc){3}"), expanded_size("(a{1000}){1000}")
+    (7, 1000000)
+    """
+    sizes, last = [0], 0  # of the groups that are open, and of the part that a repeat is of
+    for token in _TOKEN.finditer(pattern):
+        if token["most"] or token["least"]:
+            times = int(token["most"] or token["least"]) or 1
+            sizes[-1] += last * (times - 1)
+            last *= times
+        elif token[0] == "(":
+            sizes.append(0)
+        else:
+            last = sizes.pop() if token[0] == ")" and len(sizes) > 1 else 1
+            sizes[-1] += last
+    return sum(sizes)
 
 
 def last_match(pattern: str | re.Pattern[str], text: str) -> re.Match[str] | None:

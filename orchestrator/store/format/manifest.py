@@ -58,7 +58,7 @@ def manifest_of(text: str | bytes, where: str) -> Manifest:
             what = f"has version {fields['version']}, this nbest reads up to {MANIFEST_VERSION}"
             raise StoreError(f"{where} {what}: use a newer nbest")
         return Manifest(**fields)
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise StoreError(f"{where} is not readable: {type(error).__name__}: {error}") from error
 
 
