@@ -63,6 +63,9 @@ class Query:
     meta: Mapping[str, Any] = field(default_factory=dict)  # the data set's own; nbest ignores it
 
     def __post_init__(self) -> None:
+        is_plain = isinstance(self.id, str) and bool(self.id) and isinstance(self.prompt, str)
+        if is_plain and is_unicode(f"{self.id}{self.prompt}"):
+            return  # nearly all are like this, and a run may have a hundred thousand
         is_id = isinstance(self.id, str) and bool(self.id) and is_unicode(self.id)
         require(is_id, "query id", "be text that is not empty, and valid Unicode", self.id)
         turns = self.prompt if isinstance(self.prompt, tuple) else ()

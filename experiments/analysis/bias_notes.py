@@ -37,8 +37,8 @@ def unfinished_notes(run: RunReader) -> tuple[str, ...]:
     if run.manifest.config.get("imported"):
         return ()
     ended = run.ended()
-    missing = sum(query.id not in ended for query in run.queries)
+    missing = sum(query_id not in ended for query_id in run.query_ids)
     if not missing:
         return ()
-    have = f"{missing} of {len(run.queries)} questions have no outcome yet"
+    have = f"{missing} of {len(run.query_ids)} questions have no outcome yet"
     return (f"unfinished: {have} (the same `nbest run` goes on with them)",)

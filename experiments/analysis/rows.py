@@ -8,11 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
 from nbest.experiments.runs.cases import Case
-from nbest.experiments.runs.stored_calls import Meter, NotAsked
+from nbest.experiments.runs.stored_calls import Meter, NotAsked, asks_model
 from nbest.orchestrator.errors import InputError, error_text
 from nbest.orchestrator.protocols import Scorer
 from nbest.orchestrator.query.selection import select
@@ -79,6 +80,7 @@ class SelectorGrading:
         self._min_confidence = min_confidence
         self._logprobs = LogprobsNeeded(name, scorer)
         self._meter = Meter()
+        self._asks = asks_model(scorer)
         self._sizes = Sizes()  # of the cases at which it did not fail
         self._choices: list[tuple[str, str | None]] = []
         self._confidences: list[float] = []  # of each choice
@@ -87,10 +89,11 @@ class SelectorGrading:
         self._failure = ""
         self._not_asked: NotAsked | None = None
 
-    async def add(self, case: Case) -> None:
+    async def add(self, case: Case, size: Size | None = None) -> None:
+        """Take a case into account; `size` is that of the case, where it is known already."""
         self._logprobs.add(case)
         try:
-            candidates = self._meter.on(case.candidates)
+            candidates = self._meter.on(case.candidates) if self._asks else case.candidates
             selection = await select(case.query, candidates, self._scorer, self._min_confidence)
         # A scorer may be a plugin, and it reads what a model wrote. Where it fails there is no
         # choice to grade: neither a wrong one nor an abstention.
@@ -100,7 +103,7 @@ class SelectorGrading:
             if isinstance(error, NotAsked):
                 self._not_asked = self._not_asked or error
             return
-        self._sizes.add(case)
+        self._sizes.add(size or size_of(case))
         self._choices.append((case.query.id, selection.answer))
         self._confidences.append(selection.confidence)
         verdict = 0.0 if selection.answer is None else case.verdicts[selection.answer]
@@ -135,6 +138,21 @@ class SelectorGrading:
         )
 
 
+class Size(NamedTuple):
+    """How large one case is."""
+
+    n_samples: int
+    tokens: int
+    slowest_s: float
+    mean_s: float
+
+
+def size_of(case: Case) -> Size:
+    seconds = [sample.total_s for sample in case.candidates.samples]
+    tokens = sum([sample.generated_tokens for sample in case.candidates.samples])
+    return Size(len(seconds), tokens, max(seconds), sum(seconds) / len(seconds))
+
+
 class Sizes:
     """How large cases are: numbers that are added up case by case."""
 
@@ -146,14 +164,13 @@ class Sizes:
         self._slowest_s: list[float] = []  # of each query, its slowest sample
         self._mean_s: list[float] = []
 
-    def add(self, case: Case) -> None:
-        seconds = [sample.total_s for sample in case.candidates.samples]
+    def add(self, size: Size) -> None:
         self.n_queries += 1
-        self.n_samples += len(seconds)
-        self.largest = max(self.largest, len(seconds))
-        self.tokens += sum(sample.generated_tokens for sample in case.candidates.samples)
-        self._slowest_s.append(max(seconds))
-        self._mean_s.append(sum(seconds) / len(seconds))
+        self.n_samples += size.n_samples
+        self.largest = max(self.largest, size.n_samples)
+        self.tokens += size.tokens
+        self._slowest_s.append(size.slowest_s)
+        self._mean_s.append(size.mean_s)
 
     @property
     def slowest_s(self) -> float:
@@ -189,11 +206,12 @@ class BaselineGrading:
         self._means: list[float] = []  # of the graded cases: the share of right samples
         self._hits: list[float] = []  # ... and whether any is right
 
-    def add(self, case: Case) -> None:
-        self._sizes.add(case)
-        if case.is_graded and case.shares:
-            self._means.append(float(np.mean(case.shares)))
-            self._hits.append(max(case.shares))
+    def add(self, case: Case, size: Size | None = None) -> None:
+        self._sizes.add(size or size_of(case))
+        shares = case.shares if case.is_graded else []
+        if shares:
+            self._means.append(math.fsum(shares) / len(shares))
+            self._hits.append(max(shares))
 
     def rows(self) -> tuple[Row, Row]:
         """The rows of one sample and of any sample."""

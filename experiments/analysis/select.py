@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from nbest.experiments.analysis.rows import BaselineGrading, Row, SelectorGrading
+from nbest.experiments.analysis.rows import BaselineGrading, Row, SelectorGrading, size_of
 from nbest.experiments.language.expressions import split_expressions
 from nbest.experiments.questions.reading import Reading
 from nbest.experiments.runs.cases import each_case, named_scorer, reading_of
@@ -64,7 +64,8 @@ async def _compared(
     gradings = [SelectorGrading(name, s, min_confidence) for name, s in scorers.items()]
     baselines = BaselineGrading()
     async for case in each_case(run, reading, scorers.values(), scope):
-        baselines.add(case)
+        size = size_of(case)
+        baselines.add(case, size)
         for grading in gradings:
-            await grading.add(case)
+            await grading.add(case, size)
     return Comparison(rows=tuple(g.row() for g in gradings), baselines=baselines.rows())

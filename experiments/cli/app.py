@@ -5,6 +5,7 @@ What a command needs is imported inside it, so that `--help` takes no time.
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 from pathlib import Path
@@ -214,5 +215,6 @@ def doctor(as_json: Json = False) -> None:
 
 def main() -> None:
     """Run the command line: the entry point of `nbest`."""
+    gc.set_threshold(100_000, 20, 50)  # a run is many small objects, few of them garbage
     with leaving_at_once():
         run_command(lambda: app(args=sys.argv[1:] or ["--help"], standalone_mode=False))

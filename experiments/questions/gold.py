@@ -39,10 +39,14 @@ def packed(gold: Gold) -> dict[str, str]:
 
 def unpacked(row: Mapping[str, str]) -> Gold:
     """The inverse of `packed`."""
-    options, entry = (json.loads(row[k], object_hook=_untagged) for k in ("options", "entry"))
+    options, entry = (_loaded(row[key]) for key in ("options", "entry"))
     return Gold(
         answer=row["answer"], full=row["full"], task=row["task"], options=options, entry=entry
     )
+
+
+def _loaded(text: str) -> dict[str, object]:
+    return {} if text == "{}" else json.loads(text, object_hook=_untagged)
 
 
 def _tagged(value: object) -> object:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -135,8 +135,9 @@ async def each_case(
             of_query = {name: by_query.get(query.id, {}) for name, by_query in scores.items()}
             calls = StoredCalls(query_id=query.id, find=reply_to)
             bare = await _read(query, samples, reading, recorded.get(query.id, {}))
-            candidates = replace(
-                bare,
+            candidates = Candidates(
+                samples=bare.samples,
+                answers=bare.answers,
                 ask=calls,
                 rate=calls.rate,
                 scores={name: scores_of(samples, found) for name, found in of_query.items()},

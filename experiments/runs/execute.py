@@ -121,7 +121,8 @@ async def _answer(plan: Plan, done: Set[str], out: StrPath, report: Report) -> l
     pending = [query for query in plan.prompts.queries if query.id not in done]
     if pending and isinstance(plan.strategy, BatchStrategy):  # it decides for all together
         pending = list(plan.prompts.queries)
-    refused = {r.query_id for r in RunReader(out).records() if r.strategy == strategy}
+    records_there = RunReader(out).records() if plan.prompts.bad else []
+    refused = {record.query_id for record in records_there if record.strategy == strategy}
     work = _work(plan, out)
     records: list[Record] = []
     store = await open_store(out)

@@ -60,7 +60,7 @@ def require_same_dataset(out: StrPath, query_ids: Set[str], dataset: Mapping[str
     if not folder.exists(MANIFEST):
         return
     run = RunReader(out)
-    stored = {query.id for query in run.queries}
+    stored = set(run.query_ids)
     before = run.manifest.config.get("dataset")
     if not stored or stored & query_ids or before is None or before == dict(dataset):
         return

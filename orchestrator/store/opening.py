@@ -31,11 +31,11 @@ from nbest.orchestrator.store.format.names import (
     SCORES,
     is_temporary,
 )
-from nbest.orchestrator.store.format.parquet import DamagedFile, PartWriter
-from nbest.orchestrator.store.format.schema import queries_table
+from nbest.orchestrator.store.format.parquet import DamagedFile, PartWriter, read_parts
+from nbest.orchestrator.store.format.schema import prompt_row, prompts_of, queries_table
 from nbest.orchestrator.store.lock import run_lock
 from nbest.orchestrator.store.object_lock import object_lock
-from nbest.orchestrator.store.reader import RunReader
+from nbest.orchestrator.store.reader import RunReader, warn_of_damage
 from nbest.orchestrator.types import Outcome, Query
 
 _SHOWN_LINES = 20  # of a diff
@@ -95,7 +95,7 @@ def open_run(
             folder.add_folder(kind)
         _delete_temporaries(folder)
         damaged = compact(folder)
-        _write_queries(folder, RunReader(path).queries, queries)
+        _write_queries(folder, queries)
         where = folder.full() if folder.is_local else path  # workers have other working directories
         yield OpenRun(
             path=where, manifest=manifest, damaged=tuple(damaged), require_held=require_held
@@ -143,10 +143,13 @@ def _delete_temporaries(folder: RunFolder) -> None:
         folder.delete_temporaries(place)
 
 
-def _write_queries(folder: RunFolder, stored: Sequence[Query], queries: Sequence[Query]) -> None:
+def _write_queries(folder: RunFolder, queries: Sequence[Query]) -> None:
     """Add the queries that are new to the run."""
-    prompts = {query.id: query.prompt for query in stored}
-    changed = [q.id for q in queries if q.id in prompts and prompts[q.id] != q.prompt]
+    tables, damaged = read_parts(folder, QUERIES, ["id", "prompt", "messages"])
+    for damage in damaged:
+        warn_of_damage(damage)
+    prompts = {key: row for table in tables for key, row in prompts_of(table).items()}
+    changed = [q.id for q in queries if q.id in prompts and prompts[q.id] != prompt_row(q)]
     if changed:
         lines = [f"query {query_id!r}: another prompt" for query_id in changed]
         raise RunChanged(_diff(f"run directory {folder.path!r} has other prompts", lines))

@@ -91,6 +91,12 @@ class RunReader:
         """The queries of the run, in the order in which they were given."""
         return [query for table in self._tables(QUERIES) for query in queries_of(table)]
 
+    @cached_property
+    def query_ids(self) -> list[str]:
+        """The ids of the queries, in their order: a column, and no query is made of it."""
+        tables = self._tables(QUERIES, ["id"])
+        return [query_id for table in tables for query_id in table["id"].to_pylist()]
+
     def samples(
         self, columns: Collection[str] | None = None
     ) -> Iterator[tuple[str, tuple[Sample, ...]]]:
@@ -101,7 +107,7 @@ class RunReader:
         nothing. None reads all.
         """
         stored = self.stored_samples(columns)
-        for query_id in dict.fromkeys([*(query.id for query in self.queries), *stored]):
+        for query_id in dict.fromkeys([*self.query_ids, *stored]):
             if samples := stored.of(query_id):
                 yield query_id, samples
 
@@ -113,7 +119,7 @@ class RunReader:
         """Return the last record of each query and strategy, in the order of the run's queries."""
         tables = self._tables(RECORDS)
         last = {(r.query_id, r.strategy): r for table in tables for r in records_of(table)}
-        order = {query.id: place for place, query in enumerate(self.queries)}
+        order = {query_id: place for place, query_id in enumerate(self.query_ids)}
         unknown = len(order)
         return sorted(
             last.values(), key=lambda r: (order.get(r.query_id, unknown), r.query_id, r.strategy)

@@ -31,6 +31,8 @@ from nbest.orchestrator.types import (
 
 SampleRow = tuple[str, int, Sample]
 """query id, index, sample"""
+PromptRow = tuple[str | None, str | None]
+"""prompt, messages; one of them is None"""
 ScoreRow = tuple[str, int, float]
 """query id, index, score"""
 
@@ -123,13 +125,26 @@ def queries_table(queries: Sequence[Query]) -> Table:
     return table_of(QUERIES, columns)
 
 
+def prompts_of(table: Table) -> dict[str, PromptRow]:
+    """By query id, the prompt as its row holds it."""
+    columns = (table[name].to_pylist() for name in ("id", "prompt", "messages"))
+    return {key: (prompt, messages) for key, prompt, messages in zip(*columns, strict=True)}
+
+
+def prompt_row(query: Query) -> PromptRow:
+    """The prompt of a query as a row holds it: raw text, or messages as JSON."""
+    if isinstance(query.prompt, str):
+        return query.prompt, None
+    return None, _messages_json(query.prompt)
+
+
 def queries_of(table: Table) -> list[Query]:
     columns = [table[name].to_pylist() for name in QUERIES.names]
     return [
         Query(
             id=key,
             prompt=prompt if prompt is not None else _messages(messages),
-            meta=json.loads(meta),
+            meta={} if meta == "{}" else json.loads(meta),
         )
         for key, prompt, messages, meta in zip(*columns, strict=True)
     ]
