@@ -156,6 +156,7 @@ def select(
             print(printable(answered_sentence(row)))
         if limit is not None:
             print(printable(guarantee_sentence(row, limit)))
+    end_by_failures(compared)
 
 
 @app.command(epilog='Example: nbest ask "What is 17 + 25?" -n 16 --select vote')

@@ -131,7 +131,12 @@ async def test_a_failure_of_the_model_fails_its_batch_alone(folders: dict[str, P
         assert numbers(await engine.generate(request("a", "r1")))
 
 
-async def test_torch_running_out_of_memory_is_an_error_of_the_requests() -> None:
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    "error",
+    [RuntimeError("out of memory"), IndexError("index out of range in self"), KeyError("bias")],
+)
+async def test_whatever_a_model_raises_is_an_error_of_the_requests(error: Exception) -> None:
     class NoRoom:
         def input_of(self, request: Request) -> object:
             from nbest.model_backend.reward.reading import RewardInput
@@ -139,12 +144,13 @@ async def test_torch_running_out_of_memory_is_an_error_of_the_requests() -> None
             return RewardInput(ids=(1, 2), places=None, is_cut=False)
 
         def numbers(self, inputs: object) -> list[list[float]]:
-            raise RuntimeError("out of memory")
+            raise error
 
     engine = TorchRewardEngine(NoRoom(), 100)  # type: ignore[arg-type]
     working = asyncio.create_task(engine.work())
-    with pytest.raises(BackendError, match="out of memory"):
-        await engine.generate(request("a"))
+    for name in ("a", "b"):  # the engine goes on
+        with pytest.raises(BackendError, match=str(error.args[0])):
+            await engine.generate(request(name))
     working.cancel()
 
 

@@ -58,3 +58,18 @@ async def test_a_failure_leaves_nothing_running() -> None:
     with pytest.raises(ValueError, match="no"):
         await BatchedAsk(one=one).together("judge", ["a", "bad", "b"], PARAMS)
     assert sorted(ended) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "params", "key"),
+    [
+        ("Is it 7?", SamplingParams(), "3798b5d5dd169032"),
+        ('it\'s "7"', SamplingParams(max_tokens=1, stop=("\n",)), "17119e39d10752d1"),
+        ((Message(role="user", content="7?"),), SamplingParams(logprobs=5), "ed95a7f369404410"),
+    ],
+)
+def test_keys_stay_what_they_were(
+    prompt: str | tuple[Message, ...], params: SamplingParams, key: str
+) -> None:
+    """Calls that runs have stored are found by them. These are of version 0.1."""
+    assert call_key("q", "judge", prompt, params) == f"q/judge-{key}"

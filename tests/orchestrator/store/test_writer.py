@@ -4,6 +4,7 @@ import asyncio
 import os
 import resource
 import shutil
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import replace
@@ -19,7 +20,7 @@ from nbest.orchestrator.store.format.schema import samples_table
 from nbest.orchestrator.store.opening import open_run
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.store.run_store import MemoryStore, open_store
-from nbest.orchestrator.store.writer import BATCH_SAMPLES, FileStore
+from nbest.orchestrator.store.writer import BATCH_SAMPLES, BATCH_TOKENS, FileStore
 from nbest.orchestrator.types import Outcome, Query, Record, Sample, Status
 
 NEVER_S = 3600.0
@@ -322,3 +323,28 @@ async def test_a_reader_reads_the_columns_that_it_is_asked_for(run: Path) -> Non
     columns = ["text", "logprobs", "generated_tokens"]
     assert dict(reader.samples(columns=columns)) == {"a": (some,)}
     assert dict(reader.samples()) == {"a": (whole,)}
+
+
+async def test_files_do_not_come_faster_after_many_tokens(run: Path, store: FileStore) -> None:
+    """A batch is full by its own tokens, not by those of all batches before."""
+    many = replace(sample("x"), token_ids=(1,) * BATCH_TOKENS, logprobs=None)
+    store.add("a", 0, many)
+    await store.committed()
+    before = len(list((run / "samples").iterdir()))
+    for index in range(1, 40):
+        store.add("a", index, sample(str(index)))
+        await asyncio.sleep(0)
+    assert len(list((run / "samples").iterdir())) == before
+    await store.flush()
+    assert len(list((run / "samples").iterdir())) == before + 1
+
+
+async def test_it_commits_while_all_other_threads_are_busy(run: Path, store: FileStore) -> None:
+    gate = threading.Event()
+    busy = [asyncio.create_task(asyncio.to_thread(gate.wait)) for _ in range(64)]
+    await asyncio.sleep(0)
+    store.add("a", 0, sample("x"))
+    async with asyncio.timeout(30):
+        await store.flush()
+    gate.set()
+    await asyncio.gather(*busy)

@@ -215,3 +215,42 @@ def test_tests_that_are_no_python_are_refused_at_once() -> None:
 def pool(*answers: str | None) -> Candidates:
     samples = tuple(Sample(id=f"s{i}", text=a or "") for i, a in enumerate(answers))
     return Candidates(samples=samples, answers=answers)
+
+
+FLOOD = """
+import os
+fds = []
+for fd in range(3, 64):
+    try:
+        os.write(fd, b"x" * 65536); fds.append(fd)
+    except OSError:
+        pass
+while True:
+    for fd in fds:
+        os.write(fd, b"x" * 65536)
+"""
+STALLS = {
+    "writes without end": FLOOD,
+    "writes what is no verdict": "import os\nfor fd in range(3, 64):\n"
+    "    try: os.write(fd, b'R' * 40)\n    except OSError: pass",
+    "closes everything and waits": "import os, time\nos.closerange(0, 64)\ntime.sleep(600)",
+    "ignores signals": "import signal, time\n"
+    "for n in range(1, 32):\n    try: signal.signal(n, signal.SIG_IGN)\n    except: pass\n"
+    "while True: time.sleep(1)",
+    "stops itself": "import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)",
+    "holds the interpreter": "import re\nre.match('(a+)+$', 'a' * 5000 + '!')",
+}
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("code", STALLS.values(), ids=STALLS)
+async def test_a_program_neither_fills_nor_stops_its_parent(code: str) -> None:
+    before = resident_bytes()
+    assert not await passes(code, "", Limits(timeout_s=1.0))
+    assert resident_bytes() - before < 50 << 20
+    assert await passes("def f(x): return 2 * x", "assert f(2) == 4", Limits(timeout_s=20.0))
+
+
+def resident_bytes() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
