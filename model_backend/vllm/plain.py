@@ -19,7 +19,7 @@ from nbest.model_backend.vllm.orphans import orphan_guard
 from nbest.model_backend.vllm.requests import vllm_params
 from nbest.model_backend.vllm.reward_engine import pooling_params
 from nbest.model_backend.vllm.settings import VLLM
-from nbest.model_backend.vllm.start import Runner, engine_args, engine_cores, prepare_environment
+from nbest.model_backend.vllm.start import Runner, engine_args, engine_cores, engine_environment
 from nbest.orchestrator.errors import EngineDead
 from nbest.orchestrator.types import Request, SamplingParams
 
@@ -110,10 +110,10 @@ def _serve(settings: VLLM, runner: Runner, pipe: Connection) -> None:
     from vllm import LLM
 
     path = resolve_model(settings.model)
-    prepare_environment(settings, is_local=os.path.isdir(path))
-    ours = engine_args(settings, path)
-    arguments = {name: getattr(ours, name) for name in SAME_ARGUMENTS}
-    with orphan_guard() as guard:
+    is_local = os.path.isdir(path)
+    with engine_environment(settings, is_local=is_local), orphan_guard() as guard:
+        ours = engine_args(settings, path)
+        arguments = {name: getattr(ours, name) for name in SAME_ARGUMENTS}
         arguments = {name: value for name, value in arguments.items() if value is not None}
         llm = LLM(**arguments, runner=runner)
         for core in engine_cores():

@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from nbest.model_backend.models.names import resolve_model
@@ -112,7 +114,17 @@ def start(
 ) -> AsyncLLM:
     """Load the model, to generate or to rate; returns when the engine answers."""
     path = resolve_model(settings.model)
-    prepare_environment(settings, is_local=os.path.isdir(path))
+    with engine_environment(settings, is_local=os.path.isdir(path)):
+        return _started(settings, path, log, step_logger, runner)
+
+
+def _started(
+    settings: EngineOptions,
+    path: str,
+    log: FailureLog | None,
+    step_logger: StepLogger | None,
+    runner: Runner,
+) -> AsyncLLM:
     try:
         from vllm.v1.engine.async_llm import AsyncLLM
     except ImportError as error:
@@ -158,17 +170,36 @@ def shut_down(engine: AsyncLLM) -> None:
     vars(engine)["shutdown"] = lambda: None
 
 
-def prepare_environment(settings: EngineOptions, *, is_local: bool) -> None:
-    """Set what vLLM reads from the environment alone. Whatever the user has set stays."""
-    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
-    os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")  # standard output is ours
-    os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", str(settings.cpu_kv_cache_gib))
-    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
-    # The engine's process would print warnings of other packages on our standard error.
-    os.environ.setdefault("PYTHONWARNINGS", "ignore")
-    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+@contextmanager
+def engine_environment(settings: EngineOptions, *, is_local: bool) -> Iterator[None]:
+    """Set what vLLM reads from the environment alone. Whatever the user has set stays.
+
+    What belongs to one engine is set while it starts, for its processes alone: the next engine
+    of this process may have another cache, and a model to fetch.
+    """
+    for name, value in _OF_ALL.items():
+        os.environ.setdefault(name, value)
+    ours = {"VLLM_CPU_KVCACHE_SPACE": str(settings.cpu_kv_cache_gib)}
     if is_local:
-        os.environ.setdefault("HF_HUB_OFFLINE", "1")
+        import_module("huggingface_hub.constants")  # it reads the variable once, for this process
+        ours["HF_HUB_OFFLINE"] = "1"
+    ours = {name: value for name, value in ours.items() if name not in os.environ}
+    os.environ.update(ours)
+    try:
+        yield
+    finally:
+        for name in ours:
+            os.environ.pop(name, None)
+
+
+_OF_ALL = {
+    "VLLM_LOGGING_LEVEL": "ERROR",
+    "VLLM_LOGGING_STREAM": "ext://sys.stderr",  # standard output is ours
+    "VLLM_NO_USAGE_STATS": "1",
+    # The engine's process would print warnings of other packages on our standard error.
+    "PYTHONWARNINGS": "ignore",
+    "TORCH_CPP_LOG_LEVEL": "ERROR",
+}
 
 
 def engine_args(settings: EngineOptions, path: str) -> AsyncEngineArgs:

@@ -211,7 +211,8 @@ class Driver:
         """Put what a dead worker had not answered back at the head of the queue."""
         worker.deaths += 1
         if worker.deaths > MAX_WORKER_DEATHS:
-            raise BackendError(f"a worker died {worker.deaths} times in a row: {cause}")
+            hint = "a part of the strategy that ends or blocks its process does this, too"
+            raise BackendError(f"a worker died {worker.deaths} times in a row: {cause} ({hint})")
         for killer in self._book.take_back(worker.lease, has_died=has_died):
             worker.given_up[killer.id] = f"it killed its workers, the last one alone: {cause}"
         worker.has_joined = False

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nbest.experiments.analysis.replay.drawn import Drawn, Spent
 from nbest.experiments.runs.cases import Case
@@ -91,18 +93,39 @@ class KnownTraces:
 
     lowest: Lowest
     bottom: CachedScores
-    means: dict[str, Scores] = field(default_factory=dict)  # of all windows, by sample id
+    lows: dict[str, Lows] = field(default_factory=dict)  # by sample id
 
     def falls_after(self, sample: Sample, level: float) -> int | None:
         """The length at which a sample falls below the level, as `confidence_floor.falls_after`."""
         if sample.top_logprobs is None:
             return None
-        means = self.means.get(sample.id)
-        if means is None:
+        lows = self.lows.get(sample.id)
+        if lows is None:
             means = whole_windows(sample.top_logprobs, self.lowest.window, self.lowest.k)
-            self.means[sample.id] = means
-        below = np.flatnonzero(means < level)
-        return self.lowest.window + int(below[0]) if len(below) else None
+            lows = self.lows[sample.id] = lows_of(means)
+        place = lows.first_below(level)
+        return None if place is None else self.lowest.window + place
+
+
+class Lows(NamedTuple):
+    """Where means reach a new low, and how low: some ten of the thousands that a trace has.
+
+    All others cannot be the first below any level, and they would fill the memory.
+    """
+
+    places: NDArray[np.int64]
+    values: Scores  # falling
+
+    def first_below(self, level: float) -> int | None:
+        """The place of the first mean below the level; None where there is none."""
+        low = int(np.searchsorted(-self.values, -level, side="right"))
+        return int(self.places[low]) if low < len(self.places) else None
+
+
+def lows_of(means: Scores) -> Lows:
+    before = np.minimum.accumulate(np.concatenate(([np.inf], means)))[:-1]
+    places = np.flatnonzero(means < before)
+    return Lows(places=places, values=means[places])
 
 
 def whole_windows(top: TopLogprobs, window: int, k: int) -> Scores:

@@ -14,10 +14,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nbest import FakeBackend, First, Longest, MajorityVote, Matches, Reply, WeightedVote
 from nbest.experiments.analysis.curves.exact import graded_cases
 from nbest.experiments.analysis.replay.adaptive import ReplayedAdaptive
+from nbest.experiments.analysis.replay.deep_conf import lows_of
 from nbest.experiments.analysis.replay.drawn import Drawn, pointwise_scores
 from nbest.experiments.analysis.replay.replay import orders, replay, replay_cases
 from nbest.experiments.analysis.replay.strategy import build_strategy
@@ -386,3 +389,11 @@ def test_a_race_replayed_is_the_race_itself(tmp_path: Path) -> None:
 def test_a_race_wants_to_know_how_long_samples_took(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="race needs to know how long each sample took"):
         replay(stored_pool(tmp_path), RACE, max_n=8, shuffles=1)
+
+
+@given(st.lists(st.integers(-5, 5), max_size=30), st.integers(-6, 6))
+def test_the_new_lows_of_a_trace_say_where_it_first_falls_below(
+    means: list[int], level: int
+) -> None:
+    plain = next((place for place, mean in enumerate(means) if mean < level), None)
+    assert lows_of(np.array(means, np.float64)).first_below(level) == plain

@@ -18,7 +18,7 @@ import pytest
 
 from nbest import VLLM
 from nbest.model_backend.vllm.stall import Stall, StepLogger
-from nbest.model_backend.vllm.start import engine_args, prepare_environment, start, stat_loggers
+from nbest.model_backend.vllm.start import engine_args, engine_environment, start, stat_loggers
 from nbest.orchestrator.errors import InputError, first_line
 
 OURS = (
@@ -81,10 +81,10 @@ def effect(settings: VLLM, path: str) -> dict[str, object]:
     """Return what an engine with these settings is started with: arguments and environment."""
     for name in OURS:
         os.environ.pop(name, None)
-    prepare_environment(settings, is_local=False)
-    arguments = engine_args(settings, path)
-    shown = {f.name: repr(getattr(arguments, f.name)) for f in fields(arguments)}
-    return shown | {name: os.environ.get(name) for name in OURS}
+    with engine_environment(settings, is_local=False):
+        arguments = engine_args(settings, path)
+        shown = {f.name: repr(getattr(arguments, f.name)) for f in fields(arguments)}
+        return shown | {name: os.environ.get(name) for name in OURS}
 
 
 @pytest.mark.parametrize(("key", "value", "message"), REFUSED)
@@ -177,8 +177,10 @@ def test_what_the_user_has_set_in_the_environment_stays() -> None:
     os.environ["VLLM_LOGGING_LEVEL"] = "DEBUG"
     os.environ["VLLM_LOGGING_STREAM"] = "ext://sys.stdout"
     os.environ["HF_HUB_OFFLINE"] = "0"
-    prepare_environment(VLLM("m", cpu_kv_cache_gib=2), is_local=True)
-    assert {name: os.environ[name] for name in OURS} == {
+    with engine_environment(VLLM("m", cpu_kv_cache_gib=2), is_local=True):
+        during = {name: os.environ[name] for name in OURS}
+    assert os.environ["HF_HUB_OFFLINE"] == "0"
+    assert during == {
         "VLLM_LOGGING_LEVEL": "DEBUG",
         "VLLM_LOGGING_STREAM": "ext://sys.stdout",
         "VLLM_CPU_KVCACHE_SPACE": "2",
@@ -189,15 +191,22 @@ def test_what_the_user_has_set_in_the_environment_stays() -> None:
 
 def test_standard_output_is_not_vllms() -> None:
     """It would log there; with --json, it holds one document and nothing else."""
-    prepare_environment(VLLM("m"), is_local=False)
-    assert os.environ["VLLM_LOGGING_STREAM"] == "ext://sys.stderr"
+    with engine_environment(VLLM("m"), is_local=False):
+        assert os.environ["VLLM_LOGGING_STREAM"] == "ext://sys.stderr"
 
 
 def test_only_a_model_on_disk_is_loaded_without_the_hub() -> None:
-    prepare_environment(VLLM("org/model"), is_local=False)
-    assert "HF_HUB_OFFLINE" not in os.environ
-    prepare_environment(VLLM("./model"), is_local=True)
-    assert os.environ["HF_HUB_OFFLINE"] == "1"
+    with engine_environment(VLLM("./model"), is_local=True):
+        assert os.environ["HF_HUB_OFFLINE"] == "1"
+    with engine_environment(VLLM("org/model"), is_local=False):
+        assert "HF_HUB_OFFLINE" not in os.environ
+
+
+def test_each_engine_of_a_process_has_its_own_cache() -> None:
+    for gib in (1, 3, 2):
+        with engine_environment(VLLM("m", cpu_kv_cache_gib=gib), is_local=True):
+            assert os.environ["VLLM_CPU_KVCACHE_SPACE"] == str(gib)
+        assert "VLLM_CPU_KVCACHE_SPACE" not in os.environ
 
 
 @pytest.mark.parametrize(
