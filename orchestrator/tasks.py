@@ -6,8 +6,9 @@ The first failure of a group is raised as it is, not wrapped in an exception gro
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, TypeVar
@@ -68,6 +69,7 @@ class Background:
 
 T = TypeVar("T")
 
+BEGIN_S = 10.0  # within which a thread begins with its coroutine, on a busy machine
 LOOK_S = 0.2  # how soon a wait in a thread notices that its own task is cancelled
 
 
@@ -92,6 +94,7 @@ def wait_for(coroutine: Coroutine[object, object, T]) -> T:
 def _run_in_thread(coroutine: Coroutine[object, object, None]) -> None:
     """Run a coroutine in a loop of another thread; what interrupts this one cancels it there."""
     begun: Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[None]]] = Future()
+    ended: Future[None] = Future()
 
     async def run() -> None:
         task = asyncio.current_task()
@@ -99,17 +102,27 @@ def _run_in_thread(coroutine: Coroutine[object, object, None]) -> None:
         begun.set_result((asyncio.get_running_loop(), task))
         await coroutine
 
-    waiting = asyncio.current_task()
-    with ThreadPoolExecutor(max_workers=1) as thread:
-        ended = thread.submit(asyncio.run, run())
+    def serve() -> None:
         try:
-            while not wait([ended], timeout=LOOK_S).done:
-                # `asyncio.run` makes a cancellation of Ctrl-C, which does not interrupt this.
-                if waiting is not None and waiting.cancelling():
-                    raise asyncio.CancelledError
-            ended.result()
-        except BaseException:  # Ctrl-C above all, in a notebook: the run must not go on unseen
-            loop, task = begun.result()
-            with suppress(RuntimeError):  # the loop has ended by itself
-                loop.call_soon_threadsafe(task.cancel)
-            raise
+            asyncio.run(run())
+        # It is raised where it is waited for, whatever it is.
+        except BaseException as error:  # noqa: BLE001
+            ended.set_exception(error)
+        else:
+            ended.set_result(None)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    waiting = asyncio.current_task()
+    try:
+        thread.start()
+        while not wait([ended], timeout=LOOK_S).done:
+            # `asyncio.run` makes a cancellation of Ctrl-C, which does not interrupt this.
+            if waiting is not None and waiting.cancelling():
+                raise asyncio.CancelledError
+    except BaseException:  # Ctrl-C above all, in a notebook: the run must not go on unseen
+        loop, task = begun.result(timeout=BEGIN_S)
+        with suppress(RuntimeError):  # the loop has ended by itself
+            loop.call_soon_threadsafe(task.cancel)
+        thread.join()
+        raise
+    ended.result()

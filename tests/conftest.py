@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-# No test is timed: an example that takes long on a busy machine is no failure.
-settings.register_profile("nbest", deadline=None)
-settings.load_profile("nbest")
+# No test is timed: an example that takes long on a busy machine is no failure. Each run looks at
+# other examples; HYPOTHESIS_PROFILE=long looks at many.
+settings.register_profile("nbest", deadline=None, max_examples=40)
+settings.register_profile("long", deadline=None, max_examples=1000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "nbest"))
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Several processes share the cores: two threads of PyTorch in each would wait for each other,

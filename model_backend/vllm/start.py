@@ -9,7 +9,7 @@ import asyncio
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -181,7 +181,8 @@ def engine_environment(settings: EngineOptions, *, is_local: bool) -> Iterator[N
         os.environ.setdefault(name, value)
     ours = {"VLLM_CPU_KVCACHE_SPACE": str(settings.cpu_kv_cache_gib)}
     if is_local:
-        import_module("huggingface_hub.constants")  # it reads the variable once, for this process
+        with suppress(ImportError):  # that vLLM is not there is for `start` to say
+            import_module("huggingface_hub.constants")  # it reads the variable once a process
         ours["HF_HUB_OFFLINE"] = "1"
     ours = {name: value for name, value in ours.items() if name not in os.environ}
     os.environ.update(ours)
