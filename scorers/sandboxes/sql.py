@@ -27,7 +27,7 @@ Row = tuple[object, ...]
 MAX_STEPS = 20_000_000  # of SQLite's virtual machine: about a second
 MAX_SECONDS = 5.0  # of DuckDB, which counts no steps
 MAX_VALUE_BYTES = 10_000_000
-MEMORY_BYTES = 256_000_000
+MEMORY_BYTES = 100_000_000
 MEMORY = "256MB"
 TIMEOUT_S = 30.0  # of a query, its database included, until its process is killed
 
