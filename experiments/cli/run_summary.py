@@ -40,8 +40,7 @@ def conclude(
         reading = plan.config.reading()
         compared = compare_scorers(RunReader(folder), scorers, reading, scope=scope)
         print_comparison(compared, as_json)
-        for note in scope.notes():
-            print(note, file=sys.stderr if as_json else sys.stdout)
+        _tell(scope.notes(), as_json)
         print_notes(folder, as_json)
     tell_errors(failed, plan.num_queries)
     _tell_out_of_budget(records)
@@ -50,11 +49,13 @@ def conclude(
 
 
 def print_notes(folder: StrPath, as_json: bool) -> None:
-    """Warn of a run that is unfinished, or stopped drawing by what its samples said.
+    """Warn of a run that is unfinished, or stopped drawing by what its samples said."""
+    _tell(run_notes(RunReader(folder)), as_json)
 
-    On standard error where standard output is for JSON.
-    """
-    for note in run_notes(RunReader(folder)):
+
+def _tell(notes: Sequence[str], as_json: bool) -> None:
+    """Print notes; on standard error where standard output is for JSON."""
+    for note in notes:
         print(note, file=sys.stderr if as_json else sys.stdout)
 
 

@@ -217,6 +217,11 @@ FEW_CHARACTERS = 20_000
 SOON_S = 10.0  # for one text
 
 
+def are_short(texts: Iterable[str]) -> bool:
+    """Whether what takes time in proportion reads these texts, each once, in a few milliseconds."""
+    return sum(map(len, set(texts))) <= FEW_CHARACTERS
+
+
 async def read_soon(
     function: Callable[..., T], texts: Sequence[str], *settings: object
 ) -> dict[str, T | None]:
@@ -224,7 +229,6 @@ async def read_soon(
 
     A few short texts are read here: that takes less than the way to a child and back.
     """
-    distinct = set(texts)
-    if sum(map(len, distinct)) <= FEW_CHARACTERS:
-        return {text: function(text, *settings) for text in distinct}
-    return await read_texts(SOON_S, function, distinct, *settings)
+    if are_short(texts):
+        return {text: function(text, *settings) for text in set(texts)}
+    return await read_texts(SOON_S, function, texts, *settings)

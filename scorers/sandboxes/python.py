@@ -21,13 +21,12 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import IO
 
 from nbest.orchestrator.errors import InputError
 from nbest.scorers.sandboxes.processes import read_in_time
-from nbest.scorers.sandboxes.threads import Threads, cores
+from nbest.scorers.sandboxes.threads import threads_for
 
 _TMP_BYTES = 16 << 20
 _READY = b"R"
@@ -118,7 +117,7 @@ async def passes(code: str, tests: str, limits: Limits) -> bool:
     Code that sets out to forge this verdict can do so: it runs in the interpreter of the tests, and
     it can write to the pipe of the verdict, of which no more is read than a verdict is long.
     """
-    return await _sandbox_threads().call(passes_now, code, tests, limits)
+    return await threads_for("sandboxes").call(passes_now, code, tests, limits)
 
 
 async def passing(codes: Sequence[str], tests: str, limits: Limits) -> dict[str, bool]:
@@ -158,11 +157,6 @@ def passes_now(code: str, tests: str, limits: Limits) -> bool:
         writer.join()
         for pipe in (process.stdin, process.stdout, process.stderr):
             pipe.close()
-
-
-@cache
-def _sandbox_threads() -> Threads:
-    return Threads(cores())
 
 
 def _writer(pipe: IO[bytes], data: bytes) -> threading.Thread:

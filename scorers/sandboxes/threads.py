@@ -1,7 +1,7 @@
 """Threads of their own for work that must not hold an event loop.
 
-They are not those of `asyncio.to_thread`, in which samples are committed: a file never waits behind
-an answer that takes long. They are daemons, so a process can end while they work.
+They are not the few threads of `asyncio.to_thread`, which everybody shares: nothing else waits
+behind an answer that takes long. They are daemons, so a process can end while they work.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from nbest.orchestrator.protocols import Validator
 from nbest.orchestrator.types import Candidates, Query, require
 from nbest.scorers.answers.regex import compiled_regex
-from nbest.scorers.sandboxes.processes import FEW_CHARACTERS, read_soon, read_texts
+from nbest.scorers.sandboxes.processes import are_short, read_soon, read_texts
 from nbest.scorers.sandboxes.threads import threads_for
 from nbest.scorers.validators.json_schema import is_json, satisfies, schema_validator
 
@@ -75,22 +75,17 @@ class Matches:
 
     async def __call__(self, query: Query, candidates: Candidates) -> Flags:
         texts = checked_texts(candidates, self.of)
-        if are_short(texts):
+        present = {text for text in texts if text is not None}
+        if are_short(present):
             with suppress(TimeoutError):  # the pattern backtracks: a child has more time
-                return flags_of(texts, matches_soon(texts, self.pattern))
+                return flags_of(texts, matches_soon(present, self.pattern))
         return await flags_in_children(candidates, self.of, CHECK_S, matches, self.pattern)
 
 
-def are_short(texts: Iterable[str | None]) -> bool:
-    """Whether these texts are read in a millisecond or two by what takes time in proportion."""
-    return sum(len(text) for text in set(texts) if text is not None) <= FEW_CHARACTERS
-
-
-def matches_soon(texts: Iterable[str | None], pattern: str) -> dict[str, bool]:
+def matches_soon(texts: Iterable[str], pattern: str) -> dict[str, bool]:
     """By text, whether it matches; TimeoutError where one of them takes long."""
     compiled = compiled_regex("pattern", pattern)
-    present = {text for text in texts if text is not None}
-    return {text: compiled.fullmatch(text, timeout=SOON_S) is not None for text in present}
+    return {text: compiled.fullmatch(text, timeout=SOON_S) is not None for text in texts}
 
 
 def matches(text: str, pattern: str) -> bool:

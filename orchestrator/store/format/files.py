@@ -28,7 +28,6 @@ class RunFolder:
         self._fs, self._root = _open_filesystem(os.fspath(path))
         self.path = without_password(os.fspath(path))  # as messages show it
         self.is_local: bool = isinstance(self._fs, filesystems.LocalFileSystem)
-        self.name: str = self._root.rpartition("/")[2]
 
     def full(self, name: str = "") -> str:
         """Return the path of a file of this run, on its filesystem."""
