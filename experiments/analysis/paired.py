@@ -41,8 +41,8 @@ def paired_sentence(first: Row, other: Row) -> str | None:
     The interval is a bootstrap over questions, both selectors together: far narrower than the
     intervals of the two, for most of the spread between questions is the same for both.
     """
-    verdicts = dict(first.verdicts)
-    common = [(verdicts[key], value) for key, value in other.verdicts if key in verdicts]
+    verdicts = first.verdicts
+    common = [(verdicts[key], value) for key, value in other.verdicts.items() if key in verdicts]
     if len(common) < FEWEST:
         return None
     one, two = np.array(common, np.float64).T

@@ -31,6 +31,19 @@ JSON_KEYS = (
 )
 
 
+class GradedChoice(NamedTuple):
+    """What a selector chose for one query."""
+
+    query_id: str
+    answer: str | None  # None: it abstained
+    confidence: float
+    verdict: float  # 1 right, 0 wrong or no answer, nan where nothing can be graded
+
+    @property
+    def is_graded(self) -> bool:
+        return not math.isnan(self.verdict)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """How well one selector does on a run. Nan where nothing was graded."""
@@ -47,11 +60,25 @@ class Row:
     failed: int = 0  # questions at which the selector itself failed; they count nowhere else
     failure: str = ""  # the first of these, in one line
     n_graded: int = 0  # questions with a gold answer that the grader can compare with
-    answered: tuple[tuple[float, bool], ...] = ()  # of these: confidence, and whether it is right
-    verdicts: tuple[tuple[str, float], ...] = ()  # of the graded ones: query id, 1 if it is right
-    choices: tuple[tuple[str, str | None], ...] = ()  # query id, the answer
+    choices: tuple[GradedChoice, ...] = ()  # a query each
     scorer_tokens: int = 0  # that judges and verifiers read and wrote
     scorer_s: float = 0.0  # that their calls took, summed up
+
+    @property
+    def answered(self) -> list[tuple[float, bool]]:
+        """The confidence of each graded answer, and whether it is right."""
+        graded = [c for c in self.choices if c.is_graded]
+        return [(c.confidence, c.verdict == 1.0) for c in graded if c.answer is not None]
+
+    @property
+    def verdicts(self) -> dict[str, float]:
+        """By id of the graded queries: 1 where the choice is right, 0 otherwise."""
+        return {c.query_id: c.verdict for c in self.choices if c.is_graded}
+
+    @property
+    def answers(self) -> dict[str, str | None]:
+        """The answer by query id; None where the selector abstained."""
+        return {c.query_id: c.answer for c in self.choices}
 
     def as_json(self) -> dict[str, str | int | float | None]:
         """What `--json` prints; nan becomes null, for JSON has none."""
@@ -82,9 +109,7 @@ class SelectorGrading:
         self._meter = Meter()
         self._asks = asks_model(scorer)
         self._sizes = Sizes()  # of the cases at which it did not fail
-        self._choices: list[tuple[str, str | None]] = []
-        self._confidences: list[float] = []  # of each choice
-        self._verdicts: list[float] = []  # of each choice; nan where the case is not graded
+        self._choices: list[GradedChoice] = []
         self._failed = 0
         self._failure = ""
         self._not_asked: NotAsked | None = None
@@ -104,34 +129,28 @@ class SelectorGrading:
                 self._not_asked = self._not_asked or error
             return
         self._sizes.add(size or size_of(case))
-        self._choices.append((case.query.id, selection.answer))
-        self._confidences.append(selection.confidence)
-        verdict = 0.0 if selection.answer is None else case.verdicts[selection.answer]
-        self._verdicts.append(verdict if case.is_graded else math.nan)
+        answer = selection.answer
+        verdict = 0.0 if answer is None else case.verdicts[answer]
+        self._choices.append(
+            GradedChoice(
+                case.query.id, answer, selection.confidence, verdict if case.is_graded else math.nan
+            )
+        )
 
     def row(self) -> Row:
         """The row; InputError where the run lacks what the selector needs."""
         self._logprobs.require()
         if self._not_asked and not self._choices:
             raise self._not_asked
-        graded = [
-            (query_id, answer, confidence, verdict)
-            for (query_id, answer), confidence, verdict in zip(
-                self._choices, self._confidences, self._verdicts, strict=True
-            )
-            if not math.isnan(verdict)
-        ]
-        estimate = _proportion([verdict for *_, verdict in graded])
-        row = self._sizes.row(self._name, estimate)
+        verdicts = [choice.verdict for choice in self._choices if choice.is_graded]
+        row = self._sizes.row(self._name, _proportion(verdicts))
         return replace(
             row,
-            abstained=sum(answer is None for _, answer in self._choices),
+            abstained=sum(choice.answer is None for choice in self._choices),
             tokens=row.tokens + self._meter.tokens,
             failed=self._failed,
             failure=self._failure,
-            n_graded=len(graded),
-            answered=tuple((c, v == 1.0) for _, answer, c, v in graded if answer is not None),
-            verdicts=tuple((query_id, verdict) for query_id, *_, verdict in graded),
+            n_graded=len(verdicts),
             choices=tuple(self._choices),
             scorer_tokens=self._meter.all_tokens,
             scorer_s=self._meter.seconds,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
 from nbest.experiments.analysis.rows import BaselineGrading, Row, SelectorGrading, size_of
 from nbest.experiments.language.expressions import split_expressions
+from nbest.experiments.questions.gold import Gold
 from nbest.experiments.questions.reading import Reading
-from nbest.experiments.runs.cases import each_case, named_scorer, reading_of
+from nbest.experiments.runs.cases import Case, each_case, named_scorer, reading_of
 from nbest.experiments.runs.scope import Scope
 from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.protocols import Scorer
@@ -48,22 +49,22 @@ def compare_scorers(
     reading: Reading,
     min_confidence: float = 0.0,
     scope: Scope | None = None,
+    gold: Mapping[str, Gold] | None = None,
 ) -> Comparison:
-    """Compare scorers that are built already, with a reading that is."""
-    return wait_for(_compared(run, scorers, reading, min_confidence, scope))
+    """Compare scorers that are built already, with a reading that is.
+
+    One case after the other is read, each by all scorers: the run need not fit into memory.
+    """
+    cases = each_case(run, reading, scorers.values(), scope, gold)
+    return wait_for(_compared(cases, scorers, min_confidence))
 
 
 async def _compared(
-    run: RunReader,
-    scorers: Mapping[str, Scorer],
-    reading: Reading,
-    min_confidence: float,
-    scope: Scope | None,
+    cases: AsyncIterator[Case], scorers: Mapping[str, Scorer], min_confidence: float
 ) -> Comparison:
-    """One case after the other, each by all scorers: the run need not fit into memory."""
     gradings = [SelectorGrading(name, s, min_confidence) for name, s in scorers.items()]
     baselines = BaselineGrading()
-    async for case in each_case(run, reading, scorers.values(), scope):
+    async for case in cases:
         size = size_of(case)
         baselines.add(case, size)
         for grading in gradings:

@@ -33,8 +33,8 @@ def agreements(rows: Sequence[Row]) -> tuple[Agreement, ...]:
 
 
 def _agreement(one: Row, other: Row) -> Agreement:
-    chosen = dict(other.choices)
-    pairs = [(answer, chosen[key]) for key, answer in one.choices if key in chosen]
+    chosen = other.answers
+    pairs = [(answer, chosen[key]) for key, answer in one.answers.items() if key in chosen]
     same = sum(first == second for first, second in pairs)
     return Agreement(one=one.select, other=other.select, same=same, different=len(pairs) - same)
 

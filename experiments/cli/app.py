@@ -99,7 +99,7 @@ def run(
     from nbest.experiments.cli.display.progress_view import shown_progress
     from nbest.experiments.cli.run_summary import conclude, print_plan
     from nbest.experiments.config.config import load_config
-    from nbest.experiments.runs.execute import carry_out
+    from nbest.experiments.runs.execute import carry_out, endings_of
     from nbest.experiments.runs.plan import make_plan
 
     allowed = ["cluster.allow_unauthenticated=true"] if allow_unauthenticated_ray else []
@@ -110,7 +110,9 @@ def run(
     tolerated = tolerated_errors(fail_on_error, plan.num_queries)
     with shown_progress(is_quiet=quiet) as report:
         records = carry_out(plan, folder, report, retry_quarantined=retry_quarantined)
-    conclude(plan, folder, records, tolerated, as_json)
+        endings = endings_of(records)
+        del records  # a run of many questions needs the memory for its table
+    conclude(plan, folder, endings, tolerated, as_json)
 
 
 @app.command(epilog="Example: nbest select runs/demo --select 'vote,mean_logprob,random(seed=3)'")

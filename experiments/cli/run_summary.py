@@ -17,7 +17,7 @@ from nbest.experiments.config.strategy import StrategySection
 from nbest.experiments.language.text import printable, safe_lines
 from nbest.experiments.questions.prompts import prompt_text
 from nbest.experiments.runs.cases import named_scorer
-from nbest.experiments.runs.execute import failures
+from nbest.experiments.runs.execute import Endings
 from nbest.experiments.runs.plan import Plan
 from nbest.experiments.runs.scope import Scope
 from nbest.orchestrator.files import StrPath
@@ -25,11 +25,9 @@ from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.types import Outcome, Record
 
 
-def conclude(
-    plan: Plan, folder: StrPath, records: Sequence[Record], tolerated: int, as_json: bool
-) -> None:
+def conclude(plan: Plan, folder: StrPath, endings: Endings, tolerated: int, as_json: bool) -> None:
     """Print the table of a run and what failed in it; exit with 3 if too much did."""
-    failed = failures(records)
+    failed = endings.failed
     if len(failed) < plan.num_queries:
         # `user` is built anew: it reads a person's choices, which the config does not know.
         scorers = {
@@ -38,12 +36,12 @@ def conclude(
         }
         scope = Scope({query.id for query in plan.prompts.queries}, plan.config.strategy.n)
         reading = plan.config.reading()
-        compared = compare_scorers(RunReader(folder), scorers, reading, scope=scope)
+        compared = compare_scorers(RunReader(folder), scorers, reading, scope=scope, gold=plan.gold)
         print_comparison(compared, as_json)
         _tell(scope.notes(), as_json)
         print_notes(folder, as_json)
     tell_errors(failed, plan.num_queries)
-    _tell_out_of_budget(records)
+    _tell_out_of_budget(endings)
     if len(failed) > tolerated:
         raise typer.Exit(Exit.SOME_ERRORS)
 
@@ -103,12 +101,11 @@ def tell_errors(failed: Sequence[Record], num_queries: int) -> None:
     )
 
 
-def _tell_out_of_budget(records: Sequence[Record]) -> None:
-    count = sum(record.outcome is Outcome.OUT_OF_BUDGET for record in records)
-    if count:
+def _tell_out_of_budget(endings: Endings) -> None:
+    if endings.out_of_budget:
         print(
-            f"nbest: {count} of {len(records)} questions got no sample, for the budget was spent: "
-            "they are in no line of the table",
+            f"nbest: {endings.out_of_budget} of {endings.total} questions got no sample, "
+            "for the budget was spent: they are in no line of the table",
             file=sys.stderr,
         )
 

@@ -39,8 +39,9 @@ def duels(rows: Sequence[Row]) -> tuple[Duel, ...]:
 
 
 def _duel(one: Row, other: Row) -> Duel:
-    verdicts = dict(other.verdicts)
-    counts = Counter((v == 1, verdicts[key] == 1) for key, v in one.verdicts if key in verdicts)
+    verdicts = other.verdicts
+    pairs = ((v, verdicts[key]) for key, v in one.verdicts.items() if key in verdicts)
+    counts = Counter((first == 1, second == 1) for first, second in pairs)
     return Duel(
         one=one.select,
         other=other.select,
@@ -53,7 +54,7 @@ def _duel(one: Row, other: Row) -> Duel:
 
 def verdicts(rows: Sequence[Row], graded: Sequence[Case]) -> tuple[QuestionVerdicts, ...]:
     """The first questions about which selectors differ."""
-    choices = [dict(row.choices) for row in rows]
+    choices = [row.answers for row in rows]
     differ: list[QuestionVerdicts] = []
     for case in graded:
         answers = [chosen.get(case.query.id) for chosen in choices]

@@ -109,22 +109,23 @@ async def each_case(
     reading: Reading,
     scorers: Collection[Scorer] | None = None,
     scope: Scope | None = None,
+    gold: Mapping[str, Gold] | None = None,
 ) -> AsyncIterator[Case]:
     """Yield the cases of an open run, in the order of its queries; only one is in memory.
 
     With `scorers`, only the columns that these read are read; with a `scope`, only its cases.
-    InputError where there is no case.
+    Without `gold`, the answers that the run holds are read. InputError where there is no case.
     """
     stored = run.stored_samples(_columns_for(scorers))
     recorded = {} if reading.rereads else read_recorded(run.path)
     scores = {name: run.scores(name) for name in run.scorers}
-    gold = read_gold(run.path)
+    gold = read_gold(run.path) if gold is None else gold
     is_empty = True
 
     def reply_to(key: str) -> Sample | None:
         return next(iter(stored.of(key)), None)
 
-    for query in run.queries:
+    for query in run.each_query():
         if scope is not None and not scope.keeps(query.id):
             continue
         samples = stored.of(query.id)

@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-from collections.abc import AsyncIterator, Callable, Iterable, Set
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence, Set
 from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import dataclass
 
 from nbest.experiments.config.strategy import Sampling
 from nbest.experiments.language.optional_packages import optional
@@ -89,16 +90,35 @@ async def tidied(compact: Callable[[], None], every_s: float = TIDY_S) -> AsyncI
 
 
 def records_of(plan: Plan, out: StrPath, answered: Iterable[Record] = ()) -> list[Record]:
-    """The records of the plan's questions and strategy.
+    """The records of the plan's questions and strategy, those that cannot be asked last.
 
     Records of questions `answered` just now replace stored ones: a quarantine that is in doubt,
     because no engine has ever worked, is not in the store.
     """
-    ids = {item.id for item in plan.prompts.bad} | {query.id for query in plan.prompts.queries}
-    strategy = repr(plan.strategy)
-    records = {r.query_id: r for r in RunReader(out).records() if r.strategy == strategy}
-    records |= {r.query_id: r for r in answered}
-    return [record for query_id, record in records.items() if query_id in ids]
+    ids = [query.id for query in plan.prompts.queries] + [item.id for item in plan.prompts.bad]
+    records = {r.query_id: r for r in answered}
+    if any(query_id not in records for query_id in ids):
+        strategy = repr(plan.strategy)
+        stored = {r.query_id: r for r in RunReader(out).records() if r.strategy == strategy}
+        records = stored | records
+    return [records[query_id] for query_id in ids if query_id in records]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endings:
+    """How the questions of a run ended, without what each of them said."""
+
+    total: int
+    failed: tuple[Record, ...]
+    out_of_budget: int  # got no sample, for the budget was spent
+
+
+def endings_of(records: Sequence[Record]) -> Endings:
+    return Endings(
+        total=len(records),
+        failed=tuple(failures(records)),
+        out_of_budget=sum(record.outcome is Outcome.OUT_OF_BUDGET for record in records),
+    )
 
 
 def failures(records: Iterable[Record]) -> list[Record]:

@@ -9,7 +9,8 @@ It knows no dataset format and no grader.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from itertools import islice
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,12 +22,9 @@ from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.store.format.files import RunFolder
 
 GOLD_FILE = "gold.parquet"
-SCHEMA = pa.schema(
-    [
-        pa.field(name, pa.string(), nullable=False)  # options and entry are JSON
-        for name in ("query_id", "answer", "full", "task", "options", "entry")
-    ]
-)
+FIELDS = ("answer", "full", "task", "options", "entry")  # options and entry are JSON
+SCHEMA = pa.schema([pa.field(name, pa.string(), nullable=False) for name in ("query_id", *FIELDS)])
+BATCH = 4096  # rows that are made into objects together
 
 
 def write_gold(run_dir: StrPath, gold: Mapping[str, Gold]) -> None:
@@ -58,8 +56,7 @@ def read_gold(run_dir: StrPath) -> dict[str, Gold]:
     try:
         # Arrow's threads now and then abort a process that ends soon after they began.
         table = pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
-        rows = table.cast(SCHEMA).to_pylist()
-        return {row.pop("query_id"): unpacked(row) for row in rows}
+        return _gold_of(table.cast(SCHEMA))
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         where = f"{GOLD_FILE} in {folder.path!r}"
         raise StoreError(
@@ -67,8 +64,21 @@ def read_gold(run_dir: StrPath) -> dict[str, Gold]:
         ) from error
 
 
+def _gold_of(table: pa.Table) -> dict[str, Gold]:
+    """Column by column, a batch at a time: all rows as mappings would take a kilobyte each."""
+    gold: dict[str, Gold] = {}
+    for batch in table.to_batches(max_chunksize=BATCH):
+        columns = (column.to_pylist() for column in batch.columns)
+        for query_id, *values in zip(*columns, strict=True):
+            gold[query_id] = unpacked(dict(zip(FIELDS, values, strict=True)))
+    return gold
+
+
 def _table_bytes(gold: Mapping[str, Gold]) -> bytes:
-    rows: Iterable[Mapping[str, str]] = [{"query_id": i, **packed(g)} for i, g in gold.items()]
     sink = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(list(rows), schema=SCHEMA), sink, compression="zstd")
+    with pq.ParquetWriter(sink, SCHEMA, compression="zstd") as writer:
+        rows = iter(gold.items())
+        while batch := list(islice(rows, BATCH)):
+            texts = [{"query_id": query_id, **packed(answer)} for query_id, answer in batch]
+            writer.write_table(pa.Table.from_pylist(texts, schema=SCHEMA))
     return sink.getvalue()

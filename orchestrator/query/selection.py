@@ -131,9 +131,18 @@ def choose(candidates: Candidates, scores: Scores) -> Selection:
     the answers that agree with the chosen one.
     """
     eligible = _eligible(candidates, scores)
-    best = np.fmax.reduce(eligible) if len(eligible) else math.nan  # nan: there is none
-    index = None if math.isnan(best) else int((eligible == best).argmax())
-    return _selection(candidates, eligible, index)
+    return _selection(candidates, eligible, _place_of_largest(eligible))
+
+
+def _place_of_largest(scores: Scores) -> int | None:
+    """The first place of the largest score; None where none is a number."""
+    if not len(scores):
+        return None
+    place = int(scores.argmax())
+    if not math.isnan(scores[place]):
+        return place
+    best = np.fmax.reduce(scores)  # argmax prefers nan
+    return None if math.isnan(best) else int((scores == best).argmax())
 
 
 def with_left_over(selection: Selection, left_over: Sequence[Sample]) -> Selection:

@@ -22,7 +22,8 @@ from nbest.orchestrator.store.format.names import QUERIES, RECORDS, SAMPLES, SCO
 from nbest.orchestrator.store.format.parquet import DamagedFile, encode, open_part
 from nbest.orchestrator.store.format.schema import FINAL
 
-TARGET_BYTES = 32 << 20  # of a merged file, decoded; merging takes a few times as much memory
+TARGET_BYTES = 16 << 20  # of a merged file, decoded; merging takes a few times as much memory
+ROW_BYTES = 300  # of a row at least: a file does not count what its dictionaries save
 
 _Read = TypeVar("_Read")
 
@@ -37,7 +38,6 @@ def compact(folder: RunFolder) -> list[DamagedFile]:
     damaged += _compact(folder, RECORDS, records_that_count)
     for scorer in folder.folders(SCORES):
         damaged += _compact(folder, scorer, scores_that_count)
-    pa.default_memory_pool().release_unused()
     return damaged
 
 
@@ -85,6 +85,7 @@ def _compact(
     for group in _groups(sizes):
         if len(group) > 1:
             _merge(folder, _read_each(folder, group, _whole, damaged), rows_that_count)
+            pa.default_memory_pool().release_unused()
     return damaged
 
 
@@ -107,11 +108,12 @@ def _read_each(
 
 
 def _decoded_bytes(file: ParquetFile) -> int:
-    return sum(file.metadata.row_group(i).total_byte_size for i in range(file.num_row_groups))
+    groups = (file.metadata.row_group(i) for i in range(file.num_row_groups))
+    return sum(max(group.total_byte_size, ROW_BYTES * group.num_rows) for group in groups)
 
 
 def _whole(file: ParquetFile) -> Table:
-    return file.read()
+    return file.read(use_threads=False)  # each thread would keep memory of its own
 
 
 def _groups(sizes: Mapping[str, int]) -> Iterator[list[str]]:

@@ -27,7 +27,7 @@ from nbest.orchestrator.store.format.schema import FINAL, top_of
 from nbest.orchestrator.store.format.schema import SAMPLES as SCHEMA
 from nbest.orchestrator.types import Sample, Status
 
-CACHE_BYTES = 128 << 20
+CACHE_BYTES = 64 << 20
 
 Place = tuple[str, int]
 """A block: name of the part, number of the row group. Sorted, they are in the order of commits."""
@@ -135,8 +135,12 @@ class SampleIndex:
         return None
 
     def _samples(self, query_id: str) -> dict[int, Sample]:
+        places = self._places.get(query_id, [])
+        if len(places) == 1:  # nearly always, where files have been merged
+            block = self._block(places[0])
+            return {i: block.sample(row) for i, row in sorted(block.rows.get(query_id, {}).items())}
         rows: dict[int, tuple[SampleBlock, int]] = {}
-        for place in self._places.get(query_id, []):
+        for place in places:
             block = self._block(place)
             for index, row in block.rows.get(query_id, {}).items():
                 first, first_row = rows.setdefault(index, (block, row))
@@ -192,8 +196,10 @@ class SampleBlock:
         self._statuses = [Status(text) for text in table["status"].to_pylist()]
         self._top = _top_column(table)
         plain = names - {"query_id", "index", "status", "token_ids", "logprobs", "top_logprobs"}
-        self._plain = {name: table[name].to_pylist() for name in plain & set(SCHEMA.names)}
-        self._plain.setdefault("text", [""] * len(table))
+        columns = {name: table[name].to_pylist() for name in plain & set(SCHEMA.names)}
+        columns.setdefault("text", [""] * len(table))
+        self._plain = tuple(columns)
+        self._plain_rows = list(zip(*columns.values(), strict=True))
         self.num_bytes: int = table.nbytes + _ROW_BYTES * len(table)
         self.rows = self._find(table["query_id"].to_pylist(), table["index"].to_pylist())
 
@@ -206,7 +212,7 @@ class SampleBlock:
             logprobs=None if self._logprobs is None else self._logprobs[row],
             top_logprobs=top_of(self._top[row].as_py()) if self._top is not None else None,
             status=self._statuses[row],
-            **{name: column[row] for name, column in self._plain.items()},
+            **dict(zip(self._plain, self._plain_rows[row], strict=True)),
         )
 
     def _find(self, query_ids: list[str], indices: list[int]) -> dict[str, dict[int, int]]:

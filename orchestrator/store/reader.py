@@ -12,7 +12,7 @@ from functools import cached_property
 
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.files import StrPath
-from nbest.orchestrator.store.format.arrow import Table
+from nbest.orchestrator.store.format.arrow import Table, pa
 from nbest.orchestrator.store.format.files import RunFolder
 from nbest.orchestrator.store.format.manifest import Manifest, manifest_of
 from nbest.orchestrator.store.format.names import MANIFEST, QUERIES, RECORDS, SCORES, slug
@@ -20,6 +20,8 @@ from nbest.orchestrator.store.format.parquet import DamagedFile, read_parts
 from nbest.orchestrator.store.format.schema import queries_of, records_of
 from nbest.orchestrator.store.index import SampleIndex
 from nbest.orchestrator.types import Outcome, Query, Record, Sample
+
+_BATCH = 4096  # rows that are made into objects together
 
 OnDamage = Callable[[DamagedFile], None]
 
@@ -89,7 +91,13 @@ class RunReader:
     @cached_property
     def queries(self) -> list[Query]:
         """The queries of the run, in the order in which they were given."""
-        return [query for table in self._tables(QUERIES) for query in queries_of(table)]
+        return list(self.each_query())
+
+    def each_query(self) -> Iterator[Query]:
+        """Yield the queries in their order; only a batch of them is in memory."""
+        for table in self._tables(QUERIES):
+            for batch in table.to_batches(max_chunksize=_BATCH):
+                yield from queries_of(pa.Table.from_batches([batch]))
 
     @cached_property
     def query_ids(self) -> list[str]:

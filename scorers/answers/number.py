@@ -44,6 +44,8 @@ _NUMBER = (
     rf"\\[dt]?frac\{{(?P<over>-?{_DECIMAL})\}}\{{{_NONZERO}(?P<under>{_DECIMAL})\}}"
     rf"|(?P<top>{_DECIMAL})(?: ?/ ?{_NONZERO}(?P<bottom>{_DECIMAL})|{_POWER}))"
 )
+_IN_NUMBERS = frozenset("0123456789.,+-\u2212$\u20ac\u00a3\u00a5 /*\u00d7^(){}\\!xeEdtfracimsco")
+"""All characters that are in numbers, those of \\dfrac, \\times and \\cdot among them."""
 _ANYWHERE = re.compile(_NUMBER)
 _WHOLE = re.compile(rf"(?:{_CURRENCY} ?|\\\( ?)?{_NUMBER}(?: ?\\?[%$]| ?\\\))*\.?")
 
@@ -55,7 +57,11 @@ def canonical_number(text: str) -> str | None:
     ['1000', '1000', '1000', '1/3', '0', None]
     """
     stripped = text.strip()
-    match = _WHOLE.fullmatch(stripped) if len(stripped) <= MAX_CHARS else None
+    if len(stripped) > MAX_CHARS:
+        return None
+    if stripped.isdecimal() and stripped.isascii():  # most answers are
+        return stripped.lstrip("0") or "0"
+    match = _WHOLE.fullmatch(stripped)
     return _spelling(match) if match else None
 
 
@@ -64,10 +70,13 @@ def last_number(text: str) -> str | None:
     last = max(map(text.rfind, "0123456789"))
     if last < 0:
         return None
-    # No number goes over the end of a line, and every line with a digit holds one: the lines
-    # before, a chain of thought, say, need not be read.
-    line = text[text.rfind("\n", 0, last) + 1 :].partition("\n")[0]
-    match = last_match(_ANYWHERE, line)
+    # No number goes over a character that is in none, as the end of a line is, and behind the last
+    # of these there is a digit, so a number: what is before, a chain of thought, need not be read.
+    start = last
+    while start > 0 and text[start] in _IN_NUMBERS:
+        start -= 1
+    end = text.find("\n", last)
+    match = last_match(_ANYWHERE, text[start : end if end >= 0 else len(text)])
     return _spelling(match) if match else None
 
 

@@ -101,7 +101,7 @@ def read_parts(
         for name in folder.parts(kind):
             try:
                 with open_part(folder, name) as file:
-                    tables.append(file.read(columns=columns))
+                    tables.append(file.read(columns=columns, use_threads=False))
             except DamagedFile as damage:
                 damaged.append(damage)
         return tables, damaged

@@ -108,9 +108,18 @@ def records_table(records: Sequence[Record]) -> Table:
 def records_of(table: Table) -> list[Record]:
     # A count that an earlier version did not make is missing, or null where parts were merged.
     names = [name for name in RECORDS.names if name in table.column_names]
-    columns = [table[name].to_pylist() for name in names]
+    columns = [_values(table, name) for name in names]
     rows = (dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True))
     return [_record(row) for row in rows]
+
+
+def _values(table: Table, name: str) -> list[Any]:
+    """The values of a column; a text that is there many times, as a strategy is, is one object."""
+    values: list[Any] = table[name].to_pylist()
+    if name not in ("strategy", "outcome", "error"):
+        return values
+    once: dict[Any, Any] = {}
+    return [once.setdefault(value, value) for value in values]
 
 
 def queries_table(queries: Sequence[Query]) -> Table:

@@ -16,7 +16,7 @@ from nbest.experiments.analysis.abstaining import (
     answered_sentence,
     guarantee_sentence,
 )
-from nbest.experiments.analysis.rows import Row
+from nbest.experiments.analysis.rows import GradedChoice, Row
 from nbest.experiments.cli.app import app
 from nbest.experiments.questions.gold import Gold
 from nbest.experiments.runs.gold_file import write_gold
@@ -28,6 +28,7 @@ from nbest.orchestrator.types import Query, Sample
 
 def row(*answered: tuple[float, bool], abstained: int = 0) -> Row:
     total = len(answered) + abstained
+    choices = [GradedChoice("q", "7", value, float(is_right)) for value, is_right in answered]
     return Row(
         select="vote",
         accuracy=0.0,
@@ -39,7 +40,7 @@ def row(*answered: tuple[float, bool], abstained: int = 0) -> Row:
         tokens=0,
         seconds=0.0,
         n_graded=total,
-        answered=answered,
+        choices=tuple(choices),
     )
 
 

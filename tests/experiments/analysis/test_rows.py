@@ -99,10 +99,10 @@ async def test_the_row_of_a_selector_by_hand() -> None:
         tokens=16,
         seconds=1.0,
         n_graded=4,
-        answered=row.answered,
-        verdicts=(("q1", 1.0), ("q2", 0.0), ("q3", 0.0), ("q4", 1.0)),
-        choices=(("q1", "7"), ("q2", "1"), ("q3", None), ("q4", "3")),
+        choices=row.choices,
     )
+    assert row.verdicts == {"q1": 1.0, "q2": 0.0, "q3": 0.0, "q4": 1.0}
+    assert row.answers == {"q1": "7", "q2": "1", "q3": None, "q4": "3"}
     assert [is_right for _, is_right in row.answered] == [True, False, True]
 
 
@@ -110,7 +110,7 @@ async def test_below_the_least_confidence_there_is_no_answer() -> None:
     pool = graded({"q1": "7 7 7 8", "q2": "7 8 9 7", "q3": "_"}, {"q1": "7", "q2": "7", "q3": "7"})
     row = await selector_row("vote", MajorityVote(), pool, min_confidence=0.6)
     assert (row.abstained, row.accuracy) == (2, pytest.approx(1 / 3))
-    assert row.answered == ((0.75, True),)
+    assert row.answered == [(0.75, True)]
     assert row.n_graded == 3
 
 
@@ -252,12 +252,10 @@ def test_json_has_the_promised_keys_in_order_and_null_for_nan() -> None:
         "seconds",
         "failed",
         "failure",
-        "verdicts",
-        "n_graded",
         "choices",
+        "n_graded",
         "scorer_s",
         "scorer_tokens",
-        "answered",
     }
 
 
@@ -365,7 +363,9 @@ async def test_a_selector_that_fails_at_a_question_is_neither_wrong_nor_abstains
     queries = [Query(id=q, prompt="?") for q in samples]
     pool = cases_of(queries, samples, {}, WholeText(), Exact())
     row = await selector_row("breaks", Breaks(at="q2"), pool)
+    line = Breaks.__call__.__code__.co_firstlineno + 2
     assert (row.n_queries, row.n_samples, row.abstained, row.failed) == (1, 2, 0, 1)
     assert (
-        row.failure == "q2: select Breaks: ZeroDivisionError: the verifier broke (test_rows.py:359)"
+        row.failure
+        == f"q2: select Breaks: ZeroDivisionError: the verifier broke (test_rows.py:{line})"
     )

@@ -11,7 +11,7 @@ import pytest
 
 from nbest import FakeBackend, LastNumber, MajorityVote, SeededAnswers
 from nbest.experiments.analysis.paired import paired_sentences
-from nbest.experiments.analysis.rows import Row
+from nbest.experiments.analysis.rows import GradedChoice, Row
 from nbest.experiments.analysis.select import compare
 from nbest.experiments.questions.gold import Gold
 from nbest.experiments.runs.cases import load_cases
@@ -197,7 +197,7 @@ def row(name: str, verdicts: dict[str, float]) -> Row:
         n_samples=4,
         tokens=0,
         seconds=0.0,
-        verdicts=tuple(verdicts.items()),
+        choices=tuple(GradedChoice(q, "7", 1.0, v) for q, v in verdicts.items()),
     )
 
 
