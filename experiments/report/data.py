@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from nbest.experiments.analysis.bias_notes import run_notes
@@ -82,26 +82,33 @@ class RunReport:
 
 
 def run_report(
-    run: StrPath, selectors: Sequence[str] | None = None, shown: int = SHOWN_QUESTIONS
+    run: StrPath,
+    selectors: Sequence[str] | None = None,
+    shown: int = SHOWN_QUESTIONS,  # of each sort
+    tell: Callable[[str], None] = lambda line: None,
 ) -> RunReport:
-    """Gather a report, with `shown` questions of each sort; by default for the run's selectors."""
-    reader = RunReader(run)
+    """Gather a report, by default for the run's selectors; `tell` gets a line about each step."""
+    reader, label = RunReader(run), run_name(run)
     config = reader.manifest.config
     names = selectors or _selectors(config.get("select"))
     scorers = {name: named_scorer(name, run) for name in names}
+    tell(f"{label}: reading the samples of {len(reader.query_ids):,} questions")
     cases = cases_of(reader, reading_of(reader), scorers.values())
     graded = graded_cases(cases)
+    tell(f"{label}: choosing by {', '.join(names)}")
     rows = wait_for(_rows(scorers, cases))
     working = {row.select: scorers[row.select] for row in rows if row.failed == 0}
     largest = smallest_pool(graded)
     ks = powers_of_two(largest) if graded else ()
+    tell(f"{label}: drawing the curves of {len(working)} selectors up to k={largest}")
     measured = selector_curves(working, graded, ks, largest) if graded else {}
     curves = [curve for curve, _ in measured.values()]
     pools = graded or [ended(case) for case in cases]
+    tell(f"{label}: replaying the rule that stops early")
     replayed = _replay(pools)
     usage = usage_of([sample for case in cases for sample in case.candidates.samples])
     return RunReport(
-        name=run_name(run),
+        name=label,
         model=str(_model(config)),
         outcomes=_outcomes(reader),
         rows=tuple(rows),

@@ -18,7 +18,7 @@ from nbest.experiments.report.pictures import (
     risk_against_coverage,
 )
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.files import StrPath, run_name, write_whole
+from nbest.orchestrator.files import StrPath, write_whole
 from nbest.orchestrator.types import require
 
 PICTURES = {
@@ -45,8 +45,7 @@ def write_report(
     require(shown >= 0, "questions", "be 0 or more", shown)
     reports = []
     for run in runs:
-        tell(f"reading {run_name(run)}, drawing its curves, replaying it")
-        reports.append(run_report(run, names, shown))
+        reports.append(run_report(run, names, shown, tell))
     page = report_page(reports, prices or Prices())
     try:
         write_whole(out, page.encode())

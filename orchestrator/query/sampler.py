@@ -46,6 +46,7 @@ class StoredSampler:
         affinity: str | None = None,
         response: str | None = None,
         attempt: int = 0,
+        hold: Callable[[Sample], None] = lambda sample: None,
     ) -> None:
         self._run = run
         self._seed = seed
@@ -58,6 +59,7 @@ class StoredSampler:
         self._affinity = query.id if affinity is None else affinity
         self._response = response  # what the requests want rated; None: they generate
         self._attempt = attempt  # how many workers have died in this run before it was leased
+        self._hold = hold  # told of every sample that is kept for the strategy
         self._samples: list[Sample] = []
         self._replies: dict[str, Sample] = {}  # of models to scorers, by key
         self.errors: list[str] = []
@@ -150,6 +152,7 @@ class StoredSampler:
             affinity=self._query.id,
             response=response,
             attempt=self._attempt,
+            hold=self._hold,
         )
         sample = await sampler(0, params)
         if sample.status is Status.ERROR:
@@ -164,7 +167,7 @@ class StoredSampler:
         sample = self._store.get(self._query.id, index)
         if sample is not None:
             self._tally.samples_reused += 1
-            self._samples.append(sample)
+            self._keep(sample)
         return sample
 
     def _request(self, index: int, params: SamplingParams) -> Request:
@@ -193,8 +196,12 @@ class StoredSampler:
         self._tally.generated_tokens += result.generated_tokens
         if result.status is Status.CANCELLED:
             self._tally.cancelled_tokens += result.generated_tokens
-        self._samples.append(result)
+        self._keep(result)
         return result
+
+    def _keep(self, sample: Sample) -> None:
+        self._samples.append(sample)
+        self._hold(sample)
 
     def _request_id(self, index: int) -> str:
         return request_id(self._run, self._query.id, index, self._attempt)

@@ -22,12 +22,10 @@ from nbest.orchestrator.errors import (
 from nbest.orchestrator.protocols import BatchStrategy, Strategy
 from nbest.orchestrator.query.sampler import StoredSampler
 from nbest.orchestrator.query.tally import Tally
+from nbest.orchestrator.run.open_queries import OpenQueries, OpenQuery
 from nbest.orchestrator.store.run_store import RunStore
 from nbest.orchestrator.tasks import task_group
-from nbest.orchestrator.types import Outcome, Query, Record, Selection
-
-# Open queries that wait for their scores hold their samples in memory; this bounds how many.
-MAX_OPEN_QUERIES = 1024
+from nbest.orchestrator.types import Outcome, Query, Record, Sample, Selection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,12 +91,12 @@ class Loop:
         for an engine: whether a query wants one sample or ten thousand, the engines are full and
         the queue is short.
         """
-        places = asyncio.Semaphore(MAX_OPEN_QUERIES)
+        places = OpenQueries()
         async with task_group() as group:
             async for query in queries:
-                await places.acquire()
+                place = await places.open()
                 has_begun = asyncio.Event()
-                group.create_task(self._answer_one(query, has_begun, places, done))
+                group.create_task(self._answer_one(query, has_begun, place, done))
                 await has_begun.wait()
                 await self.pool.room()
 
@@ -106,21 +104,26 @@ class Loop:
         self,
         query: Query,
         has_begun: asyncio.Event,
-        places: asyncio.Semaphore,
+        place: OpenQuery,
         done: Callable[[Answered], None],
     ) -> None:
         try:
             await self.store.prepare(query.id)
-            done(await self.answer(query, has_begun.set))
+            done(await self.answer(query, has_begun.set, place.hold))
         finally:
             has_begun.set()
-            places.release()
+            place.close()
 
-    async def answer(self, query: Query, begun: Callable[[], None] = lambda: None) -> Answered:
+    async def answer(
+        self,
+        query: Query,
+        begun: Callable[[], None] = lambda: None,
+        hold: Callable[[Sample], None] = lambda sample: None,
+    ) -> Answered:
         """Answer one query; raises only what ends the run, all other failures are in the record."""
         if isinstance(self.strategy, BatchStrategy):  # a batch of one
             return (await self._answer_batch(self.strategy, [query]))[0]
-        sampler = self.sampler(query, begun)
+        sampler = self.sampler(query, begun, hold)
         return await self._answer_by(self.strategy, query, sampler, time.monotonic())
 
     async def _answer_by(
@@ -144,8 +147,16 @@ class Loop:
         self.tally.quarantined += record.outcome is Outcome.QUARANTINED
         return Answered(record=record, selection=selection, cause=cause)
 
-    def sampler(self, query: Query, begun: Callable[[], None] = lambda: None) -> StoredSampler:
-        """The sampler of a query; it calls `begun` when the requests of the query are sent."""
+    def sampler(
+        self,
+        query: Query,
+        begun: Callable[[], None] = lambda: None,
+        hold: Callable[[Sample], None] = lambda sample: None,
+    ) -> StoredSampler:
+        """The sampler of a query.
+
+        It calls `begun` when the requests of the query are sent, and `hold` with every sample.
+        """
         return StoredSampler(
             run=self.run,
             seed=self.seed,
@@ -156,6 +167,7 @@ class Loop:
             begun=begun,
             models=self.models,
             attempt=self.attempts.pop(query.id, 0),
+            hold=hold,
         )
 
     async def close(self) -> None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from nbest.orchestrator.types import Scores, require
 
 REPLICATES = 1000  # of the bootstrap over questions
+MOST_TOGETHER = 1_000_000  # counts of questions in replicates
 FOLDS = 5  # of the questions, for a verdict on a peak that was found in others
 GRID = 200  # numbers of samples that are looked at, evenly spread on a logarithmic scale
 
@@ -129,8 +130,10 @@ def _bootstrap_peaks(curves: Scores, ks: NDArray[np.int64], seed: int) -> NDArra
     """[R] the k at which the mean curve of questions drawn with replacement is highest."""
     rng = np.random.default_rng(seed)
     count = len(curves)
-    times = rng.multinomial(count, np.full(count, 1 / count), size=REPLICATES)
-    means = times @ curves
+    shares = np.full(count, 1 / count)
+    together = max(1, MOST_TOGETHER // count)  # all at once would take 8 bytes times R times Q
+    sizes = [min(together, REPLICATES - done) for done in range(0, REPLICATES, together)]
+    means = np.concatenate([rng.multinomial(count, shares, size) @ curves for size in sizes])
     # Rounded, for equal heights must not differ by the last bit and put the peak anywhere.
     peaks: NDArray[np.int64] = ks[np.argmax(means.round(9), axis=1)]
     return peaks

@@ -25,7 +25,7 @@ from nbest.experiments.analysis.curves.exact import (
     vote_curves,
 )
 from nbest.experiments.analysis.curves.sampled import sampled_curves
-from nbest.experiments.analysis.rows import require_logprobs
+from nbest.experiments.analysis.stored_logprobs import require_logprobs
 from nbest.experiments.language.expressions import split_expressions
 from nbest.experiments.runs.cases import Case, cases_of, named_scorer, reading_of
 from nbest.orchestrator.errors import InputError

@@ -16,7 +16,7 @@ import numpy as np
 from nbest.experiments.analysis.curves.exact import ended, graded_cases
 from nbest.experiments.analysis.replay.drawn import Drawn, pointwise_scores
 from nbest.experiments.analysis.replay.strategy import ReplayedStrategy, build_strategy
-from nbest.experiments.analysis.rows import require_logprobs
+from nbest.experiments.analysis.stored_logprobs import require_logprobs
 from nbest.experiments.runs.cases import Case, cases_of, reading_of
 from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.store.reader import RunReader
