@@ -92,10 +92,9 @@ def run_report(
     config = reader.manifest.config
     names = selectors or _selectors(config.get("select"))
     scorers = {name: named_scorer(name, run) for name in names}
-    tell(f"{label}: reading the samples of {len(reader.query_ids):,} questions")
+    tell(f"{label}: {len(reader.query_ids):,} questions, chosen by {', '.join(names)}")
     cases = cases_of(reader, reading_of(reader), scorers.values())
     graded = graded_cases(cases)
-    tell(f"{label}: choosing by {', '.join(names)}")
     rows = wait_for(_rows(scorers, cases))
     working = {row.select: scorers[row.select] for row in rows if row.failed == 0}
     largest = smallest_pool(graded)
