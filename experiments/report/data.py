@@ -89,8 +89,7 @@ def run_report(
 ) -> RunReport:
     """Gather a report, by default for the run's selectors; `tell` gets a line about each step."""
     reader, label = RunReader(run), run_name(run)
-    config = reader.manifest.config
-    names = selectors or _selectors(config.get("select"))
+    names = selectors or _selectors(reader.manifest.config.get("select"))
     scorers = {name: named_scorer(name, run) for name in names}
     tell(f"{label}: {len(reader.query_ids):,} questions, chosen by {', '.join(names)}")
     cases = cases_of(reader, reading_of(reader), scorers.values())
@@ -108,7 +107,7 @@ def run_report(
     usage = usage_of([sample for case in cases for sample in case.candidates.samples])
     return RunReport(
         name=label,
-        model=str(_model(config)),
+        model=str(_model(reader.manifest.config)),
         outcomes=_outcomes(reader),
         rows=tuple(rows),
         baselines=baseline_rows(cases),
