@@ -66,7 +66,9 @@ def explain(error: ValidationError, raw: object, origins: Origins) -> str:
     """One line about the first error, with the number of the others."""
     details = error.errors(include_url=False)
     path, text = describe(details[0], raw)
-    more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
+    # A value that is refused twice over, by its type and by a rule, is one mistake.
+    others = len({describe(detail, raw)[0] for detail in details} - {path})
+    more = f" (and {others} more)" if others else ""
     return f"{origins.where(path)}: {text}{more}".replace("\n", " ")
 
 

@@ -89,25 +89,23 @@ def run_report(
 ) -> RunReport:
     """Gather a report, by default for the run's selectors; `tell` gets a line about each step."""
     reader, label = RunReader(run), run_name(run)
-    names = selectors or _selectors(reader.manifest.config.get("select"))
-    scorers = {name: named_scorer(name, run) for name in names}
-    tell(f"{label}: {len(reader.query_ids):,} questions, chosen by {', '.join(names)}")
+    scorers = _scorers(reader, selectors)
+    tell(f"{label}: {len(reader.query_ids):,} questions, chosen by {', '.join(scorers)}")
     cases = cases_of(reader, reading_of(reader), scorers.values())
     graded = graded_cases(cases)
     rows = wait_for(_rows(scorers, cases))
     working = {row.select: scorers[row.select] for row in rows if row.failed == 0}
     largest = smallest_pool(graded)
     ks = powers_of_two(largest) if graded else ()
-    tell(f"{label}: drawing the curves of {len(working)} selectors up to k={largest}")
+    tell(f"{label}: drawing the curves of {len(working)} selectors to k={largest}, and replaying")
     measured = selector_curves(working, graded, ks, largest) if graded else {}
     curves = [curve for curve, _ in measured.values()]
     pools = graded or [ended(case) for case in cases]
-    tell(f"{label}: replaying the rule that stops early")
     replayed = _replay(pools)
     usage = usage_of([sample for case in cases for sample in case.candidates.samples])
     return RunReport(
         name=label,
-        model=str(_model(reader.manifest.config)),
+        model=_model(reader),
         outcomes=_outcomes(reader),
         rows=tuple(rows),
         baselines=baseline_rows(cases),
@@ -172,13 +170,19 @@ async def _rows(scorers: dict[str, Scorer], cases: Sequence[Case]) -> list[Row]:
     return rows
 
 
-def _selectors(select: object) -> tuple[str, ...]:
-    return tuple(map(str, select)) if isinstance(select, list) else ("vote",)
+def _scorers(run: RunReader, names: Sequence[str] | None) -> dict[str, Scorer]:
+    """The selectors of these names; None stands for those of the run's config."""
+    select = run.manifest.config.get("select")
+    stored = [str(name) for name in select] if isinstance(select, list) else ["vote"]
+    return {name: named_scorer(name, run.path) for name in names or stored}
 
 
-def _model(config: object) -> object:
-    model = config.get("model") if isinstance(config, dict) else None
-    return model.get("model", model.get("backend", "")) if isinstance(model, dict) else "imported"
+def _model(run: RunReader) -> str:
+    """The name of the model, or of its backend."""
+    model = run.manifest.config.get("model")
+    if not isinstance(model, dict):
+        return "imported"
+    return str(model.get("model", model.get("backend", "")))
 
 
 def _spendings(
