@@ -62,7 +62,7 @@ def replay(
 
 
 def report(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Run folders.")],
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Run folders or their URIs.")],
     out: Annotated[Path, typer.Option(help="The page, one HTML file.")] = Path("report.html"),
     selectors: Annotated[
         str | None, typer.Option("--select", help="Names; default: those of each run's config.")

@@ -5,9 +5,10 @@ They are inert: nothing here opens a file, imports an engine or starts a process
 
 from __future__ import annotations
 
-from typing import Self
+import json
+from typing import Annotated, Self
 
-from pydantic import ConfigDict, Field, JsonValue, field_validator, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, JsonValue, field_validator, model_validator
 
 from nbest.experiments.config.plugins import BACKENDS, build_backend
 from nbest.experiments.language.section import Section, Texts
@@ -43,11 +44,15 @@ class ModelSection(Section):
         return build_backend(self.backend, self.__pydantic_extra__)
 
 
+def _as_json_text(value: object) -> object:
+    return json.dumps(value) if isinstance(value, dict) else value
+
+
 class ConstraintSection(Section):
     """The format that every sample must have; exactly one key is set."""
 
-    schema_text: str | None = Field(
-        default=None, alias="json", description="A JSON schema, as JSON text."
+    schema_text: Annotated[str | None, BeforeValidator(_as_json_text)] = Field(
+        default=None, alias="json", description="A JSON schema, as JSON text or as a mapping."
     )
     regex: str | None = Field(default=None, description="A regular expression.")
     choice: Texts | None = Field(

@@ -30,6 +30,7 @@ RULES: Mapping[str, str] = {
     "string_pattern_mismatch": "match {pattern}",
     "bool_type": "be true or false",
     "tuple_type": "be a list",
+    "texts_type": "be a text or a list of texts",
     "too_short": "hold at least {min_length}",
     "dict_type": "be a mapping of keys to values",
     "model_type": "be a mapping of keys to values",
@@ -66,8 +67,9 @@ def explain(error: ValidationError, raw: object, origins: Origins) -> str:
     """One line about the first error, with the number of the others."""
     details = error.errors(include_url=False)
     path, text = describe(details[0], raw)
-    # A value that is refused twice over, by its type and by a rule, is one mistake.
-    others = len({describe(detail, raw)[0] for detail in details} - {path})
+    # What is wrong in a list makes the list wrong, too: one mistake.
+    paths = [describe(detail, raw)[0] for detail in details]
+    others = sum(not any(p[: len(q)] == q for p in paths if p != q) for q in paths if q != path)
     more = f" (and {others} more)" if others else ""
     return f"{origins.where(path)}: {text}{more}".replace("\n", " ")
 

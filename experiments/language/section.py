@@ -33,6 +33,8 @@ class Section(BaseModel):
 
 
 def _as_list(value: object) -> object:
+    if not isinstance(value, str | list | tuple):
+        raise PydanticCustomError("texts_type", "must be a text or a list of texts")
     return (value,) if isinstance(value, str) else value
 
 

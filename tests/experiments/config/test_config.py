@@ -265,6 +265,10 @@ def test_a_mistake_in_the_file_has_its_line(
 
 def test_several_mistakes_are_counted(path: Path) -> None:
     assert refusal(path, "strategy.n=0", "seed=-1").endswith(" (and 1 more)")
+    # What is wrong in a list makes the list wrong, too: that is one mistake.
+    assert refusal(path, "select=votes").endswith("did you mean 'vote'?")
+    assert refusal(path, "select=[votes, frist]").endswith(" (and 1 more)")
+    assert refusal(path, "select=[votes]", "seed=-1").endswith(" (and 1 more)")
 
 
 def test_a_missing_section_is_named(path: Path) -> None:
@@ -334,3 +338,19 @@ def test_what_a_config_names_is_built_once(monkeypatch: pytest.MonkeyPatch) -> N
     assert config.reading().extract is config.reading().extract
     texts = ["vote", "mbr", "vote_stands", config.extract, config.grade]
     assert sorted(built) == sorted(texts)
+
+
+@pytest.mark.parametrize("value", ["5", "true", "{a: b}", "null"])
+def test_texts_are_one_text_or_a_list(value: str, path: Path) -> None:
+    message = refusal(path, f"sampling.stop={value}")
+    assert "sampling.stop must be a text or a list of texts, got" in message
+
+
+@pytest.mark.parametrize(
+    "value", ['\'{"type": "object"}\'', '{"type": "object"}', "{type: object}"]
+)
+def test_a_json_schema_is_json_text_or_a_mapping(value: str, path: Path) -> None:
+    config = load_config(path, [f"sampling.constraint.json={value}"])
+    constraint = config.sampling.constraint
+    assert constraint is not None
+    assert constraint.build().json == '{"type": "object"}'
