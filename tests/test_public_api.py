@@ -30,7 +30,7 @@ SURFACE = """
 nbest.Adaptive(*, select: Scorer, extract: Extractor = ..., equivalence: Equivalence | None =
     None, min_confidence: float = 0.0, params: SamplingParams = ..., max_n: int, rule: StopRule
     | ScoreRule = ..., min_n: int = 2, ahead: int = 4)
-nbest.AfterMarker(*, marker: str = '####')
+nbest.AfterMarker(*, marker: str = '####', reads_reasoning: bool = False)
 nbest.AllOf(*, rules: tuple[Validator, ...])
 nbest.AmongValid(*, rule: Validator, by: Scorer)
 nbest.AsksModel { asks_model: bool }
@@ -47,12 +47,13 @@ nbest.BestOfN(*, select: Scorer, extract: Extractor = ..., equivalence: Equivale
     None, min_confidence: float = 0.0, params: SamplingParams = ..., n: int)
 nbest.BetaStop(*, confidence: float = 0.95)
 nbest.Borda(*, by: Scorer, power: float = 1.0)
-nbest.Boxed()
+nbest.Boxed(*, reads_reasoning: bool = False)
 nbest.Candidates(*, samples: tuple[Sample, ...], answers: tuple[str | None, ...], ask: Ask |
     None = None, rate: Rate | None = None, scores: Mapping[str, Scores] = ...)
 nbest.ChoiceEquivalence(*, letters: str = 'ABCDE')
-nbest.ChoiceLetter(*, letters: str = 'ABCDE')
-nbest.CodeBlock(*, language: str | None = None, needs_fence: bool = False)
+nbest.ChoiceLetter(*, letters: str = 'ABCDE', reads_reasoning: bool = False)
+nbest.CodeBlock(*, language: str | None = None, needs_fence: bool = False, reads_reasoning: bool
+    = False)
 nbest.Confidence(*, measure: Measure = 'bottom', window: int = 2048, k: int = 20)
 nbest.ConfidenceFloor(*, level: float, window: int = 2048, k: int = 20)
 nbest.Constraint(*, json: str | None = None, regex: str | None = None, choice: tuple[str, ...] |
@@ -66,7 +67,7 @@ nbest.Equivalence { async __call__(query: Query, answers: Sequence[str]) -> Sequ
 nbest.Extractor { __call__(text: str) -> str | None }
 nbest.FakeBackend(*, script: Script, max_concurrency: int = 256, gpus: int = 0, clock: Clock =
     ...)
-nbest.FinalAnswer()
+nbest.FinalAnswer(*, reads_reasoning: bool = False)
 nbest.First()
 nbest.FirstValid(*, regex: str | None = None, json_schema: str | None = None, rule: Validator |
     None = None)
@@ -75,7 +76,7 @@ nbest.JsonEquivalence()
 nbest.JsonValid(*, schema: str | None = None, of: Of = 'text')
 nbest.Judge(*, criterion: str = 'Is the response a right and complete answer to the question?',
     scale: int = 5, repeats: int = 1, by: By = 'text', params: SamplingParams = ...)
-nbest.LastNumber()
+nbest.LastNumber(*, reads_reasoning: bool = False)
 nbest.LengthPenalisedLogprob(*, alpha: float = 0.6)
 nbest.Longest()
 nbest.LoopClock()
@@ -103,7 +104,7 @@ nbest.Random(*, seed: int = 0)
 nbest.Record(*, query_id: str, strategy: str, outcome: Outcome, index: int | None = None,
     answer: str | None = None, confidence: float = nan, error: str = '', usage: Usage = ...,
     seconds: float = 0.0)
-nbest.Regex(*, pattern: str, group: int | str | None = None)
+nbest.Regex(*, pattern: str, group: int | str | None = None, reads_reasoning: bool = False)
 nbest.Reply(*, tokens: tuple[str, ...], logprobs: tuple[float, ...] | None = None, top:
     tuple[Mapping[str, float], ...] | None = None, first_token_s: float = 0.0, token_s: float =
     0.0, prompt_tokens: int = 1, error: BackendError | None = None)
@@ -142,7 +143,7 @@ nbest.SqlValid(*, schema: str = '', dialect: Dialect = 'sqlite', check: Check = 
     Of = 'answer')
 nbest.Status: OK=ok, TRUNCATED=truncated, UNPARSEABLE=unparseable, ERROR=error,
     CANCELLED=cancelled
-nbest.Steps(*, tag: str, separator: str = '\\n\\n', label: int = -1)
+nbest.Steps(*, tag: str, separator: str = '\n\n', label: int = -1)
 nbest.StopRule { __call__(answers: Sequence[str | None], max_n: int) -> bool }
 nbest.StoredScore(*, name: str)
 nbest.Strategy { async __call__(query: Query, sampler: Sampler) -> Selection }
@@ -178,7 +179,7 @@ nbest.Watch(*, peak_k: int, low_k: int, high_k: int, at_peak: float, largest_k: 
     float, loss: float, loss_low: float, fitted_k: float, is_worse: bool)
 nbest.WeightedConsensus(*, share: float = 0.95, warm_up: int = 16)
 nbest.WeightedVote(*, by: Scorer, transform: Transform = 'raw', temperature: float = 1.0)
-nbest.WholeText()
+nbest.WholeText(*, reads_reasoning: bool = False)
 nbest.WithinBudget(*, select: Scorer, extract: Extractor = ..., equivalence: Equivalence | None
     = None, min_confidence: float = 0.0, params: SamplingParams = ..., budget: BatchBudget)
 nbest.YamlValid(*, schema: str | None = None, of: Of = 'text')

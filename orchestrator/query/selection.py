@@ -17,6 +17,7 @@ import numpy as np
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import Equivalence, Extractor, ModelCalls, Scorer
 from nbest.orchestrator.query.parts import part_failure, result_of
+from nbest.orchestrator.reasoning import without_reasoning
 from nbest.orchestrator.types import Candidates, Query, Sample, Scores, Selection, Status
 
 MAX_HELD_S = 0.01  # how long reading answers may hold the event loop
@@ -25,10 +26,15 @@ _A_TURN = 8  # samples that are read between two looks at the clock
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WholeText:
-    """The answer is the text itself, without the white space around it; an empty text has none."""
+    """The answer is the text itself, without the white space around it; an empty text has none.
+
+    What a model thought first, between tags, is no part of it, unless `reads_reasoning`.
+    """
+
+    reads_reasoning: bool = False
 
     def __call__(self, text: str) -> str | None:
-        return text.strip() or None
+        return (text if self.reads_reasoning else without_reasoning(text)).strip() or None
 
 
 def read_answers(samples: Sequence[Sample], extract: Extractor) -> Candidates:

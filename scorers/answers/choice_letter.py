@@ -1,22 +1,30 @@
 """The letter that a multiple choice answer settles on.
 
 "A" is also an article and "I" a pronoun: a letter counts only where it is said to be the answer, or
-stands as an option does. In doubt there is no answer; a guess here would be a vote.
+stands as an option does. One that is denied, asked about, or listed among others is no choice. In
+doubt there is no answer; a guess here would be a vote.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from nbest.orchestrator.types import require
-from nbest.scorers.answers.extract import last_boxed
+from nbest.scorers.answers.characters import plain_characters
+from nbest.scorers.answers.extract import visible
+from nbest.scorers.answers.latex import last_boxed
+from nbest.scorers.answers.phrases import tagged_answer
 from nbest.scorers.answers.regex import last_match
 
 # Each UPPER, LOWER and ANY below becomes a class of the letters in use.
 _LATEX = r"(?:\\[a-z]+\{)*+"
+_IS = r"(?:is|are|should\s+be|would\s+be|must\s+be|will\s+be)\b"
+_NOUN = r"(?:answer|option|choice|antwort|respuesta|r\u00e9ponse)"
 _SAID = (
-    r"(?i:\b(?:answer|option|choice)(?:\s+is\b|\s*:))[\s:*$\"'`]*+(?i:option\s|choice\s)?" + _LATEX
+    rf"(?i:(?<![^\W_]){_NOUN}[*_`\"']{{0,3}}(?:\s+{_IS}|\s*:))"
+    r"[\s:*_$\"'`]*+(?:\\[(\[]\s*)?(?i:option\s|choice\s)?" + _LATEX
 )
 _BRACKETED = r"[(\[]\s?(?P<bracketed>ANY)\s?[)\]]"
 # Not part of a word or of a formula; and a bare A or I must not be followed by a word.
@@ -25,26 +33,42 @@ _BARE = (
     r"(?:(?<![AI])|(?![ \t]+(?!(?:because|since|as)\b)\w))"
 )
 _LINE_END = r"[ \t\r*_\"'`$.)\]}]*+(?=\n|\Z)"
-_PATTERNS = {
-    "said": rf"{_SAID}(?:{_BRACKETED}|{_BARE}|(?P<small>LOWER){_LINE_END})",
-    "boxed": rf"\A{_LATEX}[\s(\[]*+(?P<letter>ANY)\s*(?:[:.)\]}}]|\Z)",
-    "alone": rf"(?m:^)[ \t*_\"'`$(\[]*+(?P<letter>ANY){_LINE_END}",
-    # The text opens with "C)" or "C.", and does not go on to list the other options.
-    "opening": r"\A[\s*\"']*+(?P<letter>UPPER)[.)\]](?=[\s*])(?!(?s:.*)\n[ \t(]*+UPPER[.)])",
-    "aside": r"(?<!\w)[(\[](?P<letter>UPPER)[)\]]",
-}
+_CORRECT = (
+    r"(?:(?i:\b(?:option|choice|answer)\s+[(\[*]{0,3}(?P<named>ANY))|(?<![\w(])[(\[*]{0,3}(?P<it>UPPER))"
+    r"[)\]*.]{0,3}\s+(?i:is|seems|looks)\s+(?i:the\s+)?(?i:correct|right|best)\b"
+)
+_STATED = rf"{_SAID}(?:{_BRACKETED}|{_BARE}|(?P<small>LOWER){_LINE_END})|{_CORRECT}"
+_BOXED = rf"\A{_LATEX}[\s(\[]*+(?P<letter>ANY)\s*(?:[:.)\]}}]|\Z)"
+_ALONE = rf"(?m:^)[ \t*_\"'`$(\[]*+(?P<letter>ANY){_LINE_END}"
+# The text opens with "C)" or "C.", and does not go on to list the other options.
+_OPENING = r"\A[\s*\"']*+(?P<letter>UPPER)[.)\]](?=[\s*])(?!(?s:.*)\n[ \t(]*+UPPER[.)])"
+_ASIDE = r"(?<!\w)[(\[](?P<letter>UPPER)[)\]]"
+
+_DENIED = re.compile(
+    r"\b(?:not|never|cannot|neither|nor|wrong|incorrect|false|eliminated?|exclude[ds]?|doubt|unlikely"
+    r"|except|rather than|instead of|ruled? out)\b|n't\b",
+    re.IGNORECASE,
+)
+_CLAUSE_END = re.compile(
+    r"[,;:!?\n]|\.(?=\s|\Z)|\b(?:so|but|therefore|hence|thus)\b", re.IGNORECASE
+)
+_SENTENCE = re.compile(r"(?:[^.!?\n]|\.(?!\s))+[.!?\n]?")
+_MOST_READ = 300  # characters on either side that may deny a letter
+_QUESTION = re.compile(r"[)\]*\"'`\s]{0,5}\?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChoiceLetter:
     r"""The final choice letter, spelled as in `letters`.
 
-    The first that exists of: the last "answer is (C)" or "Answer: C"; a letter in the last
-    `\boxed{...}`; the last line that is a letter alone; "C)" or "C." at the very start; the last
-    letter in brackets. "A train travels" holds no choice.
+    The first that exists of: the last "answer is (C)", "Answer: C" or "C is correct"; a letter in
+    the last `\boxed{...}` or `<answer>`; the last line that is a letter alone; "C)" or "C." at the
+    very start; the only letter in brackets that its sentence does not deny. "A train travels",
+    "(A) is wrong" and "the options are (A), (B) and (C)" hold no choice.
     """
 
     letters: str = "ABCDE"
+    reads_reasoning: bool = False
 
     def __post_init__(self) -> None:
         is_distinct = len(set(self.letters.upper())) == len(self.letters)
@@ -52,15 +76,63 @@ class ChoiceLetter:
         require(is_valid, "letters", "be distinct ASCII letters", self.letters)
 
     def __call__(self, text: str) -> str | None:
-        boxed = last_boxed(text) or ""
-        for place, pattern in _PATTERNS.items():
-            match = last_match(self._regex(pattern), boxed if place == "boxed" else text)
-            if match:
-                letter: str = match[match.lastgroup or 0]
-                return self.letters[self.letters.upper().index(letter.upper())]
+        said = plain_characters(visible(text, self.reads_reasoning))
+        letter = self._stated(said) or self._framed(said) or self._bracketed(said)
+        return letter and self.letters[self.letters.upper().index(letter.upper())]
+
+    def _stated(self, text: str) -> str | None:
+        """The last letter that is said to be the answer, neither denied nor asked about."""
+        letter = None
+        for match in re.finditer(self._regex(_STATED), text):
+            if not _is_denied(text, match.start(), match.start()) and not _QUESTION.match(
+                text, match.end()
+            ):
+                letter = match[match.lastgroup or 0]
+        return letter
+
+    def _framed(self, text: str) -> str | None:
+        """A letter in a box or a tag, alone on its line, or at the very start."""
+        places = (
+            (_BOXED, last_boxed(text) or tagged_answer(text) or ""),
+            (_ALONE, text),
+            (_OPENING, text),
+        )
+        for pattern, where in places:
+            if match := last_match(self._regex(pattern), where):
+                return str(match["letter"])
+        return None
+
+    def _bracketed(self, text: str) -> str | None:
+        """The letter in brackets of the last sentence that holds some it does not deny."""
+        pattern = re.compile(self._regex(_ASIDE))
+        for sentence in reversed(list(_sentences(text))):
+            letters = {
+                match["letter"]
+                for match in pattern.finditer(sentence)
+                if not _is_denied(sentence, match.start(), match.end())
+            }
+            if letters:
+                return letters.pop() if len(letters) == 1 else None
         return None
 
     def _regex(self, pattern: str) -> str:
         upper, lower = self.letters.upper(), self.letters.lower()
         classes = {"UPPER": f"[{upper}]", "LOWER": f"[{lower}]", "ANY": f"[{upper}{lower}]"}
         return re.sub("UPPER|LOWER|ANY", lambda name: classes[name[0]], pattern)
+
+
+def _sentences(text: str) -> Iterator[str]:
+    """The sentences that hold a bracket, and are no questions."""
+    for match in _SENTENCE.finditer(text):
+        if ("(" in match[0] or "[" in match[0]) and not match[0].endswith("?"):
+            yield match[0]
+
+
+def _is_denied(text: str, start: int, end: int) -> bool:
+    """Whether the clause around a place denies what is there."""
+    before = text[max(0, start - _MOST_READ) : start]
+    opening = _CLAUSE_END.split(before)[-1]
+    if end == start:  # what follows is the answer itself
+        return _DENIED.search(opening) is not None
+    closing = _CLAUSE_END.split(text[end : end + _MOST_READ], maxsplit=1)[0]
+    return _DENIED.search(opening + " " + closing) is not None

@@ -5,37 +5,126 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from nbest.scorers.answers.regex import last_match
+from nbest.scorers.answers.extract import visible
 
-# A fence opens at the start of a line, with at most three spaces before it, and closes with as many
-# backticks or tildes or more (CommonMark 4.5). One that is never closed reaches to the end.
-_BLOCK = re.compile(
-    r"^ {0,3}(?P<fence>`{3,}|~{3,})[ \t]*(?P<language>[^\s`]*)[^\n]*\n"
-    r"(?P<code>.*?)(?:^ {0,3}(?P=fence)[`~]*[ \t]*$|\Z)",
-    re.MULTILINE | re.DOTALL,
+# A fence opens at the start of a line and closes with as many backticks or tildes or more
+# (CommonMark 4.5), indented at most as far as the items of a list are. One that is never closed
+# reaches to the end.
+_FENCE = re.compile(
+    r"^(?P<indent>[ \t]{0,12})(?:[-*+] |[0-9]{1,3}[.)] )?(?P<fence>`{3,}|~{3,})"
+    r"[ \t]*(?P<language>[^\n`]*)$",
+    re.MULTILINE,
 )
+_LANGUAGE = re.compile(r"\{?\.?(?P<name>[^\s{}.:,]+)")
+
+_ALIASES = (
+    ("python", "py", "python3", "python2", "py3", "ipython", "ipython3", "pycon"),
+    ("sql", "sqlite", "sqlite3", "postgresql", "postgres", "psql", "mysql", "duckdb", "tsql"),
+    ("javascript", "js", "node", "mjs"),
+    ("typescript", "ts"),
+    ("bash", "sh", "shell", "zsh", "console"),
+    ("json", "json5", "jsonc"),
+    ("yaml", "yml"),
+    ("cpp", "c++", "cxx", "cc"),
+    ("csharp", "c#", "cs"),
+    ("rust", "rs"),
+    ("go", "golang"),
+    ("markdown", "md"),
+)
+_FAMILY = {name: names[0] for names in _ALIASES for name in names}
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One fenced block; `language` is None where the text began inside of it."""
+
+    code: str
+    language: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodeBlock:
     """The code in the last fenced block, or in the last block of `language`.
 
-    A text without any fence is code as a whole, unless `needs_fence` says that it has none. A block
-    that names no language counts as one of any.
+    Other names of a language count as it: `py` and `python3` for `python`. A block that names no
+    language counts where none names the wanted one. A text may begin inside of a block that the
+    prompt has opened; a text without any fence is code as a whole, unless `needs_fence` says that
+    it has none.
 
     Example: `CodeBlock(language="sql")`
     """
 
     language: str | None = None
     needs_fence: bool = False
+    reads_reasoning: bool = False
 
     def __call__(self, text: str) -> str | None:
-        blocks = [match for match in _BLOCK.finditer(text) if self._is_wanted(match["language"])]
+        said = visible(text, self.reads_reasoning).replace("\r\n", "\n")
+        blocks = blocks_of(said)
         if blocks:
-            return blocks[-1]["code"].strip() or None
-        if self.needs_fence or last_match(_BLOCK, text):
-            return None
-        return text.strip() or None
+            chosen = self._wanted(blocks)
+            return None if chosen is None else _outdented(chosen.code) or None
+        return None if self.needs_fence else said.strip() or None
 
-    def _is_wanted(self, language: str) -> bool:
-        return self.language is None or language.casefold() in ("", self.language.casefold())
+    def _wanted(self, blocks: list[Block]) -> Block | None:
+        if self.language is None:
+            return blocks[-1]
+        wanted = family_of(self.language)
+        named = [b for b in blocks if b.language and family_of(b.language) == wanted]
+        opened_before = [b for b in blocks if b.language is None]
+        unnamed = [b for b in blocks if b.language == ""]
+        return next((group[-1] for group in (named, opened_before, unnamed) if group), None)
+
+
+def family_of(language: str) -> str:
+    """The one name of a language: "python" for "py", "{python}" and "Python3"."""
+    match = _LANGUAGE.match(language.strip())
+    name = match["name"].casefold() if match else ""
+    return _FAMILY.get(name, name)
+
+
+def blocks_of(text: str) -> list[Block]:
+    """The fenced blocks of a text, in their order."""
+    blocks: list[Block] = []
+    opening: re.Match[str] | None = None
+    start = 0
+    for fence in _FENCE.finditer(text):
+        if opening is None:
+            if not blocks and not fence["language"].strip() and _begins_inside(text, fence):
+                blocks.append(Block(text[: fence.start()], None))
+                continue
+            opening, start = fence, fence.end() + 1
+        elif _closes(fence, opening):
+            blocks.append(Block(text[start : fence.start()], _named(opening)))
+            opening = None
+    if opening is not None:
+        blocks.append(Block(text[start:], _named(opening)))
+    return blocks
+
+
+def _named(fence: re.Match[str]) -> str:
+    return fence["language"].strip()
+
+
+def _closes(fence: re.Match[str], opening: re.Match[str]) -> bool:
+    mark = opening["fence"]
+    is_alike = fence["fence"][0] == mark[0] and len(fence["fence"]) >= len(mark)
+    return is_alike and not fence["language"].strip()
+
+
+def _begins_inside(text: str, fence: re.Match[str]) -> bool:
+    """Whether the first fence closes a block: an odd number of them, and something before it."""
+    if not text[: fence.start()].strip():
+        return False
+    fences = [f for f in _FENCE.finditer(text) if f["fence"][0] == fence["fence"][0]]
+    closing = [f for f in fences if not f["language"].strip()]
+    opening = [f for f in fences if f["language"].strip()]
+    return (len(closing) - len(opening)) % 2 == 1
+
+
+def _outdented(code: str) -> str:
+    """The code of a block in a list, without the indentation that all of its lines have."""
+    lines = code.strip("\n").split("\n")
+    full = [line for line in lines if line.strip()]
+    common = min((len(line) - len(line.lstrip(" \t")) for line in full), default=0)
+    return "\n".join(line[common:] for line in lines).strip()

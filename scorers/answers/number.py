@@ -1,20 +1,25 @@
 """Numbers as models write them, and one spelling for each value.
 
 Equal values get equal strings, so that "1,000", "1000.0" and "1e3" are one answer in a vote. The
-arithmetic is exact: no float is involved.
+arithmetic is exact: no float is involved. Characters are read as `plain_characters` has them.
 
 What is read:
 
     -5  +5  .5  007         a sign counts only where it cannot be a minus between two operands,
                             so that "10-3" ends in 3
-    1,000  1{,}000  1\\,000  thousands separators, plain or in LaTeX; "0,5" is two numbers, because
-                            a comma is never a decimal point
-    1e3  1.5 x 10^3         exponents of at most three digits
-    1/2  \\frac{1}{2}        a fraction; it is spelled as a decimal where that is exact (0.5),
-                            otherwise in lowest terms (1/3); "1 1/2" is 1 and then 1/2
-    $5  50%  5 km           5, 50, 5: units are dropped, the percent sign among them
+    1,000  1{,}000  1\\,000  thousands separators: a comma, a point where there are two of them, an
+    1 000  1'000  12,34,567 apostrophe, a space, LaTeX's spaces; thousands and lakhs
+    1.234,50                a comma is a decimal point only where it cannot be anything else; "3,50"
+                            may be one or two numbers, and is none
+    1e3  1.5 x 10^3  10^3   powers with whole exponents of at most three digits
+    1/2  \\frac{1}{2}  \\frac12   a fraction; it is spelled as a decimal where that is exact (0.5),
+    2 1/2  2\\frac{1}{2}     otherwise in lowest terms (1/3); with a whole number before it a mixed
+                            number, where it is below 1
+    $5  50%  5 km           5, 50, 5: units are dropped, the percent sign among them; in "5 m^2" the
+                            2 is part of the unit
 
-This module knows no question and no unit. It cannot tell a date from a fraction.
+An exponent or an index is no number: where one comes last, as in "x^2" or "1011_2", there is no
+answer. This module knows no question and no unit. It cannot tell a date from a fraction.
 """
 
 from __future__ import annotations
@@ -23,31 +28,55 @@ import re
 from decimal import Context, Decimal, Inexact
 from fractions import Fraction
 
+from nbest.scorers.answers.characters import plain_characters
+from nbest.scorers.answers.latex import unwrapped
 from nbest.scorers.answers.regex import last_match
+from nbest.scorers.answers.units import is_counted, is_unit, scale_of, scaled
 
 MAX_CHARS = 500
 """A longer number is a sample that ran away, not an answer. It bounds the exact arithmetic, too."""
 
-_SEPARATOR = r"(?:,(?:\\!)?|\{,\}|\\,)"
-_INTEGER = rf"(?:[1-9][0-9]{{0,2}}(?:{_SEPARATOR}[0-9]{{3}})+(?![0-9])|[0-9]+)"
+_COMMA = r"(?:,(?:\\!)?|\{,\}|\\[,;: ]|\\text\{,\}|~)"
+_GROUPED = (
+    rf"(?:[1-9][0-9]{{0,2}}(?:(?:{_COMMA}[0-9]{{3}})+|(?:'[0-9]{{3}})+|(?:\.[0-9]{{3}}){{2,}})"
+    r"|(?<![0-9.,] )[1-9][0-9]{0,2}(?: [0-9]{3})+"  # "5 100 200" is one number, "2024 100" two
+    r"|[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3})(?![0-9])"
+)
+_EUROPEAN = r"(?P<european>[1-9][0-9]{0,2}(?:\.[0-9]{3})+,[0-9]+)(?![0-9]|[.,][0-9])"
+_DOUBTFUL = rf"(?P<doubtful>(?!{_GROUPED})(?<![0-9],)[0-9]+,[0-9]+(?:\.[0-9]+)?(?![0-9]|[.,][0-9]))"
+_INTEGER = rf"(?:{_GROUPED}|[0-9]+)"
 _DECIMAL = rf"(?:{_INTEGER}(?:\.[0-9]+)?|(?<![\w.])\.[0-9]+)"
 _NONZERO = r"(?=[0.,]*[1-9])"
-_SIGN = r"(?:(?<![\w)\]}-])[-+\u2212])?"
+_SIGN = r"(?:(?<![\w)\]}-])[-+])?"
 _CURRENCY = r"(?:\\?\$|[\u20ac\u00a3\u00a5])"
+_TIMES = r"(?:x|\*|\\times|\\cdot|[\u00d7\u22c5\u00b7])"
+_EXPONENT = r"(?:\{ ?(?P<in_braces%s>[-+]?[0-9]{1,3}) ?\}|(?P<bare%s>[-+]?[0-9]{1,3})(?![0-9]))"
 _POWER = (
     r"(?:[eE](?P<e>[-+]?[0-9]{1,3})(?![0-9])"
-    r"| ?(?:x|\*|\\times|\\cdot|\u00d7) ?10\^(?:\{(?P<braced>[-+]?[0-9]{1,3})\}"
-    r"|(?P<bare>[-+]?[0-9]{1,3})(?![0-9])))?"
+    rf"| ?{_TIMES} ?10(?:\^|\*\*){_EXPONENT % ('', '')}"
+    rf"|(?P<raised>(?:\^|\*\*) ?){_EXPONENT % ('_raised', '_raised')})?"
 )
+_TOP = rf"(?:\{{ ?(?P<over>-?{_DECIMAL}) ?\}}| ?(?P<over_digit>[0-9]))"
+_BOTTOM = rf" ?(?:\{{ ?(?P<under>-?{_NONZERO}{_DECIMAL}) ?\}}|(?P<under_digit>[1-9]))"
 _NUMBER = (
-    rf"(?P<sign>{_SIGN}){_CURRENCY}?(?:"
-    rf"\\[dt]?frac\{{(?P<over>-?{_DECIMAL})\}}\{{{_NONZERO}(?P<under>{_DECIMAL})\}}"
+    rf"(?P<sign>{_SIGN}){_CURRENCY}?(?:{_EUROPEAN}|{_DOUBTFUL}"
+    rf"|(?:(?P<before>[0-9]+) ?)?\\[dt]?frac{_TOP}{_BOTTOM}"
+    r"|(?P<whole>[0-9]+) (?P<part>[0-9]+)/(?P<parts>[0-9]+)(?! ?/ ?[0-9])"
     rf"|(?P<top>{_DECIMAL})(?: ?/ ?{_NONZERO}(?P<bottom>{_DECIMAL})|{_POWER}))"
 )
-_IN_NUMBERS = frozenset("0123456789.,+-\u2212$\u20ac\u00a3\u00a5 /*\u00d7^(){}\\!xeEdtfracimsco")
-"""All characters that are in numbers, those of \\dfrac, \\times and \\cdot among them."""
+_IN_NUMBERS = frozenset(
+    "0123456789.,+-$\u20ac\u00a3\u00a5 /*\u00d7\u22c5\u00b7^(){}\\!';:~xeEdtfracimsco"
+)
+"""All characters that are in numbers, those of \\dfrac, \\times, \\cdot and \\text among them."""
 _ANYWHERE = re.compile(_NUMBER)
 _WHOLE = re.compile(rf"(?:{_CURRENCY} ?|\\\( ?)?{_NUMBER}(?: ?\\?[%$]| ?\\\))*\.?")
+# What stands before an exponent or an index; and an exponent, or an index, that is not read.
+_ATTACHED = re.compile(r"(?P<base>[A-Za-z]*)[)\]}|]* ?(?P<how>\^|_) ?\{? ?[-+]?\Z")
+_NOT_RAISED = r"\\circ|\\prime|\\text|\\mathrm|(?:st|nd|rd|th)\b"  # degrees, units, ordinals
+_RAISED = re.compile(rf" ?\^(?! ?\{{? ?(?:{_NOT_RAISED}))|_\{{?[0-9]")
+_SEPARATORS = re.compile(rf"{_COMMA}|[' ]|\.(?=[0-9]{{3}}\.)|(?<=\.[0-9]{{3}})\.")
+_FURTHEST_BACK = 40  # characters before a number that may attach it to something
+_MOST_UNITS = 8  # exponents of units that are skipped from the end
 
 
 def canonical_number(text: str) -> str | None:
@@ -61,13 +90,52 @@ def canonical_number(text: str) -> str | None:
         return None
     if stripped.isdecimal() and stripped.isascii():  # most answers are
         return stripped.lstrip("0") or "0"
-    match = _WHOLE.fullmatch(stripped)
+    plain = plain_characters(stripped).strip()
+    match = _WHOLE.fullmatch(plain) or _WHOLE.fullmatch(unwrapped(plain))
     return _spelling(match) if match else None
+
+
+def counted_number(text: str) -> str | None:
+    """The number of what a text counts: "18 dollars", "5 million"; None where it says more.
+
+    >>> [counted_number(t) for t in ("18 dollars", "5 million people", "3 quarters", "3 or less")]
+    ['18', '5000000', None, None]
+    """
+    number, _, words = text.strip().rstrip(".").partition(" ")
+    spelled = canonical_number(number) if len(words) <= MAX_CHARS else None
+    if spelled is None or not words:
+        return None
+    scales = []
+    rest = words.split()
+    while rest and scale_of(rest[0]) is not None:
+        scales.append(rest.pop(0))
+    if rest and not is_counted(" ".join(rest)):
+        return None
+    value = scaled(Fraction(spelled), " ".join(scales))
+    return None if value is None else canonical_number(str(value))
 
 
 def last_number(text: str) -> str | None:
     """The canonical spelling of the last number in `text`."""
-    last = max(map(text.rfind, "0123456789"))
+    plain = plain_characters(text)
+    end = len(plain)
+    for _ in range(_MOST_UNITS):
+        found = _last_before(plain, end)
+        if found is None:
+            return None
+        start, stop, spelling = found
+        attached = _ATTACHED.search(plain, max(0, start - _FURTHEST_BACK), start)
+        if attached is None:
+            return None if _RAISED.match(plain, stop) else spelling
+        if attached["how"] == "_" or not is_unit(attached["base"]):
+            return None
+        end = attached.start()
+    return None
+
+
+def _last_before(text: str, end: int) -> tuple[int, int, str | None] | None:
+    """Where the last number before `end` starts and stops, and its spelling."""
+    last = max(text.rfind(digit, 0, end) for digit in "0123456789")
     if last < 0:
         return None
     # No number goes over a character that is in none, as the end of a line is, and behind the last
@@ -75,9 +143,10 @@ def last_number(text: str) -> str | None:
     start = last
     while start > 0 and text[start] in _IN_NUMBERS:
         start -= 1
-    end = text.find("\n", last)
-    match = last_match(_ANYWHERE, text[start : end if end >= 0 else len(text)])
-    return _spelling(match) if match else None
+    stop = text.find("\n", last, end)
+    part = text[start : stop if stop >= 0 else end]
+    match = last_match(_ANYWHERE, part)
+    return (start + match.start(), start + match.end(), _spelling(match)) if match else None
 
 
 def _spelling(match: re.Match[str]) -> str | None:
@@ -86,17 +155,56 @@ def _spelling(match: re.Match[str]) -> str | None:
         return None
     if text.isdecimal() and text.isascii():  # most answers are; the way below gives the same
         return text.lstrip("0") or "0"
-    power = match["e"] or match["braced"] or match["bare"] or "0"
-    top = _decimal(match["over"] or match["top"], power)
-    if match["sign"] in ("-", "\u2212"):
-        top = top.copy_negate()
-    bottom = match["under"] or match["bottom"]
-    spelling = _plain(top) if bottom is None else _ratio(top, _decimal(bottom))
-    return spelling if len(spelling) <= MAX_CHARS else None
+    spelling = _value(match)
+    if spelling is None or len(spelling) > MAX_CHARS:
+        return None
+    if match["sign"] == "-" and spelling != "0":
+        return spelling[1:] if spelling.startswith("-") else f"-{spelling}"
+    return spelling
+
+
+def _value(match: re.Match[str]) -> str | None:
+    """The spelling of the number without the sign before it; None where it is in doubt."""
+    if match["european"]:
+        return _plain(_decimal(match["european"].replace(".", "").replace(",", ".")))
+    over, under = match["over"] or match["over_digit"], match["under"] or match["under_digit"]
+    if over and under:
+        return _mixed(match["before"], over, under)
+    if match["whole"]:
+        return _mixed(match["whole"], match["part"], match["parts"])
+    if match["doubtful"]:
+        return None
+    top, bottom = _decimal(match["top"]), match["bottom"]
+    if bottom is not None:
+        return _ratio(top, _decimal(bottom))
+    if match["raised"] is not None:
+        return _raised(top, int(match["in_braces_raised"] or match["bare_raised"]))
+    return _plain(_decimal(match["top"], match["e"] or match["in_braces"] or match["bare"] or "0"))
+
+
+def _mixed(whole: str | None, over: str, under: str) -> str | None:
+    """A fraction, with a whole number before it only where it is below 1: 2 3/2 is in doubt."""
+    top, bottom = _decimal(over), _decimal(under)
+    if bottom == 0:
+        return None
+    if whole is None:
+        return _ratio(top, bottom)
+    if not 0 < top < bottom:
+        return None
+    return _ratio(_decimal(whole) * bottom + top, bottom)
+
+
+def _raised(base: Decimal, exponent: int) -> str | None:
+    """The power, exactly; None where it has too many digits."""
+    digits = len(base.as_tuple().digits) - min(0, int(base.as_tuple().exponent))
+    if digits * abs(exponent) > MAX_CHARS or (base == 0 and exponent <= 0):
+        return None
+    power = Fraction(base) ** exponent
+    return _ratio(Decimal(power.numerator), Decimal(power.denominator))
 
 
 def _decimal(digits: str, power: str = "0") -> Decimal:
-    return Decimal(re.sub(_SEPARATOR, "", digits) + "e" + power)
+    return Decimal(_SEPARATORS.sub("", digits) + "e" + power)
 
 
 def _ratio(top: Decimal, bottom: Decimal) -> str:

@@ -3,6 +3,7 @@
 import json
 import pickle
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -51,7 +52,15 @@ every_extractor = pytest.mark.parametrize("extract", EXTRACTORS, ids=repr)
         ("#### 1\n#### 2", "2"),
         ("#### -5", "-5"),
         ("####A", "A"),
-        ("#### 18 dollars\r\n", "18 dollars"),
+        ("#### 18 dollars\r\n", "18"),
+        ("#### 18 or 19", "18 or 19"),
+        ("#### 3 quarters", "3 quarters"),
+        ("#### 5 million people", "5000000"),
+        ("#### **18**</s>", "18"),
+        ("#### 18<|im_end|>", "18"),
+        ("#### 18\n\n####", "18"),
+        ("#### 18 ####", "18"),
+        ("<think>#### 3</think>#### 4", "4"),
         ("####\n18", None),
         ("no marker 5", None),
     ],
@@ -80,6 +89,16 @@ def test_after_another_marker() -> None:
         (r"\boxed{(3, 4)}", "(3, 4)"),
         (r"\boxed{ A }", "A"),
         (r"\boxed{-5}", "-5"),
+        (r"\fbox{5}", "5"),
+        (r"\boxed 5", "5"),
+        (r"\boxed -1.5 at last", "-1.5"),
+        (r"\boxed \pi", r"\pi"),
+        (r"\boxed  {5}", "5"),
+        (r"\boxed{5} and then \boxed{}", "5"),
+        (r"\boxed{\text{5}}", "5"),
+        (r"\boxed{5} <think>\boxed{6}</think>", "5"),
+        (r"<think>\boxed{6}</think>", None),
+        (r"\boxedtext 5", None),
         (r"\boxed{}", None),
         (r"\boxed{5", None),
         (r"\boxed{1} and \boxed{{5}", None),
@@ -142,6 +161,40 @@ def test_regex_refuses(pattern: str, group: int | str | None, message: str) -> N
         ("What is the answer? 7 and 8", "8"),
         ("answer is", "answer is"),
         ("3 + 4 = 7", "7"),
+        ("#### Step 2: Conclusion\nThe answer is 5.", "5"),
+        ("#### Working\n3 and 4\n#### Conclusion\nIt is 7", "7"),
+        ("#### 18\nLet me know if you need more.", "18"),
+        ("The answer is 5. I hope this answer is helpful.", "5"),
+        ("The answer is helpful", "helpful"),
+        ("So the answer is seven. I hope that the answer is clear.", "seven"),
+        ("The answer is 42 because 6*7=42.", "42"),
+        ("The answer is 42, since 6*7 is 42.", "42"),
+        ("The answer is 42, which is even.", "42"),
+        ("The answer is 3, 4 and 5.", "3, 4 and 5"),
+        ("The answer is 3, or 4.", "3, or 4"),
+        ("The answer is Paris because it is the capital.", "Paris"),
+        ("**Answer**: Paris", "Paris"),
+        ("**Answer:** Paris", "Paris"),
+        ("__Final Answer__: 1,000", "1000"),
+        ("Answer\uff1aParis", "Paris"),
+        ("<answer>Paris</answer>", "Paris"),
+        ("<answer> 1,000 </answer> <answer></answer>", "1000"),
+        ("The answer is St. Louis.", "St. Louis"),
+        ("The answer is Dr. King. He spoke.", "Dr. King"),
+        ("The answer is J. K. Rowling. She wrote it.", "J. K. Rowling"),
+        ("The answer is A. The others are wrong.", "A"),
+        ("### Final Answer\n**Paris**", "Paris"),
+        ("**Final Answer**\n\n\\[ 12 \\]", "12"),
+        ("The answer is:\n\n$$x + 1$$\n", "x + 1"),
+        ("The answer should be Paris.", "Paris"),
+        ("The answer would be 7.", "7"),
+        ("The answer to question 3 is 7.", "7"),
+        ("The answer is 18 dollars.", "18"),
+        ("The answer is 3 quarters.", "3 quarters"),
+        ("<think>So \\boxed{3}? No.</think>\nThe answer is 7.", "7"),
+        ("the answer is 3?</think>7", "7"),
+        ("<think>the answer is 3", None),
+        ("<|channel|>analysis<|message|>3?<|end|><|channel|>final<|message|>The answer is 7.", "7"),
         (" Paris\n", "Paris"),
         (" \n", None),
         ("", None),
@@ -183,3 +236,13 @@ def test_gold_answers_of_gsm8k() -> None:
     assert all(gold is not None and re.fullmatch(r"-?\d+(\.\d+)?", gold) for gold in golds)
     assert golds == [LastNumber()(solution) for solution in solutions]
     assert golds == [FinalAnswer()(solution) for solution in solutions]
+
+
+@every_extractor
+def test_what_was_thought_is_read_only_on_request(extract: Extractor) -> None:
+    draft = "The answer is 3: #### 3\n\\boxed{3}"
+    assert extract(f"<think>{draft}</think>") is None
+    assert extract(f"{draft}</think>") is None
+    if not isinstance(extract, ChoiceLetter):
+        reads_all = replace(extract, reads_reasoning=True)  # type: ignore[type-var]
+        assert reads_all(f"<think>{draft}</think>") == "3"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbest import LastNumber, canonical_number
-from nbest.scorers.answers.number import _ANYWHERE, MAX_CHARS, _spelling
+from nbest.scorers.answers.number import _ANYWHERE, MAX_CHARS, _last_before, _spelling
 from nbest.scorers.answers.regex import last_match
 
 FRACTIONS = st.fractions(max_denominator=10_000)
@@ -53,7 +53,8 @@ DECIMALS = st.decimals(-(10**9), 10**9, allow_nan=False, allow_infinity=False)
         (" 7 \n", "7"),
         ("0.1000000000000000000000000000000000000001", "0.1" + "0" * 38 + "1"),
         ("5 km", None),
-        ("1 1/2", None),
+        ("1 1/2", "1.5"),
+        ("2 3/2", None),  # mixed numbers have fractions below 1
         ("1/0", None),
         ("1/0.0", None),
         ("1,00", None),
@@ -82,13 +83,13 @@ def test_spelling(text: str, expected: str | None) -> None:
         ("f(2)-5", "5"),
         ("3--5", "5"),
         ("3 + 4 = 7.", "7"),
-        ("from 1,2 or 3,4", "4"),
+        ("from 1,2 or 3,4", None),  # two numbers, or four
         ("$1,234.50 in all", "1234.5"),
         ("about 3.14.", "3.14"),  # T28
         ("in fig.5", "5"),
         ("wait...5", "5"),
         ("it is 50%.", "50"),
-        ("1 1/2", "0.5"),
+        ("1 1/2", "1.5"),
         ("divide 1/0", "0"),
         ("on 3/4/2024", "2024"),
         (r"so \frac{3}{4} of it", "0.75"),
@@ -100,6 +101,61 @@ def test_spelling(text: str, expected: str | None) -> None:
 )
 def test_last_number(text: str, expected: str | None) -> None:
     assert LastNumber()(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("texts", "value"),
+    [
+        (["1\u202f234\u202f567", "1'234'567", "1\u2019234\u2019567", "1\u00a0234 567"], "1234567"),
+        (["12,34,567", "1,234,567", "1.234.567", r"1\text{,}234\ 567", "1 234 567"], "1234567"),
+        (["1.234,50", "1,234.5", "1 234.50", "1'234.5"], "1234.5"),
+        (["\u20105", "\u20115", "\u20125", "\u20135", "\ufe635", "\uff0d5", "\uff0d\uff15"], "-5"),
+        (["3 \u00d7 10\u2075", r"3 \cdot 10^5", "3\u22c510^{5}", "3\u00b710^5", "3e5"], "300000"),
+        (["10^5", "10^{5}", "10**5", "10\u2075"], "100000"),
+        (["10^{-3}", "10^-3", "10\u207b\u00b3", "1e-3"], "0.001"),
+        (
+            [r"\frac12", r"\frac 1 2", r"\tfrac{1}{2}", r"\frac{-1}{-2}", "\u00bd", "1\u20442"],
+            "0.5",
+        ),
+        ([r"\frac{1}{-2}", r"\frac{-1}{2}", "-\u00bd", "\u22121/2"], "-0.5"),
+        (["2\u00bd", "2 1/2", r"2\frac12", r"2 \frac{1}{2}", "2.5"], "2.5"),
+        ([r"\text{13}", r"\textbf{13}", r"\mathbf{\text{13}}", "**13**", "\uff11\uff13"], "13"),
+    ],
+)
+def test_one_value_in_all_its_spellings(texts: list[str], value: str) -> None:
+    assert {text: canonical_number(text) for text in texts} == dict.fromkeys(texts, value)
+    for text in texts:
+        assert LastNumber()(f"It was 7, and now it is {text}") == value
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("It costs 3,50", None),  # 3.5, or 50
+        ("so x^2", None),  # an exponent is no number
+        ("so 2x^{10}", None),
+        ("so 2^{2^{40}}", None),
+        ("in base two 1011_2", None),
+        ("it is x_1", None),
+        ("it is 5^x", None),
+        ("9^999", None),  # too long
+        ("The area is 5 cm^2.", "5"),  # the exponent of a unit is part of the unit
+        ("5 m^2, or 7 km\u00b2", "7"),
+        ("an angle of 30^\\circ", "30"),
+        ("the 5^{th}", "5"),
+        ("log_2 8 = 3", "3"),
+        ("in 2024 100 people", "100"),  # a year groups nothing
+        ("of 1, 2 100", "100"),
+        ("points 1,2,3", "3"),
+        ("from 3\u20135", "5"),  # a range, no sign
+        ("10 000 people", "10000"),
+        ("**5**", "5"),
+    ],
+)
+def test_a_number_that_is_part_of_something_else_is_not_the_answer(
+    text: str, number: str | None
+) -> None:
+    assert LastNumber()(text) == number
 
 
 @given(FRACTIONS)
@@ -132,4 +188,5 @@ def test_a_number_is_found_in_its_sentence(number: int, sentence: str) -> None:
 @given(st.text(alphabet="012.,-$/ \n\\{}()fracx*^e+a", max_size=40))
 def test_the_last_number_is_the_one_that_reading_the_whole_text_finds(text: str) -> None:
     match = last_match(_ANYWHERE, text)
-    assert LastNumber()(text) == (None if match is None else _spelling(match))
+    plain = None if match is None else (match.start(), match.end(), _spelling(match))
+    assert _last_before(text, len(text)) == plain

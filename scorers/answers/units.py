@@ -1,0 +1,109 @@
+"""Units and magnitudes, as closed lists: any other word after a number is part of the answer.
+
+"5 m" is 5, and "5 million" is 5000000; "5 factorial" and "3 or less" are neither 5 nor 3.
+"""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+# Symbols differ by case: a megawatt is no milliwatt, and a metre no million.
+_SYMBOL_LIST = """
+m mm cm dm km nm \u00b5m \u03bcm um in ft yd mi nmi s ms \u00b5s \u03bcs us ns min h hr hrs g mg
+kg t lb lbs oz l L ml mL dl dL cl cL kL gal pt qt N kN J kJ MJ cal kcal W mW kW MW GW Wh kWh V
+mV kV A mA Hz kHz MHz GHz Pa hPa kPa MPa atm bar K mol rad deg px B KB kB MB GB TB mph kph km/h
+m/s ha ac sq cu sec secs mins yr yrs wk wks mo EUR USD GBP
+"""
+_SYMBOLS = frozenset(_SYMBOL_LIST.split())
+
+_WORD_LIST = """
+metre meter millimetre millimeter centimetre centimeter kilometre kilometer inch foot feet yard
+mile second minute hour day week month year decade gram gramme kilogram milligram tonne ton
+pound ounce litre liter millilitre milliliter gallon pint quart cup teaspoon tablespoon newton
+joule kilojoule calorie kilocalorie watt kilowatt volt amp ampere hertz pascal kelvin mole
+radian degree unit dollar cent euro penny pence pennie yen rupee peso franc buck acre hectare
+byte bit pixel point people person student child children celsius fahrenheit square cubic
+squared cubed per
+"""
+_WORDS = frozenset(_WORD_LIST.split())
+# Words that change the number before them, or say that it is not all.
+_NOT_COUNTED_LIST = """
+minus plus times divided over factorial squared cubed root remainder or and to if but not less more
+fewer exp sin cos tan log ln mod modulo choose half halves third thirds quarter quarters fourth
+fourths fifth fifths sixth sixths seventh sevenths eighth eighths ninth ninths tenth tenths
+hundredth hundredths thousandth thousandths pair pairs score scores gross percentile percentiles
+is are was were equals because since so then than per out of at most least about approximately
+between through until except other zero one two three four five six seven eight nine ten
+"""
+_NOT_COUNTED = frozenset(_NOT_COUNTED_LIST.split())
+_SCALES = {
+    "hundred": 100,
+    "thousand": 10**3,
+    "million": 10**6,
+    "billion": 10**9,
+    "trillion": 10**12,
+    "dozen": 12,
+}
+_SPELLED = re.compile(r"[^\W\d_]+")
+
+
+def unit_of(text: str) -> str | None:
+    """The one name of the unit that a text is: "m", "metre", "square metre"; None where it is none.
+
+    Spelled-out words have no case and no plural; symbols stay as they are.
+    """
+    stripped = text.strip().rstrip(".")
+    if stripped in _SYMBOLS:
+        return stripped
+    parts = [_word(word) for word in re.split(r"[ /.\-]+", stripped) if word]
+    if not parts or None in parts:
+        return None
+    if parts[0] in ("square", "cubic", "squared", "cubed", "per") and len(parts) == 1:
+        return None
+    return " ".join(str(part) for part in parts)
+
+
+def is_unit(text: str) -> bool:
+    """Whether a text is a unit."""
+    return unit_of(text) is not None
+
+
+def scale_of(word: str) -> int | None:
+    """What a magnitude multiplies by: 1000 for "thousand"; None for other words."""
+    folded = word.casefold()
+    return _SCALES.get(folded) or _SCALES.get(folded.removesuffix("s"))
+
+
+def scaled(number: Fraction, words: str) -> Fraction | None:
+    """The number times the magnitudes, as in "hundred thousand"; None where a word is none."""
+    for word in words.split():
+        scale = scale_of(word)
+        if scale is None:
+            return None
+        number *= scale
+    return number
+
+
+def _word(word: str) -> str | None:
+    if word in _SYMBOLS:
+        return word
+    folded = word.casefold()
+    if _SPELLED.fullmatch(folded) is None:
+        return None
+    for form in (folded, folded.removesuffix("s"), folded.removesuffix("es")):
+        if form in _WORDS:
+            return form
+    return None
+
+
+def is_counted(words: str) -> bool:
+    """Whether words after a number say what is counted, and change nothing about how many."""
+    each = words.split()
+    return 1 <= len(each) <= 3 and all(
+        len(word) > 1
+        and _SPELLED.fullmatch(word) is not None
+        and word.casefold() not in _NOT_COUNTED
+        and scale_of(word) is None
+        for word in each
+    )
