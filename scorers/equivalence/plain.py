@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from decimal import MAX_PREC, Context, Decimal
 from fractions import Fraction
 
 from nbest.orchestrator.types import Query, require
@@ -50,7 +51,7 @@ class NumberEquivalence:
         chains: dict[Fraction, int] = {}
         before: Fraction | None = None
         for number in sorted(numbers):
-            is_near = before is not None and number - before <= self.tolerance
+            is_near = before is not None and number - before <= exact_tolerance(self.tolerance)
             chains[number] = chains[before] if is_near and before is not None else len(chains)
             before = number
         return chains
@@ -82,6 +83,11 @@ class JsonEquivalence:
         return groups_of(answers, values.__getitem__)
 
 
+def exact_tolerance(tolerance: float) -> Fraction:
+    """The tolerance as it is written: the float 0.3 itself is a little less than 3/10."""
+    return Fraction(str(tolerance))
+
+
 def choice_letter(text: str, letters: str) -> str | None:
     """The letter that an answer is; None where it is none."""
     return ChoiceLetter(letters=letters)(text)
@@ -94,13 +100,20 @@ def exact_number(answer: str) -> Fraction | None:
 
 
 def canonical_json(text: str) -> str | None:
-    """The one spelling of the JSON value in a text; None where it holds none."""
+    """The one spelling of the JSON value in a text; None where it holds none.
+
+    Numbers are exact, whatever their size: 1 is 1.0 and 1e400 is not 1e401.
+    """
     try:
         value = json.loads(
-            text, object_pairs_hook=_without_twins, parse_float=_number, parse_constant=_refuse
+            text,
+            object_pairs_hook=_without_twins,
+            parse_float=_spelled,
+            parse_int=_spelled,
+            parse_constant=_refuse,
         )
-        return json.dumps(value, sort_keys=True)
-    except (ValueError, RecursionError, OverflowError):
+        return repr(_sorted(value))
+    except (ValueError, RecursionError, ArithmeticError):
         return None
 
 
@@ -110,9 +123,24 @@ def _without_twins(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return dict(pairs)
 
 
-def _number(text: str) -> int | float:
-    number = float(text)
-    return int(number) if number.is_integer() else number
+@dataclass(frozen=True, slots=True)
+class _Number:
+    """A number by its one spelling."""
+
+    spelling: str
+
+
+def _sorted(value: object) -> object:
+    """The value with the keys of its objects in order; an array stays apart from an object."""
+    if isinstance(value, dict):
+        return {key: _sorted(value[key]) for key in sorted(value)}
+    return [_sorted(item) for item in value] if isinstance(value, list) else value
+
+
+def _spelled(text: str) -> _Number:
+    sign, digits, exponent = Decimal(text).normalize(Context(prec=MAX_PREC)).as_tuple()
+    shown = "".join(map(str, digits))
+    return _Number("0" if shown == "0" else f"{'-' * sign}{shown}e{exponent}")
 
 
 def _refuse(text: str) -> float:

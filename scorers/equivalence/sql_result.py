@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 
 from nbest.orchestrator.types import Query, require
 from nbest.scorers.equivalence.plain import groups_of
@@ -17,10 +19,12 @@ from nbest.scorers.sandboxes.sql import (
     SqlFailure,
     check_schema,
     database_of,
+    is_ordered,
     is_query,
 )
 
 MAX_ROWS = 10_000
+DIGITS = 14  # of a float that is no whole number: those that every order of a sum agrees on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,23 +60,15 @@ def result_key(sql: str, dialect: Dialect, schema: str) -> str | None:
     if not is_query(sql, dialect):
         return None
     try:
-        rows = database_of(dialect, schema).rows(sql, MAX_ROWS)
+        result = database_of(dialect, schema).result(sql, MAX_ROWS)
     except SqlFailure:
         return None
-    if len(rows) > MAX_ROWS:
+    if len(result.rows) > MAX_ROWS:
         return None
-    texts = [_row_text(row) for row in rows]
-    has_order = len(rows) > 1 and is_ordered(sql, dialect)
-    content = repr((has_order, texts if has_order else sorted(texts)))
+    texts = [_row_text(row) for row in result.rows]
+    has_order = len(texts) > 1 and is_ordered(sql, dialect)
+    content = repr((result.num_columns, has_order, texts if has_order else sorted(texts)))
     return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def is_ordered(sql: str, dialect: Dialect) -> bool:
-    """Whether the query as a whole, and not a part of it alone, has an ORDER BY."""
-    import sqlglot
-
-    statement = sqlglot.parse_one(sql, read=dialect)
-    return statement.args.get("order") is not None
 
 
 def _row_text(row: Row) -> str:
@@ -81,5 +77,18 @@ def _row_text(row: Row) -> str:
 
 
 def _plain(value: object) -> object:
-    is_number = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
-    return float(value) if is_number and float(value) == value else value  # type: ignore[arg-type] # it is one
+    """Numbers exactly, whatever their type: DECIMAL 1.10 is DOUBLE 1.1, and -0.0 is 0."""
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        return value
+    if isinstance(value, float | Decimal) and not math.isfinite(value):
+        return float(value)
+    return Fraction(_decimal_of(value) if isinstance(value, float) else value)
+
+
+def _decimal_of(value: float) -> str:
+    """The decimal that a float stands for; its last digits depend on the order of a sum."""
+    return f"{value:.{DIGITS}g}" if not value.is_integer() else str(int(value))

@@ -13,7 +13,7 @@ import sqlite3
 import threading
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from nbest.orchestrator.errors import InputError
 from nbest.scorers.sandboxes.processes import Unfinished, reading_processes
@@ -35,6 +35,7 @@ _STEPS_A_CALL = 10_000
 _PAGE_BYTES = 4096
 _SHOWN = 200  # characters of a schema in an error
 _MODULES = {"fts4", "fts5", "rtree"}  # virtual tables that touch nothing else
+_TABLE_FUNCTIONS = ("json_each", "json_tree")  # tables that a query makes by naming them
 _FILLING = {
     sqlite3.SQLITE_ALTER_TABLE,
     sqlite3.SQLITE_ANALYZE,
@@ -72,11 +73,19 @@ class SqlFailure(Exception):
     """The database refuses a statement, cannot execute it, or does not finish it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The first rows of a query's result."""
+
+    rows: list[Row]
+    num_columns: int
+
+
 class Database(Protocol):
     """A database that answers queries, and changes no more."""
 
-    def rows(self, sql: str, limit: int) -> list[Row]:
-        """The first rows of a query, at most `limit` + 1 of them; or SqlFailure."""
+    def result(self, sql: str, limit: int) -> Result:
+        """The result of a query, at most `limit` + 1 rows of it; or SqlFailure."""
         ...
 
 
@@ -111,7 +120,7 @@ def refused_schema(schema: str, error: Exception) -> InputError:
 class _Sqlite:
     connection: sqlite3.Connection
 
-    def rows(self, sql: str, limit: int) -> list[Row]:
+    def result(self, sql: str, limit: int) -> Result:
         steps = 0
 
         def is_over() -> bool:
@@ -121,7 +130,8 @@ class _Sqlite:
 
         self.connection.set_progress_handler(is_over, _STEPS_A_CALL)
         try:
-            return self.connection.execute(sql).fetchmany(limit + 1)
+            cursor = self.connection.execute(sql.rstrip("; \t\r\n"))
+            return Result(cursor.fetchmany(limit + 1), len(cursor.description or ()))
         # A result that Python cannot decode is a ValueError, an integer too large an OverflowError.
         except (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError, MemoryError) as error:
             raise SqlFailure(str(error)) from error
@@ -135,6 +145,9 @@ def _sqlite(schema: str) -> Database:
     connection.set_authorizer(_fills)
     try:
         connection.executescript(schema)
+        connection.set_authorizer(None)
+        for name in _TABLE_FUNCTIONS:  # made once, which writes to the catalogue
+            connection.execute(f"SELECT 1 FROM {name}('[]')")
     except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
         raise refused_schema(schema, error) from error
     connection.set_authorizer(_reads_only)
@@ -159,14 +172,14 @@ def _reads_only(action: int, first: str | None, second: str | None, *place: str 
 class _DuckDB:
     connection: DuckDBPyConnection
 
-    def rows(self, sql: str, limit: int) -> list[Row]:
+    def result(self, sql: str, limit: int) -> Result:
         import duckdb
 
         alarm = threading.Timer(MAX_SECONDS, self.connection.interrupt)
         alarm.start()
         try:
-            rows: list[Row] = self.connection.execute(sql).fetchmany(limit + 1)
-            return rows
+            cursor = self.connection.execute(sql)
+            return Result(cursor.fetchmany(limit + 1), len(cursor.description or ()))
         except (duckdb.Error, ValueError, OverflowError, MemoryError) as error:
             raise SqlFailure(str(error)) from error
         finally:
@@ -204,7 +217,32 @@ def is_query(sql: str, dialect: Dialect) -> bool:
     if len(sql) > MAX_CHARACTERS:
         return False
     try:
-        statements = [s for s in sqlglot.parse(sql, read=dialect) if s is not None]
+        statements = sqlglot.parse(sql, read=dialect)
     except (SqlglotError, RecursionError, ValueError):
         return False
-    return len(statements) == 1 and isinstance(statements[0], sqlglot.exp.Query)
+    exp = sqlglot.exp
+    # A comment after the last semicolon is read as one more of these.
+    real = [s for s in statements if s is not None and not isinstance(s, exp.Semicolon)]
+    kinds = (exp.Query, exp.Values)
+    return len(real) == 1 and isinstance(_unwrapped(real[0]), kinds)
+
+
+def is_ordered(sql: str, dialect: Dialect) -> bool:
+    """Whether a query as a whole, and not a part of it alone, has an ORDER BY."""
+    import sqlglot
+
+    statement = sqlglot.parse(sql, read=dialect)[0]
+    while statement is not None and statement.args.get("order") is None:
+        if not isinstance(statement, sqlglot.exp.Subquery | sqlglot.exp.Paren):
+            return False
+        statement = statement.this
+    return statement is not None
+
+
+def _unwrapped(statement: Any) -> Any:
+    """The statement without the brackets around all of it."""
+    import sqlglot
+
+    while isinstance(statement, sqlglot.exp.Subquery | sqlglot.exp.Paren):
+        statement = statement.this
+    return statement

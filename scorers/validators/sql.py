@@ -58,7 +58,7 @@ def is_valid(sql: str, dialect: Dialect, schema: str, check: Check) -> bool:
         return True
     try:
         database = database_of(dialect, schema)
-        database.rows(f"EXPLAIN {sql}" if check == "explain" else sql, MAX_ROWS)
+        database.result(f"EXPLAIN {sql}" if check == "explain" else sql, MAX_ROWS)
     except SqlFailure:
         return False
     return True

@@ -16,6 +16,7 @@ from typing import Protocol
 from nbest.experiments.questions.gold import Gold
 from nbest.orchestrator.types import require
 from nbest.scorers.answers.number import canonical_number
+from nbest.scorers.equivalence.plain import exact_tolerance
 
 
 class Grader(Protocol):
@@ -65,7 +66,7 @@ class Number:
         number = canonical_number(answer)
         if number is None or number == right or self.tolerance == 0:  # equal ones are spelled alike
             return float(number == right)
-        return float(abs(Fraction(number) - Fraction(right)) <= Fraction(self.tolerance))
+        return float(abs(Fraction(number) - Fraction(right)) <= exact_tolerance(self.tolerance))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,11 +19,11 @@ DIALECTS: tuple[Dialect, ...] = ("sqlite", "duckdb")
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_a_database_answers_queries_and_nothing_else(dialect: Dialect) -> None:
     database = database_of(dialect, TABLES)
-    assert database.rows("SELECT x FROM t ORDER BY x", 10) == [(1,), (2,)]
-    assert len(database.rows("SELECT x FROM t", 0)) == 1  # one more than the limit
+    assert database.result("SELECT x FROM t ORDER BY x", 10).rows == [(1,), (2,)]
+    assert len(database.result("SELECT x FROM t", 0).rows) == 1  # one more than the limit
     for refused in ("SELECT nothing FROM t", "SELEC", "SELECT * FROM range(3) r, nowhere"):
         with pytest.raises(SqlFailure):
-            database.rows(refused, 10)
+            database.result(refused, 10)
     assert database_of(dialect, TABLES) is database  # kept for the next query
 
 
@@ -31,10 +31,10 @@ def test_sqlite_changes_nothing_after_its_schema_and_ends() -> None:
     database = database_of("sqlite", TABLES)
     for refused in ("DELETE FROM t", "ATTACH ':memory:' AS a", "PRAGMA user_version = 1"):
         with pytest.raises(SqlFailure, match="not authorized"):
-            database.rows(refused, 10)
+            database.result(refused, 10)
     endless = "WITH RECURSIVE r(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM r) SELECT max(x) FROM r"
     with pytest.raises(SqlFailure, match="interrupted"):
-        database.rows(endless, 10)
+        database.result(endless, 10)
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
