@@ -13,7 +13,7 @@ from typing import TypeVar, cast
 
 from nbest.experiments.language.errors import Origins, dotted
 from nbest.experiments.language.text import SHOWN_CHARACTERS, printable, shown
-from nbest.experiments.language.yaml_text import KeyPath, parse_yaml
+from nbest.experiments.language.yaml_text import COMMENTED, KeyPath, parse_yaml
 from nbest.orchestrator.errors import InputError
 
 T = TypeVar("T")
@@ -62,6 +62,8 @@ def parse_override(text: str) -> tuple[KeyPath, object]:
         end = step.end()
     if not equals or not path or end != len(key) or isinstance(path[0], int):
         raise InputError(f"--set must look like key.key=value, got {shown(text)}")
+    if value.lstrip().startswith("#"):
+        raise InputError(f"{label(text)}: {COMMENTED}")
     return tuple(path), parse_yaml(value.encode("utf-8", "replace"), label(text)).value
 
 

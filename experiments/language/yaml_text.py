@@ -19,6 +19,7 @@ import yaml
 from nbest.experiments.language.text import shown
 from nbest.orchestrator.errors import InputError
 
+COMMENTED = "a # after a space begins a comment, so this is empty: put the value in quotes"
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 32
 MAX_NODES = 50_000  # keys, values and the collections that hold them
@@ -116,6 +117,7 @@ class _Reader:
 
     def __init__(self, text: str, source: str) -> None:
         self._loader = PlainLoader(text)
+        self._text_lines = text.splitlines()
         self._source = source
         self._lines: dict[KeyPath, int] = {}
 
@@ -130,11 +132,19 @@ class _Reader:
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
             return [self._value(child, (*path, i)) for i, child in enumerate(node.value)]
+        if not node.value and self._is_cut_by_comment(node):
+            raise self._refusal(node, COMMENTED)
         try:
             scalar: object = self._loader.construct_object(node)
         except ValueError as error:  # a whole number of thousands of digits
             raise self._refusal(node, f"cannot be read: {error}") from error
         return scalar
+
+    def _is_cut_by_comment(self, node: yaml.Node) -> bool:
+        """Whether an empty value stands before a # that may be meant: `answer_after: ####`."""
+        mark = node.start_mark
+        line = self._text_lines[mark.line] if mark.line < len(self._text_lines) else ""
+        return re.match(r"[^#]*:[ \t]+#[^\s]", line) is not None and line.find("#") >= mark.column
 
     def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, object]:
         values: dict[str, object] = {}

@@ -9,7 +9,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from nbest.experiments.language.text import shown
 from nbest.experiments.questions.gold import Gold
@@ -26,6 +26,7 @@ class Item:
     id: str
     fields: Mapping[str, str]  # what a prompt may name; never the answer
     gold: Gold | None = None
+    meta: Mapping[str, object] = field(default_factory=dict)  # for selectors, as it was read
     error: str = ""  # why this row cannot be asked; the others can
 
     @property
@@ -88,12 +89,18 @@ def with_shots(items: Sequence[Item], count: int, others: Iterable[Item] | None)
     return Questions(items=tuple(i for i in items if i.question not in examples), shots=shots)
 
 
+class JsonText(str):
+    """A list or an object of a table, as JSON text; a template may loop over it."""
+
+    __slots__ = ()
+
+
 def as_text(value: object) -> str | None:
     """A cell of a table as text; None for an empty one. Numbers are written as Python does."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     if isinstance(value, str):
         return value
-    if isinstance(value, bool | list | dict):
-        return json.dumps(value, ensure_ascii=False, default=str)
-    return str(value)
+    if isinstance(value, list | dict):
+        return JsonText(json.dumps(value, ensure_ascii=False, default=str))
+    return json.dumps(value) if isinstance(value, bool) else str(value)

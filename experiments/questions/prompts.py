@@ -1,16 +1,15 @@
 """Renders items as queries: the template, the worked examples, raw text or a chat.
 
 A template is text with `{column}` in it; `{{` and `}}` are braces. Nothing else of Python's format
-language is understood: `{x.attribute}` and `{x[0]}` would reach into objects.
+language is understood: `{x.attribute}` and `{x[0]}` would reach into objects. With `syntax: jinja`
+it is a template of Jinja's sandbox, which knows loops and conditions.
 
 It knows no dataset format and no model, and reads gold answers of worked examples alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from string import Formatter
+from dataclasses import dataclass, replace
 from typing import Self
 
 from pydantic import Field, model_validator
@@ -18,8 +17,11 @@ from pydantic import Field, model_validator
 from nbest.experiments.language.section import Section
 from nbest.experiments.language.text import shown, suggestion
 from nbest.experiments.questions.items import Item, Questions
+from nbest.experiments.questions.templates import BRACES, Syntax, filled, names_in
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.types import Message, Query
+
+QUESTION = "question"  # in a query's meta: the question alone, without template and examples
 
 
 class PromptSection(Section):
@@ -29,6 +31,11 @@ class PromptSection(Section):
         default="{question}",
         min_length=1,
         description="The prompt, with {question} and other columns of the dataset in braces.",
+    )
+    syntax: Syntax = Field(
+        default="braces",
+        description="braces: {question}. jinja: {{ question }}, with loops over columns that hold "
+        "lists, as {% for choice in choices %}.",
     )
     shots: int = Field(
         default=0,
@@ -50,8 +57,11 @@ class PromptSection(Section):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        placeholders(self.template, "template")
-        placeholders(self.shot_template or "", "shot_template")
+        if not names_in(self.template, self.syntax, "template"):
+            hint = " (or set prompt.syntax: jinja)" if "{{" in self.template else ""
+            rule = f"name a column in braces, as {{question}}{hint}"
+            raise InputError(f"template must {rule}, got {shown(self.template)}")
+        names_in(self.shot_template or "", self.syntax, "shot_template")
         if self.shots and self.shot_template is None:
             raise InputError(f"shot_template must be given when shots is {self.shots}, got nothing")
         if self.system is not None and not self.chat:
@@ -74,11 +84,12 @@ def render(prompt: PromptSection, questions: Questions) -> Prompts:
     queries: list[Query] = []
     bad: list[Item] = []
     for item in questions.items:
-        if item.error or (error := _missing_column(prompt.template, item)):
+        if item.error or (error := _missing_column(prompt, item)):
             bad.append(item if item.error else _with_error(item, error))
         else:
-            text = before + filled(prompt.template, item.fields)
-            queries.append(Query(id=item.id, prompt=_as_prompt(prompt, text)))
+            text = before + filled(prompt.template, prompt.syntax, item.fields)
+            meta = {QUESTION: item.question, **item.meta}
+            queries.append(Query(id=item.id, prompt=_as_prompt(prompt, text), meta=meta))
     return Prompts(queries=tuple(queries), bad=tuple(bad))
 
 
@@ -86,58 +97,36 @@ def check_columns(prompt: PromptSection, questions: Questions) -> None:
     """Refuse a placeholder that no row of the dataset has."""
     columns = {"question"} | {key for item in questions.items for key in item.fields}
     for_shots = columns | {"answer", "full_answer"}
-    _check_names("template", prompt.template, columns)
-    _check_names("shot_template", prompt.shot_template or "", for_shots)
+    _check_names("template", prompt.template, prompt.syntax, columns)
+    _check_names("shot_template", prompt.shot_template or "", prompt.syntax, for_shots)
 
 
-def _check_names(key: str, template: str, columns: set[str]) -> None:
-    for name in placeholders(template, key):
+def _check_names(key: str, template: str, syntax: Syntax, columns: set[str]) -> None:
+    for name in names_in(template, syntax, key):
         if name not in columns:
             what = f"no column named {name!r}{suggestion(name, columns)}"
-            raise InputError(f"prompt.{key}: {what}")
-
-
-def placeholders(template: str, key: str) -> tuple[str, ...]:
-    """The names in braces; InputError where braces hold anything but a plain name."""
-    try:
-        parts = tuple(Formatter().parse(template))
-    except ValueError as error:
-        rule = "have a name between { and } (write {{ and }} for braces)"
-        raise InputError(f"{key} must {rule}, got {shown(template)}") from error
-    names = []
-    for _, name, spec, conversion in parts:
-        if name is None:
-            continue
-        if spec or conversion or not name.strip() or any(c in name for c in ".[]"):
-            rule = "hold only plain names in braces, as {question}"
-            raise InputError(f"{key} must {rule}, got {shown('{' + name + '}')}")
-        names.append(name)
-    return tuple(names)
-
-
-def filled(template: str, fields: Mapping[str, str]) -> str:
-    """Replace every name in a template, once: braces in a value stay as they are."""
-    parts = Formatter().parse(template)
-    return "".join(text + (fields[name] if name is not None else "") for text, name, _, _ in parts)
+            hint = f" ({BRACES})" if syntax == "braces" else ""
+            raise InputError(f"prompt.{key}: {what}{hint}")
 
 
 def _shot_text(prompt: PromptSection, shot: Item) -> str:
     template = prompt.shot_template or ""
     answer, full = ("", "") if shot.gold is None else (shot.gold.answer, shot.gold.full)
     fields = {**shot.fields, "answer": answer, "full_answer": full or answer}
-    for name in placeholders(template, "shot_template"):
+    for name in names_in(template, prompt.syntax, "shot_template"):
         if name not in fields:
             raise InputError(f"prompt.shot_template: {shot.id} has no {name!r} to show")
-    return filled(template, fields)
+    return filled(template, prompt.syntax, fields)
 
 
-def _missing_column(template: str, item: Item) -> str:
-    absent = [name for name in placeholders(template, "template") if name not in item.fields]
+def _missing_column(prompt: PromptSection, item: Item) -> str:
+    names = names_in(prompt.template, prompt.syntax, "template")
+    absent = [name for name in names if name not in item.fields]
     return f"{item.id} has no {absent[0]!r} for the prompt" if absent else ""
 
 
 def _with_error(item: Item, error: str) -> Item:
-    return Item(id=item.id, fields=item.fields, gold=item.gold, error=error)
+    return replace(item, error=error)
 
 
 def _as_prompt(prompt: PromptSection, text: str) -> str | tuple[Message, ...]:

@@ -35,6 +35,12 @@ class Columns(Section):
     answer: str = Field(
         default="answer", description="Column of the gold answers, kept apart from the prompts."
     )
+    meta: tuple[str, ...] = Field(
+        default=(),
+        strict=False,
+        description="Columns that are kept with the questions for selectors and graders, "
+        "as [tests, schema]. Never the column of the gold answers.",
+    )
     answer_after: str | None = Field(
         default=None,
         min_length=1,
@@ -44,7 +50,9 @@ class Columns(Section):
 
     def items(self, rows: Sequence[tuple[int, Row]], source: str, name: str) -> tuple[Item, ...]:
         """[Q] Make an item of each row; `rows` come with the numbers that errors and ids use."""
-        self._check_columns({key for _, row in rows for key in row}, source)
+        columns = {key for _, row in rows for key in row}
+        self._check_columns(columns, source)
+        self._check_meta(columns, source)
         items = tuple(self._item(row, number, name) for number, row in rows)
         if self.answer_after is not None:
             self._check_marker(rows, items, source)
@@ -58,6 +66,15 @@ class Columns(Section):
             if column not in columns and (key == "question" or key in self.model_fields_set):
                 near = suggestion(column, columns)
                 raise InputError(f"dataset.{key}: {source} has no column {shown(column)}{near}")
+
+    def _check_meta(self, columns: set[str], source: str) -> None:
+        for name in self.meta:
+            if name in (self.answer, "answer", "full_answer"):
+                rule = "never name the gold answers: a selector could read them"
+                raise InputError(f"dataset.meta must {rule}, got {shown(name)}")
+            if columns and name not in columns:
+                near = suggestion(name, columns)
+                raise InputError(f"dataset.meta: {source} has no column {shown(name)}{near}")
 
     def _check_marker(
         self, rows: Sequence[tuple[int, Row]], items: Sequence[Item], source: str
@@ -82,10 +99,15 @@ class Columns(Section):
         row_id = (as_text(row.get(self.id)) or "").strip() or f"{name}/{number}"
         if not row_id.isprintable():
             raise InputError(f"row {number}: an id must be printable text, got {shown(row_id)}")
-        return Item(id=row_id, fields=fields, gold=self._gold(row, number), error=error)
+        meta = {name: row[name] for name in self.meta if row.get(name) is not None}
+        return Item(id=row_id, fields=fields, gold=self._gold(row, number), meta=meta, error=error)
 
     def _gold(self, row: Row, number: int) -> Gold | None:
-        full = as_text(row.get(self.answer))
+        value = row.get(self.answer)
+        if isinstance(value, list | tuple | dict | bytes):
+            rule = "hold one answer, as text or a number"
+            raise InputError(f"row {number}: {self.answer} must {rule}, got {shown(value)}")
+        full = as_text(value)
         if full is not None and not is_unicode(full):
             rule = "must be valid Unicode, without half a surrogate pair"
             raise InputError(f"row {number}: {self.answer} {rule}, got {shown(full)}")

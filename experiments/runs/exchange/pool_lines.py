@@ -127,6 +127,12 @@ class PoolLine(BaseModel):
     prompt: str = ""
     samples: tuple[PoolSample, ...] = Field(strict=False)
 
+    @field_validator("gold")
+    @classmethod
+    def _is_no_blank(cls, text: str | None) -> str | None:
+        """A blank answer says that nobody knows one, as in a data set."""
+        return text if text and text.strip() else None
+
     @field_validator("id", "gold", "prompt")
     @classmethod
     def _is_storable(cls, text: str | None) -> str | None:
