@@ -92,8 +92,8 @@ nbest.ModelCalls { ask: Ask; rate: Rate }
 nbest.NumberEquivalence(*, tolerance: float = 0.0)
 nbest.Outcome: ANSWERED=answered, ABSTAINED=abstained, ERROR=error, QUARANTINED=quarantined,
     OUT_OF_BUDGET=out_of_budget
-nbest.PassesTests(*, tests: str | None = None, key: str = 'tests', timeout_s: float = 5.0,
-    memory_mb: int = 512)
+nbest.PassesTests(*, tests: str | None = None, key: str = 'tests', template: str | None = None,
+    before: str | None = None, timeout_s: float = 5.0, memory_mb: int = 512)
 nbest.Perplexity()
 nbest.Pessimistic(*, by: Scorer, alpha: float = 1.0)
 nbest.Pointwise { is_pointwise: bool }

@@ -104,6 +104,8 @@ def run(
 
     allowed = ["cluster.allow_unauthenticated=true"] if allow_unauthenticated_ray else []
     plan = make_plan(load_config(config, [*(set_ or ()), *allowed]), limit)
+    for note in plan.notes:
+        print(f"nbest: {note}", file=sys.stderr)
     if dry_run:
         return print_plan(plan)
     folder = out or f"runs/{plan.config.name}"

@@ -14,8 +14,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import cast
 
+from nbest.experiments.language.expressions import parse_expression
 from nbest.experiments.language.plugin_kind import PluginKind
+from nbest.experiments.language.text import suggestion
+from nbest.experiments.questions.graders.by_part import QueryGrader, SameMeaning, Valid
 from nbest.experiments.questions.graders.plain import Grader
+from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import BackendConfig, Equivalence, Extractor, Scorer, Validator
 from nbest.orchestrator.strategies.stop_on_scores import ScoreRule
 from nbest.orchestrator.strategies.stop_on_votes import StopRule
@@ -189,9 +193,23 @@ def build_equivalence(text: str) -> Equivalence | None:
     return None if text == "exact" else cast("Equivalence", EQUIVALENCES.parse(text))
 
 
-def build_grader(text: str) -> Grader:
-    """Build a grader: `exact`, `number(tolerance=0.01)`."""
-    return cast("Grader", GRADERS.parse(text))
+def build_grader(text: str) -> Grader | QueryGrader:
+    """Build a grader: `exact`, `number(tolerance=0.01)`.
+
+    Every equivalence and every validator is one, too: `json`, `python_tests`. Of two with one name
+    the equivalence goes first, unless there are settings: `json(schema="...")` is the validator.
+    """
+    expression = parse_expression(text)
+    name = expression.name
+    if name in GRADERS.names():
+        return cast("Grader", GRADERS.parse(text))
+    is_rule = name in VALIDATORS.names()
+    if name in EQUIVALENCES.names() and not (is_rule and expression.arguments):
+        return SameMeaning(equivalence=cast("Equivalence", EQUIVALENCES.parse(text)))
+    if is_rule:
+        return Valid(rule=cast("Validator", VALIDATORS.parse(text)))
+    known = {*GRADERS.names(), *EQUIVALENCES.names(), *VALIDATORS.names()}
+    raise InputError(f"no grader named {name!r}{suggestion(name, known)}")
 
 
 def build_validator(text: str) -> Validator:

@@ -9,6 +9,7 @@ It knows no dataset format and no model, and reads gold answers of worked exampl
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -81,10 +82,11 @@ def render(prompt: PromptSection, questions: Questions) -> Prompts:
     """Render a query for every item that can be asked."""
     check_columns(prompt, questions)
     before = "".join(_shot_text(prompt, shot) for shot in questions.shots)
+    names = names_in(prompt.template, prompt.syntax, "template")
     queries: list[Query] = []
     bad: list[Item] = []
     for item in questions.items:
-        if item.error or (error := _missing_column(prompt, item)):
+        if item.error or (error := _missing_column(names, item)):
             bad.append(item if item.error else _with_error(item, error))
         else:
             text = before + filled(prompt.template, prompt.syntax, item.fields)
@@ -119,8 +121,7 @@ def _shot_text(prompt: PromptSection, shot: Item) -> str:
     return filled(template, prompt.syntax, fields)
 
 
-def _missing_column(prompt: PromptSection, item: Item) -> str:
-    names = names_in(prompt.template, prompt.syntax, "template")
+def _missing_column(names: Sequence[str], item: Item) -> str:
     absent = [name for name in names if name not in item.fields]
     return f"{item.id} has no {absent[0]!r} for the prompt" if absent else ""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nbest.experiments.questions.graders.by_part import QueryGrader
 from nbest.experiments.questions.graders.plain import Grader
 from nbest.orchestrator.protocols import Equivalence, Extractor
 
@@ -14,5 +15,5 @@ class Reading:
 
     extract: Extractor
     equivalence: Equivalence | None  # None: only equal texts mean the same
-    grade: Grader
+    grade: Grader | QueryGrader
     rereads: bool = False  # read the texts even where an answer came with the sample

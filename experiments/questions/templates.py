@@ -60,10 +60,10 @@ def _jinja_names(template: str, key: str) -> tuple[str, ...]:
 
     try:
         tree = ImmutableSandboxedEnvironment().parse(template)
+        return tuple(sorted(meta.find_undeclared_variables(tree)))
     except TemplateSyntaxError as error:
         what = f"{one_line(error)}, line {error.lineno}"
         raise InputError(f"{key} must be a template of Jinja ({what})") from error
-    return tuple(sorted(meta.find_undeclared_variables(tree)))
 
 
 def _jinja_filled(template: str, fields: Mapping[str, str]) -> str:

@@ -15,6 +15,7 @@ from nbest.experiments.config.plugins import (
     build_scorer,
 )
 from nbest.experiments.questions.gold import Gold
+from nbest.experiments.questions.graders.by_part import QueryGrader
 from nbest.experiments.questions.graders.plain import Grader
 from nbest.experiments.questions.reading import Reading
 from nbest.experiments.runs.gold_file import read_gold
@@ -49,12 +50,21 @@ class Case:
         return [v for v in verdicts if not math.isnan(v)]
 
 
-def graded_case(query: Query, candidates: Candidates, gold: Gold | None, grade: Grader) -> Case:
-    answers = {a for a in candidates.answers if a is not None}
-    verdicts = {a: math.nan if gold is None else grade(a, gold) for a in sorted(answers)}
-    can_tell = any(not math.isnan(v) for v in verdicts.values())
-    if gold is not None and not can_tell:  # no sample has an answer: grade the gold answer itself
-        can_tell = not math.isnan(grade(gold.answer, gold))
+async def graded_case(
+    query: Query, candidates: Candidates, gold: Gold | None, grade: Grader | QueryGrader
+) -> Case:
+    """The case of one query, each distinct answer graded once."""
+    answers = sorted({a for a in candidates.answers if a is not None})
+    if isinstance(grade, QueryGrader):
+        values = await grade.grade_each(query, answers, gold)
+        verdicts = dict(zip(answers, values, strict=True))
+        can_tell = not answers and (gold is not None or not grade.needs_gold)
+    else:
+        verdicts = {a: math.nan if gold is None else grade(a, gold) for a in answers}
+        # Where no sample has an answer, the gold answer itself is graded.
+        is_silent = gold is not None and all(map(math.isnan, verdicts.values()))
+        can_tell = is_silent and gold is not None and not math.isnan(grade(gold.answer, gold))
+    can_tell = can_tell or not all(map(math.isnan, verdicts.values()))
     return Case(query=query, candidates=candidates, verdicts=verdicts, is_graded=can_tell)
 
 
@@ -143,7 +153,7 @@ async def each_case(
                 rate=calls.rate,
                 scores={name: scores_of(samples, found) for name, found in of_query.items()},
             )
-            yield graded_case(query, candidates, gold.get(query.id), reading.grade)
+            yield await graded_case(query, candidates, gold.get(query.id), reading.grade)
     if is_empty:
         raise InputError(f"run must hold samples to select from, {run.shown_path!r} has none yet")
 

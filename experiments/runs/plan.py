@@ -10,7 +10,10 @@ from dataclasses import asdict, dataclass
 
 from nbest.experiments.config.config import Config
 from nbest.experiments.config.strategy import Sampling
+from nbest.experiments.language.text import suggestion
 from nbest.experiments.questions.gold import Gold
+from nbest.experiments.questions.graders.by_part import needs_gold
+from nbest.experiments.questions.items import Questions
 from nbest.experiments.questions.prompts import Prompts, render
 from nbest.experiments.runs.stored_calls import require_first
 from nbest.orchestrator.cluster.settings import Cluster
@@ -28,6 +31,7 @@ class Plan:
     gold: Mapping[str, Gold]  # by query id; it stays in `experiments`
     strategy: Sampling
     backend: BackendConfig
+    notes: tuple[str, ...] = ()  # what the user should know before anything is drawn
 
     @property
     def num_queries(self) -> int:
@@ -69,4 +73,22 @@ def make_plan(config: Config, limit: int | None = None) -> Plan:
         gold=questions.gold(),
         strategy=config.build_strategy(),
         backend=config.model.build(),
+        notes=grading_notes(config, questions),
     )
+
+
+def grading_notes(config: Config, questions: Questions) -> tuple[str, ...]:
+    """Say that nothing is graded, or only some, where there should be gold answers."""
+    if config.grade == "none" or not needs_gold(config.reading().grade):
+        return ()
+    missing = sum(item.gold is None for item in questions.items)
+    if missing == 0:
+        return ()
+    if missing < len(questions.items):
+        what = f"{missing:,} of {len(questions.items):,} questions have no gold answer"
+        return (f"{what}: they are not graded",)
+    column = getattr(config.dataset, "answer", "answer")
+    columns = {key for item in questions.items[:100] for key in item.fields} - {"question"}
+    near = suggestion(column, columns)
+    what = f"no question has a gold answer in the column {column!r}{near}"
+    return (f"{what}: nothing is graded (dataset.answer names the column; grade: none says so)",)

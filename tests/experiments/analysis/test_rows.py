@@ -33,6 +33,7 @@ from nbest.experiments.runs.cases import Case, graded_case
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import Extractor
 from nbest.orchestrator.query.selection import WholeText, read_answers
+from nbest.orchestrator.tasks import wait_for
 from nbest.orchestrator.types import Candidates, Query, Sample, Scores, Status, TopLogprobs
 
 NAN = math.nan
@@ -60,11 +61,12 @@ def cases_of(
     grade: Grader,
 ) -> list[Case]:
     candidates = {query: read_answers(group, extract) for query, group in samples.items()}
-    return [
-        graded_case(query, candidates[query.id], gold.get(query.id), grade)
-        for query in queries
-        if query.id in candidates
-    ]
+
+    async def all_cases() -> list[Case]:
+        present = [query for query in queries if query.id in candidates]
+        return [await graded_case(q, candidates[q.id], gold.get(q.id), grade) for q in present]
+
+    return wait_for(all_cases())
 
 
 def graded(

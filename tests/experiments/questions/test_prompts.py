@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 
 import pytest
@@ -9,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbest.experiments.questions.gold import Gold
-from nbest.experiments.questions.items import Item, Questions
-from nbest.experiments.questions.prompts import PromptSection, filled, placeholders, render
+from nbest.experiments.questions.items import Item, JsonText, Questions
+from nbest.experiments.questions.prompts import PromptSection, render
+from nbest.experiments.questions.templates import filled, names_in
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.types import Message
 
@@ -56,6 +58,7 @@ def test_every_setting_changes_the_prompt() -> None:
         "shot_template": "{question}={answer};",
         "chat": True,
         "system": "Be brief.",
+        "syntax": "braces",
     }
     questions = Questions(items=ASKED.items, shots=(item("s", "5"),))
     whole = prompts(questions, **settings)
@@ -78,17 +81,19 @@ def test_no_query_holds_the_gold_answer() -> None:
 @given(st.text(max_size=20), st.text(max_size=20))
 def test_what_a_row_says_is_no_template(question: str, topic: str) -> None:
     fields = {"question": question, "topic": topic}
-    assert filled("{topic}|{question}", fields) == f"{topic}|{question}"
+    assert filled("{topic}|{question}", "braces", fields) == f"{topic}|{question}"
 
 
 @given(st.text(max_size=30))
 def test_any_template_is_filled_or_refused(template: str) -> None:
     with suppress(InputError):
-        names = placeholders(template, "template")
-        assert filled(template, dict.fromkeys(names, "")).count("{") == template.count("{{")
+        names = names_in(template, "braces", "template")
+        assert filled(template, "braces", dict.fromkeys(names, "")).count("{") == template.count(
+            "{{"
+        )
         return
     with pytest.raises(InputError, match=r"^template must "):
-        placeholders(template, "template")
+        names_in(template, "braces", "template")
 
 
 @pytest.mark.parametrize(
@@ -106,14 +111,14 @@ def test_any_template_is_filled_or_refused(template: str) -> None:
 )
 def test_a_template_reaches_into_nothing(template: str) -> None:
     with pytest.raises(InputError, match=r"^template must "):
-        placeholders(template, "template")
+        names_in(template, "braces", "template")
 
 
 def test_a_name_that_no_row_has_gets_the_nearest_one() -> None:
     with pytest.raises(InputError) as caught:
         prompts(ASKED, template="{qestion}")
     message = "prompt.template: no column named 'qestion'; did you mean 'question'?"
-    assert str(caught.value) == message
+    assert str(caught.value) == f"{message} (write {{{{ and }}}} for braces that are text)"
     with pytest.raises(InputError, match=r"prompt.shot_template: no column named 'anwser'; did "):
         prompts(ASKED, shots=1, shot_template="{anwser}")
 
@@ -124,3 +129,63 @@ def test_a_bad_row_is_no_query_and_says_why() -> None:
     rendered = render(PromptSection(template="{question} {topic}"), questions)
     assert [query.id for query in rendered.queries] == ["id-a", "id-b"]
     assert [i.error for i in rendered.bad] == [bad.error, "id-c has no 'topic' for the prompt"]
+
+
+CHOICES = JsonText('["red", "blue"]')
+
+
+@pytest.mark.parametrize(
+    ("template", "text"),
+    [
+        ("{{ question }}", "what?"),
+        ("{% for c in choices %}{{ loop.index }}) {{ c }}\n{% endfor %}", "1) red\n2) blue\n"),
+        ("{{ choices | join('/') }}", "red/blue"),
+        ("{{ choices[1] }} of {{ choices | length }}", "blue of 2"),
+        ("{% if topic %}{{ topic }}: {% endif %}{{ question }}\n", "hue: what?\n"),
+        ("{{ question }} \\boxed{}", "what? \\boxed{}"),
+    ],
+)
+def test_jinja_knows_loops_and_conditions(template: str, text: str) -> None:
+    row = Item(id="q", fields={"question": "what?", "topic": "hue", "choices": CHOICES})
+    assert prompts(Questions(items=(row,)), template=template, syntax="jinja") == [text]
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        ("{{ question.__class__.__mro__ }}", "template cannot be filled: access to attribute"),
+        ("{{ question | nope }}", "template must be a template of Jinja"),
+        ("{{ question }", "template must be a template of Jinja"),
+        ("{{ questoin }}", "no column named 'questoin'; did you mean 'question'?"),
+        ("{% for x in question %}", "template must be a template of Jinja"),
+        ("{{ question + 1 }}", "template cannot be filled"),
+        ("plain text", "template must name a column in braces"),
+    ],
+)
+def test_a_template_of_jinja_is_refused_in_one_line(template: str, message: str) -> None:
+    row = Item(id="q", fields={"question": "what?"})
+    with pytest.raises((InputError, ValueError), match=re.escape(message)):
+        prompts(Questions(items=(row,)), template=template, syntax="jinja")
+
+
+@pytest.mark.parametrize(
+    ("template", "hint"),
+    [
+        ("{{ question }}", "set prompt.syntax: jinja"),
+        ("Say it.", "as {question}"),
+        ("{question} Use \\boxed{}.", "write {{ and }} for braces"),
+        ("{question:>5}", "got '{question:>5}'"),
+        ("{question!r}", "got '{question!r}'"),
+        ("{x + 1}", "write {{ and }} for braces"),
+    ],
+)
+def test_a_refusal_says_how_braces_are_written(template: str, hint: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(hint)):
+        prompts(ASKED, template=template)
+
+
+def test_the_question_and_the_columns_that_are_kept_stand_apart_from_the_prompt() -> None:
+    row = Item(id="q", fields={"question": "what?"}, meta={"tests": ["a", "b"]})
+    (query,) = render(PromptSection(template="Q: {question}"), Questions(items=(row,))).queries
+    assert query.prompt == "Q: what?"
+    assert query.meta == {"question": "what?", "tests": ["a", "b"]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -181,7 +182,8 @@ def test_an_answer_without_the_marker_is_no_gold_answer(file: Path) -> None:
         ('{"question": "a"}\n[1]\n', ":2: must be a JSON object, got [1]"),
         ('{"question": "a"}\nnull\n', ":2: must be a JSON object, got None"),
         (b'{"question": "\xff"}\n', ":1: is no JSON: 'utf-8' codec can't decode byte 0xff"),
-        ("[" * 100_000, ":1: is no JSON: maximum recursion depth exceeded"),
+        ("[" * 100_000, ": is no file of JSON lines: it is one JSON list"),
+        ('{"a": ' + "[" * 100_000, ":1: is no JSON: maximum recursion depth exceeded"),
         ("", ": must hold at least one question, got none"),
         ("\n \n", ": must hold at least one question, got none"),
         (
@@ -237,11 +239,73 @@ def test_junk_is_no_table(tmp_path: Path, suffix: str) -> None:
     assert refusal(dataset(path)).startswith(str(path))
 
 
-def test_a_csv_row_longer_than_the_header_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("question,answer\na,1\nb,2,3\n", "row 2 must have 2 cells, as the header has, got 3"),
+        ("question,answer\na,1\nb\n", "row 2 must have 2 cells, as the header has, got 1"),
+        ("question,answer,answer\na,1,2\n", "every column must be there once, got 'answer' twice"),
+        ("question, question\na,1\n", "every column must be there once, got 'question' twice"),
+    ],
+)
+def test_a_damaged_csv_is_refused(text: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
-    path.write_text("question,answer\na,1\nb,2,3\n")
-    message = refusal(dataset(path))
-    assert message == f"{path}: row 2 must have no more cells than the header"
+    path.write_text(text)
+    assert refusal(dataset(path)) == f"{path}: {message}"
+
+
+def test_spaces_in_a_header_and_blank_lines_are_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("question , answer\na,1\n\nb,2\n")
+    assert {key: gold.answer for key, gold in dataset(path).load().gold().items()} == {
+        "x/1": "1",
+        "x/2": "2",
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (gzip.compress(b'{"question": "a"}', mtime=0), "compressed by gzip"),
+        (b"PK\x03\x04rest", "a ZIP archive"),
+        ('{"question": "a"}'.encode("utf-16"), "UTF-16 text"),
+        (b'[{"question": "a"}]', "one JSON list"),
+        (b'\xef\xbb\xbf[{"question": "a"}]', "one JSON list"),
+        (b'{\n  "question": "a"\n}', "JSON over several lines"),
+        (b"PAR1....", "dataset.kind is parquet"),
+    ],
+)
+def test_another_kind_of_file_is_named(content: bytes, what: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_bytes(content)
+    assert what in refusal(JsonlFile(path=str(path)))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"question": "a", "question": "b"}',
+        '{"question": "a", "answer": ["1", "one"]}',
+        '{"question": "a", "answer": {"value": 1}}',
+        '{"question": "a", "extra": {"x": 1, "x": 2}}',
+    ],
+)
+def test_what_could_mean_two_things_is_refused(line: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_text(line)
+    assert "1" in refusal(JsonlFile(path=str(path)))
+
+
+def test_meta_keeps_columns_as_they_are_and_never_the_gold_answer(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_text('{"question": "a", "answer": "1", "tests": ["t", "u"], "note": null}')
+    (item,) = JsonlFile(path=str(path), meta=["tests", "note"]).load().items
+    assert item.meta == {"tests": ["t", "u"]}
+    message = refusal(JsonlFile(path=str(path), meta=["answer"]))
+    assert message == (
+        "dataset.meta must never name the gold answers: a selector could read them, got 'answer'"
+    )
+    assert "no column 'test'" in refusal(JsonlFile(path=str(path), meta=["test"]))
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="needs the GSM8K files beside the repository")
