@@ -36,7 +36,7 @@ from nbest.scorers.answers.units import is_counted, is_unit, scale_of, scaled
 MAX_CHARS = 500
 """A longer number is a sample that ran away, not an answer. It bounds the exact arithmetic, too."""
 
-_COMMA = r"(?:,(?:\\!)?|\{,\}|\\[,;: ]|\\text\{,\}|~)"
+_COMMA = r"(?:,(?:\\! ?)?|\{,\}|\\[,;: ]|\\text\{,\}|~)"
 _GROUPED = (
     rf"(?:[1-9][0-9]{{0,2}}(?:(?:{_COMMA}[0-9]{{3}})+|(?:'[0-9]{{3}})+|(?:\.[0-9]{{3}}){{2,}})"
     r"|(?<![0-9.,] )[1-9][0-9]{0,2}(?: [0-9]{3})+"  # "5 100 200" is one number, "2024 100" two
@@ -74,6 +74,7 @@ _WHOLE = re.compile(rf"(?:{_CURRENCY} ?|\\\( ?)?{_NUMBER}(?: ?\\?[%$]| ?\\\))*\.
 _ATTACHED = re.compile(r"(?P<base>[A-Za-z]*)[)\]}|]* ?(?P<how>\^|_) ?\{? ?[-+]?\Z")
 _NOT_RAISED = r"\\circ|\\prime|\\text|\\mathrm|(?:st|nd|rd|th)\b"  # degrees, units, ordinals
 _RAISED = re.compile(rf" ?\^(?! ?\{{? ?(?:{_NOT_RAISED}))|_\{{?[0-9]")
+_WORD_BEFORE = re.compile(r"(?P<command>\\)?(?P<letters>[A-Za-z]+)\Z")
 _SEPARATORS = re.compile(rf"{_COMMA}|[' ]|\.(?=[0-9]{{3}}\.)|(?<=\.[0-9]{{3}})\.")
 _FURTHEST_BACK = 40  # characters before a number that may attach it to something
 _MOST_UNITS = 8  # exponents of units that are skipped from the end
@@ -124,6 +125,10 @@ def last_number(text: str) -> str | None:
         if found is None:
             return None
         start, stop, spelling = found
+        word = _WORD_BEFORE.search(plain, max(0, start - _FURTHEST_BACK), start)
+        if word and not word["command"] and not is_unit(word["letters"]):
+            end = word.start()  # "H2", "fig2": a digit in a word is no number
+            continue
         attached = _ATTACHED.search(plain, max(0, start - _FURTHEST_BACK), start)
         if attached is None:
             return None if _RAISED.match(plain, stop) else spelling

@@ -13,7 +13,7 @@ _SYMBOL_LIST = """
 m mm cm dm km nm \u00b5m \u03bcm um in ft yd mi nmi s ms \u00b5s \u03bcs us ns min h hr hrs g mg
 kg t lb lbs oz l L ml mL dl dL cl cL kL gal pt qt N kN J kJ MJ cal kcal W mW kW MW GW Wh kWh V
 mV kV A mA Hz kHz MHz GHz Pa hPa kPa MPa atm bar K mol rad deg px B KB kB MB GB TB mph kph km/h
-m/s ha ac sq cu sec secs mins yr yrs wk wks mo EUR USD GBP
+m/s ha ac sq cu sec secs mins yr yrs wk wks mo EUR USD GBP Rs INR CHF US CAD AUD
 """
 _SYMBOLS = frozenset(_SYMBOL_LIST.split())
 
@@ -22,9 +22,9 @@ metre meter millimetre millimeter centimetre centimeter kilometre kilometer inch
 mile second minute hour day week month year decade gram gramme kilogram milligram tonne ton
 pound ounce litre liter millilitre milliliter gallon pint quart cup teaspoon tablespoon newton
 joule kilojoule calorie kilocalorie watt kilowatt volt amp ampere hertz pascal kelvin mole
-radian degree unit dollar cent euro penny pence pennie yen rupee peso franc buck acre hectare
-byte bit pixel point people person student child children celsius fahrenheit square cubic
-squared cubed per
+radian degree unit way apple egg book page card coin ticket dollar cent euro penny pence pennie
+yen rupee peso franc buck acre hectare byte bit pixel point people person student child children
+celsius fahrenheit square cubic squared cubed per
 """
 _WORDS = frozenset(_WORD_LIST.split())
 # Words that change the number before them, or say that it is not all.

@@ -54,7 +54,7 @@ class MathEquivalence:
         require(self.timeout_s > 0, "timeout_s", "be above 0", self.timeout_s)
 
     async def __call__(self, query: Query, answers: Sequence[str]) -> Sequence[int]:
-        parts = [parts_of(answer) for answer in answers]
+        parts = as_equations([parts_of(answer) for answer in answers])
         cores = self._unread_cores(parts)
         if cores:
             calls = [(core,) for core in cores]
@@ -64,7 +64,7 @@ class MathEquivalence:
 
     def are_same(self, one: str, two: str) -> bool:
         """Whether two answers mean the same; it blocks, for callers without an event loop."""
-        parts = [parts_of(one), parts_of(two)]
+        parts = as_equations([parts_of(one), parts_of(two)])
         cores = self._unread_cores(parts)
         calls = [(core,) for core in cores]
         self._remember(cores, reading_processes().call_each_now(self.timeout_s, key_of, calls))
@@ -106,3 +106,13 @@ class MathEquivalence:
             self._seen.clear()
         pairs = zip(cores, keys, strict=True)
         self._seen.update((c, None if isinstance(key, Unfinished) else key) for c, key in pairs)
+
+
+def as_equations(parts: Sequence[AnswerParts]) -> list[AnswerParts]:
+    """The answers as equations where another is one that names no value: `2x + y = 3`.
+
+    `y = 3 - 2x` is then a line like it, and not the expression 3 - 2x.
+    """
+    if not any("=" in answer.core for answer in parts):
+        return list(parts)
+    return [AnswerParts(a.whole, unit=a.unit) if a.whole else a for a in parts]

@@ -67,14 +67,18 @@ def _key(value: Any) -> str | None:
 
     if isinstance(value, sp.FiniteSet):
         return _joined("set", _members(value), is_sorted=True)
-    if isinstance(value, sp.Interval) and value.left_open and value.right_open:
-        return _joined("tuple", value.args[:2])  # "(1, 2)" is both: whoever writes it means one
+    if value in (sp.S.Reals, sp.S.EmptySet):
+        return "set:all" if value == sp.S.Reals else "set:none"
     if isinstance(value, sp.Interval):
-        return _joined(f"interval{bool(value.left_open)}{bool(value.right_open)}", value.args[:2])
+        return _interval_key(value)
+    if isinstance(value, sp.And):
+        return _region_key(value)
     if isinstance(value, sp.Tuple):
         return _joined("tuple", value.args)
     if isinstance(value, sp.Union):
         return _joined("union", value.args, is_sorted=True)
+    if isinstance(value, sp.MatrixExpr):  # a sum or a product of matrices
+        value = value.doit().as_explicit()
     if isinstance(value, sp.MatrixBase):
         return _joined(f"matrix{value.shape}", list(value))
     if isinstance(value, sp.Equality):
@@ -82,8 +86,44 @@ def _key(value: Any) -> str | None:
             return _key(value.rhs)
         return _equation_key(value.lhs, value.rhs)
     if isinstance(value, sp.core.relational._Inequality):
-        return _inequality_key(value)
+        return _region_key(value) or _inequality_key(value)
     return _expression_key(value) if isinstance(value, sp.Expr) else f"other:{sp.srepr(value)}"
+
+
+def _interval_key(value: Any) -> str | None:
+    """The key of an interval; "(1, 2)" is a point, too: whoever writes it means one of the two."""
+    import sympy as sp
+
+    if value == sp.S.Reals:
+        return "set:all"
+    is_bounded = value.start.is_finite and value.end.is_finite
+    if value.left_open and value.right_open and is_bounded:
+        return _joined("tuple", value.args[:2])
+    return _ends_key(value)
+
+
+def _ends_key(value: Any) -> str | None:
+    return _joined(f"interval{bool(value.left_open)}{bool(value.right_open)}", value.args[:2])
+
+
+def _region_key(value: Any) -> str | None:
+    """The key of the numbers that fulfil inequalities of one variable: 0 < x < 1, x > 3."""
+    import sympy as sp
+
+    symbols = list(value.free_symbols)
+    if len(symbols) != 1:
+        return None
+    real = sp.Symbol("x", real=True)
+    try:
+        region = value.subs(symbols[0], real).as_set()
+    except (NotImplementedError, ValueError, TypeError, AttributeError):  # SymPy cannot solve it
+        return None
+    if isinstance(region, sp.Interval):
+        return _interval_key(region)
+    if isinstance(region, sp.Union) and all(isinstance(p, sp.Interval) for p in region.args):
+        keys = [_ends_key(part) for part in region.args]
+        return None if None in keys else json.dumps(["union", *sorted(map(str, keys))])
+    return None
 
 
 def _joined(kind: str, parts: Any, *, is_sorted: bool = False) -> str | None:
@@ -110,14 +150,25 @@ def _expression_key(value: Any) -> str | None:
     exact = value.doit()
     if exact.is_Rational or exact in (sp.oo, -sp.oo):
         return f"number:{exact}"
-    here, there = _at(exact, 0), _at(exact, 1)
+    # Where roots or logarithms of symbols have other branches below 0, both points are above it.
+    kind, second = ("branched", 2) if _is_branched(exact) else ("expression", 1)
+    here, there = _at(exact, 0), _at(exact, second)
     if _is_tiny(here) and _is_tiny(there) and sp.simplify(exact) == 0:
         return "number:0"
     near = _fraction_near(here)
-    if near is not None and near == _fraction_near(there):
+    # Nearness is no proof: 262537412640768743.99999999999925 is no integer.
+    if near is not None and near == _fraction_near(there) and sp.simplify(exact - near) == 0:
         return f"number:{near}"
     digits = _digits(here), _digits(there)
-    return None if None in digits else f"expression:{digits[0]};{digits[1]}"
+    return None if None in digits else f"{kind}:{digits[0]};{digits[1]}"
+
+
+def _is_branched(value: Any) -> bool:
+    """Whether there is a root or a logarithm of something that holds a symbol."""
+    import sympy as sp
+
+    roots = (p for p in value.atoms(sp.Pow) if p.exp.is_Rational and not p.exp.is_Integer)
+    return any(part.args[0].free_symbols for part in (*roots, *value.atoms(sp.log)))
 
 
 def _fraction_near(number: Any) -> Any:
@@ -150,13 +201,13 @@ def _inequality_key(value: Any) -> str | None:
 
 
 def _at(value: Any, point: int) -> Any:
-    """The value with fixed numbers for its symbols: positive at one point, negative at the other.
+    """The value with fixed numbers for its symbols: negative at point 1, positive at 0 and 2.
 
     Every symbol has its own, whatever else there is, so that names need no comparison.
     """
     import sympy as sp
 
-    sign = 1 - 2 * point
+    sign = -1 if point == 1 else 1
     places = {
         symbol: sp.Rational(sign * (zlib.crc32(f"{symbol}{point}".encode()) % 9901 + 99), 10007)
         for symbol in value.free_symbols

@@ -18,7 +18,7 @@ class Mathematics:
     written as the gold answer is.
     """
 
-    timeout_s: float = 5.0
+    timeout_s: float = 2.0
     _same: MathEquivalence = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
