@@ -6,14 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from nbest.orchestrator.types import Query, require
-from nbest.scorers.equivalence.math_text import (
-    AnswerParts,
-    is_formula,
-    number_of,
-    parts_of,
-    unclear_text,
-    words_of,
-)
+from nbest.scorers.equivalence.math_parts import AnswerParts, parts_of
+from nbest.scorers.equivalence.math_text import is_formula, number_of, unclear_text, words_of
 from nbest.scorers.equivalence.plain import groups_of
 from nbest.scorers.sandboxes.math_keys import key_of
 from nbest.scorers.sandboxes.processes import Unfinished, reading_processes

@@ -17,7 +17,8 @@ from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import Equivalence
 from nbest.orchestrator.query.selection import merge_answers, select
 from nbest.orchestrator.types import Candidates, Query, Sample
-from nbest.scorers.equivalence.math_text import AnswerParts, parts_of, tidied, words_of
+from nbest.scorers.equivalence.math_parts import AnswerParts, parts_of
+from nbest.scorers.equivalence.math_text import tidied, words_of
 from nbest.scorers.equivalence.mathematics import MathEquivalence
 from nbest.scorers.equivalence.plain import ChoiceEquivalence, JsonEquivalence, NumberEquivalence
 from nbest.scorers.equivalence.sql_result import SqlResultEquivalence

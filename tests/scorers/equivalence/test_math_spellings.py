@@ -2,8 +2,6 @@ r"""Mathematics as models write it: what is the same, and beside it the near mis
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from nbest.orchestrator.types import Query
@@ -152,8 +150,8 @@ APART = [
 
 
 @pytest.fixture(scope="module")
-def mathematics() -> Iterator[MathEquivalence]:
-    yield MathEquivalence(timeout_s=20.0)
+def mathematics() -> MathEquivalence:
+    return MathEquivalence(timeout_s=20.0)
 
 
 async def are_same(mathematics: MathEquivalence, one: str, two: str) -> bool:
