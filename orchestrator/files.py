@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 StrPath = str | os.PathLike[str]
 
@@ -28,6 +29,20 @@ def write_whole(path: Path, data: bytes) -> None:
         unfinished.write_bytes(data)
         os.replace(unfinished, path)
     except OSError:
+        with suppress(OSError):
+            unfinished.unlink()
+        raise
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[IO[bytes]]:
+    """Yield a stream to fill; the file takes the place of `path` if the block raises nothing."""
+    unfinished = _beside(path)
+    try:
+        with unfinished.open("wb") as stream:
+            yield stream
+        os.replace(unfinished, path)
+    except BaseException:
         with suppress(OSError):
             unfinished.unlink()
         raise

@@ -285,7 +285,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """The result of one query and what it cost. It holds no sample; the store does."""
+    """The result of one query and what it cost. What `run` returns has the `selection`, too."""
 
     query_id: str
     strategy: str  # repr of the strategy: a frozen dataclass shows all that it was set to
@@ -296,3 +296,4 @@ class Record:
     error: str = ""
     usage: Usage = Usage()
     seconds: float = 0.0
+    selection: Selection | None = field(default=None, repr=False, compare=False)

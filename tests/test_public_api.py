@@ -103,7 +103,7 @@ nbest.RaceToValid(*, n: int, rule: Validator, extract: Extractor = ..., params: 
 nbest.Random(*, seed: int = 0)
 nbest.Record(*, query_id: str, strategy: str, outcome: Outcome, index: int | None = None,
     answer: str | None = None, confidence: float = nan, error: str = '', usage: Usage = ...,
-    seconds: float = 0.0)
+    seconds: float = 0.0, selection: Selection | None = None)
 nbest.Regex(*, pattern: str, group: int | str | None = None, reads_reasoning: bool = False)
 nbest.Reply(*, tokens: tuple[str, ...], logprobs: tuple[float, ...] | None = None, top:
     tuple[Mapping[str, float], ...] | None = None, first_token_s: float = 0.0, token_s: float =

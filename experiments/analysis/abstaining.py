@@ -69,8 +69,10 @@ def guarantee_sentence(row: Row, limit: RiskLimit) -> str:
             f"{row.select}: no threshold keeps the risk at {most} with {sure} certainty"
             f" (it takes at least {least} graded answers, all right; here are {len(row.answered)})"
         )
+    threshold = f"{guarantee.threshold:.2f}"
+    assert float(threshold) == guarantee.threshold  # what is printed is what was tested
     return (
-        f"{row.select}: with --min-confidence {guarantee.threshold:.2f} at most {most} of the"
+        f"{row.select}: with --min-confidence {threshold} at most {most} of the"
         f" answers are wrong, with {sure} certainty, on questions like these"
         f" (here {guarantee.coverage:.0%} answered, {guarantee.risk:.1%} of them wrong)"
     )

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
 from nbest.experiments.analysis.rows import BaselineGrading, Row, SelectorGrading, size_of
+from nbest.experiments.analysis.sample_counts import SampleCounts
 from nbest.experiments.language.expressions import split_expressions
 from nbest.experiments.questions.gold import Gold
 from nbest.experiments.questions.reading import Reading
@@ -24,6 +25,7 @@ class Comparison:
 
     rows: tuple[Row, ...]
     baselines: tuple[Row, ...]  # one sample alone, and any sample right
+    samples: SampleCounts  # what became of them
 
 
 def compare(
@@ -69,4 +71,5 @@ async def _compared(
         baselines.add(case, size)
         for grading in gradings:
             await grading.add(case, size)
-    return Comparison(rows=tuple(g.row() for g in gradings), baselines=baselines.rows())
+    rows = tuple(grading.row() for grading in gradings)
+    return Comparison(rows=rows, baselines=baselines.rows(), samples=baselines.samples)

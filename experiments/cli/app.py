@@ -6,7 +6,6 @@ What a command needs is imported inside it, so that `--help` takes no time.
 from __future__ import annotations
 
 import gc
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -107,7 +106,7 @@ def run(
     for note in plan.notes:
         print(f"nbest: {note}", file=sys.stderr)
     if dry_run:
-        return print_plan(plan)
+        return print_plan(plan, as_json)
     folder = out or f"runs/{plan.config.name}"
     tolerated = tolerated_errors(fail_on_error, plan.num_queries)
     with shown_progress(is_quiet=quiet) as report:
@@ -185,6 +184,7 @@ def ask(
 ) -> None:
     """Ask one question, in this process."""
     from nbest.experiments.cli.ask import Question, answer, as_document, as_text
+    from nbest.experiments.cli.display.documents import print_document
 
     settings = Question(
         text=question,
@@ -201,17 +201,21 @@ def ask(
         backend=backend,
     )
     selection = answer(settings)
-    print(json.dumps(as_document(selection), indent=2) if as_json else as_text(selection))
+    if as_json:
+        print_document(as_document(selection))
+    else:
+        print(as_text(selection))
 
 
 @app.command()
 def doctor(as_json: Json = False) -> None:
     """Say what is installed, what works, and what to do about the rest."""
+    from nbest.experiments.cli.display.documents import print_document
     from nbest.experiments.cli.doctor import findings, print_findings
 
     listed = findings()
     if as_json:
-        print(json.dumps([finding.as_json() for finding in listed], indent=2))
+        print_document({"findings": [finding.as_json() for finding in listed]})
     else:
         print_findings(listed)
     if any(finding.is_fault for finding in listed):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
+
+from nbest.experiments.cli.display.documents import print_document
 
 bench = typer.Typer(rich_markup_mode=None)
 
@@ -56,7 +57,7 @@ def control(
         return
     document = {f"{run.place}_samples_per_s": run.samples_per_s for run in runs}
     lists = {"runs": [r.as_json() for r in runs], "growth": [r.as_json() for r in grown]}
-    print(json.dumps(document | lists, indent=2))
+    print_document({**document, **lists})
 
 
 @bench.command(epilog="Example: nbest bench selectors --json")
@@ -71,7 +72,7 @@ def selectors(
 
     speeds = measure_selectors(candidates, rounds)
     if as_json:
-        print(json.dumps(asdict(speeds), indent=2))
+        print_document(asdict(speeds))
     else:
         console().print(speeds_table(speeds))
 
@@ -88,7 +89,7 @@ def estimates(
 
     times = measure_estimates(CURVE, Pool(queries=queries, n=16), rounds, tell)
     if as_json:
-        print(json.dumps(asdict(times), indent=2))
+        print_document(asdict(times))
     else:
         console().print(times_table(times))
 
@@ -118,7 +119,7 @@ def engine(
     load = EngineLoad(queries=queries, n=n, max_tokens=max_tokens)
     compared = compare_engines(settings, load, rounds, tell)
     if as_json:
-        print(json.dumps(compared.as_json(), indent=2))
+        print_document(compared.as_json())
         return
     rates = f"{compared.plain_tokens_per_s:.0f} and {compared.nbest_tokens_per_s:.0f} tokens/s"
     print(f"median of {compared.rounds} rounds: ratio {compared.ratio:.3f} (plain, nbest: {rates})")
@@ -147,7 +148,7 @@ def reward(
     settings = VLLMReward(model, max_model_len=max_model_len)
     compared = compare_rewards(settings, RewardLoad(queries=queries, n=n), rounds, tell)
     if as_json:
-        print(json.dumps(compared.as_json(), indent=2))
+        print_document(compared.as_json())
         return
     rates = f"{compared.plain_texts_per_s:.0f} and {compared.nbest_texts_per_s:.0f} texts/s"
     print(f"median of {compared.rounds} rounds: ratio {compared.ratio:.3f} (plain, nbest: {rates})")
@@ -169,7 +170,7 @@ def race(
 
     rows = measure_races((1, 2, 4, 8, 16, 32), valid, races)
     if as_json:
-        print(json.dumps([row.as_json() for row in rows], indent=2))
+        print_document({"rows": [row.as_json() for row in rows]})
     else:
         console().print(races_table(rows))
 
@@ -189,7 +190,7 @@ def faults(
     names = [name.strip() for name in only.split(",") if name.strip()]
     rows = measure_faults(names, rounds, seed, tell)
     if as_json:
-        print(json.dumps([row.as_json() for row in rows], indent=2))
+        print_document({"rows": [row.as_json() for row in rows]})
     else:
         console().print(faults_table(rows))
     if not all(row.holds for row in rows):
@@ -203,7 +204,7 @@ def schedule(as_json: Json = False) -> None:
 
     schedules = [simulate(work) for work in (ONE_QUERY, STRAGGLERS)]
     if as_json:
-        print(json.dumps({"schedules": [s.as_json() for s in schedules]}, indent=2))
+        print_document({"schedules": [s.as_json() for s in schedules]})
         return
     for s in schedules:
         print(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def add_person_commands(app: typer.Typer) -> None:
     """Add `pick` and `export` to the command line."""
     app.command(epilog="Example: nbest pick runs/demo --web")(pick)
-    line = "nbest export runs/demo --format preferences --out pairs.jsonl"
+    line = "nbest export runs/demo --format answers --out answers.csv"
     app.command(epilog=f"Example: {line}")(export)
 
 
@@ -42,18 +42,28 @@ def export(
         str,
         typer.Option(
             "--format",
-            help="preferences: pairs of chosen and rejected texts. jsonl: what `nbest import` "
-            "reads. parquet: one row a sample.",
+            help="answers: what each selector chooses, one row a question. preferences: pairs of "
+            "chosen and rejected texts. jsonl: what `nbest import` reads. parquet: one row a "
+            "sample.",
         ),
     ] = "preferences",
-    out: Annotated[Path | None, typer.Option(help="A file; else standard output.")] = None,
+    selectors: Annotated[
+        str | None,
+        typer.Option("--select", help="Of the answers; default: those of the run's config."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="A file, for answers a .jsonl, .csv or .parquet; else standard output."),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
 ) -> None:
-    """Write samples, or what people chose among them, in a form that other programs read."""
+    """Write answers, samples, or what people chose, in a form that other programs read."""
+    from nbest.experiments.language.expressions import split_expressions
     from nbest.experiments.runs.exchange.export import export_run
 
-    count = export_run(run_dir, what, out, force=force)
-    print(f"{count} {'bytes' if what == 'parquet' else 'lines'}", file=sys.stderr)
+    names = None if selectors is None else split_expressions(selectors)
+    written = export_run(run_dir, what, out, names, force=force)
+    print(f"wrote {written}{'' if out is None else f' to {out}'}", file=sys.stderr)
 
 
 def pick_on_screen(session: PickSession) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -49,13 +48,14 @@ def replay(
     """
     from nbest.experiments.analysis.replay.replay import replay as replay_run
     from nbest.experiments.analysis.replay.view import sentences
+    from nbest.experiments.cli.display.documents import print_document
     from nbest.experiments.cli.run_summary import print_notes
 
     outcome = replay_run(
         run_dir, strategy, max_n, shuffles, seed, extract, grade, _tell, equivalence
     )
     if as_json:
-        print(json.dumps(outcome.as_json(), indent=2))
+        print_document(outcome.as_json())
     else:
         print("\n".join(sentences(outcome, max_n)))
     print_notes(run_dir, as_json)
@@ -117,12 +117,13 @@ def curve(
     plot: Annotated[Path | None, typer.Option(help="Draw them: a .svg, .png or .pdf.")] = None,
     as_json: Annotated[
         bool,
-        typer.Option("--json", help="A list of rows; of several selectors each has its `select`."),
+        typer.Option("--json", help="Print one JSON document: a row for each selector and k."),
     ] = False,
 ) -> None:
     """Accuracy against the number of samples, over all subsets of those that are stored."""
     from nbest.experiments.analysis.curves.of_run import curves_of, json_rows
     from nbest.experiments.analysis.curves.view import curve_table, picture_format, plot_curves
+    from nbest.experiments.cli.display.documents import print_document
     from nbest.experiments.language.text import printable
 
     more = numbers(beyond) or ()
@@ -131,8 +132,9 @@ def curve(
     curves = curves_of(run_dir, selectors, numbers(ks), extract, grade, equivalence, more)
     if plot is not None:
         plot_curves(curves, plot)
+        print(f"wrote {plot}", file=sys.stderr)
     if as_json:
-        print(json.dumps(json_rows(curves), indent=2))
+        print_document({"rows": json_rows(curves), "notes": list(curves.notes)})
         return
     from nbest.experiments.cli.display.tables import console
 

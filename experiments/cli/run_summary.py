@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 
@@ -11,6 +10,7 @@ import typer
 from nbest.experiments.analysis.abstaining import RiskLimit, abstention_json
 from nbest.experiments.analysis.bias_notes import run_notes
 from nbest.experiments.analysis.select import Comparison, compare_scorers
+from nbest.experiments.cli.display.documents import print_document
 from nbest.experiments.cli.display.tables import console, selector_table
 from nbest.experiments.cli.ending import Exit
 from nbest.experiments.config.strategy import StrategySection
@@ -63,8 +63,18 @@ def end_by_failures(comparison: Comparison) -> None:
         raise typer.Exit(Exit.SOME_ERRORS)
 
 
-def print_plan(plan: Plan) -> None:
+def print_plan(plan: Plan, as_json: bool) -> None:
+    """Print the first prompt, and how many questions and samples there will be."""
     queries = plan.prompts.queries
+    if as_json:
+        document: dict[str, object] = {
+            "questions": len(queries),
+            "bad_questions": len(plan.prompts.bad),
+            "samples_each": plan.config.strategy.n,
+            "first_prompt": prompt_text(queries[0]) if queries else None,
+            "notes": list(plan.notes),
+        }
+        return print_document(document)
     if queries:
         print(safe_lines(prompt_text(queries[0])))
     bad = f", {len(plan.prompts.bad)} that cannot be asked" if plan.prompts.bad else ""
@@ -78,10 +88,23 @@ def print_comparison(comparison: Comparison, as_json: bool, limit: RiskLimit | N
             text = f"{row.select} failed at {row.failed} questions, first {row.failure}"
             print(f"nbest: {printable(text)}", file=sys.stderr)
     if as_json:
-        documents = [row.as_json() | abstention_json(row, limit) for row in comparison.rows]
-        print(json.dumps(documents, indent=2))
+        print_document(comparison_document(comparison, limit))
         return
     console().print(selector_table(comparison.rows, comparison.baselines))
+    for sentence in comparison.samples.sentences():
+        print(sentence)
+
+
+def comparison_document(comparison: Comparison, limit: RiskLimit | None) -> dict[str, object]:
+    """What `--json` prints: the first selector, for it gives the answers, then all of them."""
+    rows = [row.as_json() | abstention_json(row, limit) for row in comparison.rows]
+    first = {key: rows[0][key] for key in ("select", "accuracy")} if rows else {}
+    return {
+        **first,
+        "rows": rows,
+        "baselines": [row.as_json() for row in comparison.baselines],
+        "samples": comparison.samples.as_json(),
+    }
 
 
 def tell_errors(failed: Sequence[Record], num_queries: int) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, cast, get_args, get_origin
+from typing import Any, Literal, cast, get_args, get_origin
 
 from nbest.experiments.language.construction import Factory, construct, type_hints
 from nbest.experiments.language.expressions import Expression, parse_expression
@@ -81,16 +81,27 @@ def _resolve(key: str, value: object, hint: Any, kinds: Sequence[PluginKind]) ->
     """Build the plugin that an argument names, where its type is a kind: `by=mean_logprob`."""
     kind = _kind_of(hint, kinds)
     if kind is None:
-        if isinstance(value, Expression) and hint is str and not value.arguments:
+        if isinstance(value, Expression) and _takes_text(hint) and not value.arguments:
             return value.name  # a bare word where a text is wanted: `score(name=verifier)`
         if isinstance(value, Expression):
             raise InputError(f"{key} must be a plain value, got {shown(value.text)}")
         return value
     if value is None and type(None) in get_args(hint):
         return None
-    if get_origin(hint) is tuple and isinstance(value, Sequence) and not isinstance(value, str):
-        return tuple(_build_named(key, name, kind) for name in value)
+    if get_origin(hint) is tuple:
+        is_one = isinstance(value, Expression | str)  # one is a list of one
+        names = [value] if is_one else value if isinstance(value, Sequence) else [value]
+        return tuple(_build_named(key, name, kind) for name in names)
     return _build_named(key, value, kind)
+
+
+def _takes_text(hint: Any) -> bool:
+    """Whether a setting may be a text: str, one of some words, or either of these or None."""
+    if hint is str:
+        return True
+    if get_origin(hint) is Literal:
+        return any(isinstance(word, str) for word in get_args(hint))
+    return any(_takes_text(part) for part in get_args(hint))
 
 
 def _build_named(key: str, value: object, kind: PluginKind) -> object:

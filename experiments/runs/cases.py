@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from typing import TypeVar
 
 import numpy as np
 
@@ -29,9 +31,12 @@ from nbest.orchestrator.ids import index_of
 from nbest.orchestrator.protocols import Scorer
 from nbest.orchestrator.query.selection import merge_answers, read_answers
 from nbest.orchestrator.store.format.manifest import Json
+from nbest.orchestrator.store.format.schema import FINAL
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.tasks import wait_for
 from nbest.orchestrator.types import Candidates, Query, Sample, Scores
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +50,13 @@ class Case:
 
     @property
     def shares(self) -> list[float]:
-        """1 for every sample that is right, 0 for wrong ones and abstentions; ungraded left out."""
-        verdicts = [0.0 if a is None else self.verdicts[a] for a in self.candidates.answers]
+        """1 for every sample that is right, 0 for wrong ones and abstentions; ungraded left out.
+
+        So are samples that failed or were aborted: nobody knows what they would have said.
+        """
+        pairs = zip(self.candidates.samples, self.candidates.answers, strict=True)
+        ended = (a for sample, a in pairs if sample.status in FINAL)
+        verdicts = [0.0 if a is None else self.verdicts[a] for a in ended]
         return [v for v in verdicts if not math.isnan(v)]
 
 
@@ -112,6 +122,17 @@ def cases_of(
         return [case async for case in each_case(run, reading, scorers)]
 
     return wait_for(all_cases())
+
+
+def in_turn(items: AsyncIterator[T]) -> Iterator[T]:
+    """Go through cases, or what is made of them, where no event loop runs; one is in memory."""
+    with asyncio.Runner() as runner:
+        while (item := runner.run(_next_of(items))) is not None:
+            yield item
+
+
+async def _next_of(items: AsyncIterator[T]) -> T | None:
+    return await anext(items, None)
 
 
 async def each_case(

@@ -29,8 +29,14 @@ class Steps:
         require(bool(self.separator), "separator", "hold a text", self.separator)
 
     def with_tags(self, response: str) -> str:
-        """Return the response with the tag after every step, and no separator."""
-        steps = [step.strip() for step in response.split(self.separator)]
+        """Return the response with the tag after every step, and no separator.
+
+        A tag that the response holds itself is taken out: it would add steps of its own.
+        """
+        own = response.replace(self.tag, "")
+        while self.tag in own:  # as in "<ex<extra_0>tra_0>"
+            own = own.replace(self.tag, "")
+        steps = [step.strip() for step in own.split(self.separator)]
         return "".join(f"{step}{self.tag}" for step in steps if step)
 
 

@@ -16,7 +16,7 @@ from nbest.orchestrator.protocols import BackendConfig, BatchStrategy, Strategy
 from nbest.orchestrator.query.model_calls import models_of
 from nbest.orchestrator.query.tally import Tally
 from nbest.orchestrator.run.job import Job, Work
-from nbest.orchestrator.run.loop import Loop, one_lease
+from nbest.orchestrator.run.loop import Answered, Loop, one_lease
 from nbest.orchestrator.run.progress import Progress, Report, snapshot
 from nbest.orchestrator.store.run_store import open_store
 from nbest.orchestrator.tasks import wait_for
@@ -106,11 +106,24 @@ def run(
 ) -> list[Record]:
     """Answer queries in this process and return a record of each, in the order in which they end.
 
-    It writes nothing: for runs that survive a crash, use `nbest run` or `run_here` with a folder.
+    Each has its `selection`: the samples, their scores, and which one was chosen; None where the
+    query ended in an error. It writes nothing: for runs that survive a crash, use `nbest run` or
+    `run_here` with a folder.
     """
     work = Work(run="run", seed=seed, strategy=strategy, directory=None)
-    job = Job(work=work, backend=backend, queries=tuple(queries))
-    return wait_for(run_here(job, lambda progress: None))
+    return wait_for(_run(tuple(queries), work, backend))
+
+
+async def _run(queries: tuple[Query, ...], work: Work, backend: BackendConfig) -> list[Record]:
+    records: list[Record] = []
+
+    def keep(answered: Answered) -> None:
+        records.append(replace(answered.record, selection=answered.selection))
+
+    async with open_loop(work, backend) as here:
+        await here.loop.answer_leases(one_lease(queries), keep)
+        here.loop.settle()
+    return records
 
 
 def ask(

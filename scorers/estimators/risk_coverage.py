@@ -110,6 +110,9 @@ def clopper_pearson_upper(errors: int, n: int, delta: float) -> float:
     return float(betaincinv(errors + 1, n - errors, 1 - delta))
 
 
+DECIMALS = 6  # of a threshold
+
+
 def fitted_threshold(
     confidence: Sequence[float],
     is_right: Sequence[bool],
@@ -137,8 +140,10 @@ def fitted_threshold(
     scores, right = np.asarray(confidence, np.float64), np.asarray(is_right, np.bool_)
     best: Guarantee | None = None
     for start in starts:
-        for threshold in np.arange(round(start / step), -1, -1) * step:
-            tested = _tested_at(scores, right, float(threshold), delta / len(starts))
+        for index in range(round(start / step), -1, -1):
+            # 70 * 0.01 is a little above 0.7: what is tested is what a user can type in.
+            threshold = round(index * step, DECIMALS)
+            tested = _tested_at(scores, right, threshold, delta / len(starts))
             if tested is None or tested.upper > max_risk:
                 break
             if best is None or tested.threshold < best.threshold:

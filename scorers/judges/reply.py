@@ -129,7 +129,8 @@ def first_value(sample: Sample, values: Mapping[str, float], stated: float, befo
         return stated
     likeliest = top.texts[:: top.k]
     position = _position(likeliest, values, before)
-    if position is None:
+    is_between = not math.isnan(stated) and stated not in values.values()
+    if position is None or is_between:  # 4.5 begins with the token of 4, and is none of the values
         return stated
     if math.isnan(stated) and position + 1 < len(likeliest):
         return math.nan

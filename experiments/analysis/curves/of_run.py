@@ -143,11 +143,10 @@ def sampling_notes(curves: Sequence[Curve]) -> tuple[str, ...]:
 
 
 def json_rows(curves: Curves) -> list[dict[str, str | int | float]]:
-    """What `--json` prints; the name of the selector only where there are several.
+    """What `--json` prints: a row for each curve, baselines last, and each k.
 
-    Extrapolated rows come last, under "any right": they are coverage.
+    Extrapolated rows come at the end, under "any right": they are coverage.
     """
-    is_one = len(curves.curves) == 1
     extrapolated: list[dict[str, str | int | float]] = [
         {
             "select": "any right",
@@ -159,15 +158,16 @@ def json_rows(curves: Curves) -> list[dict[str, str | int | float]]:
         }
         for k, estimate in curves.beyond.items()
     ]
-    return [
-        ({} if is_one else {"select": curve.name})
-        | {
+    rows: list[dict[str, str | int | float]] = [
+        {
+            "select": curve.name,
             "k": k,
             "accuracy": curve.mean[k - 1],
             "low": curve.low[k - 1],
             "high": curve.high[k - 1],
             "n_queries": curve.n_queries,
         }
-        for curve in curves.curves
+        for curve in (*curves.curves, *curves.baselines)
         for k in curves.ks
-    ] + extrapolated
+    ]
+    return rows + extrapolated

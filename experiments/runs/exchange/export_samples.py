@@ -9,9 +9,10 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 
-from nbest.experiments.runs.cases import Case, load_cases
+from nbest.experiments.runs.cases import Case, each_case, in_turn, reading_of
 from nbest.experiments.runs.exchange.pool_lines import STATUS_OF_FINISH
 from nbest.orchestrator.files import StrPath
+from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.types import Sample, Status
 
 FINISH_OF_STATUS: Mapping[Status, str] = {
@@ -27,7 +28,8 @@ def pool_lines(run: StrPath) -> Iterator[str]:
     from nbest.experiments.runs.gold_file import read_gold
 
     gold = read_gold(run)
-    for case in load_cases(run):
+    reader = RunReader(run)
+    for case in in_turn(each_case(reader, reading_of(reader))):
         line: dict[str, object] = {"id": case.query.id}
         if case.query.id in gold:
             line["gold"] = gold[case.query.id].answer
@@ -65,7 +67,9 @@ def samples_table(run: StrPath) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    rows = [_row(case, i) for case in load_cases(run) for i in range(len(case.candidates))]
+    reader = RunReader(run)
+    cases = in_turn(each_case(reader, reading_of(reader)))
+    rows = [_row(case, i) for case in cases for i in range(len(case.candidates))]
     sink = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(rows), sink)
     return sink.getvalue()

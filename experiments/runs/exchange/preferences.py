@@ -10,16 +10,21 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.ids import index_of
 from nbest.orchestrator.store.choices import Choice, read_choices
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.types import Query
 
+PICK = "nbest pick RUN shows the samples to choose from"
+
 
 def preference_lines(run: StrPath) -> Iterator[str]:
     """Yield each pair as one line of JSON, questions in the order of the run."""
     reader, choices = RunReader(run), read_choices(run)
+    if not choices:
+        raise InputError(f"preferences must come from choices, and nobody has made any: {PICK}")
     samples = dict(reader.samples(columns=["text"]))
     for query in reader.queries:
         choice = choices.get(query.id)

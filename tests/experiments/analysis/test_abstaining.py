@@ -114,13 +114,13 @@ def select(run: Path, *options: str) -> str:
 def test_the_command_abstains_below_a_confidence(run: Path) -> None:
     assert "answered" not in select(run)
     assert "vote: 1 of 2 questions answered, 1.000 of" in select(run, "--min-confidence", "0.7")
-    (document,) = json.loads(select(run, "--min-confidence", "0.7", "--json"))
+    (document,) = json.loads(select(run, "--min-confidence", "0.7", "--json"))["rows"]
     assert (document["abstained"], document["accuracy"], document["auroc"]) == (1, 0.5, None)
 
 
 def test_the_command_fits_a_threshold_or_says_that_it_cannot(run: Path) -> None:
     assert "vote: no threshold keeps the risk at 10.0%" in select(run, "--max-risk", "0.1")
-    (document,) = json.loads(select(run, "--max-risk", "0.1", "--json"))
+    (document,) = json.loads(select(run, "--max-risk", "0.1", "--json"))["rows"]
     assert document["guarantee"] is None
 
 

@@ -386,10 +386,14 @@ def test_a_bare_word_names_stored_scores(run: Path) -> None:
 
 def test_rows_are_what_json_prints(run: Path) -> None:
     one = json_rows(curves_of(run, "vote", [1, 4]))
-    assert [list(row) for row in one] == [["k", "accuracy", "low", "high", "n_queries"]] * 2
-    assert [row["k"] for row in one] == [1, 4]
+    keys = ["select", "k", "accuracy", "low", "high", "n_queries"]
+    assert [list(row) for row in one] == [keys] * 6
+    baselines = ["one sample", "any right"]
+    assert [(row["select"], row["k"]) for row in one] == [
+        (name, k) for name in ("vote", *baselines) for k in (1, 4)
+    ]
     several = json_rows(curves_of(run, "vote,first", [1]))
-    assert [row["select"] for row in several] == ["vote", "first"]
+    assert [row["select"] for row in several] == ["vote", "first", *baselines]
 
 
 def test_numbers_of_samples_are_checked(run: Path) -> None:
@@ -527,9 +531,8 @@ def test_coverage_of_more_samples_than_were_drawn(tmp_path: Path) -> None:
     assert any_right < curves.beyond[100].coverage < curves.beyond[1000].coverage <= 1.0
     for estimate in curves.beyond.values():
         assert estimate.low <= estimate.coverage <= estimate.high
-    assert [(row["k"], row.get("select")) for row in json_rows(curves)] == [
-        (1, None),
-        (24, None),
+    assert [(row["k"], row["select"]) for row in json_rows(curves)] == [
+        *((k, name) for name in ("vote", "one sample", "any right") for k in (1, 24)),
         (100, "any right"),
         (1000, "any right"),
     ]

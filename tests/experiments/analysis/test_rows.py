@@ -252,8 +252,6 @@ def test_json_has_the_promised_keys_in_order_and_null_for_nan() -> None:
     assert json.loads(text)["n_queries"] == 1
     assert {field.name for field in fields(Row)} - set(JSON_KEYS) == {
         "seconds",
-        "failed",
-        "failure",
         "choices",
         "n_graded",
         "scorer_s",

@@ -206,7 +206,7 @@ def test_the_command_prints_one_document_and_says_whether_all_holds(tmp_path: Pa
         text=True,
         timeout=100,
     )
-    (row,) = json.loads(process.stdout)
+    (row,) = json.loads(process.stdout)["rows"]
     assert (row["scenario"], row["kills"], row["holds"]) == ("two_drivers", 1, True), row
     assert process.returncode == 0
     assert process.stderr.startswith("two_drivers ...\n")

@@ -48,7 +48,7 @@ def test_bench_alone_lists_what_can_be_measured() -> None:
 def test_the_command_prints_a_table_or_json() -> None:
     options = ["bench", "race", "--races", "2", "--valid", "0.5"]
     assert "least saved" in CliRunner().invoke(app, options).stdout
-    document = json.loads(CliRunner().invoke(app, [*options, "--json"]).stdout)
+    document = json.loads(CliRunner().invoke(app, [*options, "--json"]).stdout)["rows"]
     assert [row["n"] for row in document] == [1, 2, 4, 8, 16, 32]
     assert document[0]["least_saved"] is None
     with pytest.raises(InputError, match=r"valid must lie in \(0, 1\], got 0.0"):

@@ -29,6 +29,7 @@ cluster: {local: true}
 """
 
 KEYS = ["select", "accuracy", "low", "high", "abstained", "n_queries", "n_samples", "tokens"]
+KEYS += ["failed", "failure"]
 ABSTENTION_KEYS = ["aurc", "auroc", "risk_coverage"]
 
 
@@ -88,7 +89,7 @@ def test_n_may_grow_and_the_first_are_kept(folder: Path) -> None:
     after = dict(RunReader(folder / "runs/t").samples())
     assert {len(samples) for samples in after.values()} == {11}
     assert all(after[q][:8] == samples for q, samples in before.items())
-    assert json.loads(process.stdout)[0]["n_samples"] == 12 * 11
+    assert json.loads(process.stdout)["rows"][0]["n_samples"] == 12 * 11
 
 
 def test_another_selector_needs_no_engine(folder: Path) -> None:
@@ -98,13 +99,17 @@ def test_another_selector_needs_no_engine(folder: Path) -> None:
     refused = nbest(folder, "run", "config.yaml", *slow)
     assert (refused.returncode, "model.script" in refused.stderr) == (2, True)
     process = nbest(folder, "run", "config.yaml", "--set", "select=[longest]", "--json")
-    assert [row["select"] for row in json.loads(process.stdout)] == ["longest"]
+    assert [row["select"] for row in json.loads(process.stdout)["rows"]] == ["longest"]
 
 
 def test_select_prints_one_json_document_with_the_promised_keys(folder: Path) -> None:
     nbest(folder, "run", "config.yaml")
     process = nbest(folder, "select", "runs/t", "--select", "vote,random(seed=3),first", "--json")
-    rows = json.loads(process.stdout)
+    document = json.loads(process.stdout)
+    rows = document["rows"]
+    assert list(document) == ["version", "select", "accuracy", "rows", "baselines", "samples"]
+    assert (document["version"], document["select"]) == (1, "vote")
+    assert document["samples"]["total"] == document["samples"]["answered"] == 96
     assert [list(row) for row in rows] == [KEYS + ABSTENTION_KEYS] * 3
     assert [row["select"] for row in rows] == ["vote", "random(seed=3)", "first"]
     for row in rows:

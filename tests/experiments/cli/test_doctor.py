@@ -103,7 +103,7 @@ def test_the_exit_status_says_whether_there_is_a_fault(by_name: dict[str, Findin
         text=True,
         timeout=60,
     )
-    listed = json.loads(process.stdout)
+    listed = json.loads(process.stdout)["findings"]
     assert [entry["name"] for entry in listed] == list(by_name)
     assert process.returncode == int(any(entry["state"] == "fault" for entry in listed))
     assert process.stderr == ""

@@ -264,6 +264,7 @@ def test_the_export_is_written_whole_and_overwrites_only_when_told_to(
 
 def test_an_unknown_format_is_refused(run: Path) -> None:
     with pytest.raises(
-        InputError, match="format must be one of preferences, jsonl, parquet, got 'csv'"
+        InputError,
+        match="format must be one of answers, preferences, jsonl, parquet, got 'csv'",
     ):
         export(str(run), "--format", "csv")

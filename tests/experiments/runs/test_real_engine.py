@@ -151,7 +151,7 @@ def test_a_prompt_longer_than_the_model_is_an_error_row_and_the_rest_is_answered
 
 def test_the_samples_are_chosen_from_again_without_an_engine(ended: Ended) -> None:
     chosen = nbest(ended.folder, "select", "runs/real", "--select", "vote,mean_logprob", "--json")
-    assert [row["n_samples"] for row in json.loads(chosen.stdout)] == [4 * QUESTIONS] * 2
+    assert [row["n_samples"] for row in json.loads(chosen.stdout)["rows"]] == [4 * QUESTIONS] * 2
 
 
 def test_the_engine_benchmark_measures_both_sides(tmp_path: Path) -> None:

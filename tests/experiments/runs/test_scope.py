@@ -56,7 +56,7 @@ def test_fewer_questions_are_the_table_of_these() -> None:
     run()
     fewer = nbest("run", "config.yaml", "--out", "run", "--quiet", "--limit", "2", "--json")
     assert fewer.exit_code == 0
-    assert json.loads(fewer.stdout)[0]["n_queries"] == 2
+    assert json.loads(fewer.stdout)["rows"][0]["n_queries"] == 2
     assert "the run holds 3 more questions, which this command does not ask" in fewer.stderr
 
 

@@ -1,0 +1,166 @@
+"""Exports the answers of a run: what each selector chooses, one row a question and selector."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from itertools import islice
+from typing import IO
+
+from nbest.experiments.questions.gold import Gold
+from nbest.experiments.questions.prompts import QUESTION, prompt_text
+from nbest.experiments.runs.cases import Case, each_case, in_turn, named_scorer, reading_of
+from nbest.experiments.runs.gold_file import read_gold
+from nbest.experiments.runs.stored_calls import NotAsked
+from nbest.orchestrator.errors import error_text
+from nbest.orchestrator.files import StrPath
+from nbest.orchestrator.protocols import Scorer
+from nbest.orchestrator.query.selection import select
+from nbest.orchestrator.store.reader import RunReader
+from nbest.orchestrator.types import Selection, Status
+
+BATCH = 4096  # rows of a table that are written together
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerRow:
+    """What one selector chose for one question."""
+
+    id: str
+    question: str
+    select: str
+    answer: str | None  # None: it abstained, or failed
+    text: str | None  # of the sample that was chosen
+    confidence: float | None  # the share of the answers that agree
+    runner_up: str | None  # the best scored of the other answers
+    outcome: str  # answered, abstained, or `failed: WHY`
+    gold: str | None
+    correct: bool | None  # None: nobody can tell
+    samples: int
+    truncated: int  # of the samples, how many were cut off
+    tokens: int  # generated for all of the samples
+
+
+COLUMNS = tuple(field.name for field in fields(AnswerRow))
+
+
+def answer_rows(run: StrPath, selectors: Sequence[str] | None = None) -> Iterator[AnswerRow]:
+    """Yield the rows in the order of the questions; None stands for the run's own selectors."""
+    reader = RunReader(run)
+    names = selectors or selectors_of(reader)
+    scorers = {name: named_scorer(name, run) for name in names}
+    gold = read_gold(run)
+    cases = each_case(reader, reading_of(reader), scorers.values(), gold=gold)
+    for rows in in_turn(_chosen(cases, scorers, gold)):
+        yield from rows
+
+
+def selectors_of(run: RunReader) -> tuple[str, ...]:
+    """The selectors of a run's config; a vote where it has none, as an imported run."""
+    select_ = run.manifest.config.get("select")
+    return tuple(map(str, select_)) if isinstance(select_, list) and select_ else ("vote",)
+
+
+async def _chosen(
+    cases: AsyncIterator[Case], scorers: Mapping[str, Scorer], gold: Mapping[str, Gold]
+) -> AsyncIterator[list[AnswerRow]]:
+    async for case in cases:
+        answer = gold.get(case.query.id)
+        yield [await _row(name, scorer, case, answer) for name, scorer in scorers.items()]
+
+
+async def _row(name: str, scorer: Scorer, case: Case, gold: Gold | None) -> AnswerRow:
+    selection: Selection | None = None
+    failure = ""
+    try:
+        selection = await select(case.query, case.candidates, scorer)
+    except NotAsked:  # no question can be answered by it
+        raise
+    # A scorer may be a plugin, and it reads what a model wrote.
+    except Exception as error:  # noqa: BLE001
+        failure = f"failed: {error_text(error)}"
+    samples = case.candidates.samples
+    answer = selection.answer if selection else None
+    index = selection.index if selection else None
+    question = case.query.meta.get(QUESTION)
+    return AnswerRow(
+        id=case.query.id,
+        question=question if isinstance(question, str) else prompt_text(case.query),
+        select=name,
+        answer=answer,
+        text=None if index is None else samples[index].text,
+        confidence=_or_none(selection.confidence) if selection else None,
+        runner_up=_runner_up(case, selection) if selection else None,
+        outcome=failure or ("abstained" if answer is None else "answered"),
+        gold=gold.answer if gold else None,
+        correct=_is_correct(case, answer) if selection else None,
+        samples=len(samples),
+        truncated=sum(sample.status is Status.TRUNCATED for sample in samples),
+        tokens=sum(sample.generated_tokens for sample in samples),
+    )
+
+
+def _is_correct(case: Case, answer: str | None) -> bool | None:
+    if not case.is_graded:
+        return None
+    verdict = 0.0 if answer is None else case.verdicts[answer]
+    return None if math.isnan(verdict) else verdict == 1.0
+
+
+def _runner_up(case: Case, selection: Selection) -> str | None:
+    """The answer of the best scored candidate that does not give the chosen one."""
+    pairs = zip(case.candidates.answers, selection.scores.tolist(), strict=True)
+    others = [(score, a) for a, score in pairs if a not in (None, selection.answer)]
+    scored = [(score, answer) for score, answer in others if not math.isnan(score)]
+    return max(scored, key=lambda pair: pair[0], default=(0.0, None))[1]
+
+
+def _or_none(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def json_lines(rows: Iterable[AnswerRow]) -> Iterator[str]:
+    """Yield a JSON object a row."""
+    for row in rows:
+        yield json.dumps(asdict(row), ensure_ascii=False)
+
+
+def csv_lines(rows: Iterable[AnswerRow]) -> Iterator[str]:
+    """Yield the header and the rows as CSV; what is None is an empty cell."""
+    yield _csv_line(COLUMNS)
+    for row in rows:
+        yield _csv_line([_cell(getattr(row, name)) for name in COLUMNS])
+
+
+def _csv_line(values: Sequence[object]) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(values)
+    return line.getvalue()
+
+
+def _cell(value: object) -> object:
+    return str(value).lower() if isinstance(value, bool) else value
+
+
+def write_table(rows: Iterable[AnswerRow], stream: IO[bytes]) -> int:
+    """Write the rows as a Parquet table, a batch at a time; returns their number."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    kinds = {
+        "confidence": pa.float64(),
+        "correct": pa.bool_(),
+        **dict.fromkeys(("samples", "truncated", "tokens"), pa.int64()),
+    }
+    schema = pa.schema([pa.field(name, kinds.get(name, pa.string())) for name in COLUMNS])
+    count = 0
+    remaining = iter(rows)
+    with pq.ParquetWriter(stream, schema, compression="zstd") as writer:
+        while batch := [asdict(row) for row in islice(remaining, BATCH)]:
+            writer.write_table(pa.Table.from_pylist(batch, schema=schema))
+            count += len(batch)
+    return count
