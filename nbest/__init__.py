@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from nbest.orchestrator.strategies.stop_on_votes import (
         BetaStop,
         EValueStop,
+        Margin,
         StopRule,
         UnanimousWindow,
         VoteStands,
@@ -162,6 +163,7 @@ __all__ = [
     "MajorityOfBests",
     "MajorityVote",
     "ManualClock",
+    "Margin",
     "Matches",
     "MathEquivalence",
     "MeanLogprob",
@@ -290,6 +292,7 @@ _NAMES = {
     "orchestrator.strategies.stop_on_votes": (
         "BetaStop",
         "EValueStop",
+        "Margin",
         "StopRule",
         "UnanimousWindow",
         "VoteStands",

@@ -172,9 +172,7 @@ def ask(
     temperature: Annotated[float, typer.Option(help="0 is greedy.")] = 0.7,
     max_tokens: Annotated[int, typer.Option(help="Longest answer.")] = 256,
     seed: Annotated[int, typer.Option(help="Same seed, same samples.")] = 0,
-    rule: Annotated[
-        str | None, typer.Option(help="Stop when it is content, e.g. vote_stands.")
-    ] = None,
+    rule: Annotated[str | None, typer.Option(help="Stop when it is content, e.g. margin.")] = None,
     race: Annotated[
         str | None, typer.Option(help="The first valid sample wins, e.g. json.")
     ] = None,

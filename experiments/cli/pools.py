@@ -35,7 +35,7 @@ def replay(
         ),
     ] = "adaptive",
     max_n: Annotated[int, typer.Option(help="Samples of a question at most.")] = 64,
-    shuffles: Annotated[int, typer.Option(help="Random orders of each question.")] = 100,
+    shuffles: Annotated[int, typer.Option(help="Random orders of each question.")] = 1000,
     seed: Annotated[int, typer.Option(help="Of the orders.")] = 0,
     extract: Annotated[str | None, typer.Option(help="How an answer is read.")] = None,
     grade: Annotated[str | None, typer.Option(help="How answers are graded.")] = None,

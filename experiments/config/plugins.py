@@ -168,6 +168,7 @@ STOP_RULES = PluginKind(
     parts=named_kinds,
     methods=(),  # a rule is a function of answers, or has `stops_on` for scores
     built_in={
+        "margin": "nbest.orchestrator.strategies.stop_on_votes:Margin",
         "vote_stands": "nbest.orchestrator.strategies.stop_on_votes:VoteStands",
         "beta": "nbest.orchestrator.strategies.stop_on_votes:BetaStop",
         "e_value": "nbest.orchestrator.strategies.stop_on_votes:EValueStop",

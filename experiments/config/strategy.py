@@ -66,7 +66,7 @@ class StrategySection(Section):
     )
     rule: str | None = Field(
         default=None,
-        description="When a question has samples enough, as vote_stands or beta(confidence=0.9). "
+        description="When a question has samples enough, as margin or beta(confidence=0.9). "
         "Default: every question gets n.",
     )
     race: str | None = Field(

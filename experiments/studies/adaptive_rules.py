@@ -1,6 +1,6 @@
 """Study: which rule saves most tokens, and what that costs in accuracy, on pools of samples.
 
-    python -m nbest.experiments.studies.adaptive_rules POOL.jsonl... [--max-n 64] [--shuffles 100]
+    python -m nbest.experiments.studies.adaptive_rules POOL.jsonl... [--max-n 64] [--shuffles 1000]
 
 Every rule sees the same random orders of the same samples. To show what choosing a rule on these
 very pools is worth, the best one on each half of them is applied to the other half. A budget for
@@ -25,6 +25,7 @@ from nbest.experiments.runs.cases import load_cases
 from nbest.experiments.runs.exchange.import_pool import import_pool
 
 RULES = (
+    *(f"margin(c={c})" for c in (1.4, 1.6, 1.83, 2.0)),
     *(f"vote_stands(risk={risk})" for risk in (0.02, 0.05, 0.1, 0.15, 0.2)),
     *(f"vote_stands(risk={risk}, prior=0.5)" for risk in (0.05, 0.1)),
     *(f"beta(confidence={c})" for c in (0.8, 0.9, 0.95, 0.99)),
@@ -111,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=_AsItIs)
     parser.add_argument("pools", nargs="+", type=Path, metavar="POOL.jsonl")
     parser.add_argument("--max-n", type=int, default=64)
-    parser.add_argument("--shuffles", type=int, default=100)
+    parser.add_argument("--shuffles", type=int, default=1000)
     parser.add_argument("--grade", default="number")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)

@@ -16,7 +16,7 @@ from nbest.orchestrator.query.choice import Choice
 from nbest.orchestrator.query.fanout import draw_in_order
 from nbest.orchestrator.query.selection import with_left_over
 from nbest.orchestrator.strategies.stop_on_scores import ScoreRule
-from nbest.orchestrator.strategies.stop_on_votes import StopRule, VoteStands
+from nbest.orchestrator.strategies.stop_on_votes import Margin, StopRule
 from nbest.orchestrator.types import Query, Sample, Selection, require
 
 
@@ -33,7 +33,7 @@ class Adaptive(Choice):
     """
 
     max_n: int
-    rule: StopRule | ScoreRule = field(default_factory=VoteStands)
+    rule: StopRule | ScoreRule = field(default_factory=Margin)
     min_n: int = 2
     ahead: int = 4
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from nbest.experiments.analysis.replay.drawn import Drawn, Spent
 from nbest.orchestrator.protocols import Scorer
 from nbest.orchestrator.strategies.stop_on_scores import ScoreRule
-from nbest.orchestrator.strategies.stop_on_votes import StopRule, VoteStands
+from nbest.orchestrator.strategies.stop_on_votes import Margin, StopRule
 from nbest.orchestrator.types import require
 from nbest.scorers.votes.majority import MajorityVote
 
@@ -17,7 +17,7 @@ from nbest.scorers.votes.majority import MajorityVote
 class ReplayedAdaptive:
     """Adaptive sampling: the rule that stops it, and the scorer by which it then chooses."""
 
-    rule: StopRule | ScoreRule = field(default_factory=VoteStands)
+    rule: StopRule | ScoreRule = field(default_factory=Margin)
     min_n: int = 2
     select: Scorer = field(default_factory=MajorityVote)
 

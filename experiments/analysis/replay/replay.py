@@ -25,6 +25,7 @@ from nbest.orchestrator.types import Scores, require
 from nbest.scorers.estimators.intervals import Interval, clustered_interval
 
 TELL_EVERY = 10  # orders
+SHUFFLES = 1000  # with 100 the error is as large as what rules differ by
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +68,7 @@ def replay(
     run: StrPath,
     strategy: str = "adaptive",
     max_n: int = 64,
-    shuffles: int = 100,
+    shuffles: int = SHUFFLES,
     seed: int = 0,
     extract: str | None = None,
     grade: str | None = None,

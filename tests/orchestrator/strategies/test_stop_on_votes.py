@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from itertools import product
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.strategies.stop_on_votes import (
     BetaStop,
     EValueStop,
+    Margin,
     StopRule,
     UnanimousWindow,
     VoteStands,
@@ -101,7 +104,30 @@ def test_a_vote_stands_when_the_rest_cannot_turn_it() -> None:
     assert VoteStands(risk=0.2)(["a", "a", "a"], 64) or not VoteStands(risk=0.2)(["a"], 64)
 
 
-@pytest.mark.parametrize("rule", [BetaStop(), EValueStop(), VoteStands()], ids=repr)
+def test_a_lead_needs_to_be_larger_the_more_samples_remain() -> None:
+    rule = Margin()
+    assert not rule(["a", "a"], 16)  # 1.83 sqrt(3) 14/16 = 2.8
+    assert rule(["a", "a", "a"], 16)  # 1.83 sqrt(4) 13/16 = 3.0, just
+    assert not rule(["a"] * 3, 64)
+    assert rule(["a"] * 4, 64)  # 1.83 sqrt(5) 60/64 = 3.8
+    assert rule(["a"] * 33 + ["b"] * 31, 64)  # nothing remains
+    assert not rule(["a"] * 32 + ["b"] * 32, 64)
+    assert not rule([None] * 60, 64)
+    late = ["a"] * 31 + ["b"] * 29
+    assert rule(late, 62)
+    assert not rule(late, 120)
+
+
+@given(st.integers(0, 40), st.integers(0, 40), st.integers(0, 20), st.integers(1, 40))
+def test_the_margin_by_its_formula(first: int, second: int, nulls: int, more: int) -> None:
+    answers = ["a"] * first + ["b"] * second + [None] * nulls
+    max_n = len(answers) + more
+    lead = abs(first - second)
+    needed = 2.0 * (first + second + 1) ** 0.5 * (1 - len(answers) / max_n)
+    assert Margin(c=2.0)(answers, max_n) == (lead > 0 and lead >= needed)
+
+
+@pytest.mark.parametrize("rule", [BetaStop(), EValueStop(), VoteStands(), Margin()], ids=repr)
 def test_agreement_ends_it_and_disagreement_does_not(rule: StopRule) -> None:
     assert rule(["a"] * 12, 64)
     assert not rule(["a", "b"] * 6, 64)
@@ -124,3 +150,5 @@ def test_settings_that_make_no_sense() -> None:
         VoteStands(risk=1)
     with pytest.raises(InputError, match="prior must be above 0, got 0"):
         VoteStands(prior=0)
+    with pytest.raises(InputError, match="c must be above 0, got 0"):
+        Margin(c=0)
