@@ -16,13 +16,18 @@ from nbest.orchestrator.types import Candidates, Query, Scores, require
 class UserChoice:
     """Scores 1.0 the sample that a person chose, by its id, and nan all others.
 
-    It abstains from a question that nobody has decided. `nbest pick` makes the choices, and
+    It abstains where a person has found none of the samples good, and from a question that nobody
+    has decided: such a one counts in no table (`has_decided`). `nbest pick` makes the choices, and
     `nbest select --select user` reads those of its run.
     """
 
     needs_logprobs: ClassVar[int | None] = None
 
-    chosen: Mapping[str, str] = field(default_factory=dict)  # sample id by query id
+    chosen: Mapping[str, str] = field(default_factory=dict)  # sample id by query id; "": none
+
+    def has_decided(self, query_id: str) -> bool:
+        """Whether a person has looked at the question."""
+        return query_id in self.chosen
 
     async def __call__(self, query: Query, candidates: Candidates) -> Scores:
         chosen_id = self.chosen.get(query.id)

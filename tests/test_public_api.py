@@ -73,7 +73,7 @@ nbest.FirstValid(*, regex: str | None = None, json_schema: str | None = None, ru
     None = None)
 nbest.Interval(low: float, high: float)
 nbest.JsonEquivalence()
-nbest.JsonValid(*, schema: str | None = None, of: Of = 'text')
+nbest.JsonValid(*, schema: str | Any | None = None, of: Of = 'text')
 nbest.Judge(*, criterion: str = 'Is the response a right and complete answer to the question?',
     scale: int = 5, repeats: int = 1, by: By = 'text', params: SamplingParams = ...)
 nbest.LastNumber(*, reads_reasoning: bool = False)
@@ -183,7 +183,7 @@ nbest.WeightedVote(*, by: Scorer, transform: Transform = 'raw', temperature: flo
 nbest.WholeText(*, reads_reasoning: bool = False)
 nbest.WithinBudget(*, select: Scorer, extract: Extractor = ..., equivalence: Equivalence | None
     = None, min_confidence: float = 0.0, params: SamplingParams = ..., budget: BatchBudget)
-nbest.YamlValid(*, schema: str | None = None, of: Of = 'text')
+nbest.YamlValid(*, schema: str | Any | None = None, of: Of = 'text')
 nbest.all_at_k(n: int, c: int, k: int) -> float
 nbest.ask(question: str | tuple[Message, ...], strategy: Strategy | BatchStrategy, backend:
     BackendConfig, *, seed: int = 0) -> Selection

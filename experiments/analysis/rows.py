@@ -20,6 +20,7 @@ from nbest.orchestrator.errors import error_text
 from nbest.orchestrator.protocols import Scorer
 from nbest.orchestrator.query.selection import select
 from nbest.scorers.estimators.intervals import Interval, clustered_interval, wilson_interval
+from nbest.scorers.given import UserChoice
 
 JSON_KEYS = (
     "select",
@@ -120,6 +121,8 @@ class SelectorGrading:
 
     async def add(self, case: Case, size: Size | None = None) -> None:
         """Take a case into account; `size` is that of the case, where it is known already."""
+        if isinstance(self._scorer, UserChoice) and not self._scorer.has_decided(case.query.id):
+            return  # nobody has looked at it: that is no abstention
         self._logprobs.add(case)
         try:
             candidates = self._meter.on(case.candidates) if self._asks else case.candidates
@@ -167,13 +170,12 @@ class Size(NamedTuple):
     n_samples: int
     tokens: int
     slowest_s: float
-    mean_s: float
 
 
 def size_of(case: Case) -> Size:
     seconds = [sample.total_s for sample in case.candidates.samples]
     tokens = sum([sample.generated_tokens for sample in case.candidates.samples])
-    return Size(len(seconds), tokens, max(seconds), sum(seconds) / len(seconds))
+    return Size(len(seconds), tokens, max(seconds))
 
 
 class Sizes:
@@ -185,7 +187,6 @@ class Sizes:
         self.largest = 0
         self.tokens = 0
         self._slowest_s: list[float] = []  # of each query, its slowest sample
-        self._mean_s: list[float] = []
 
     def add(self, size: Size) -> None:
         self.n_queries += 1
@@ -193,17 +194,11 @@ class Sizes:
         self.largest = max(self.largest, size.n_samples)
         self.tokens += size.tokens
         self._slowest_s.append(size.slowest_s)
-        self._mean_s.append(size.mean_s)
 
     @property
     def slowest_s(self) -> float:
         """The seconds of a query, mean: its samples are drawn at the same time."""
         return float(np.mean(self._slowest_s)) if self._slowest_s else math.nan
-
-    @property
-    def mean_s(self) -> float:
-        """The seconds of a sample, mean over the queries."""
-        return float(np.mean(self._mean_s)) if self._mean_s else math.nan
 
     def row(self, name: str, estimate: tuple[float, Interval]) -> Row:
         """A row with these sizes."""
@@ -253,7 +248,7 @@ class BaselineGrading:
             whole,
             n_samples=whole.n_queries,
             tokens=round(whole.tokens * whole.n_queries / num),
-            seconds=self._sizes.mean_s,
+            seconds=math.nan,  # drawn alone it would be faster than among so many
         )
 
     def _any_right(self) -> Row:

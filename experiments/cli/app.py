@@ -162,7 +162,7 @@ def select(
     end_by_failures(compared)
 
 
-@app.command(epilog='Example: nbest ask "What is 17 + 25?" -n 16 --select vote')
+@app.command(epilog='Example: nbest ask "How many days are in a week?" -n 16 --select vote')
 def ask(
     question: Annotated[str, typer.Argument(help="What to ask.", show_default=False)],
     n: Annotated[int, typer.Option("-n", help="How many samples.")] = 8,

@@ -18,6 +18,7 @@ from importlib.resources import files
 from urllib.parse import parse_qs, urlsplit
 
 from nbest.experiments.pick.session import PickSession
+from nbest.orchestrator.errors import InputError, first_line
 
 COOKIE = "nbest_pick"
 MAX_BODY = 10_000
@@ -46,7 +47,11 @@ class PickServer(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, session: PickSession, port: int = 0) -> None:
-        super().__init__(("127.0.0.1", port), _Handler)
+        try:
+            super().__init__(("127.0.0.1", port), _Handler)
+        except (OSError, OverflowError) as error:
+            why = getattr(error, "strerror", None) or first_line(error)
+            raise InputError(f"port must be one that is free, got {port} ({why})") from error
         self.session = session
         self.lock = threading.Lock()
         self.secret = secrets.token_urlsafe(32)

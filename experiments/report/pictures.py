@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 ACROSS = 2  # panels beside each other
 MOST_TICKS = 9
+WIDE = 30.0  # from this ratio of tokens on, only powers of ten are named
 BASELINE_STYLES = (":", "--")  # one sample, any right
 
 
@@ -45,7 +46,7 @@ def accuracy_against_k(reports: Sequence[RunReport]) -> str:
 
 def accuracy_against_tokens(reports: Sequence[RunReport]) -> str:
     """Accuracy against cost, verifiers and judges included, and the front of the best points."""
-    from matplotlib.ticker import LogLocator
+    from matplotlib.ticker import EngFormatter, LogLocator
 
     def draw(axes: Axes, report: RunReport, colours: Colours) -> None:
         front = pareto_front(report.spendings)
@@ -72,8 +73,10 @@ def accuracy_against_tokens(reports: Sequence[RunReport]) -> str:
             )
         if any(point.tokens > 0 for point in report.spendings):  # else nobody counted them
             axes.set_xscale("log")
-            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            axes.xaxis.set_major_formatter("{x:,.0f}")
+            tokens = [point.tokens for point in report.spendings if point.tokens > 0]
+            is_wide = max(tokens) / min(tokens) > WIDE
+            axes.xaxis.set_major_locator(LogLocator(subs=(1,) if is_wide else (1, 2, 5)))
+            axes.xaxis.set_major_formatter(EngFormatter(sep=""))  # 50k, for 50,000 takes room
             axes.xaxis.minorticks_off()
 
     return _panels(reports, "tokens a question", "accuracy", draw)
@@ -92,9 +95,8 @@ def risk_against_coverage(reports: Sequence[RunReport]) -> str:
                 label=plot_label(name),
             )
         axes.set_xlim(0, 1)
-        axes.set_ylim(bottom=0)
 
-    return _panels(reports, "share of questions answered", "share of answers wrong", draw)
+    return _panels(reports, "share of questions answered", "share of answers wrong", draw, bottom=0)
 
 
 Colours = Callable[[str], str]
@@ -103,8 +105,10 @@ Colours = Callable[[str], str]
 Draw = Callable[["Axes", RunReport, Colours], None]
 
 
-def _panels(reports: Sequence[RunReport], x: str, y: str, draw: Draw) -> str:
-    """Draw a panel for each run, and one legend below."""
+def _panels(
+    reports: Sequence[RunReport], x: str, y: str, draw: Draw, bottom: float | None = None
+) -> str:
+    """Draw a panel for each run, all on the scale that `bottom` begins, and one legend below."""
     from matplotlib.figure import Figure
 
     across = min(ACROSS, len(reports))
@@ -122,6 +126,8 @@ def _panels(reports: Sequence[RunReport], x: str, y: str, draw: Draw) -> str:
         if len(reports) > 1:
             axes.set_title(plot_label(report.name), fontsize="medium")
         draw(axes, report, colours)
+    if bottom is not None:  # only now: it fixes the other end, too, at what has been drawn
+        grid.flat[0].set_ylim(bottom=bottom)
     return _svg(figure, grid.flat, f"{y} against {x}")
 
 

@@ -12,12 +12,13 @@ from nbest.scorers.given import UserChoice
 def chosen_by_user(run: RunReader) -> UserChoice:
     """Build the selector `user` of a run; InputError where nobody has chosen anything."""
     choices = read_choices(run.path)
-    places = {query_id: c.index for query_id, c in choices.items() if c.index is not None}
+    places = {query_id: choice.index for query_id, choice in choices.items()}
     if not places:
         raise InputError(f"user needs choices, and nobody has made any: nbest pick {run.path}")
     chosen: dict[str, str] = {}
     for query_id, samples in run.samples(columns=()):
         if query_id in places:
             by_index = {index_of(sample.id): sample.id for sample in samples}
-            chosen[query_id] = by_index.get(places[query_id], "")
+            place = places[query_id]
+            chosen[query_id] = "" if place is None else by_index.get(place, "")
     return UserChoice(chosen=chosen)

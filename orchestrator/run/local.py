@@ -137,7 +137,7 @@ def ask(
 
     BackendError where the engine fails, PartFailed where a part of the user's own does.
 
-    Example: `ask("What is 17 + 25?", BestOfN(n=16, select=MajorityVote()), VLLM("smollm2-135m"))`
+    Example: `ask("How many days are in a week?", BestOfN(n=16, select=MajorityVote()), backend)`
     """
     return wait_for(_ask(question, strategy, backend, seed))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +42,39 @@ def satisfies(text: str, schema: str) -> bool:
 
 
 def _parsed(text: str) -> Any:
-    return json.loads(text, parse_float=_finite, parse_int=_whole, parse_constant=_finite)
+    return json.loads(
+        text,
+        parse_float=_finite,
+        parse_int=_whole,
+        parse_constant=_finite,
+        object_pairs_hook=without_twins,
+    )
+
+
+def without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of these keys; ValueError where one comes twice: nobody knows which is meant."""
+    if len({key for key, _ in pairs}) < len(pairs):
+        raise ValueError("a key that comes twice")
+    return dict(pairs)
+
+
+def schema_text(schema: object) -> str | None:
+    """A schema as JSON text: from text, a mapping, or a Pydantic class; None stays None.
+
+    InputError where it is none of these, or no sound schema.
+    """
+    if schema is None:
+        return None
+    if hasattr(schema, "model_json_schema"):
+        schema = schema.model_json_schema()
+    text = schema if isinstance(schema, str) else None
+    if isinstance(schema, Mapping):
+        text = json.dumps(schema)
+    if text is None:
+        rule = "be JSON text, a mapping or a Pydantic class"
+        raise InputError(f"schema must {rule}, got {schema!r}")
+    schema_validator(text)
+    return text
 
 
 def _finite(text: str) -> float:

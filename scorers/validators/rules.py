@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from nbest.orchestrator.types import Candidates, Query, require
 from nbest.scorers.answers.regex import compiled_regex
 from nbest.scorers.sandboxes.processes import are_short, read_soon, read_texts
 from nbest.scorers.sandboxes.threads import threads_for
-from nbest.scorers.validators.json_schema import is_json, satisfies, schema_validator
+from nbest.scorers.validators.json_schema import is_json, satisfies, schema_text
 
 CHECK_S = 2.0  # for one text
 SOON_S = 0.01  # for one text, where no child process is used
@@ -95,19 +95,19 @@ def matches(text: str, pattern: str) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JsonValid:
-    """The text is JSON, and satisfies a JSON schema where one is given, as JSON text.
+    """The text is JSON, and satisfies a JSON schema where one is given.
 
-    Draft 2020-12, or the draft that its "$schema" names. NaN, infinities and numbers beyond a
-    float's range are not valid JSON. With `of="answer"` and `CodeBlock` as extractor, JSON may
-    stand in a fenced block.
+    The schema is JSON text; from Python a mapping or a Pydantic class does as well. Draft 2020-12,
+    or the draft that its "$schema" names. NaN, infinities and numbers beyond a float's range are
+    not valid JSON, and neither is a key that comes twice. With `of="answer"` and `CodeBlock` as
+    extractor, JSON may stand in a fenced block.
     """
 
-    schema: str | None = None
+    schema: str | Any | None = None  # kept as JSON text
     of: Of = "text"
 
     def __post_init__(self) -> None:
-        if self.schema is not None:
-            schema_validator(self.schema)
+        object.__setattr__(self, "schema", schema_text(self.schema))
 
     async def __call__(self, query: Query, candidates: Candidates) -> Flags:
         if self.schema is not None:  # a pattern in it may take for ever

@@ -29,7 +29,7 @@ def selector_table(rows: Sequence[Row], baselines: Sequence[Row] = ()) -> Table:
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("selector", no_wrap=True)
-    titles = ["accuracy", "95% interval", "abstained", "tokens", "s/question"]
+    titles = ["accuracy", "95% interval", "abstained", "all tokens", "s/question"]
     asks = any(row.scorer_tokens for row in rows)
     for title in (*titles, *(("scorer tokens", "scorer s") if asks else ())):
         table.add_column(title, justify="right", no_wrap=True)
@@ -53,7 +53,7 @@ def _cells(row: Row, asks: bool) -> list[str | Text]:
         "-" if math.isnan(row.low) else f"{row.low:.2f} to {row.high:.2f}",
         str(row.abstained),
         f"{row.tokens:,}",
-        f"{row.seconds:.1f}",
+        f"{row.seconds:.1f}" if row.seconds > 0 else "-",  # nobody knows it, as of imported ones
         *(cost if asks else ()),
     ]
 

@@ -27,6 +27,7 @@ from nbest.experiments.analysis.rows import (
     baseline_rows,
     selector_row,
 )
+from nbest.experiments.analysis.sample_counts import SampleCounts, counts_of
 from nbest.experiments.questions.gold import Gold
 from nbest.experiments.questions.graders.plain import Exact, Grader, Number, Ungraded
 from nbest.experiments.runs.cases import Case, graded_case
@@ -35,6 +36,7 @@ from nbest.orchestrator.protocols import Extractor
 from nbest.orchestrator.query.selection import WholeText, read_answers
 from nbest.orchestrator.tasks import wait_for
 from nbest.orchestrator.types import Candidates, Query, Sample, Scores, Status, TopLogprobs
+from nbest.scorers.given import UserChoice
 
 NAN = math.nan
 
@@ -226,12 +228,50 @@ def timed(*totals_s: float) -> list[Sample]:
     return [sample("7", tokens=10, total_s=total_s) for total_s in totals_s]
 
 
-async def test_seconds_of_n_samples_are_those_of_the_slowest_and_of_one_the_mean() -> None:
+async def test_seconds_of_n_samples_are_those_of_the_slowest_and_of_one_alone_unknown() -> None:
     samples = {"q1": timed(1.0, 3.0), "q2": timed(2.0, 6.0, 4.0)}
     queries = [Query(id=q, prompt="?") for q in samples]
     pool = cases_of(queries, samples, {}, WholeText(), Exact())
     assert (await selector_row("vote", MajorityVote(), pool)).seconds == (3.0 + 6.0) / 2
-    assert one_sample_row(pool).seconds == (2.0 + 4.0) / 2
+    assert math.isnan(one_sample_row(pool).seconds)  # it shared the engine with the others
+
+
+async def test_samples_that_failed_or_were_aborted_are_in_no_baseline() -> None:
+    """A won race of eight: one right sample, and seven that nobody let end."""
+    texts = {Status.OK: "7", Status.CANCELLED: "8", Status.ERROR: "", Status.TRUNCATED: "cut"}
+
+    def drawn(*statuses: Status) -> list[Sample]:
+        return [
+            Sample(id=f"r/q/s{i}", text=texts[status], status=status, total_s=1.0)
+            for i, status in enumerate(statuses)
+        ]
+
+    def pool(*statuses: Status) -> list[Case]:
+        queries = [Query(id="q", prompt="?")]
+        samples = {"q": drawn(*statuses)}
+        return cases_of(queries, samples, {"q": Gold(answer="7")}, WholeText(), Exact())
+
+    assert one_sample_row(pool(Status.OK, *[Status.CANCELLED] * 7)).accuracy == 1.0
+    assert one_sample_row(pool(Status.OK, Status.ERROR, Status.ERROR)).accuracy == 1.0
+    assert one_sample_row(pool(Status.OK, Status.TRUNCATED)).accuracy == 0.5  # drawn like others
+    every = pool(Status.OK, Status.TRUNCATED, Status.ERROR, Status.CANCELLED)
+    counts = counts_of(every[0].candidates)
+    assert counts == SampleCounts(answered=1, cut_off=1, failed=1, aborted=1)
+    assert (counts + counts).sentences() == [
+        "8 samples: 2 with an answer, 2 cut off, 2 failed, 2 aborted",
+        "25% of the samples were cut off: raise sampling.max_tokens",
+    ]
+
+
+async def test_a_question_that_nobody_has_judged_is_no_abstention() -> None:
+    samples = {"q1": timed(1.0, 3.0), "q2": timed(2.0, 6.0), "q3": timed(1.0, 1.0)}
+    queries = [Query(id=q, prompt="?") for q in samples]
+    gold = {q: Gold(answer="7") for q in samples}
+    pool = cases_of(queries, samples, gold, WholeText(), Exact())
+    chosen = {"q1": samples["q1"][0].id, "q2": ""}  # of the second, none was good
+    row = await selector_row("user", UserChoice(chosen=chosen), pool)
+    assert (row.n_queries, row.abstained, row.n_graded) == (2, 1, 2)
+    assert set(row.verdicts) == {"q1", "q2"}
 
 
 async def test_tokens_are_those_of_all_samples_and_of_one_the_mean() -> None:

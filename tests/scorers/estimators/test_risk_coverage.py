@@ -130,6 +130,20 @@ def test_it_goes_down_until_the_bound_is_too_high() -> None:
     assert guarantee.coverage == 0.5
 
 
+@pytest.mark.parametrize("percent", range(101))
+def test_the_threshold_is_the_one_that_can_be_typed_in(percent: int) -> None:
+    """Just below the threshold all answers are wrong: a rounded one would let them in."""
+    least = float(f"{percent / 100:.2f}")
+    below = max(0.0, least - 1e-9)
+    confidence, right = [1.0] * 300 + [least] * 300 + [below] * 300, [True] * 600 + [False] * 300
+    guarantee = fitted_threshold(confidence, right, max_risk=0.05, starts=(1.0,))
+    assert guarantee is not None
+    typed = float(f"{guarantee.threshold:.2f}")
+    assert typed == guarantee.threshold
+    answered = [ok for value, ok in zip(confidence, right, strict=True) if value >= typed]
+    assert answered.count(False) / len(answered) == pytest.approx(guarantee.risk)
+
+
 def test_nothing_is_claimed_where_too_much_is_wrong() -> None:
     assert fitted_threshold([0.9] * 500, [True, False] * 250, max_risk=0.05) is None
     assert fitted_threshold([], [], max_risk=0.05) is None

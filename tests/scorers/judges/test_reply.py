@@ -140,6 +140,12 @@ def test_the_expectation_is_over_the_score_tokens_alone() -> None:
     assert score_of(PROMPT, cut, 5) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(("text", "score"), [("4.5", 4.5), ("Score: 2.5", 2.5), ("3.75/5", 3.75)])
+def test_the_first_digit_of_a_fraction_is_not_the_score(text: str, score: float) -> None:
+    row = {"4": 0.9, "5": 0.1}
+    assert score_of(PROMPT, token_reply(text, row, {".": 1.0}, {"5": 1.0}), 5) == score
+
+
 def test_a_number_that_is_no_score_does_not_count_as_one() -> None:
     counted = token_reply("3 errors", {"3": 0.9, "1": 0.1}, {" errors": 1.0})
     assert math.isnan(score_of(PROMPT, counted, 5))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
+from pydantic import BaseModel
 
 from nbest import (
     AllOf,
@@ -74,6 +76,8 @@ async def test_hostile_texts_are_invalid_and_nothing_is_raised(rule: Validator) 
         ("{'x': 1}", False, False),
         ('```json\n{"x": 1}\n```', False, False),
         ('{"x": 1} and more', False, False),
+        ('{"x": 1, "x": 2}', False, False),  # which of them?
+        ('{"x": 1, "y": {"z": 1, "z": 1}}', False, False),
     ],
 )
 async def test_json(text: str, plain: bool, with_schema: bool) -> None:
@@ -102,11 +106,66 @@ async def test_json_in_a_block_is_valid_where_the_answer_is_what_counts() -> Non
         ("x: [1", False, False),
         ("x: 1\n---\nx: 2", False, False),
         ("? [a, b]\n: 1", False, False),
+        ("", False, False),
+        ("\n# nothing\n", False, False),
+        ("I cannot answer that.", False, False),
+        ("42", False, False),
+        ("- x\n- y", True, False),
+        ("!!set {x, y}", False, False),
     ],
 )
 async def test_yaml(text: str, plain: bool, with_schema: bool) -> None:
     assert await is_valid(YamlValid(), text) == plain
     assert await is_valid(YamlValid(schema=SCHEMA), text) == with_schema
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "is_right"),
+    [
+        ("string", "v: 01234", True),
+        ("string", "v: NO", True),
+        ("string", "v: 1.10", True),
+        ("string", "v: 1e3", True),
+        ("string", "v: ~", False),
+        ("string", "v: [a]", False),
+        ("integer", "v: 1234", True),
+        ("integer", "v: '1234'", False),
+        ("boolean", "v: no", True),
+        ("number", "v: 1.10", True),
+    ],
+)
+async def test_a_scalar_in_yaml_is_read_by_the_type_of_the_schema(
+    kind: str, text: str, is_right: bool
+) -> None:
+    value = {"type": kind}
+    schema = {"type": "object", "properties": {"v": value}, "required": ["v"]}
+    assert await is_valid(YamlValid(schema=schema), text) == is_right
+    listed = {"type": "object", "properties": {"v": {"type": "array", "items": value}}}
+    inner = text.removeprefix("v: ")
+    if "[" not in inner:
+        assert await is_valid(YamlValid(schema=listed), f"v: [{inner}]") == is_right
+
+
+async def test_a_key_in_yaml_is_the_text_that_the_schema_names() -> None:
+    schema = {"type": "object", "properties": {"on": {"type": "string"}}, "required": ["on"]}
+    assert await is_valid(YamlValid(schema=schema), "on: push")
+
+
+@pytest.mark.parametrize("rule", [JsonValid, YamlValid])
+async def test_a_schema_is_text_a_mapping_or_a_class(
+    rule: type[JsonValid] | type[YamlValid],
+) -> None:
+    class Point(BaseModel):
+        x: int
+
+    mapping = {"type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"]}
+    for schema in (Point, mapping, json.dumps(mapping)):
+        built = rule(schema=schema)
+        assert isinstance(built.schema, str)
+        assert await is_valid(built, '{"x": 1}')
+        assert not await is_valid(built, '{"x": "one"}')
+    with pytest.raises(InputError, match="schema must be JSON text, a mapping or a Pydantic class"):
+        rule(schema=7)
 
 
 async def test_dates_in_yaml_are_texts() -> None:

@@ -78,7 +78,7 @@ def test_a_table_by_hand() -> None:
     baseline = replace(ROW, select="any of 16 right", accuracy=1.0, abstained=0)
     lines = [" ".join(line.split()) for line in rendered(ROW, baselines=(baseline,)).splitlines()]
     assert lines == [
-        "selector accuracy 95% interval abstained tokens s/question",
+        "selector accuracy 95% interval abstained all tokens s/question",
         "any of 16 right 1.000 0.55 to 0.84 0 12,345 1.2",
         "vote 0.719 0.55 to 0.84 3 12,345 1.2",
     ]
