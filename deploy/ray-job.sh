@@ -5,6 +5,7 @@
 #   export RAY_API_SERVER_ADDRESS=http://HEAD:8265 RAY_AUTH_MODE=token
 #   deploy/ray-job.sh NAME run CONFIG.yaml --out /shared/runs/NAME --set cluster.engines=16
 #
+# It ends with 0 or 1, as `ray job submit` does; what nbest itself ended with is in the job's message.
 # CONFIG.yaml and the run folder are paths on the cluster, and nbest is installed on all of it.
 
 set -u

@@ -78,7 +78,8 @@ def run(
     fail_on_error: Annotated[
         str,
         typer.Option(
-            help="Exit with 3 if questions ended in error: true, false, a share, a count."
+            help="Exit with 3 if questions ended in error: true, false, from a count on, as 5, or "
+            "above a share, as 0.1."
         ),
     ] = "true",
     allow_unauthenticated_ray: Annotated[
@@ -168,6 +169,9 @@ def ask(
     n: Annotated[int, typer.Option("-n", help="How many samples.")] = 8,
     selector: Annotated[str, typer.Option("--select", help="Which one to take.")] = "vote",
     extract: Annotated[str, typer.Option(help="How an answer is read.")] = "final_answer",
+    equivalence: Annotated[
+        str, typer.Option(help="Which answers count as the same, e.g. mathematics.")
+    ] = "exact",
     model: Annotated[str, typer.Option(help="Name, folder or hub id.")] = "smollm2-135m",
     temperature: Annotated[float, typer.Option(help="0 is greedy.")] = 0.7,
     max_tokens: Annotated[int, typer.Option(help="Longest answer.")] = 256,
@@ -189,6 +193,7 @@ def ask(
         n=n,
         select=selector,
         extract=extract,
+        equivalence=equivalence,
         model=model,
         temperature=temperature,
         max_tokens=max_tokens,

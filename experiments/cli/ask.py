@@ -9,7 +9,12 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from nbest.experiments.config.objects import Objects
-from nbest.experiments.config.plugins import build_backend, build_extractor, build_scorer
+from nbest.experiments.config.plugins import (
+    build_backend,
+    build_equivalence,
+    build_extractor,
+    build_scorer,
+)
 from nbest.experiments.config.strategy import Sampling, StrategySection
 from nbest.experiments.language.errors import describe
 from nbest.experiments.language.text import safe_lines
@@ -27,6 +32,7 @@ class Question:
     n: int
     select: str
     extract: str
+    equivalence: str
     model: str
     temperature: float
     max_tokens: int
@@ -61,7 +67,9 @@ def _strategy(question: Question) -> Sampling:
         raise InputError(what) from error
     params = SamplingParams(temperature=question.temperature, max_tokens=question.max_tokens)
     select, extract = build_scorer(question.select), build_extractor(question.extract)
-    return strategy.build(Choice(select=select, extract=extract, params=params), objects)
+    equivalence = build_equivalence(question.equivalence)
+    choice = Choice(select=select, extract=extract, equivalence=equivalence, params=params)
+    return strategy.build(choice, objects)
 
 
 def as_text(selection: Selection) -> str:

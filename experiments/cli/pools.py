@@ -67,6 +67,9 @@ def report(
     selectors: Annotated[
         str | None, typer.Option("--select", help="Names; default: those of each run's config.")
     ] = None,
+    extract: Annotated[str | None, typer.Option(help="How an answer is read.")] = None,
+    grade: Annotated[str | None, typer.Option(help="How answers are graded.")] = None,
+    equivalence: Annotated[str | None, typer.Option(help="Which answers are the same.")] = None,
     input_price: Annotated[float, typer.Option(help="Dollars a million tokens read.")] = 0.0,
     output_price: Annotated[float, typer.Option(help="Dollars a million generated.")] = 0.0,
     parameters: Annotated[float, typer.Option(help="Of the model, e.g. 135e6, for FLOPs.")] = 0.0,
@@ -74,11 +77,15 @@ def report(
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
 ) -> None:
     """A page to look at: curves, costs, risk, the questions that are most contested."""
+    from nbest.experiments.questions.reading import ReadingNames
     from nbest.experiments.report.costs import Prices
     from nbest.experiments.report.page import write_report
 
     prices = Prices(input_price=input_price, output_price=output_price, parameters=parameters)
-    print(write_report(runs, out, selectors, prices, shown=questions, force=force, tell=_tell))
+    by = ReadingNames(extract=extract, grade=grade, equivalence=equivalence)
+    print(
+        write_report(runs, out, selectors, prices, shown=questions, force=force, tell=_tell, by=by)
+    )
 
 
 def import_(

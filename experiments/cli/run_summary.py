@@ -28,6 +28,7 @@ from nbest.orchestrator.types import Outcome, Record
 def conclude(plan: Plan, folder: StrPath, endings: Endings, tolerated: int, as_json: bool) -> None:
     """Print the table of a run and what failed in it; exit with 3 if too much did."""
     failed = endings.failed
+    compared: Comparison | None = None
     if len(failed) < plan.num_queries:
         # `user` is built anew: it reads a person's choices, which the config does not know.
         scorers = {
@@ -44,6 +45,8 @@ def conclude(plan: Plan, folder: StrPath, endings: Endings, tolerated: int, as_j
     _tell_out_of_budget(endings)
     if len(failed) > tolerated:
         raise typer.Exit(Exit.SOME_ERRORS)
+    if compared is not None:
+        end_by_failures(compared)
 
 
 def print_notes(folder: StrPath, as_json: bool) -> None:

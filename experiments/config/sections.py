@@ -183,6 +183,9 @@ class ClusterSection(Section):
             raise InputError(
                 f"metrics_port must be left out when local is true, got {self.metrics_port}"
             )
+        if self.address is not None and self.metrics_port is not None:
+            rule = "be left out with an address: that Ray has its own"
+            raise InputError(f"metrics_port must {rule}, got {self.metrics_port}")
         if self.local and self.address is not None:
             raise InputError(f"address must be left out when local is true, got {self.address!r}")
         for key in ("engines_span_nodes", "shared_folder", "allow_unauthenticated"):

@@ -17,3 +17,12 @@ class Reading:
     equivalence: Equivalence | None  # None: only equal texts mean the same
     grade: Grader | QueryGrader
     rereads: bool = False  # read the texts even where an answer came with the sample
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingNames:
+    """Which parts read, grade and merge answers, by name; None: as in the run's config."""
+
+    extract: str | None = None
+    grade: str | None = None
+    equivalence: str | None = None

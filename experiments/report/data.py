@@ -26,6 +26,7 @@ from nbest.experiments.analysis.replay.adaptive import ReplayedAdaptive
 from nbest.experiments.analysis.replay.replay import Replay, replay_cases
 from nbest.experiments.analysis.rows import Row, baseline_rows, selector_row
 from nbest.experiments.analysis.unlabelled import Agreement, agreements, share_warnings
+from nbest.experiments.questions.reading import ReadingNames
 from nbest.experiments.report.duels import Duel, QuestionVerdicts, duels, verdicts
 from nbest.experiments.report.questions import QuestionShown, best, contested, worst
 from nbest.experiments.runs.cases import Case, cases_of, named_scorer, reading_of
@@ -86,12 +87,13 @@ def run_report(
     selectors: Sequence[str] | None = None,
     shown: int = SHOWN_QUESTIONS,  # of each sort
     tell: Callable[[str], None] = lambda line: None,
+    by: ReadingNames | None = None,
 ) -> RunReport:
     """Gather a report, by default for the run's selectors; `tell` gets a line about each step."""
     reader, label = RunReader(run), run_name(run)
     scorers = _scorers(reader, selectors)
     tell(f"{label}: {len(reader.query_ids):,} questions, chosen by {', '.join(scorers)}")
-    cases = cases_of(reader, reading_of(reader), scorers.values())
+    cases = cases_of(reader, reading_of(reader, *_names(by)), scorers.values())
     graded = graded_cases(cases)
     rows = wait_for(_rows(scorers, cases))
     working = {row.select: scorers[row.select] for row in rows if row.failed == 0}
@@ -168,6 +170,10 @@ async def _rows(scorers: dict[str, Scorer], cases: Sequence[Case]) -> list[Row]:
         except InputError:  # it wants log-probabilities, or a model, that the run has not
             continue
     return rows
+
+
+def _names(by: ReadingNames | None) -> tuple[str | None, str | None, str | None]:
+    return (by.extract, by.grade, by.equivalence) if by else (None, None, None)
 
 
 def _scorers(run: RunReader, names: Sequence[str] | None) -> dict[str, Scorer]:

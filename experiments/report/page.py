@@ -10,6 +10,7 @@ from pathlib import Path
 from nbest.experiments.analysis.paired import paired_runs
 from nbest.experiments.language.expressions import split_expressions
 from nbest.experiments.language.text import printable
+from nbest.experiments.questions.reading import ReadingNames
 from nbest.experiments.report.costs import Prices, costs_of
 from nbest.experiments.report.data import SHOWN_QUESTIONS, RunReport, run_report
 from nbest.experiments.report.pictures import (
@@ -37,6 +38,7 @@ def write_report(
     shown: int = SHOWN_QUESTIONS,
     force: bool = False,
     tell: Callable[[str], None] = lambda line: None,
+    by: ReadingNames | None = None,
 ) -> Path:
     """Gather, draw and write the page: one file, no script, nothing that it loads."""
     if out.exists() and not force:
@@ -45,7 +47,7 @@ def write_report(
     require(shown >= 0, "questions", "be 0 or more", shown)
     reports = []
     for run in runs:
-        reports.append(run_report(run, names, shown, tell))
+        reports.append(run_report(run, names, shown, tell, by))
     page = report_page(reports, prices or Prices())
     try:
         write_whole(out, page.encode())

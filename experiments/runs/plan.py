@@ -15,8 +15,9 @@ from nbest.experiments.questions.gold import Gold
 from nbest.experiments.questions.graders.by_part import needs_gold
 from nbest.experiments.questions.items import Questions
 from nbest.experiments.questions.prompts import Prompts, render
-from nbest.experiments.runs.stored_calls import require_first
+from nbest.experiments.runs.stored_calls import asks_model, require_first
 from nbest.orchestrator.cluster.settings import Cluster
+from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import BackendConfig
 from nbest.orchestrator.store.format.manifest import Json
 from nbest.orchestrator.strategies.deep_conf import DeepConf
@@ -66,6 +67,7 @@ class Plan:
 def make_plan(config: Config, limit: int | None = None) -> Plan:
     """Load the questions, render the prompts, build the strategy of the first selector."""
     require_first(config.scorers())
+    _require_what_a_race_draws(config)
     questions = config.dataset.load(config.prompt.shots, limit)
     return Plan(
         config=config,
@@ -75,6 +77,18 @@ def make_plan(config: Config, limit: int | None = None) -> Plan:
         backend=config.model.build(),
         notes=grading_notes(config, questions),
     )
+
+
+def _require_what_a_race_draws(config: Config) -> None:
+    """Refuse a first selector that a race does not serve: it draws for its rule alone."""
+    if config.strategy.race is None:
+        return
+    name, scorer = next(iter(config.scorers().items()))
+    if asks_model(scorer):
+        raise InputError(f"select must begin with one that asks no model in a race, got {name!r}")
+    needed, kept = scorer.needs_logprobs, config.sampling.logprobs
+    if needed is not None and (kept is None or kept < needed):
+        raise InputError(f"sampling.logprobs must be {needed} in a race for {name}, got {kept}")
 
 
 def grading_notes(config: Config, questions: Questions) -> tuple[str, ...]:

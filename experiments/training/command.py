@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -73,13 +74,19 @@ def train_verifier(
         patience=patience,
         max_tokens=max_tokens,
         mixed_precision=mixed_precision,
-        question_after=question_after.encode().decode("unicode_escape"),
+        question_after=unescaped(question_after),
         seed=seed,
     )
     document = trained_document(
         runs, out, settings, source, extract, grade, silent if quiet else shown_learning()
     )
     print(json.dumps(document, indent=2, default=str) if as_json else summary(document, out))
+
+
+def unescaped(text: str) -> str:
+    r"""The text with \n, \t and \\ for what they stand for; all else stays as it is."""
+    signs = {r"\n": "\n", r"\t": "\t", r"\r": "\r", "\\\\": "\\"}
+    return re.sub(r"\\[ntr\\]", lambda match: signs[match[0]], text)
 
 
 def trained_document(

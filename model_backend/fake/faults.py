@@ -58,7 +58,7 @@ def prompt_has(request: Request, marker: str) -> bool:
 class HarmsProcess:
     """Ends or stops the process that answers a request whose prompt holds `marker`.
 
-    Example: `HarmsProcess(then=SeededAnswers(...), marker="poison", harm=Harm.SIGKILL)`
+    Example: `HarmsProcess(then=script, marker="poison", harm=Harm.SIGKILL)`
     """
 
     then: Script

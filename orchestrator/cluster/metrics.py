@@ -106,7 +106,7 @@ class RunMetrics:
         if name not in self._counters:
             self._counters[name] = Counter(name, DESCRIPTIONS[name], metric.labels)
         more = metric.value - self._published.get(key, 0)
-        if more > 0:
+        if more > 0:  # Ray takes no 0
             self._counters[name].inc(more, tags=dict(metric.tags))
             self._published[key] = metric.value
 

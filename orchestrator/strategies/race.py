@@ -28,7 +28,7 @@ class RaceToValid:
     came before and were not valid, nan for samples that were never looked at; the confidence is the
     share of valid samples among those that were looked at.
 
-    Example: `RaceToValid(n=8, rule=JsonValid(schema=...))`
+    Example: `RaceToValid(n=8, rule=JsonValid())`
     """
 
     n: int

@@ -18,6 +18,7 @@ from nbest.experiments.analysis.replay.drawn import Drawn, pointwise_scores
 from nbest.experiments.analysis.replay.strategy import ReplayedStrategy, build_strategy
 from nbest.experiments.analysis.stored_logprobs import require_logprobs
 from nbest.experiments.runs.cases import Case, cases_of, reading_of
+from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.tasks import wait_for
@@ -83,6 +84,7 @@ def replay(
     require(shuffles >= 1, "shuffles", "be at least 1", shuffles)
     built = build_strategy(strategy)
     reader = RunReader(run)
+    _require_whole_samples(reader)
     loaded = cases_of(reader, reading_of(reader, extract, grade, equivalence), [built.select])
     cases = graded_cases(loaded) or [ended(case) for case in loaded]
     require_logprobs(strategy, built.select, cases)
@@ -90,6 +92,14 @@ def replay(
     rule = f"lie in 1..{fewest}, the samples of the question that has fewest"
     require(1 <= max_n <= fewest, "max_n", rule, max_n)
     return replay_cases(cases, built, max_n, shuffles, seed, tell)
+
+
+def _require_whole_samples(run: RunReader) -> None:
+    """Refuse samples that DeepConf has ended early: no other strategy would have drawn them so."""
+    drawn = run.manifest.config.get("strategy")
+    if isinstance(drawn, dict) and drawn.get("deep_conf") is not None:
+        rule = "hold samples that were drawn whole; this one was drawn with strategy.deep_conf"
+        raise InputError(f"run must {rule}, got {run.shown_path!r}")
 
 
 def replay_cases(

@@ -29,21 +29,20 @@ def pool_lines(run: StrPath) -> Iterator[str]:
 
     gold = read_gold(run)
     reader = RunReader(run)
+    drawn = reader.manifest.config.get("strategy")
     for case in in_turn(each_case(reader, reading_of(reader))):
         line: dict[str, object] = {"id": case.query.id}
         if case.query.id in gold:
             line["gold"] = gold[case.query.id].answer
-        if case.query.prompt:
-            line["prompt"] = _prompt(case)
+        if isinstance(case.query.prompt, tuple):
+            turns = [{"role": m.role, "content": m.content} for m in case.query.prompt]
+            line["messages"] = turns
+        elif case.query.prompt:
+            line["prompt"] = case.query.prompt
+        if drawn:
+            line["strategy"] = drawn
         line["samples"] = [_sample(case, i) for i in range(len(case.candidates))]
         yield json.dumps(line)
-
-
-def _prompt(case: Case) -> str:
-    """The prompt as text; a chat as its JSON, for the format knows no messages."""
-    if isinstance(case.query.prompt, str):
-        return case.query.prompt
-    return json.dumps([{"role": m.role, "content": m.content} for m in case.query.prompt])
 
 
 def _sample(case: Case, i: int) -> dict[str, object]:

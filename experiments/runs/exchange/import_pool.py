@@ -14,7 +14,7 @@ from pydantic_core import PydanticSerializationError
 
 from nbest.experiments.config.plugins import build_extractor, build_grader
 from nbest.experiments.questions.gold import Gold
-from nbest.experiments.runs.exchange.pool_lines import PoolLine, read_pool
+from nbest.experiments.runs.exchange.pool_lines import PoolLine, prompt_of, read_pool
 from nbest.experiments.runs.gold_file import write_gold
 from nbest.experiments.runs.recorded_answers import Row, read_recorded, write_recorded
 from nbest.orchestrator.errors import InputError, RunChanged
@@ -57,6 +57,7 @@ def import_pool(
     """
     build_extractor(extract), build_grader(grade)  # refuse wrong names before reading
     queries, gold, digest = _questions(files)
+    drawn = next((line.strategy for line in read_pool(files) if line.strategy), {})
     _require_same_pool(out, digest)
     fingerprint = {"imported": digest}
     config: dict[str, Json] = {
@@ -64,6 +65,7 @@ def import_pool(
         "extract": extract,
         "grade": grade,
         "imported": True,
+        "strategy": drawn,
     }
     with open_run(out, fingerprint=fingerprint, config=config, queries=queries) as run:
         write_gold(out, gold)
@@ -87,7 +89,7 @@ def _questions(files: Sequence[Path]) -> tuple[list[Query], dict[str, Gold], str
     queries, gold, digest = [], {}, sha256()
     for line in read_pool(files):
         digest.update(_canonical(line).encode())
-        queries.append(Query(id=line.id, prompt=line.prompt))
+        queries.append(Query(id=line.id, prompt=prompt_of(line)))
         if line.gold is not None:
             gold[line.id] = Gold(answer=line.gold)
     if not queries:

@@ -4,7 +4,8 @@
 
 A sample has a `text` or an `answer`; `answer: null` says that it holds none. Its `tokens`,
 `logprobs` (one a token), `finish_reason` and `scores` (by the name of a scorer) are optional, and
-so are the `gold` and `prompt` of a line. It knows no run directory.
+so are the `gold` and `prompt` of a line. A chat is a list of `messages` in the place of the prompt;
+`strategy` says how the samples were drawn, as in a config. It knows no run directory.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
+    JsonValue,
     ValidationError,
     field_validator,
     model_validator,
@@ -29,7 +31,7 @@ from nbest.experiments.language.errors import describe
 from nbest.experiments.language.text import one_line, shown
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.store.format.parquet import valid_unicode
-from nbest.orchestrator.types import Sample, Status, is_unicode
+from nbest.orchestrator.types import Message, Sample, Status, is_unicode
 
 # What servers call the end of a sample, in small letters. A word that is not here is refused: a
 # sample that was cut off, or withheld, must not vote.
@@ -117,6 +119,15 @@ class PoolSample(BaseModel):
         )
 
 
+class PoolMessage(BaseModel):
+    """One turn of a chat that was the prompt."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
 class PoolLine(BaseModel):
     """One question with its samples; there may be none, where all have failed."""
 
@@ -125,7 +136,15 @@ class PoolLine(BaseModel):
     id: Text = Field(min_length=1)
     gold: Text | None = None
     prompt: str = ""
+    messages: tuple[PoolMessage, ...] | None = Field(default=None, strict=False)
+    strategy: dict[str, JsonValue] = Field(default_factory=dict)  # how they were drawn
     samples: tuple[PoolSample, ...] = Field(strict=False)
+
+    @model_validator(mode="after")
+    def _has_one_prompt(self) -> PoolLine:
+        if self.prompt and self.messages is not None:
+            raise InputError("messages must be left out where there is a prompt")
+        return self
 
     @field_validator("gold")
     @classmethod
@@ -139,6 +158,13 @@ class PoolLine(BaseModel):
         if text is not None and not is_unicode(text):
             raise InputError(f"it must be valid Unicode, got {shown(text)}")
         return text
+
+
+def prompt_of(line: PoolLine) -> str | tuple[Message, ...]:
+    """The prompt: a chat where the line holds messages."""
+    if line.messages is None:
+        return line.prompt
+    return tuple(Message(role=turn.role, content=turn.content) for turn in line.messages)
 
 
 def read_pool(files: Sequence[Path]) -> Iterator[PoolLine]:
