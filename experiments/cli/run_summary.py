@@ -46,7 +46,7 @@ def conclude(plan: Plan, folder: StrPath, endings: Endings, tolerated: int, as_j
     if len(failed) > tolerated:
         raise typer.Exit(Exit.SOME_ERRORS)
     if compared is not None:
-        end_by_failures(compared)
+        end_by_failures(compared, tolerated)
 
 
 def print_notes(folder: StrPath, as_json: bool) -> None:
@@ -60,9 +60,9 @@ def _tell(notes: Sequence[str], as_json: bool) -> None:
         print(note, file=sys.stderr if as_json else sys.stdout)
 
 
-def end_by_failures(comparison: Comparison) -> None:
-    """Exit with 3 where a selector failed at some questions."""
-    if any(row.failed for row in comparison.rows):
+def end_by_failures(comparison: Comparison, tolerated: int = 0) -> None:
+    """Exit with 3 where a selector failed at more questions than are tolerated."""
+    if any(row.failed > tolerated for row in comparison.rows):
         raise typer.Exit(Exit.SOME_ERRORS)
 
 

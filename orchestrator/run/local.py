@@ -111,17 +111,17 @@ def run(
     `run_here` with a folder.
     """
     work = Work(run="run", seed=seed, strategy=strategy, directory=None)
-    return wait_for(_run(tuple(queries), work, backend))
+    return wait_for(_run(Job(work=work, backend=backend, queries=tuple(queries))))
 
 
-async def _run(queries: tuple[Query, ...], work: Work, backend: BackendConfig) -> list[Record]:
+async def _run(job: Job) -> list[Record]:
     records: list[Record] = []
 
     def keep(answered: Answered) -> None:
         records.append(replace(answered.record, selection=answered.selection))
 
-    async with open_loop(work, backend) as here:
-        await here.loop.answer_leases(one_lease(queries), keep)
+    async with open_loop(job.work, job.backend) as here:
+        await here.loop.answer_leases(one_lease(job.queries), keep)
         here.loop.settle()
     return records
 

@@ -22,8 +22,11 @@ _TABLE |= dict.fromkeys(map(ord, _SPACES), " ")
 _TABLE |= dict.fromkeys(map(ord, _INVISIBLE), "")
 _TABLE |= dict.fromkeys(map(ord, _SLASHES), "/")
 _TABLE |= dict.fromkeys(map(ord, _APOSTROPHES), "'")
+_TABLE[0x066C] = ","  # the Arabic thousands separator
 
 _SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "0123456789+-", strict=True))
+_SUBSCRIPT = re.compile("[\u2080-\u2089]+")
+_RAISED_MINUS = re.compile("\u207b(?=[0-9])")  # a sign, with no number to be the power of
 _SUPERSCRIPT = re.compile(f"[{''.join(_SUPERSCRIPTS)}]+")
 _VULGAR = re.compile(r"([0-9])?([\u00bc-\u00be\u2150-\u215e])")
 
@@ -34,13 +37,20 @@ def plain_characters(text: str) -> str:
     >>> plain_characters("\u22122\u00bd * 10\u00b3")
     '-2 1/2 * 10^{3}'
     """
+    if "&nbsp;" in text:
+        text = text.replace("&nbsp;", " ")
     if text.isascii():
         return text
+    text = _SUBSCRIPT.sub(_index, _RAISED_MINUS.sub("-", text))
     return _SUPERSCRIPT.sub(_power, _VULGAR.sub(_fraction, text.translate(_TABLE)))
 
 
 def _power(match: re.Match[str]) -> str:
     return "^{" + "".join(map(_SUPERSCRIPTS.__getitem__, match[0])) + "}"
+
+
+def _index(match: re.Match[str]) -> str:
+    return "_{" + "".join(chr(ord(digit) - 0x2080 + ord("0")) for digit in match[0]) + "}"
 
 
 def _fraction(match: re.Match[str]) -> str:

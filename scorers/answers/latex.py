@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
+FONTS = (r"\text", r"\frac", r"\sqrt", r"\mathbf", r"\mathrm", r"\textbf", r"\left", r"\dfrac")
 _FONT = re.compile(
     r"\\(?:text|textbf|textit|textrm|texttt|mathrm|mathbf|mathit|mathsf|mbox|boldsymbol|bm) ?\{"
 )
-_BOX = re.compile(
-    r"\\(?:boxed|fbox)(?![A-Za-z])"
-    r"(?:(?P<brace>\s*\{)|[ \t]*(?P<bare>-?[0-9]+(?:[.,][0-9]+)*|[A-Za-z]\b|\\[A-Za-z]+)?)"
-)
+_BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])(?:(?P<brace>\s*\{)|[ \t]*(?P<bare>\S[^\s$,;]*)?)")
+_BARE = re.compile(r"-?[0-9]+(?:[.,][0-9]+)*|[A-Z]|\\[a-z]+")
+_NO_CONTENT = ("~", "...", r"\ldots", r"\dots", "?", r"\cdot")
 
 
 def closing_brace(text: str, start: int) -> int | None:
@@ -32,15 +32,21 @@ def last_boxed(text: str) -> str | None:
     boxes = list(_BOX.finditer(text))
     for box in reversed(boxes):
         if box["brace"] is None:
-            content = box["bare"]
+            content = _bare(box["bare"])
         else:
             end = closing_brace(text, box.end("brace"))
             if end is None:
                 return None
             content = text[box.end("brace") : end]
-        if content and content.strip():
+        if content and content.strip() and content.strip() not in _NO_CONTENT:
             return content.strip()
     return None
+
+
+def _bare(text: str | None) -> str | None:
+    r"""What a box without braces holds: a number, a capital or a command alone, as `\boxed 5`."""
+    bare = (text or "").rstrip(".)]\\")
+    return bare if _BARE.fullmatch(bare) and bare not in FONTS else None
 
 
 def unwrapped(text: str) -> str:

@@ -19,7 +19,9 @@ What is read:
                             2 is part of the unit
 
 An exponent or an index is no number: where one comes last, as in "x^2" or "1011_2", there is no
-answer. This module knows no question and no unit. It cannot tell a date from a fraction.
+answer. Nor is there one where the last number is a part of what is stated: a factor of a root, of
+pi or of a letter, one side of a fraction, a piece of 1,2,3 or of 192.168.1.1. This module knows no
+question.
 """
 
 from __future__ import annotations
@@ -36,25 +38,32 @@ from nbest.scorers.answers.units import is_counted, is_unit, scale_of, scaled
 MAX_CHARS = 500
 """A longer number is a sample that ran away, not an answer. It bounds the exact arithmetic, too."""
 
-_COMMA = r"(?:,(?:\\! ?)?|\{,\}|\\[,;: ]|\\text\{,\}|~)"
+_COMMA = r"(?:,(?:\\! ?)?|\{,\}|\\,(?:\\!)?|\\[;:! ]|\\thinspace ?|\\text\{[, ]\}|~)"
 _GROUPED = (
     rf"(?:[1-9][0-9]{{0,2}}(?:(?:{_COMMA}[0-9]{{3}})+|(?:'[0-9]{{3}})+|(?:\.[0-9]{{3}}){{2,}})"
     r"|(?<![0-9.,] )[1-9][0-9]{0,2}(?: [0-9]{3})+"  # "5 100 200" is one number, "2024 100" two
     r"|[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3})(?![0-9])"
 )
-_EUROPEAN = r"(?P<european>[1-9][0-9]{0,2}(?:\.[0-9]{3})+,[0-9]+)(?![0-9]|[.,][0-9])"
-_DOUBTFUL = rf"(?P<doubtful>(?!{_GROUPED})(?<![0-9],)[0-9]+,[0-9]+(?:\.[0-9]+)?(?![0-9]|[.,][0-9]))"
+_EUROPEAN = r"(?P<european>[1-9][0-9]{0,2}(?:[. '][0-9]{3})+,[0-9]+)(?![0-9]|[.,][0-9])"
+_DOUBTFUL = (
+    rf"(?P<doubtful>(?!{_GROUPED})(?<![0-9],)[0-9]+(?:,|\{{,\}})[0-9]+(?:\.[0-9]+)?"
+    r"(?:(?: ?(?:x|\*|\\times|[\u00d7\u22c5\u00b7]) ?10\^\{?-?[0-9]+\}?)|/[0-9]+)?"
+    r"(?![0-9]|[.,][0-9]))"
+)
 _INTEGER = rf"(?:{_GROUPED}|[0-9]+)"
 _DECIMAL = rf"(?:{_INTEGER}(?:\.[0-9]+)?|(?<![\w.])\.[0-9]+)"
 _NONZERO = r"(?=[0.,]*[1-9])"
 _SIGN = r"(?:(?<![\w)\]}-])[-+])?"
-_CURRENCY = r"(?:\\?\$|[\u20ac\u00a3\u00a5])"
-_TIMES = r"(?:x|\*|\\times|\\cdot|[\u00d7\u22c5\u00b7])"
-_EXPONENT = r"(?:\{ ?(?P<in_braces%s>[-+]?[0-9]{1,3}) ?\}|(?P<bare%s>[-+]?[0-9]{1,3})(?![0-9]))"
+_CURRENCY = r"(?:\\?\$|[\u20ac\u00a3\u00a5\u20b9]|(?:Rs\.?|USD|EUR|GBP|INR) ?)"
+_TIMES = r"(?:[xX]|\*|\\times|\\cdot|times|[\u00d7\u22c5\u00b7\u2715\u2219\u2022\u2217])"
+_EXPONENT = (
+    r"(?: ?\{ ?(?P<in_braces%s>[-+]?[0-9]{1,3}) ?\}| ?\( ?(?P<in_brackets%s>[-+]?[0-9]{1,3}) ?\)"
+    r"| ?(?P<bare%s>[-+]?[0-9]{1,3})(?!\.?[0-9]))"
+)
 _POWER = (
     r"(?:[eE](?P<e>[-+]?[0-9]{1,3})(?![0-9])"
-    rf"| ?{_TIMES} ?10(?:\^|\*\*){_EXPONENT % ('', '')}"
-    rf"|(?P<raised>(?:\^|\*\*) ?){_EXPONENT % ('_raised', '_raised')})?"
+    rf"| ?{_TIMES} ?10(?:\^|\*\*){_EXPONENT % ('', '', '')}"
+    rf"|(?P<raised>(?:\^|\*\*) ?){_EXPONENT % ('_raised', '_raised', '_raised')})?"
 )
 _TOP = rf"(?:\{{ ?(?P<over>-?{_DECIMAL}) ?\}}| ?(?P<over_digit>[0-9]))"
 _BOTTOM = rf" ?(?:\{{ ?(?P<under>-?{_NONZERO}{_DECIMAL}) ?\}}|(?P<under_digit>[1-9]))"
@@ -65,7 +74,9 @@ _NUMBER = (
     rf"|(?P<top>{_DECIMAL})(?: ?/ ?{_NONZERO}(?P<bottom>{_DECIMAL})|{_POWER}))"
 )
 _IN_NUMBERS = frozenset(
-    "0123456789.,+-$\u20ac\u00a3\u00a5 /*\u00d7\u22c5\u00b7^(){}\\!';:~xeEdtfracimsco"
+    "0123456789.,+-$\u20ac\u00a3\u00a5\u20b9 /*\u00d7\u22c5\u00b7\u2715\u2219\u2022\u2217^(){}"
+    "\\!';:~"
+    "xXeEdtfracimscohnpkRsUSDGBPIN"
 )
 """All characters that are in numbers, those of \\dfrac, \\times, \\cdot and \\text among them."""
 _ANYWHERE = re.compile(_NUMBER)
@@ -73,7 +84,20 @@ _WHOLE = re.compile(rf"(?:{_CURRENCY} ?|\\\( ?)?{_NUMBER}(?: ?\\?[%$]| ?\\\))*\.
 # What stands before an exponent or an index; and an exponent, or an index, that is not read.
 _ATTACHED = re.compile(r"(?P<base>[A-Za-z]*)[)\]}|]* ?(?P<how>\^|_) ?\{? ?[-+]?\Z")
 _NOT_RAISED = r"\\circ|\\prime|\\text|\\mathrm|(?:st|nd|rd|th)\b"  # degrees, units, ordinals
-_RAISED = re.compile(rf" ?\^(?! ?\{{? ?(?:{_NOT_RAISED}))|_\{{?[0-9]")
+# What stands before or behind a number that is only a part of the value: a product, a root, a
+# fraction that is not read, a power of something, a list without spaces, an amount below zero.
+_PART_BEFORE = re.compile(
+    r"(?:\\sqrt(?:\[[^\]]*\])? ?\{? ?|\u221a ?\(?|\\[cdt]?frac ?\{? ?|[}] ?\{ ?(?:\\text\{)?"
+    r"|(?:/|\u00f7) ?\(?|<sup>|\^ ?[{(][^{}()]*|[0-9][.,'`]+|\\binom ?\{|[0-9]!"
+    r"|\b(?:minus|negative) |(?:^|[=:(]) ?- |(?:^|[\s=:(])-(?:\(|\{|\\text\{))[-+]?\Z",
+    re.IGNORECASE,
+)
+_PART_BEHIND = re.compile(
+    rf" ?\^(?! ?\{{? ?(?:{_NOT_RAISED}))|[)\]}}]+ ?\^|_\{{?[0-9]|[.,'`][0-9]"
+    r"| ?(?:\\sqrt|\u221a|\\pi|[\u03c0\u03a0])|[A-Za-z]{1,3}\b|[A-Za-z]{4}| ?(?:/|\u00f7) ?[0-9({\\\\]"
+)
+_AFTER_DIGITS = re.compile(r"(?P<letters>[A-Za-z]+)")
+_ORDINALS = frozenset(("st", "nd", "rd", "th"))
 _WORD_BEFORE = re.compile(r"(?P<command>\\)?(?P<letters>[A-Za-z]+)\Z")
 _SEPARATORS = re.compile(rf"{_COMMA}|[' ]|\.(?=[0-9]{{3}}\.)|(?<=\.[0-9]{{3}})\.")
 _FURTHEST_BACK = 40  # characters before a number that may attach it to something
@@ -131,11 +155,22 @@ def last_number(text: str) -> str | None:
             continue
         attached = _ATTACHED.search(plain, max(0, start - _FURTHEST_BACK), start)
         if attached is None:
-            return None if _RAISED.match(plain, stop) else spelling
+            return None if _is_part(plain, start, stop) else spelling
         if attached["how"] == "_" or not is_unit(attached["base"]):
             return None
         end = attached.start()
     return None
+
+
+def _is_part(text: str, start: int, stop: int) -> bool:
+    """Whether a number is only a part of the value that a text states."""
+    if _PART_BEFORE.search(text, max(0, start - _FURTHEST_BACK), start):
+        return True
+    behind = _PART_BEHIND.match(text, stop)
+    if behind is None:
+        return False
+    letters = _AFTER_DIGITS.match(text, stop)  # of "5km" or "5th"
+    return letters is None or not (letters[0] in _ORDINALS or is_unit(letters[0]))
 
 
 def _last_before(text: str, end: int) -> tuple[int, int, str | None] | None:
@@ -171,7 +206,7 @@ def _spelling(match: re.Match[str]) -> str | None:
 def _value(match: re.Match[str]) -> str | None:
     """The spelling of the number without the sign before it; None where it is in doubt."""
     if match["european"]:
-        return _plain(_decimal(match["european"].replace(".", "").replace(",", ".")))
+        return _plain(_decimal(re.sub("[. ']", "", match["european"]).replace(",", ".")))
     over, under = match["over"] or match["over_digit"], match["under"] or match["under_digit"]
     if over and under:
         return _mixed(match["before"], over, under)
@@ -183,8 +218,13 @@ def _value(match: re.Match[str]) -> str | None:
     if bottom is not None:
         return _ratio(top, _decimal(bottom))
     if match["raised"] is not None:
-        return _raised(top, int(match["in_braces_raised"] or match["bare_raised"]))
-    return _plain(_decimal(match["top"], match["e"] or match["in_braces"] or match["bare"] or "0"))
+        return _raised(top, _exponent(match, "_raised"))
+    return _plain(_decimal(match["top"], match["e"] or str(_exponent(match, ""))))
+
+
+def _exponent(match: re.Match[str], which: str) -> int:
+    found = (match[f"{place}{which}"] for place in ("in_braces", "in_brackets", "bare"))
+    return int(next(filter(None, found), "0"))
 
 
 def _mixed(whole: str | None, over: str, under: str) -> str | None:

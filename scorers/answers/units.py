@@ -27,22 +27,26 @@ yen rupee peso franc buck acre hectare byte bit pixel point people person studen
 celsius fahrenheit square cubic squared cubed per
 """
 _WORDS = frozenset(_WORD_LIST.split())
-# Words that change the number before them, or say that it is not all.
+# Plurals that change the number before them, or are none: all other plurals are what is counted.
 _NOT_COUNTED_LIST = """
-minus plus times divided over factorial squared cubed root remainder or and to if but not less more
-fewer exp sin cos tan log ln mod modulo choose half halves third thirds quarter quarters fourth
-fourths fifth fifths sixth sixths seventh sevenths eighth eighths ninth ninths tenth tenths
-hundredth hundredths thousandth thousandths pair pairs score scores gross percentile percentiles
-is are was were equals because since so then than per out of at most least about approximately
-between through until except other zero one two three four five six seven eight nine ten
+halves quarters pairs dozens scores tens hundreds thousands millions billions trillions lakhs crores
+times factorials squares cubes roots powers ones twos threes fours fives sixes sevens eights nines
+percents plus minus less unless percentiles remainders points others always perhaps besides thus
 """
 _NOT_COUNTED = frozenset(_NOT_COUNTED_LIST.split())
+_NO_PLURAL = re.compile(r"(?:ss|us|is|ths|rds|nds)\Z")
 _SCALES = {
     "hundred": 100,
     "thousand": 10**3,
     "million": 10**6,
     "billion": 10**9,
     "trillion": 10**12,
+    "quadrillion": 10**15,
+    "lakh": 10**5,
+    "crore": 10**7,
+    "mn": 10**6,
+    "mln": 10**6,
+    "bn": 10**9,
     "dozen": 12,
 }
 _SPELLED = re.compile(r"[^\W\d_]+")
@@ -98,12 +102,8 @@ def _word(word: str) -> str | None:
 
 
 def is_counted(words: str) -> bool:
-    """Whether words after a number say what is counted, and change nothing about how many."""
-    each = words.split()
-    return 1 <= len(each) <= 3 and all(
-        len(word) > 1
-        and _SPELLED.fullmatch(word) is not None
-        and word.casefold() not in _NOT_COUNTED
-        and scale_of(word) is None
-        for word in each
-    )
+    """Whether words after a number say what is counted: a unit, or one plain plural, as "apples"."""
+    if is_unit(words):
+        return True
+    is_word = re.fullmatch(r"[a-z]{4,}s", words) is not None
+    return is_word and words not in _NOT_COUNTED and not _NO_PLURAL.search(words)

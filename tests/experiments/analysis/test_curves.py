@@ -478,7 +478,7 @@ def test_the_recorded_pools_repeat_to_the_digit(
 
 def test_what_is_exported_is_what_is_imported(run: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
-    assert export_run(run, "jsonl", out) == 2
+    assert export_run(run, "jsonl", out) == "2 lines"
     import_pool([out], tmp_path / "again", grade="number")
     one, two = load_cases(run), load_cases(tmp_path / "again")
     for before, after in zip(one, two, strict=True):
@@ -495,7 +495,7 @@ def test_the_table_has_a_row_a_sample(run: Path, tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 
     out = tmp_path / "out.parquet"
-    assert export_run(run, "parquet", out) == out.stat().st_size
+    assert export_run(run, "parquet", out) == f"{out.stat().st_size:,} bytes"
     rows = pq.read_table(out).to_pylist()
     assert len(rows) == 8
     assert rows[0]["query_id"] == "a/1"
@@ -511,7 +511,7 @@ def test_exports_are_refused_where_they_would_harm(run: Path, tmp_path: Path) ->
     with pytest.raises(InputError, match="out must be a new file"):
         export_run(run, "jsonl", out)
     assert out.read_text() == "mine"
-    assert export_run(run, "jsonl", out, force=True) == 2
+    assert export_run(run, "jsonl", out, force=True) == "2 lines"
     with pytest.raises(InputError, match="format must be one of preferences, jsonl, parquet"):
         export_run(run, "csv", None)
     with pytest.raises(InputError, match="out must be given for a table"):

@@ -42,7 +42,7 @@ def test_its_samples_are_chosen_from_with_the_same_answers(old: Path) -> None:
 def test_its_curves_and_replays_are_the_same(old: Path) -> None:
     (vote,) = curves_of(old / "run", "vote").curves
     assert vote.mean == pytest.approx([0.25] * 6)
-    replayed = replay(old / "run", "adaptive(rule=vote_stands)", max_n=6)
+    replayed = replay(old / "run", "adaptive(rule=vote_stands)", max_n=6, shuffles=100)
     assert replayed.accuracy == pytest.approx(0.2375)
     assert replayed.samples == pytest.approx(3.105)
     assert replayed.tokens_fixed == 6.0

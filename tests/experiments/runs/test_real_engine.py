@@ -159,7 +159,8 @@ def test_the_engine_benchmark_measures_both_sides(tmp_path: Path) -> None:
     done = nbest(tmp_path, "bench", "engine", *small, "--max-model-len", "128", "--json")
     assert done.returncode == 0, done.stderr
     figures = json.loads(done.stdout)
-    assert sorted(figures) == ["nbest_tokens_per_s", "plain_tokens_per_s", "ratio", "rounds"]
+    keys = ["nbest_tokens_per_s", "plain_tokens_per_s", "ratio", "rounds", "version"]
+    assert sorted(figures) == keys
     assert figures["rounds"] == 1
     ours, theirs = figures["nbest_tokens_per_s"], figures["plain_tokens_per_s"]
     assert figures["ratio"] == pytest.approx(ours / theirs)

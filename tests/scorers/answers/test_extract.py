@@ -54,6 +54,14 @@ every_extractor = pytest.mark.parametrize("extract", EXTRACTORS, ids=repr)
         ("####A", "A"),
         ("#### 18 dollars\r\n", "18"),
         ("#### 18 or 19", "18 or 19"),
+        *((f"#### {text}", text) for text in ("3 sixteenths", "18 elevenths", "5 factorials")),
+        *(
+            (f"#### {text}", text)
+            for text in ("5 pi", "5 xy", "8 PM", "5 BC", "18 below", "5 eleven")
+        ),
+        ("#### 18 apples", "18"),
+        ("#### 18 lakh", "1800000"),
+        ("#### 5 bn", "5000000000"),
         ("#### 3 quarters", "3 quarters"),
         ("#### 5 million people", "5000000"),
         ("#### **18**</s>", "18"),
@@ -99,6 +107,10 @@ def test_after_another_marker() -> None:
         (r"\boxed{5} <think>\boxed{6}</think>", "5"),
         (r"<think>\boxed{6}</think>", None),
         (r"\boxedtext 5", None),
+        *((rf"\boxed {text}", None) for text in ("1/2", "5x", "5^2", r"3\sqrt{2}")),
+        *((rf"\boxed{text}", None) for text in (r"\frac{1}{2}", r"\sqrt{2}", r"\text{5}")),
+        (r"\boxed{5}. I put it in \boxed a second time.", "5"),
+        (r"\boxed{5} (using \boxed{...})", "5"),
         (r"\boxed{}", None),
         (r"\boxed{5", None),
         (r"\boxed{1} and \boxed{{5}", None),
