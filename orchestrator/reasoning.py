@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 
-_NAMES = "think|thinking|thought|reasoning|reflection"
+_NAMES = "think|thinking|thought|reasoning|reflection|seed:think|analysis|scratchpad|cot"
 _TAG = re.compile(
     rf"<(?P<close>/)?(?:{_NAMES})>|\[(?P<shut>/)?THINK\]|\u25c1(?P<ended>/)?think\u25b7"
-    r"|<\|(?:begin|(?P<finished>end))_of_thought\|>",
+    r"|<\|(?:begin|(?P<finished>end))_of_thought\|>"
+    r"|<\|(?:START|(?P<stopped>END))_THINKING\|>",
     re.IGNORECASE,
 )
 _FINAL = re.compile(r"<\|channel\|>final[^<]*<\|message\|>")  # OpenAI's harmony format

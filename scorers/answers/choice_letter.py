@@ -46,7 +46,8 @@ _ASIDE = r"(?<!\w)[(\[](?P<letter>UPPER)[)\]]"
 
 _DENIED = re.compile(
     r"\b(?:not|never|cannot|neither|nor|wrong|incorrect|false|eliminated?|exclude[ds]?|doubt|unlikely"
-    r"|except|rather than|instead of|ruled? out)\b|n't\b",
+    r"|except|rather than|instead of|ruled? out|fails?|trap|contradict\w*|assum\w*|suppose"
+    r"|equations?|figure|section|see)\b|n't\b",
     re.IGNORECASE,
 )
 _CLAUSE_END = re.compile(
@@ -54,6 +55,14 @@ _CLAUSE_END = re.compile(
 )
 _SENTENCE = re.compile(r"(?:[^.!?\n]|\.(?!\s))+[.!?\n]?")
 _MOST_READ = 300  # characters on either side that may deny a letter
+# What makes the letter before it one of several, or a part of something else.
+_GOES_ON = (
+    r"[)\]*_`}$]{0,4}\s*(?:,|,?\s*(?:and|or|&))\s*[(\[*_]{0,3}ANY(?![\w'])"
+    r"|\s*[+*^]\s*\w|[(\[]|\. [a-z]"
+)
+_SUPPOSED = re.compile(
+    r"\b(?:if|suppose|assume|assuming|were|least likely|worst|first thought|not sure)\b", re.I
+)
 _QUESTION = re.compile(r"[)\]*\"'`\s]{0,5}\?")
 
 
@@ -83,24 +92,31 @@ class ChoiceLetter:
     def _stated(self, text: str) -> str | None:
         """The last letter that is said to be the answer, neither denied nor asked about."""
         letter = None
+        goes_on = re.compile(self._regex(_GOES_ON))
         for match in re.finditer(self._regex(_STATED), text):
-            if not _is_denied(text, match.start(), match.start()) and not _QUESTION.match(
-                text, match.end()
-            ):
-                letter = match[match.lastgroup or 0]
+            if _is_denied(text, match.start(), match.start()) or _is_supposed(text, match):
+                continue
+            if _QUESTION.match(text, match.end()):
+                continue
+            # One of several is no choice, and takes back what was stated before.
+            letter = None if goes_on.match(text, match.end()) else match[match.lastgroup or 0]
         return letter
 
     def _framed(self, text: str) -> str | None:
         """A letter in a box or a tag, alone on its line, or at the very start."""
-        places = (
-            (_BOXED, last_boxed(text) or tagged_answer(text) or ""),
-            (_ALONE, text),
-            (_OPENING, text),
-        )
-        for pattern, where in places:
-            if match := last_match(self._regex(pattern), where):
-                return str(match["letter"])
-        return None
+        framed = last_boxed(text) or tagged_answer(text) or ""
+        match = last_match(self._regex(_BOXED), framed)
+        if match:
+            several = re.compile(self._regex(_GOES_ON)).match(framed, match.end("letter"))
+            return None if several else str(match["letter"])
+        alone = [match["letter"] for match in re.finditer(self._regex(_ALONE), text)]
+        if len(set(alone)) > 2:  # a list of the options
+            return None
+        if alone:
+            return str(alone[-1])
+        match = last_match(self._regex(_OPENING), text)
+        is_denied = match is not None and _is_denied(text, match.end(), match.end() + 1)
+        return str(match["letter"]) if match and not is_denied else None
 
     def _bracketed(self, text: str) -> str | None:
         """The letter in brackets of the last sentence that holds some it does not deny."""
@@ -126,6 +142,12 @@ def _sentences(text: str) -> Iterator[str]:
     for match in _SENTENCE.finditer(text):
         if ("(" in match[0] or "[" in match[0]) and not match[0].endswith("?"):
             yield match[0]
+
+
+def _is_supposed(text: str, match: re.Match[str]) -> bool:
+    """Whether the clause before a statement only supposes it, or asks for the opposite."""
+    before = text[max(0, match.start() - _MOST_READ) : match.start()]
+    return _SUPPOSED.search(_CLAUSE_END.split(before)[-1]) is not None
 
 
 def _is_denied(text: str, start: int, end: int) -> bool:

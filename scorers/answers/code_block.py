@@ -12,14 +12,26 @@ from nbest.scorers.answers.extract import visible
 # reaches to the end.
 _FENCE = re.compile(
     r"^(?P<indent>[ \t]{0,12})(?:[-*+] |[0-9]{1,3}[.)] )?(?P<fence>`{3,}|~{3,})"
-    r"[ \t]*(?P<language>[^\n`]*)$",
+    r"[ \t]*(?P<language>[^\n`<]*?)[ \t]*(?:<[^\n`>]*>)?[ \t]*$",  # a special token may follow
     re.MULTILINE,
 )
 _LANGUAGE = re.compile(r"\{?\.?(?P<name>[^\s{}.:,]+)")
 
 _ALIASES = (
     ("python", "py", "python3", "python2", "py3", "ipython", "ipython3", "pycon"),
-    ("sql", "sqlite", "sqlite3", "postgresql", "postgres", "psql", "mysql", "duckdb", "tsql"),
+    (
+        "sql",
+        "sqlite",
+        "sqlite3",
+        "postgresql",
+        "postgres",
+        "psql",
+        "pgsql",
+        "plsql",
+        "mysql",
+        "tsql",
+    ),
+    ("sql", "t-sql", "mariadb", "duckdb", "ansi-sql"),
     ("javascript", "js", "node", "mjs"),
     ("typescript", "ts"),
     ("bash", "sh", "shell", "zsh", "console"),
@@ -95,7 +107,9 @@ def blocks_of(text: str) -> list[Block]:
                 continue
             opening, start = fence, fence.end() + 1
         elif _closes(fence, opening):
-            blocks.append(Block(text[start : fence.start()], _named(opening)))
+            code = text[start : fence.start()]
+            if code.strip():  # an empty one is no answer
+                blocks.append(Block(code, _named(opening)))
             opening = None
     if opening is not None:
         blocks.append(Block(text[start:], _named(opening)))
@@ -113,8 +127,17 @@ def _closes(fence: re.Match[str], opening: re.Match[str]) -> bool:
 
 
 def _begins_inside(text: str, fence: re.Match[str]) -> bool:
-    """Whether the first fence closes a block: an odd number of them, and something before it."""
-    if not text[: fence.start()].strip():
+    """Whether the first fence closes a block: an odd number of them, and code before it.
+
+    Where what stands before it is prose, the last block was cut off.
+    """
+    before = text[: fence.start()].strip()
+    last = before.rpartition("\n")[2]
+    is_prose = last.endswith((":", "!", ".")) and not re.search(
+        r"[=()\[\]{};]|\b(?:def|class)\b", last
+    )
+    is_word = re.fullmatch(r"[A-Z][a-z]*", before) is not None
+    if not before or is_prose or is_word:
         return False
     fences = [f for f in _FENCE.finditer(text) if f["fence"][0] == fence["fence"][0]]
     closing = [f for f in fences if not f["language"].strip()]

@@ -150,7 +150,9 @@ def _stated(text: str) -> str | None:
     before, marker, after = text.rpartition("####")
     marked = _after_marker(after) if marker else None
     is_last_line = not after.strip().partition("\n")[2].strip()
-    is_answer = marked is not None and (is_last_line or canonical_number(marked) is not None)
+    is_number = marked is not None and canonical_number(marked) is not None
+    # Words after a stated answer are a heading, and so is a number that is one of several.
+    is_answer = is_number or (marked is not None and is_last_line and said is None)
     if is_answer and (said is None or said.start < len(plain_characters(before))):
         return marked
     return None if said is None else _tidy(said.answer)

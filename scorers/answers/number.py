@@ -94,7 +94,8 @@ _PART_BEFORE = re.compile(
 )
 _PART_BEHIND = re.compile(
     rf" ?\^(?! ?\{{? ?(?:{_NOT_RAISED}))|[)\]}}]+ ?\^|_\{{?[0-9]|[.,'`][0-9]"
-    r"| ?(?:\\sqrt|\u221a|\\pi|[\u03c0\u03a0])|[A-Za-z]{1,3}\b|[A-Za-z]{4}| ?(?:/|\u00f7) ?[0-9({\\\\]"
+    r"| ?(?:\\sqrt|\u221a|\\pi|[\u03c0\u03a0])|[A-Za-z]{1,3}\b|[A-Za-z]{4}"
+    r"| ?(?:/|\u00f7) ?[0-9({\\]"
 )
 _AFTER_DIGITS = re.compile(r"(?P<letters>[A-Za-z]+)")
 _ORDINALS = frozenset(("st", "nd", "rd", "th"))

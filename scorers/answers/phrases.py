@@ -27,12 +27,14 @@ _MOST_READ = 2000  # characters of an answer; a longer one is a text
 
 # A full stop ends no sentence after these, nor after an initial within a name.
 _ABBREVIATION_LIST = """
-st mr mrs ms dr prof mt ft no vs etc approx e.g i.e jr sr inc ltd co u.s u.k a.m p.m
+st sgt mr mrs ms dr prof gen col lt mt ft no vs etc approx e.g i.e jr sr inc ltd co u.s u.k a.m p.m
 """
 _ABBREVIATIONS = frozenset(_ABBREVIATION_LIST.split())
 _STOP = re.compile(r"\.(?=\s|\Z)|\n")
 _REASON = re.compile(
-    r"[,;]?\s+(?:because|since|due to|as (?:can|we|it|the|this)|which means)\b.*|\s+\u2014.*", re.I
+    r";\s.*|\*\*,\s.*|\s+\u2014.*"
+    r"|[,;]?\s+(?:because|since|due to|as (?:can|we|it|the|this)|which means)\b.*",
+    re.IGNORECASE,
 )
 _CLAUSE = re.compile(r"(?:,\s+(?!(?:or|and)\b)|\s+\()[a-z]")
 _NUMBER_WORD_LIST = """
@@ -63,14 +65,28 @@ def said_answer(text: str) -> Said | None:
 
     A name, a number or a formula goes before plain words: "I hope this answer is helpful".
     """
-    plain = None
+    plain: Said | None = None
+    about: Said | None = None  # says something about the answer: "is helpful", "is not 42"
     for phrase in reversed(deque(_PHRASE.finditer(text), maxlen=_MOST_PHRASES)):
         if answer := _content(text, phrase.end()):
             said = Said(answer, phrase.start())
-            if _is_concrete(answer):
+            if _ABOUT.match(answer):
+                about = about or said
+            elif _is_concrete(answer):
                 return said
-            plain = plain or said
-    return plain
+            else:
+                plain = plain or said
+    return plain or about
+
+
+_ABOUT = re.compile(
+    r"(?:not|never|in|divisible|unclear|unknown|helpful|clear|correct|wrong|right|below|above|as)"
+    r"\b",
+    re.IGNORECASE,
+)
+_HEDGE = re.compile(
+    r"(?:about|approximately|around|roughly|exactly|simply|just)\s+(?=[-+$\d])", re.I
+)
 
 
 def _is_concrete(answer: str) -> bool:
@@ -89,8 +105,9 @@ def _content(text: str, start: int) -> str:
 
 def tidy_answer(text: str) -> str:
     """An answer without the reason after it, and without the markup around it."""
-    said = _REASON.sub("", text).strip().rstrip("*`\"'. \t\r")
-    bare = unwrapped(said.lstrip("*`\"' \t"))
+    closing = "}" if text.count("{") < text.count("}") else ""  # of a JSON object around it
+    said = _REASON.sub("", text).strip().rstrip(f"*`\"'.!; \t\r{closing}")
+    bare = _HEDGE.sub("", unwrapped(said.lstrip("*`\"' \t")))
     clause = _CLAUSE.search(bare)
     if clause and canonical_number(bare[: clause.start()]):
         return bare[: clause.start()]

@@ -102,7 +102,7 @@ def _word(word: str) -> str | None:
 
 
 def is_counted(words: str) -> bool:
-    """Whether words after a number say what is counted: a unit, or one plain plural, as "apples"."""
+    """Whether words after a number say what is counted: a unit, or a plain plural: "apples"."""
     if is_unit(words):
         return True
     is_word = re.fullmatch(r"[a-z]{4,}s", words) is not None

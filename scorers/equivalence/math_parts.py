@@ -9,7 +9,9 @@ from nbest.scorers.answers.units import scale_of, scaled, unit_of
 from nbest.scorers.equivalence.math_text import (
     BRACED_TOKEN,
     COMMAND,
+    LETTERS,
     MAX_ANSWER,
+    PRICE,
     TEXT,
     number_of,
     tidied,
@@ -23,6 +25,8 @@ _NAME = (
 )
 _ASSIGNED = re.compile(rf"(?P<name>{_NAME}) ?= ?(?P<core>[^=<>;]+)")
 _FUNCTION_VALUE = re.compile(r"(?<![A-Za-z\\])[a-zA-Z] ?\([a-zA-Z]\)")
+_SIGNED = {"$": "dollar", "\u20ac": "euro", "\u00a3": "pound", "\u00a5": "yen"}
+_TRIGONOMETRIC = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)")
 _TURNED = re.compile(r"(?P<core>[-+0-9./]+) ?= ?(?P<name>[A-Za-z])")
 _COMPUTED = re.compile(r"[-+*/^(){}\s0-9.!]|\\(?:frac|sqrt|cdot|times|div|binom)")
 _UNIT = re.compile(
@@ -57,6 +61,10 @@ def parts_of(answer: str) -> AnswerParts:
     plain = tidied(answer)
     variable, core = _named_list(plain) or _named(plain)
     core, unit = _measured(core)
+    if priced := PRICE.fullmatch(core):
+        core, unit = priced["core"], _SIGNED[priced["sign"]]
+    if core.endswith("%") and number_of(core.rstrip("% ")) is not None:
+        core, unit = core.rstrip("% "), "percent"
     whole = plain if variable and re.search(r"[A-Za-z]", COMMAND.sub("", core)) else ""
     core = with_angles(core.strip())
     if re.search(r"[<>]|\\[lg]e(?:q|qslant)?(?![a-z])", core):
@@ -84,8 +92,7 @@ def _named_list(plain: str) -> tuple[str, str] | None:
     values = [[group[name].strip() for name in names] for group in named]
     said = [",".join(map(_assignment, names, row)) for row in values]
     rows = [", ".join(row) for row in values]
-    core = rows[0] if len(rows) == 1 else ", ".join(f"({row})" for row in rows)
-    return ";".join(sorted(said)), core
+    return ";".join(sorted(said)), ", ".join(f"({row})" for row in rows)
 
 
 def _assignment(name: str, value: str) -> str:
@@ -140,14 +147,15 @@ def _measured(core: str) -> tuple[str, str]:
             return (str(number) if scales else counted["core"]), unit
         return core, ""
     measured = _UNIT.fullmatch(core)
-    if measured is None or TEXT.search(measured["core"]):
+    if measured is None or TEXT.search(measured["core"]) or _TRIGONOMETRIC.search(core):
         return core, ""
     if measured["degree"]:
         is_number = number_of(measured["core"].strip()) is not None
         return (measured["core"], "degree") if is_number else (core, "")
     spelled = measured["unit"].strip()
     scales, unit = _scales_and_unit(spelled)
-    if unit is None or (spelled in ("e", "i") and not scales):
+    is_letter = spelled in LETTERS and not measured["unit"].startswith(" ")
+    if unit is None or is_letter or (spelled in ("e", "i") and not scales):
         return core, ""
     value = exact_number(measured["core"])
     if scales and value is None:

@@ -40,7 +40,7 @@ _RADICAL = re.compile(r"\u221a ?(?:\(([^()]*)\)|\{([^{}]*)\}|([0-9.]+|[A-Za-z]))
 _ENVIRONMENT = re.compile(r"\\(?:begin|end)\{[a-z*]+\}")
 # A row break comes first: the space after it would be taken for LaTeX's space.
 _LAYOUT = re.compile(
-    r"(?P<row>\\\\)|\\(?:left|right|displaystyle|q?quad)(?![A-Za-z])|\\[,;:! ]|\$|\\[()\[\]]|~|\\?%"
+    r"(?P<row>\\\\)|\\(?:left|right|displaystyle|q?quad)(?![A-Za-z])|\\[,;:! ]|\$|\\[()\[\]]|~"
 )
 _THOUSANDS = re.compile(r"(?<=[0-9])(?:\{,\}|\\,|,\\! ?|\\text\{,\})(?=[0-9]{3}(?![0-9]))")
 TEXT = re.compile(r"\\(?:text|mathrm|textbf|textrm|textnormal|mathbf|mbox)\s*\{([^{}]*)\}")
@@ -63,10 +63,14 @@ _REPEATING = re.compile(
     r"(?P<sign>-?)(?P<whole>[0-9]*)\.(?P<fixed>[0-9]*)"
     r"\\(?:overline|bar|dot) ?\{?(?P<again>[0-9]+)\}?"
 )
-_PERCENT = re.compile(r"(?<=[0-9]) ?(?:percent|per cent|pct)\b")
+_WORDED_PERCENT = re.compile(r"(?<=[0-9]) ?(?:percent|per cent|pct)\b")
+PRICE = re.compile(r"(?P<sign>\\?\$|[\u20ac\u00a3\u00a5]) ?(?P<core>[0-9](?:[0-9.,]*[0-9])?)")
+_PERCENTAGE = re.compile(r"[-+]?[0-9][0-9.,]* ?%\.?")
+_FACTOR = re.compile(r" ?%")
 _DECIMAL_COMMA = re.compile(r"(-?[0-9]{4,}),([0-9]{1,2})")  # too many digits for thousands
 _UNCLEAR = re.compile(
-    r"\.\.|\\[lcv]?dots|[0-9] +[0-9]|[0-9]_|!!|'|[0-9] ?: ?[0-9]|[0-9] ?/ ?[0-9]+ ?/|"
+    r"[^\x00-\x7f]|(?<![A-Za-z\\])[fgh] ?\(|\.\.|\\[lcv]?dots|[0-9] +[0-9]|[0-9]_|!!|'"
+    r"|[0-9] ?: ?[0-9]|[0-9] ?/ ?[0-9]+ ?/|"
     r"[0-9]\.[0-9]+\.|\\p?mod|\\circ|\u00b0|\\angle|\\triangle|\\parallel"
     r"|[0-9)}] ?\\(?:text|mathrm|mbox) ?\{(?! ?(?:or|and) ?\})"
 )
@@ -76,22 +80,37 @@ BRACED_TOKEN = re.compile(r"([_^])\{ ?(\w) ?\}")
 def tidied(answer: str) -> str:
     """The answer without LaTeX for the looks alone, a full stop at the end, or a percent sign."""
     plain = unwrapped(plain_characters(answer)).rstrip(".")
+    if priced := PRICE.fullmatch(plain):
+        return f"{priced['sign'][-1]}{priced['core']}"
     plain = _SIGN.sub(lambda sign: _SIGNS[sign[0]], _RADICAL.sub(_radical, plain))
     plain = _LAYOUT.sub(lambda m: m["row"] or " ", _THOUSANDS.sub("", plain))
-    plain = _PERCENT.sub("", unwrapped(plain))
+    plain = _percent(_WORDED_PERCENT.sub("%", unwrapped(plain)))
     plain = plain.replace(r"\dfrac", r"\frac").replace(r"\tfrac", r"\frac")
     plain = plain.replace(r"\varnothing", r"\emptyset")
     plain = _LOGARITHM.sub(r"\\log_{\1}", _ROOT.sub(r"\\sqrt{\1}", plain))
     plain = plain.strip("* ").replace("**", "^")
     plain = _POWER.sub(r"^{\1}", _FUNCTION.sub(r"\\\1 ", _UPRIGHT.sub(_upright, plain)))
     listed = _LISTED.sub(", ", plain).strip(", ")
-    if listed != plain and not has_words(listed):  # "1 and 2" is "1, 2"
+    is_list = not re.search(r"[<>]|\\[lg]e(?:q|qslant)?(?![a-z])", plain)  # x<1 or x>3 is one set
+    if listed != plain and is_list and not has_words(listed):  # "1 and 2" is "1, 2"
         plain = listed
     return " ".join(plain.split()).rstrip(".")
 
 
+def _percent(text: str) -> str:
+    """Hundredths within a formula; behind a number that stands alone the sign stays."""
+    plain = text.replace(r"\%", "%")
+    parts = re.split(r"(,(?![0-9]{3}(?![0-9])))", plain)
+    if all(_PERCENTAGE.fullmatch(part.strip()) for part in parts[::2]):
+        return plain
+    return _FACTOR.sub(r" \\cdot \\frac{1}{100} ", plain)
+
+
 def _radical(match: re.Match[str]) -> str:
     return rf"\sqrt{{{match[1] or match[2] or match[3]}}}"
+
+
+LETTERS = ("t", "h", "l")  # units that are as often variables
 
 
 def _upright(match: re.Match[str]) -> str:
@@ -99,9 +118,10 @@ def _upright(match: re.Match[str]) -> str:
     if match["function"]:
         return rf"\{match['function']} "
     is_after_number = match.start() > 0 and match.string[match.start() - 1] in "0123456789 "
-    if is_after_number and unit_of(match["letter"]) is not None:
+    is_letter = match["letter"] in LETTERS and "{ " not in match[0]  # 2\\text{t} is 2t
+    if is_after_number and not is_letter and unit_of(match["letter"]) is not None:
         return match[0]
-    return f" {match['letter']} "
+    return f"{match['letter']} "
 
 
 def number_of(core: str) -> Fraction | None:
@@ -142,7 +162,9 @@ def has_words(text: str) -> bool:
     """Whether there is a word outside of commands: "the", and not the product xyz."""
     runs = _WORD.findall(COMMAND.sub(" ", text))
     return any(
-        len(run) >= _SHORTEST_WORD or (len(run) > 2 and _VOWEL.search(run) is not None)
+        len(run) >= _SHORTEST_WORD
+        or run.isupper()  # HHT is no product: neither an outcome nor a segment commutes
+        or (len(run) > 2 and _VOWEL.search(run) is not None)
         for run in runs
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from nbest.orchestrator.types import Query, require
-from nbest.scorers.equivalence.math_parts import AnswerParts, parts_of
+from nbest.scorers.equivalence.math_parts import AnswerParts, parts_of, split_at_top
 from nbest.scorers.equivalence.math_text import is_formula, number_of, unclear_text, words_of
 from nbest.scorers.equivalence.plain import groups_of
 from nbest.scorers.sandboxes.math_keys import key_of
@@ -103,10 +103,25 @@ class MathEquivalence:
 
 
 def as_equations(parts: Sequence[AnswerParts]) -> list[AnswerParts]:
-    """The answers as equations where another is one that names no value: `2x + y = 3`.
+    """The answers as they are read beside each other.
 
-    `y = 3 - 2x` is then a line like it, and not the expression 3 - 2x.
+    Beside an equation that names no value, as 2x + y = 3, `y = 3 - 2x` is a line like it, and not
+    the expression 3 - 2x. Beside values with names, as x = 1, y = 2, a list without names has an
+    order: "1, 2" is it, and "2, 1" is not.
     """
-    if not any("=" in answer.core for answer in parts):
-        return list(parts)
-    return [AnswerParts(a.whole, unit=a.unit) if a.whole else a for a in parts]
+    has_equation = any("=" in answer.core for answer in parts)
+    has_names = any("=" in answer.variable for answer in parts)
+    return [_as_listed(_as_whole(a, has_equation), has_names) for a in parts]
+
+
+def _as_whole(answer: AnswerParts, has_equation: bool) -> AnswerParts:
+    return AnswerParts(answer.whole, unit=answer.unit) if answer.whole and has_equation else answer
+
+
+def _as_listed(answer: AnswerParts, has_names: bool) -> AnswerParts:
+    values = split_at_top(answer.core, ",")
+    is_list = not answer.variable and len(values) > 1 and not any(v.startswith("(") for v in values)
+    is_plain = number_of(answer.core) is None and words_of(answer.core) is None
+    if has_names and is_list and is_plain:
+        return AnswerParts(f"({answer.core})", unit=answer.unit)
+    return answer

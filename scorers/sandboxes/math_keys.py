@@ -2,8 +2,8 @@
 
 The parser of math-verify turns LaTeX into a SymPy object. What kind of thing that is comes first,
 so that an ordered pair is no set and an interval no number; then its value, exactly where it is
-rational, and otherwise to 20 digits, at two points with fixed numbers in the place of the symbols.
-Two expressions that agree at both are equal, but for a chance of about one in 10^20.
+rational, and otherwise to 100 digits, at points with fixed numbers in the place of the symbols.
+Two expressions that agree at all of them are equal, but for a chance of about one in 10^100.
 
 This runs in a child process that may be killed at any moment: SymPy can take for ever.
 """
@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
 from nbest.orchestrator.errors import InputError
 
-DIGITS = 20
+DIGITS = 100
 
 
 def warm_up() -> None:
@@ -127,7 +128,11 @@ def _region_key(value: Any) -> str | None:
 
 
 def _joined(kind: str, parts: Any, *, is_sorted: bool = False) -> str | None:
-    keys = [_key(part) for part in parts]
+    import sympy as sp
+
+    # Among others a condition keeps the name of what it is about: x > 0, y < 0.
+    relation = sp.core.relational._Inequality
+    keys = [_inequality_key(p) if isinstance(p, relation) else _key(p) for p in parts]
     if None in keys:
         return None
     texts = [str(key) for key in keys]
@@ -150,17 +155,35 @@ def _expression_key(value: Any) -> str | None:
     exact = value.doit()
     if exact.is_Rational or exact in (sp.oo, -sp.oo):
         return f"number:{exact}"
-    # Where roots or logarithms of symbols have other branches below 0, both points are above it.
-    kind, second = ("branched", 2) if _is_branched(exact) else ("expression", 1)
-    here, there = _at(exact, 0), _at(exact, second)
-    if _is_tiny(here) and _is_tiny(there) and sp.simplify(exact) == 0:
+    is_branched = _is_branched(exact)
+    points = (0, 2, 3) if is_branched else (0, 1, 2)
+    values = [_at(exact, point) for point in points]
+    if all(map(_is_tiny, values)) and sp.simplify(exact) == 0:
         return "number:0"
-    near = _fraction_near(here)
+    near = _fraction_near(values[0])
     # Nearness is no proof: 262537412640768743.99999999999925 is no integer.
-    if near is not None and near == _fraction_near(there) and sp.simplify(exact - near) == 0:
+    is_near = near is not None and all(_fraction_near(value) == near for value in values)
+    if is_near and sp.simplify(exact - near) == 0:
         return f"number:{near}"
-    digits = _digits(here), _digits(there)
-    return None if None in digits else f"{kind}:{digits[0]};{digits[1]}"
+    digits = [_digits(value) for value in values]
+    if None in digits:
+        return None
+    below = _below_zero(exact) if is_branched else ""
+    return f"expression:{below}{';'.join(map(str, digits))}"
+
+
+def _below_zero(value: Any) -> str:
+    """What a value with roots or logarithms is where its first symbol is below zero.
+
+    Where that is not real, other spellings of the same take other branches, and it says no more.
+    """
+    import sympy as sp
+
+    first = min(value.free_symbols, key=str)
+    there = _at(value, 2, {first: sp.Rational(-3571, 1009)})
+    digits = _digits(there)
+    is_real = digits is not None and digits.endswith(",0")
+    return f"{digits};" if is_real else "complex;"
 
 
 def _is_branched(value: Any) -> bool:
@@ -200,19 +223,20 @@ def _inequality_key(value: Any) -> str | None:
     return None if digits is None else f"{strict}:{digits}:{first > 0}"
 
 
-def _at(value: Any, point: int) -> Any:
-    """The value with fixed numbers for its symbols: negative at point 1, positive at 0 and 2.
+def _at(value: Any, point: int, given: Mapping[Any, Any] | None = None) -> Any:
+    """The value with fixed numbers for its symbols: below 1, negative, and twice above 1.
 
     Every symbol has its own, whatever else there is, so that names need no comparison.
     """
     import sympy as sp
 
-    sign = -1 if point == 1 else 1
-    places = {
-        symbol: sp.Rational(sign * (zlib.crc32(f"{symbol}{point}".encode()) % 9901 + 99), 10007)
-        for symbol in value.free_symbols
-    }
-    return sp.N(value.doit().subs(places), DIGITS + 15)
+    places = {}
+    for symbol in value.free_symbols:
+        number = zlib.crc32(f"{symbol}{point}".encode())
+        small = sp.Rational(number % 9901 + 99, 10007)
+        large = sp.Rational(number % 99991 + 20011, 10007)
+        places[symbol] = (small, -small, large, large + 1)[point]
+    return sp.N(value.doit().subs({**places, **(given or {})}), DIGITS + 15)
 
 
 def _digits(number: Any) -> str | None:

@@ -45,7 +45,7 @@ SAME = [
     # Roots and logarithms of symbols, above zero.
     (r"\sqrt{1/n}", r"\frac{1}{\sqrt{n}}"),
     (r"\sqrt{xy}", r"\sqrt{x}\sqrt{y}"),
-    (r"\ln(x^2)", r"2\ln x"),
+    (r"\ln(x y)", r"\ln(y x)"),
     # Products of letters.
     ("3xyz", "3zyx"),
     ("xyz+1", "1+xyz"),
@@ -71,7 +71,11 @@ SAME = [
     ("(p,q)=(3,2)", "(3,2)"),
     ("AB=4,CD=5", "4, 5"),
     ("p=5,q=2;p=7,q=2", "(5,2),(7,2)"),
-    (r"x = -5,\ p = \frac{14}{3}", r"-5, \frac{14}{3}"),
+    (r"x = -5,\ y = \frac{14}{3}", r"-5, \frac{14}{3}"),
+    ("(1,2)", "x=1, y=2"),
+    ("5%", "5 percent"),
+    (r"1+5\%", "1.05"),
+    (r"\sqrt{x^2+1}+|x|", r"|x|+\sqrt{1+x^2}"),
     ("V_{1}:V_{2}=11:21", "11:21"),
     ("|AB|=1", "1"),
     ("143, 143, 143", "143"),
@@ -146,6 +150,41 @@ APART = [
     ("2\u00b3", "23"),
     ("\u221a2", "2"),
     ("1,5", "1.5"),  # a list of two, or a number
+    # Sequences of capitals do not commute.
+    ("HHT", "THH"),
+    (r"\text{HT}", r"\text{TH}"),
+    ("PQR", "RQP"),
+    ("XX", "X^2"),
+    # A percent sign within a formula is a hundredth.
+    ("1+5%", "6"),
+    (r"100(1+5\%)", "600"),
+    (r"20\%x", "20x"),
+    ("5%", "5 km"),
+    ("$5", "5 cents"),
+    # What a condition is about, and how two are joined.
+    ("x>0, y<0", "x<0, y>0"),
+    ("x>1 and y>2", "x>2 and y>1"),
+    ("x<1 and x>3", "x<1 or x>3"),
+    # Values with names have an order.
+    ("x=1,y=2", "2,1"),
+    ("x=1,y=2,z=3", "3,2,1"),
+    # Roots of symbols: equal only where all of it is.
+    (r"\sqrt{(x-1)^2}", "1-x"),
+    (r"\sqrt{x^2-4x+4}+\sqrt{x^2+1}", r"2-x+\sqrt{x^2+1}"),
+    (r"|x|+\sqrt{x^2+1}", r"x+\sqrt{x^2+1}"),
+    (r"\ln(x^2)", r"2\ln x"),
+    # Twenty digits are not enough.
+    (r"\sqrt{10^{60}+1}", r"\sqrt{10^{60}+2}"),
+    (r"10^{25}+\sqrt2", r"10^{25}+\sqrt3"),
+    ("e^{100}+1", "e^{100}"),
+    ("x+10^{-40}", "x"),
+    # A unit within a function, an upright letter that is none, a sign that no parser knows.
+    (r"\sin 30\text{ degrees}", r"\sin 30"),
+    (r"x^2\text{t}", "x^2"),
+    (r"2\text{t}", "2"),
+    ("f\u2218g", "g\u2218f"),
+    ("a\u2248b", "a=b"),
+    ("f(x+1)", "xf+f"),
 ]
 
 

@@ -40,6 +40,7 @@ OTHERWISE = {
     111: "a dollar that is money is taken for one that opens mathematics",
     114: "one of two boxes holds a step, and both together are read as the answer",
     139: "of three dollars with words between them only the last is read",
+    140: "values with names are in the order of the names beside a list without any",
     165: "two boxes that are far apart are read as one answer, here as everywhere",
     174: "1 - 1/e is not 1 + 1/e",
 }
@@ -77,4 +78,4 @@ def test_the_pairs_of_math_verify() -> None:
         != row["same"]
     }
     assert otherwise == set(OTHERWISE)
-    assert len(rows) - len(otherwise) == 162
+    assert len(rows) - len(otherwise) == 161
