@@ -1,4 +1,4 @@
-"""Every `Example:` of a docstring that is an expression of public names is evaluated as it stands."""
+"""Every `Example:` of a docstring that needs public names alone is evaluated as it stands."""
 
 from __future__ import annotations
 
