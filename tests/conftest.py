@@ -10,7 +10,7 @@ from hypothesis import settings
 
 # No test is timed: an example that takes long on a busy machine is no failure. Each run looks at
 # other examples; HYPOTHESIS_PROFILE=long looks at many.
-settings.register_profile("nbest", deadline=None, max_examples=40)
+settings.register_profile("nbest", deadline=None, max_examples=30)
 settings.register_profile("long", deadline=None, max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "nbest"))
 

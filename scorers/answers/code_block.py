@@ -76,7 +76,8 @@ class CodeBlock:
         if blocks:
             chosen = self._wanted(blocks)
             return None if chosen is None else _outdented(chosen.code) or None
-        return None if self.needs_fence else said.strip() or None
+        has_fence = _FENCE.search(said) is not None  # around nothing
+        return None if self.needs_fence or has_fence else said.strip() or None
 
     def _wanted(self, blocks: list[Block]) -> Block | None:
         if self.language is None:

@@ -102,7 +102,7 @@ _ORDINALS = frozenset(("st", "nd", "rd", "th"))
 _WORD_BEFORE = re.compile(r"(?P<command>\\)?(?P<letters>[A-Za-z]+)\Z")
 _SEPARATORS = re.compile(rf"{_COMMA}|[' ]|\.(?=[0-9]{{3}}\.)|(?<=\.[0-9]{{3}})\.")
 _FURTHEST_BACK = 40  # characters before a number that may attach it to something
-_MOST_UNITS = 8  # exponents of units that are skipped from the end
+_MOST_UNITS = 4  # exponents of units that are skipped from the end
 
 
 def canonical_number(text: str) -> str | None:
