@@ -24,14 +24,8 @@ _RENAME_EXCHANGE = 2
 
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file; until it is complete, what was there before stays. Raises OSError."""
-    unfinished = _beside(path)
-    try:
-        unfinished.write_bytes(data)
-        os.replace(unfinished, path)
-    except OSError:
-        with suppress(OSError):
-            unfinished.unlink()
-        raise
+    with whole_file(path) as stream:
+        stream.write(data)
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from nbest.orchestrator.types import Candidates, Status
@@ -66,10 +65,6 @@ def counts_of(candidates: Candidates) -> SampleCounts:
         for sample, answer in zip(candidates.samples, candidates.answers, strict=True)
     )
     return SampleCounts(**kinds)
-
-
-def total_counts(parts: Sequence[SampleCounts]) -> SampleCounts:
-    return sum(parts, SampleCounts())
 
 
 def _kind(status: Status, answer: str | None) -> str:

@@ -29,7 +29,7 @@ from nbest.experiments.analysis.unlabelled import Agreement, agreements, share_w
 from nbest.experiments.questions.reading import ReadingNames
 from nbest.experiments.report.duels import Duel, QuestionVerdicts, duels, verdicts
 from nbest.experiments.report.questions import QuestionShown, best, contested, worst
-from nbest.experiments.runs.cases import Case, cases_of, named_scorer, reading_of
+from nbest.experiments.runs.cases import Case, cases_of, named_scorer, reading_of, selectors_of
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.files import StrPath, run_name
 from nbest.orchestrator.protocols import Scorer
@@ -91,7 +91,7 @@ def run_report(
 ) -> RunReport:
     """Gather a report, by default for the run's selectors; `tell` gets a line about each step."""
     reader, label = RunReader(run), run_name(run)
-    scorers = _scorers(reader, selectors)
+    scorers = {name: named_scorer(name, run) for name in selectors or selectors_of(reader)}
     tell(f"{label}: {len(reader.query_ids):,} questions, chosen by {', '.join(scorers)}")
     cases = cases_of(reader, reading_of(reader, *_names(by)), scorers.values())
     graded = graded_cases(cases)
@@ -174,13 +174,6 @@ async def _rows(scorers: dict[str, Scorer], cases: Sequence[Case]) -> list[Row]:
 
 def _names(by: ReadingNames | None) -> tuple[str | None, str | None, str | None]:
     return (by.extract, by.grade, by.equivalence) if by else (None, None, None)
-
-
-def _scorers(run: RunReader, names: Sequence[str] | None) -> dict[str, Scorer]:
-    """The selectors of these names; None stands for those of the run's config."""
-    select = run.manifest.config.get("select")
-    stored = [str(name) for name in select] if isinstance(select, list) else ["vote"]
-    return {name: named_scorer(name, run.path) for name in names or stored}
 
 
 def _model(run: RunReader) -> str:

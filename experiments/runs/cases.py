@@ -83,6 +83,12 @@ def named_scorer(name: str, run: StrPath) -> Scorer:
     return chosen_by_user(RunReader(run)) if name == "user" else build_scorer(name)
 
 
+def selectors_of(run: RunReader) -> tuple[str, ...]:
+    """The selectors of a run's config; a vote where it has none, as an imported run."""
+    select = run.manifest.config.get("select")
+    return tuple(map(str, select)) if isinstance(select, list) and select else ("vote",)
+
+
 def reading_of(
     run: RunReader,
     extract: str | None = None,

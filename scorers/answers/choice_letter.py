@@ -94,7 +94,8 @@ class ChoiceLetter:
         letter = None
         goes_on = re.compile(self._regex(_GOES_ON))
         for match in re.finditer(self._regex(_STATED), text):
-            if _is_denied(text, match.start(), match.start()) or _is_supposed(text, match):
+            before = _clause_before(text, match.start())
+            if _DENIED.search(before) or _SUPPOSED.search(before):
                 continue
             if _QUESTION.match(text, match.end()):
                 continue
@@ -115,7 +116,7 @@ class ChoiceLetter:
         if alone:
             return str(alone[-1])
         match = last_match(self._regex(_OPENING), text)
-        is_denied = match is not None and _is_denied(text, match.end(), match.end() + 1)
+        is_denied = match is not None and _is_denied_around(text, match.end(), match.end() + 1)
         return str(match["letter"]) if match and not is_denied else None
 
     def _bracketed(self, text: str) -> str | None:
@@ -125,7 +126,7 @@ class ChoiceLetter:
             letters = {
                 match["letter"]
                 for match in pattern.finditer(sentence)
-                if not _is_denied(sentence, match.start(), match.end())
+                if not _is_denied_around(sentence, match.start(), match.end())
             }
             if letters:
                 return letters.pop() if len(letters) == 1 else None
@@ -144,17 +145,12 @@ def _sentences(text: str) -> Iterator[str]:
             yield match[0]
 
 
-def _is_supposed(text: str, match: re.Match[str]) -> bool:
-    """Whether the clause before a statement only supposes it, or asks for the opposite."""
-    before = text[max(0, match.start() - _MOST_READ) : match.start()]
-    return _SUPPOSED.search(_CLAUSE_END.split(before)[-1]) is not None
+def _clause_before(text: str, place: int) -> str:
+    """The part of a clause that stands before a place."""
+    return _CLAUSE_END.split(text[max(0, place - _MOST_READ) : place])[-1]
 
 
-def _is_denied(text: str, start: int, end: int) -> bool:
-    """Whether the clause around a place denies what is there."""
-    before = text[max(0, start - _MOST_READ) : start]
-    opening = _CLAUSE_END.split(before)[-1]
-    if end == start:  # what follows is the answer itself
-        return _DENIED.search(opening) is not None
-    closing = _CLAUSE_END.split(text[end : end + _MOST_READ], maxsplit=1)[0]
-    return _DENIED.search(opening + " " + closing) is not None
+def _is_denied_around(text: str, start: int, end: int) -> bool:
+    """Whether the clause around a letter, on either side, denies it."""
+    behind = _CLAUSE_END.split(text[end : end + _MOST_READ], maxsplit=1)[0]
+    return _DENIED.search(f"{_clause_before(text, start)} {behind}") is not None

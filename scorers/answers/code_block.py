@@ -11,7 +11,7 @@ from nbest.scorers.answers.extract import visible
 # (CommonMark 4.5), indented at most as far as the items of a list are. One that is never closed
 # reaches to the end.
 _FENCE = re.compile(
-    r"^(?P<indent>[ \t]{0,12})(?:[-*+] |[0-9]{1,3}[.)] )?(?P<fence>`{3,}|~{3,})"
+    r"^[ \t]{0,12}(?:[-*+] |[0-9]{1,3}[.)] )?(?P<fence>`{3,}|~{3,})"
     r"[ \t]*(?P<language>[^\n`<]*?)[ \t]*(?:<[^\n`>]*>)?[ \t]*$",  # a special token may follow
     re.MULTILINE,
 )
@@ -19,19 +19,8 @@ _LANGUAGE = re.compile(r"\{?\.?(?P<name>[^\s{}.:,]+)")
 
 _ALIASES = (
     ("python", "py", "python3", "python2", "py3", "ipython", "ipython3", "pycon"),
-    (
-        "sql",
-        "sqlite",
-        "sqlite3",
-        "postgresql",
-        "postgres",
-        "psql",
-        "pgsql",
-        "plsql",
-        "mysql",
-        "tsql",
-    ),
-    ("sql", "t-sql", "mariadb", "duckdb", "ansi-sql"),
+    ("sql", "sqlite", "sqlite3", "duckdb", "mysql", "mariadb", "tsql", "t-sql", "ansi-sql"),
+    ("sql", "postgresql", "postgres", "psql", "pgsql", "plsql"),
     ("javascript", "js", "node", "mjs"),
     ("typescript", "ts"),
     ("bash", "sh", "shell", "zsh", "console"),

@@ -33,7 +33,7 @@ from fractions import Fraction
 from nbest.scorers.answers.characters import plain_characters
 from nbest.scorers.answers.latex import unwrapped
 from nbest.scorers.answers.regex import last_match
-from nbest.scorers.answers.units import is_counted, is_unit, scale_of, scaled
+from nbest.scorers.answers.units import is_counted, is_unit, split_scales
 
 MAX_CHARS = 500
 """A longer number is a sample that ran away, not an answer. It bounds the exact arithmetic, too."""
@@ -131,14 +131,10 @@ def counted_number(text: str) -> str | None:
     spelled = canonical_number(number) if len(words) <= MAX_CHARS else None
     if spelled is None or not words:
         return None
-    scales = []
-    rest = words.split()
-    while rest and scale_of(rest[0]) is not None:
-        scales.append(rest.pop(0))
-    if rest and not is_counted(" ".join(rest)):
+    factor, counted = split_scales(words)
+    if counted and not is_counted(counted):
         return None
-    value = scaled(Fraction(spelled), " ".join(scales))
-    return None if value is None else canonical_number(str(value))
+    return canonical_number(str(Fraction(spelled) * factor))
 
 
 def last_number(text: str) -> str | None:

@@ -44,6 +44,14 @@ ninety hundred thousand million
 """
 _NUMBER_WORDS = frozenset(_NUMBER_WORD_LIST.split())
 _CONCRETE = re.compile(r"[0-9A-Z\\$]")
+_ABOUT = re.compile(
+    r"(?:not|never|in|divisible|unclear|unknown|helpful|clear|correct|wrong|right|below|above|as)"
+    r"\b",
+    re.IGNORECASE,
+)
+_HEDGE = re.compile(
+    r"(?:about|approximately|around|roughly|exactly|simply|just)\s+(?=[-+$\d])", re.I
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +85,6 @@ def said_answer(text: str) -> Said | None:
             else:
                 plain = plain or said
     return plain or about
-
-
-_ABOUT = re.compile(
-    r"(?:not|never|in|divisible|unclear|unknown|helpful|clear|correct|wrong|right|below|above|as)"
-    r"\b",
-    re.IGNORECASE,
-)
-_HEDGE = re.compile(
-    r"(?:about|approximately|around|roughly|exactly|simply|just)\s+(?=[-+$\d])", re.I
-)
 
 
 def _is_concrete(answer: str) -> bool:

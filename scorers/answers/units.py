@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import re
-from fractions import Fraction
 
 # Symbols differ by case: a megawatt is no milliwatt, and a metre no million.
 _SYMBOL_LIST = """
@@ -79,14 +78,17 @@ def scale_of(word: str) -> int | None:
     return _SCALES.get(folded) or _SCALES.get(folded.removesuffix("s"))
 
 
-def scaled(number: Fraction, words: str) -> Fraction | None:
-    """The number times the magnitudes, as in "hundred thousand"; None where a word is none."""
-    for word in words.split():
-        scale = scale_of(word)
-        if scale is None:
-            return None
-        number *= scale
-    return number
+def split_scales(words: str) -> tuple[int, str]:
+    """What the magnitudes at the start of words multiply by, and the words after them.
+
+    >>> split_scales("hundred thousand dollars"), split_scales("dollars")
+    ((100000, 'dollars'), (1, 'dollars'))
+    """
+    factor, rest = 1, words.split()
+    while rest and (scale := scale_of(rest[0])) is not None:
+        factor *= scale
+        rest.pop(0)
+    return factor, " ".join(rest)
 
 
 def _word(word: str) -> str | None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from nbest.scorers.answers.units import scale_of, scaled, unit_of
+from nbest.scorers.answers.units import split_scales, unit_of
 from nbest.scorers.equivalence.math_text import (
     BRACED_TOKEN,
     COMMAND,
+    FONT,
     LETTERS,
     MAX_ANSWER,
     PRICE,
@@ -31,7 +32,7 @@ _TURNED = re.compile(r"(?P<core>[-+0-9./]+) ?= ?(?P<name>[A-Za-z])")
 _COMPUTED = re.compile(r"[-+*/^(){}\s0-9.!]|\\(?:frac|sqrt|cdot|times|div|binom)")
 _UNIT = re.compile(
     r"(?P<core>[^ ].*?) ?"
-    r"(?:\\(?:text|mathrm|mbox|textbf|textrm|textnormal|mathbf) ?\{(?P<unit>[A-Za-z ./]+)\}"
+    rf"(?:{FONT} ?\{{(?P<unit>[A-Za-z ./]+)\}}"
     r"(?P<power> ?\^ ?\{?[0-9]\}?)?|(?P<degree>\^ ?\{? ?\\circ ?\}?|\u00b0))"
 )
 _COUNTED = re.compile(r"(?P<core>[-+]?[0-9][0-9.,/]*) (?P<words>[A-Za-z]+(?:[ /][A-Za-z]+){0,3})")
@@ -140,12 +141,13 @@ def _measured(core: str) -> tuple[str, str]:
     """The core without its unit, and the unit's one name; magnitudes are multiplied."""
     counted = _COUNTED.fullmatch(core)
     if counted:
-        value = exact_number(counted["core"])
-        scales, unit = _scales_and_unit(counted["words"])
-        if value is not None and unit is not None:
-            number = scaled(value, " ".join(scales))
-            return (str(number) if scales else counted["core"]), unit
-        return core, ""
+        factor, unit = _factor_and_unit(counted["words"])
+        is_number = exact_number(counted["core"]) is not None
+        return (
+            (_times(counted["core"], factor), unit)
+            if is_number and unit is not None
+            else (core, "")
+        )
     measured = _UNIT.fullmatch(core)
     if measured is None or TEXT.search(measured["core"]) or _TRIGONOMETRIC.search(core):
         return core, ""
@@ -153,27 +155,28 @@ def _measured(core: str) -> tuple[str, str]:
         is_number = number_of(measured["core"].strip()) is not None
         return (measured["core"], "degree") if is_number else (core, "")
     spelled = measured["unit"].strip()
-    scales, unit = _scales_and_unit(spelled)
+    factor, unit = _factor_and_unit(spelled)
     is_letter = spelled in LETTERS and not measured["unit"].startswith(" ")
-    if unit is None or is_letter or (spelled in ("e", "i") and not scales):
+    if unit is None or is_letter or spelled in ("e", "i"):
         return core, ""
-    value = exact_number(measured["core"])
-    if scales and value is None:
+    if factor > 1 and exact_number(measured["core"]) is None:
         return core, ""
-    number = None if value is None else scaled(value, " ".join(scales))
     power = (measured["power"] or "").strip(" ^{}")
-    return (str(number) if scales else measured["core"]), unit + power
+    return _times(measured["core"], factor), unit + power
 
 
-def _scales_and_unit(words: str) -> tuple[list[str], str | None]:
-    """The magnitudes at the start of words, and the unit after them; None where it is none."""
-    rest = words.split()
-    scales: list[str] = []
-    while rest and scale_of(rest[0]) is not None:
-        scales.append(rest.pop(0))
-    if not rest:
-        return scales, "" if scales else None
-    return scales, unit_of(" ".join(rest))
+def _times(core: str, factor: int) -> str:
+    """The core times what its magnitudes say; unchanged where there are none."""
+    number = exact_number(core) if factor > 1 else None
+    return core if number is None else str(number * factor)
+
+
+def _factor_and_unit(words: str) -> tuple[int, str | None]:
+    """What the magnitudes at the start of words say, and the unit after them; None: it is none."""
+    factor, rest = split_scales(words)
+    if rest or factor == 1:
+        return factor, unit_of(rest)
+    return factor, ""
 
 
 def with_angles(core: str) -> str:

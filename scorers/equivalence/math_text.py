@@ -43,7 +43,8 @@ _LAYOUT = re.compile(
     r"(?P<row>\\\\)|\\(?:left|right|displaystyle|q?quad)(?![A-Za-z])|\\[,;:! ]|\$|\\[()\[\]]|~"
 )
 _THOUSANDS = re.compile(r"(?<=[0-9])(?:\{,\}|\\,|,\\! ?|\\text\{,\})(?=[0-9]{3}(?![0-9]))")
-TEXT = re.compile(r"\\(?:text|mathrm|textbf|textrm|textnormal|mathbf|mbox)\s*\{([^{}]*)\}")
+FONT = r"\\(?:text|mathrm|textbf|textrm|textnormal|mathbf|mbox)"  # around words and units
+TEXT = re.compile(rf"{FONT}\s*\{{([^{{}}]*)\}}")
 _UPRIGHT = re.compile(
     r"\\(?:text|mathrm|mathit|mathbf|operatorname) ?\{ ?(?:(?P<letter>[A-Za-z])"
     r"|(?P<function>sin|cos|tan|ln|log|exp|arcsin|arccos|arctan)) ?\}"

@@ -16,6 +16,7 @@ from nbest.orchestrator.types import Query, require
 from nbest.scorers.answers.choice_letter import ChoiceLetter
 from nbest.scorers.answers.number import canonical_number
 from nbest.scorers.sandboxes.processes import read_soon
+from nbest.scorers.validators.json_schema import without_twins
 
 
 def groups_of(answers: Sequence[str], read: Callable[[str], Hashable | None]) -> list[int]:
@@ -107,7 +108,7 @@ def canonical_json(text: str) -> str | None:
     try:
         value = json.loads(
             text,
-            object_pairs_hook=_without_twins,
+            object_pairs_hook=without_twins,
             parse_float=_spelled,
             parse_int=_spelled,
             parse_constant=_refuse,
@@ -115,12 +116,6 @@ def canonical_json(text: str) -> str | None:
         return repr(_sorted(value))
     except (ValueError, RecursionError, ArithmeticError):
         return None
-
-
-def _without_twins(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    if len({key for key, _ in pairs}) < len(pairs):
-        raise ValueError("a key that comes twice")
-    return dict(pairs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,14 @@ from typing import IO
 
 from nbest.experiments.questions.gold import Gold
 from nbest.experiments.questions.prompts import QUESTION, prompt_text
-from nbest.experiments.runs.cases import Case, each_case, in_turn, named_scorer, reading_of
+from nbest.experiments.runs.cases import (
+    Case,
+    each_case,
+    in_turn,
+    named_scorer,
+    reading_of,
+    selectors_of,
+)
 from nbest.experiments.runs.gold_file import read_gold
 from nbest.experiments.runs.stored_calls import NotAsked
 from nbest.orchestrator.errors import error_text
@@ -57,12 +64,6 @@ def answer_rows(run: StrPath, selectors: Sequence[str] | None = None) -> Iterato
     cases = each_case(reader, reading_of(reader), scorers.values(), gold=gold)
     for rows in in_turn(_chosen(cases, scorers, gold)):
         yield from rows
-
-
-def selectors_of(run: RunReader) -> tuple[str, ...]:
-    """The selectors of a run's config; a vote where it has none, as an imported run."""
-    select_ = run.manifest.config.get("select")
-    return tuple(map(str, select_)) if isinstance(select_, list) and select_ else ("vote",)
 
 
 async def _chosen(
