@@ -17,6 +17,7 @@ _TAG = re.compile(
 )
 _FINAL = re.compile(r"<\|channel\|>final[^<]*<\|message\|>")  # OpenAI's harmony format
 _CHANNEL = "<|channel|>"
+_OPENINGS = ("<", "[", "\u25c1")  # every tag begins with one of these
 
 
 def without_reasoning(text: str) -> str:
@@ -27,11 +28,11 @@ def without_reasoning(text: str) -> str:
     >>> [without_reasoning(t) for t in ("<think>6?</think>7", "6?</think>7", "7<think>6?")]
     ['7', '7', '7']
     """
+    if not any(sign in text for sign in _OPENINGS):  # most texts
+        return text
     if _CHANNEL in text:
         parts = _FINAL.split(text)
         return parts[-1].partition("<|")[0] if len(parts) > 1 else ""
-    if not _TAG.search(text):
-        return text
     kept: list[str] = []
     start: int | None = 0  # of what is said; None in a thought
     for tag in _TAG.finditer(text):
