@@ -92,7 +92,7 @@ class Scorer(Protocol):
        reward model rate them by way of `candidates.rate`. It has that model's settings, a
        BackendConfig, among its fields: so the run knows what to start.
 
-    It may also be `Pointwise`, and it may be a scorer that `AsksModel`.
+    It may also be `Pointwise` or `Bounded`, and it may be a scorer that `AsksModel`.
     """
 
     @property
@@ -115,6 +115,19 @@ class Pointwise(Protocol):
 def is_pointwise(scorer: object) -> bool:
     """Whether each score depends on its own candidate alone; False where the scorer is silent."""
     return isinstance(scorer, Pointwise) and scorer.is_pointwise
+
+
+@runtime_checkable
+class Bounded(Protocol):
+    """A scorer that says between which numbers all its scores lie."""
+
+    @property
+    def score_bounds(self) -> tuple[float, float]: ...
+
+
+def score_bounds(scorer: object) -> tuple[float, float] | None:
+    """The least and the greatest score that a scorer can give; None where it is silent."""
+    return scorer.score_bounds if isinstance(scorer, Bounded) else None
 
 
 @runtime_checkable

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -56,10 +57,10 @@ def lengths(samples: Sequence[Sample]) -> Scores:
     Where no sample has a count, as in a pool made elsewhere, characters of text stand in: tokens
     and characters are never compared with each other.
     """
-    tokens = np.fromiter((s.generated_tokens for s in samples), np.float64, count=len(samples))
-    if tokens.any():
-        return np.where(tokens > 0, tokens, np.nan)
-    return np.fromiter((len(s.text) for s in samples), np.float64, count=len(samples))
+    tokens = [s.generated_tokens for s in samples]
+    if any(tokens):
+        return np.array([count or math.nan for count in tokens], np.float64)
+    return np.array([len(s.text) for s in samples], np.float64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +69,7 @@ class Shortest:
 
     needs_logprobs: ClassVar[int | None] = None
     is_pointwise: ClassVar[bool] = True
+    score_bounds: ClassVar[tuple[float, float]] = (-math.inf, 0.0)
 
     async def __call__(self, query: Query, candidates: Candidates) -> Scores:
         return -lengths(candidates.samples)
@@ -79,6 +81,7 @@ class Longest:
 
     needs_logprobs: ClassVar[int | None] = None
     is_pointwise: ClassVar[bool] = True
+    score_bounds: ClassVar[tuple[float, float]] = (0.0, math.inf)
 
     async def __call__(self, query: Query, candidates: Candidates) -> Scores:
         return lengths(candidates.samples)

@@ -10,35 +10,29 @@ shows the candidates. No test framework is needed, and the pools are always the 
 
 from __future__ import annotations
 
+import math
 import pickle
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import fields, is_dataclass, replace
 
 import numpy as np
 
-from nbest.orchestrator.protocols import Scorer, is_pointwise
+from nbest.orchestrator.protocols import Scorer, is_pointwise, score_bounds
 from nbest.orchestrator.types import (
     Candidates,
-    Identity,
-    Message,
     Query,
-    Sample,
-    SamplingParams,
     Scores,
     Status,
-    TopLogprobs,
 )
-from nbest.scorers.judges.distinct import content_hash
+from nbest.scorers.example_pools import TEXTS, pool, random_pools, sample
 from nbest.scorers.sandboxes.heartbeat import longest_hold_s
 
 Check = Callable[[Scorer], Awaitable[None]]
 
 QUERY = Query(id="q17", prompt="Q: 3 + 4 =\nA:", meta={"tests": "assert True"})
-TEXTS = ("7", "8", "", "so 7", '{"x": 1}', '{"x": "1"}', "SELECT 1", "x" * 2000)
 HOSTILE = ("\0", "\ud800", "{" * 500, "\u202etxt", "<script>alert(1)</script>", "%s\\", "9" * 999)
 LONG_TEXT = "The number {} has " + "many words. " * 1_660  # of 20,000 characters
 MAX_HOLD_S = 0.05
-TOP_K = 20
 
 
 async def check_scorer(scorer: Scorer) -> None:
@@ -126,6 +120,16 @@ async def pointwise_is_true(scorer: Scorer) -> None:
         _require(same, f"{scores[::2]} in other company, got {alone}", half)
 
 
+async def score_bounds_are_true(scorer: Scorer) -> None:
+    """Gives no score beyond the bounds that it says it keeps."""
+    least, greatest = score_bounds(scorer) or (-math.inf, math.inf)
+    for candidates in random_pools(20):
+        scores = await scorer(QUERY, candidates)
+        numbers = scores[~np.isnan(scores)]
+        is_true = bool(np.all((numbers >= least) & (numbers <= greatest)))
+        _require(is_true, f"scores from {least} to {greatest}, got {scores}", candidates)
+
+
 async def hostile_texts_raise_nothing(scorer: Scorer) -> None:
     """Gives scores whatever a model writes."""
     candidates = pool([sample(i, text) for i, text in enumerate((*HOSTILE, *TEXTS))])
@@ -147,7 +151,10 @@ async def gives_way_to_others(scorer: Scorer) -> None:
     """
     texts = [LONG_TEXT.format(i % 32) for i in range(256)]
     candidates = pool([sample(i, text, -0.5, -0.25 * (i % 9)) for i, text in enumerate(texts)])
-    held_s = await longest_hold_s(scorer(QUERY, candidates))
+    held_s = math.inf
+    for _ in range(3):  # what holds the loop does it again; a collection of garbage does not
+        if held_s >= MAX_HOLD_S:
+            held_s = await longest_hold_s(scorer(QUERY, candidates))
     _require(held_s < MAX_HOLD_S, f"at most {MAX_HOLD_S} s, it held it for {held_s}", pool([]))
 
 
@@ -190,6 +197,7 @@ CHECKS: tuple[Check, ...] = (
     nan_costs_only_its_owner,
     needs_logprobs_is_true,
     pointwise_is_true,
+    score_bounds_are_true,
     hostile_texts_raise_nothing,
     takes_ten_thousand,
     gives_way_to_others,
@@ -227,56 +235,6 @@ def best(candidates: Candidates, scores: Scores) -> int | None:
     return max(eligible, key=lambda i: (scores[i], -i), default=None)
 
 
-def sample(i: int, text: str, *logprobs: float) -> Sample:
-    """A good sample with that text; its tokens and their likeliest neighbours are made up."""
-    values = logprobs or (-0.25 - (len(text) % 7) / 8, -1.0)
-    steps = np.arange(TOP_K, dtype=np.float32) / 4 + 0.125
-    top = np.asarray(values, np.float32)[:, np.newaxis] - steps
-    return Sample(
-        id=f"run/q17/s{i}",
-        text=text,
-        logprobs=values,
-        top_logprobs=TopLogprobs(k=TOP_K, packed=top.tobytes()),
-        generated_tokens=len(values),
-    )
-
-
-def pool(samples: Sequence[Sample]) -> Candidates:
-    """Candidates whose answers are their texts; one that is not OK has none."""
-    answers = (s.text if s.text and s.status is Status.OK else None for s in samples)
-    stored = np.array([_number(s.text) for s in samples], np.float64)
-    return Candidates(
-        samples=tuple(samples),
-        answers=tuple(answers),
-        ask=_judge,
-        rate=_verifier,
-        scores={"verifier": stored},
-    )
-
-
-def random_pools(count: int) -> Iterator[Candidates]:
-    """Pools of up to twelve: ties, twins, every status, some without log-probabilities."""
-    rng = np.random.default_rng(3)
-    statuses = tuple(Status)
-    for _ in range(count):
-        samples = []
-        for i in range(int(rng.integers(0, 13))):
-            one = sample(i, TEXTS[rng.integers(len(TEXTS))], *(-rng.integers(0, 9, 2) / 4))
-            if rng.random() < 0.2:
-                one = replace(one, status=statuses[rng.integers(len(statuses))])
-            if rng.random() < 0.1:
-                one = replace(one, logprobs=None, top_logprobs=None)
-            samples.append(one)
-        yield pool(samples)
-
-
-async def _judge(name: str, prompt: str | tuple[Message, ...], params: SamplingParams) -> Sample:
-    """A model that a scorer may ask: its reply depends on the prompt alone."""
-    coin = int(content_hash(str(prompt)), 16)
-    reply = "AB"[coin % 2] if "A or B" in str(prompt) else str(1 + coin % 5)
-    return Sample(id=f"run/q17/{name}", text=reply)
-
-
 def _equal(one: Scores, two: Scores) -> bool:
     return np.array_equal(one, two, equal_nan=True)
 
@@ -284,13 +242,3 @@ def _equal(one: Scores, two: Scores) -> bool:
 def _require(holds: bool, promise: str, candidates: Candidates) -> None:
     if not holds:
         raise AssertionError(f"expected {promise}, for the answers {candidates.answers}")
-
-
-async def _verifier(identity: Identity, responses: Sequence[str]) -> tuple[Sample, ...]:
-    """A reward model that a scorer may have: its rewards depend on the response alone."""
-    rewards = map(_number, responses)
-    return tuple(Sample(id="reward", text=f"[{reward}, {reward}]") for reward in rewards)
-
-
-def _number(text: str) -> float:
-    return int(content_hash(text)[:4], 16) / 2**16

@@ -25,14 +25,19 @@ os.environ.setdefault("RAY_worker_niceness", "0")
 
 TESTS = Path(__file__).parent
 COVERED = [TESTS / "orchestrator", TESTS / "scorers"]
+REPEATED = [TESTS / "scorers" / "test_conformance.py"]  # the same checks of every scorer
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put files that start Ray first: what waits a lot must not be left to the end, where the
     other processes would have nothing to do. Count lines only in the tests of the rooms whose
-    coverage is asked for: counting costs a quarter of the time."""
+    coverage is asked for, and not in those that repeat the same lines many times: counting costs a
+    quarter of the time."""
     clusters = {item.path for item in items if item.get_closest_marker("ray")}
     items.sort(key=lambda item: item.path not in clusters)
     for item in items:
-        if not any(item.path.is_relative_to(room) for room in COVERED):
+        is_covered = any(item.path.is_relative_to(room) for room in COVERED)
+        test = getattr(item, "obj", None)
+        is_repeated = getattr(test, "is_hypothesis_test", False) or item.path in REPEATED
+        if is_repeated or not is_covered:
             item.add_marker(pytest.mark.no_cover)

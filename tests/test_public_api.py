@@ -47,6 +47,7 @@ nbest.BestOfN(*, select: Scorer, extract: Extractor = ..., equivalence: Equivale
     None, min_confidence: float = 0.0, params: SamplingParams = ..., n: int)
 nbest.BetaStop(*, confidence: float = 0.95)
 nbest.Borda(*, by: Scorer, power: float = 1.0)
+nbest.Bounded { score_bounds: tuple[float, float] }
 nbest.Boxed(*, reads_reasoning: bool = False)
 nbest.Candidates(*, samples: tuple[Sample, ...], answers: tuple[str | None, ...], ask: Ask |
     None = None, rate: Rate | None = None, scores: Mapping[str, Scores] = ...)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nbest.experiments.analysis.sample_counts import SampleCounts, counts_of
+from nbest.experiments.analysis.sample_counts import SampleCounter
 from nbest.experiments.analysis.stored_logprobs import LogprobsNeeded
 from nbest.experiments.runs.cases import Case
 from nbest.experiments.runs.stored_calls import Meter, NotAsked, asks_model
@@ -223,11 +223,11 @@ class BaselineGrading:
         self._sizes = Sizes()
         self._means: list[float] = []  # of the graded cases: the share of right samples
         self._hits: list[float] = []  # ... and whether any is right
-        self.samples = SampleCounts()
+        self.samples = SampleCounter()
 
     def add(self, case: Case, size: Size | None = None) -> None:
         self._sizes.add(size or size_of(case))
-        self.samples += counts_of(case.candidates)
+        self.samples.add(case.candidates)
         shares = case.shares if case.is_graded else []
         if shares:
             self._means.append(math.fsum(shares) / len(shares))

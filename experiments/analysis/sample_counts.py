@@ -24,15 +24,6 @@ class SampleCounts:
     def total(self) -> int:
         return self.answered + self.no_answer + self.cut_off + self.failed + self.aborted
 
-    def __add__(self, other: SampleCounts) -> SampleCounts:
-        return SampleCounts(
-            answered=self.answered + other.answered,
-            no_answer=self.no_answer + other.no_answer,
-            cut_off=self.cut_off + other.cut_off,
-            failed=self.failed + other.failed,
-            aborted=self.aborted + other.aborted,
-        )
-
     def as_json(self) -> dict[str, int]:
         return {"total": self.total, **asdict(self)}
 
@@ -58,21 +49,30 @@ class SampleCounts:
         return lines
 
 
-def counts_of(candidates: Candidates) -> SampleCounts:
-    """Count the samples of one query."""
-    kinds = Counter(
-        _kind(sample.status, answer)
-        for sample, answer in zip(candidates.samples, candidates.answers, strict=True)
-    )
-    return SampleCounts(**kinds)
+class SampleCounter:
+    """Counts samples, query by query."""
+
+    def __init__(self) -> None:
+        self._counts = Counter[str]()
+
+    def add(self, candidates: Candidates) -> None:
+        """Count the samples of one query."""
+        pairs = zip(candidates.samples, candidates.answers, strict=True)
+        self._counts.update([_kind(sample.status, answer) for sample, answer in pairs])
+
+    def counts(self) -> SampleCounts:
+        """How many samples ended in which way, so far."""
+        return SampleCounts(**self._counts)
+
+
+_KINDS = {
+    Status.TRUNCATED: "cut_off",
+    Status.CANCELLED: "aborted",
+    Status.UNPARSEABLE: "no_answer",
+}
 
 
 def _kind(status: Status, answer: str | None) -> str:
     if status is Status.OK:
         return "no_answer" if answer is None else "answered"
-    names = {
-        Status.TRUNCATED: "cut_off",
-        Status.CANCELLED: "aborted",
-        Status.UNPARSEABLE: "no_answer",
-    }
-    return names.get(status, "failed")
+    return _KINDS.get(status, "failed")

@@ -72,4 +72,4 @@ async def _compared(
         for grading in gradings:
             await grading.add(case, size)
     rows = tuple(grading.row() for grading in gradings)
-    return Comparison(rows=rows, baselines=baselines.rows(), samples=baselines.samples)
+    return Comparison(rows=rows, baselines=baselines.rows(), samples=baselines.samples.counts())

@@ -33,6 +33,7 @@ class LogprobsNeeded:
         if self._needed is None or not self._num_cases:
             return
         again = f"sample it again with sampling.logprobs: {self._needed}"
+        again += ", or import them with the samples (docs/pools.md)"
         if self._stored_k is None:
             raise InputError(
                 f"{self._name} needs log-probabilities, and this run kept none: {again}"

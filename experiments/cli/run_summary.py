@@ -90,6 +90,10 @@ def print_comparison(comparison: Comparison, as_json: bool, limit: RiskLimit | N
         if row.failed:
             text = f"{row.select} failed at {row.failed} questions, first {row.failure}"
             print(f"nbest: {printable(text)}", file=sys.stderr)
+        if row.abstained == row.n_queries > 0 and comparison.samples.answered:
+            text = f"{row.select} abstained from all {row.n_queries} questions"
+            text += ": none of its scores could be read, or too few samples agree"
+            print(f"nbest: {printable(text)}", file=sys.stderr)
     if as_json:
         print_document(comparison_document(comparison, limit))
         return

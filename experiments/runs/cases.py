@@ -157,7 +157,7 @@ async def each_case(
     recorded = {} if reading.rereads else read_recorded(run.path)
     scores = {name: run.scores(name) for name in run.scorers}
     gold = read_gold(run.path) if gold is None else gold
-    is_empty = True
+    is_empty, is_imported = True, bool(run.manifest.config.get("imported"))
 
     def reply_to(key: str) -> Sample | None:
         return next(iter(stored.of(key)), None)
@@ -171,7 +171,7 @@ async def each_case(
         if samples:
             is_empty = False
             of_query = {name: by_query.get(query.id, {}) for name, by_query in scores.items()}
-            calls = StoredCalls(query_id=query.id, find=reply_to)
+            calls = StoredCalls(query_id=query.id, find=reply_to, is_imported=is_imported)
             bare = await _read(query, samples, reading, recorded.get(query.id, {}))
             candidates = Candidates(
                 samples=bare.samples,

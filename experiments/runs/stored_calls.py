@@ -11,7 +11,13 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import AsksModel, Scorer
-from nbest.orchestrator.query.model_calls import call_key, model_key, models_of, rating_key
+from nbest.orchestrator.query.model_calls import (
+    call_key,
+    model_key,
+    model_key_by_path,
+    models_of,
+    rating_key,
+)
 from nbest.orchestrator.types import Ask, Candidates, Identity, Message, Sample, SamplingParams
 
 
@@ -25,6 +31,7 @@ class StoredCalls:
 
     query_id: str
     find: Callable[[str], Sample | None]  # the reply, by the key of the call
+    is_imported: bool = False  # no command draws more samples of an imported run
 
     async def __call__(
         self, name: str, prompt: str | tuple[Message, ...], params: SamplingParams
@@ -33,7 +40,7 @@ class StoredCalls:
         if reply is None:
             raise NotAsked(
                 f"{name} needs a model to ask, and this run has not asked it about "
-                f"{self.query_id!r}: `nbest run` with this selector first in `select` does"
+                f"{self.query_id!r}: {self._advice}"
             )
         return reply
 
@@ -44,15 +51,22 @@ class StoredCalls:
 
     async def rate(self, identity: Identity, responses: Sequence[str]) -> tuple[Sample, ...]:
         """The stored ratings of the responses; NotAsked where one is missing."""
-        model = model_key(identity)
-        replies = [self.find(rating_key(self.query_id, model, text)) for text in responses]
-        ratings = tuple(reply for reply in replies if reply is not None)
-        if len(ratings) < len(replies):
-            raise NotAsked(
-                f"the reward model {identity.get('model', '')!r} has not rated the samples of "
-                f"{self.query_id!r}: `nbest run` with this selector first in `select` does"
-            )
-        return ratings
+        for model in (model_key(identity), model_key_by_path(identity)):
+            replies = [self.find(rating_key(self.query_id, model, text)) for text in responses]
+            ratings = tuple(reply for reply in replies if reply is not None)
+            if len(ratings) == len(replies):
+                return ratings
+        name = identity.get("model", "")
+        what = f"the reward model {name!r} has not rated the samples of {self.query_id!r}"
+        is_gone = "digest" in identity and identity["digest"] is None
+        back = f"; if it has, put its folder back at {name!r}: ratings go by what it holds"
+        raise NotAsked(f"{what}: {self._advice}{back if is_gone else ''}")
+
+    @property
+    def _advice(self) -> str:
+        if self.is_imported:
+            return "an imported run has no model; import its numbers as `scores` (docs/pools.md)"
+        return "`nbest run` with this selector first in `select` does"
 
 
 @dataclass(slots=True)

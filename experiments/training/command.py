@@ -15,6 +15,7 @@ from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.files import StrPath
 
 if TYPE_CHECKING:
+    from nbest.model_backend.verifier.data import Example
     from nbest.model_backend.verifier.settings import VerifierSettings
     from nbest.model_backend.verifier.training import TrainingProgress
 
@@ -29,7 +30,9 @@ def add_train_command(app: typer.Typer) -> None:
 
 def train_verifier(
     runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Run folders.")],
-    out: Annotated[Path, typer.Option(help="A new folder for the verifier.")],
+    out: Annotated[
+        Path, typer.Option(help="The folder for the verifier: a new one, or that of this training.")
+    ],
     source: Annotated[
         str,
         typer.Option(
@@ -59,7 +62,7 @@ def train_verifier(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Train a reward model on a run's samples; the same command again goes on."""
+    """Train a reward model on a run's samples; the same command again goes on, or has ended."""
     from nbest.model_backend.verifier.settings import VerifierSettings
 
     settings = VerifierSettings(
@@ -98,11 +101,29 @@ def trained_document(
     grade: str | None,
     report: Callable[[TrainingProgress], None],
 ) -> dict[str, object]:
-    """Train a verifier; returns its numbers as a JSON document."""
-    from nbest.experiments.training.examples import graded_examples, preference_examples
-    from nbest.experiments.training.report import as_document, card
-    from nbest.model_backend.verifier.data import Example, pairs_of
+    """Train a verifier; returns its numbers as a JSON document.
+
+    Where this very training has ended already, they are those that it left in `out`.
+    """
+    from nbest.experiments.training.report import as_document, card, finished_document
+    from nbest.model_backend.verifier.train import split_of
     from nbest.model_backend.verifier.train import train_verifier as train
+
+    examples = examples_of(runs, source, extract, grade)
+    if finished := finished_document(out, settings, split_of(examples, settings)):
+        return finished
+    trained = train(
+        examples, settings, out, report=report, describe=lambda verifier: card(verifier, runs)
+    )
+    return as_document(trained)
+
+
+def examples_of(
+    runs: Sequence[StrPath], source: str, extract: str | None, grade: str | None
+) -> Sequence[Example]:
+    """The examples that these runs hold, of the kind that `source` names."""
+    from nbest.experiments.training.examples import graded_examples, preference_examples
+    from nbest.model_backend.verifier.data import pairs_of
 
     examples: Sequence[Example]
     if source == "preferences":
@@ -115,10 +136,7 @@ def trained_document(
         raise InputError(f"from must be graded, pairs or preferences, got {source!r}")
     if not examples:
         raise InputError("pairs need a question with a right and a wrong response, got none")
-    trained = train(
-        examples, settings, out, report=report, describe=lambda verifier: card(verifier, runs)
-    )
-    return as_document(trained)
+    return examples
 
 
 def silent(learning: TrainingProgress) -> None:

@@ -5,16 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 
-from nbest.model_backend.verifier.data import Example, Graded
+from nbest.model_backend.verifier.data import Example, Graded, Split
+from nbest.model_backend.verifier.settings import VerifierSettings
 from nbest.model_backend.verifier.train import TrainedVerifier
+from nbest.model_backend.verifier.training import training_digest
+from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.files import StrPath, run_name
+from nbest.orchestrator.store.format.manifest import differences
 from nbest.scorers.estimators.risk_coverage import auroc
 from nbest.scorers.judges.reward import sigmoid
 
 BINS = 10
+METRICS = "metrics.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,14 +103,38 @@ def as_document(trained: TrainedVerifier) -> dict[str, object]:
         "best_evaluation": trained.result.best,
         "steps": trained.result.steps,
         "seconds": trained.result.seconds,
+        "training": trained.digest,
     }
+
+
+def finished_document(
+    out: Path, settings: VerifierSettings, split: Split
+) -> dict[str, object] | None:
+    """The document of this training, where it has ended and left its verifier in `out`.
+
+    None where there is no such folder; InputError where it holds anything else.
+    """
+    if not out.exists():
+        return None
+    rule = "out must be a new folder, or that of the same training"
+    try:
+        document: dict[str, object] = json.loads((out / METRICS).read_text(encoding="utf-8"))
+        stored = document["settings"]
+    except (OSError, ValueError, TypeError, KeyError):
+        raise InputError(f"{rule}, got {str(out)!r}") from None
+    if document.get("training") == training_digest(settings, split):
+        return document
+    now = json.loads(json.dumps(asdict(settings), default=str))
+    changes = differences(stored if isinstance(stored, dict) else {}, now)
+    what = "; ".join(changes) or "its examples are others"
+    raise InputError(f"{rule}, got {str(out)!r}: {what}")
 
 
 def card(trained: TrainedVerifier, runs: Sequence[StrPath]) -> Mapping[str, str]:
     """The files that describe the verifier, for its folder."""
     document = as_document(trained)
     text = json.dumps(document, indent=2, default=str)
-    return {"metrics.json": text + "\n", "README.md": _markdown(trained, runs)}
+    return {METRICS: text + "\n", "README.md": _markdown(trained, runs)}
 
 
 def _markdown(trained: TrainedVerifier, runs: Sequence[StrPath]) -> str:

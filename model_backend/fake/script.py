@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
 from nbest.orchestrator.errors import BackendError
-from nbest.orchestrator.types import Request, Status, require
+from nbest.orchestrator.types import Message, Request, Status, require
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,9 @@ Script = Callable[[Request], Reply]
 class SeededAnswers:
     """A script that draws an answer by the seed of the request: a model that is often wrong.
 
+    To a judge's question it replies in the judge's terms: a score, a letter or a number, drawn by
+    the seed as well, so that judged runs can be rehearsed.
+
     Example: `SeededAnswers(answers=("42", "41"), weights=(2, 1))` is right two times of three.
     """
 
@@ -50,7 +54,8 @@ class SeededAnswers:
     def __call__(self, request: Request) -> Reply:
         seed = request.seed or 0
         bounds = tuple(accumulate(self.weights))
-        answer = self.answers[bisect(bounds, seed % bounds[-1])]
+        judged = judged_reply(request.prompt, seed)
+        answer = judged or self.answers[bisect(bounds, seed % bounds[-1])]
         logprob = -1.0 - (seed % 1000) / 1000  # differs, so that ranking has work
         return Reply(
             tokens=(answer,),
@@ -58,6 +63,25 @@ class SeededAnswers:
             first_token_s=self.first_token_s,
             token_s=self.token_s,
         )
+
+
+_JUDGED = re.compile(
+    r"scale from 1 \(worst\) to (?P<scale>[0-9]+) \(best\)\. Reply with the number alone"
+    r"|Reply with (?P<letters>A or B) alone"
+    r"|Reply with its number alone, from 1 to (?P<count>[0-9]+)"
+)
+_TASK_CHARS = 300  # at the end of a judge's prompt, in which it says how to reply
+
+
+def judged_reply(prompt: str | Sequence[Message], seed: int) -> str | None:
+    """What a seeded judge replies to a judge's prompt; None where it is no such prompt."""
+    text = prompt if isinstance(prompt, str) else prompt[-1].content if prompt else ""
+    asked = _JUDGED.search(text[-_TASK_CHARS:])
+    if asked is None:
+        return None
+    if asked["letters"]:
+        return "AB"[seed % 2]
+    return str(1 + seed % int(asked["scale"] or asked["count"]))
 
 
 def cut(

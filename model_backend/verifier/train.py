@@ -10,7 +10,12 @@ from pathlib import Path
 from nbest.model_backend.verifier.data import Example, Split, distinct_examples, split_by_question
 from nbest.model_backend.verifier.model import load_base, write_verifier
 from nbest.model_backend.verifier.settings import VerifierSettings
-from nbest.model_backend.verifier.training import Training, TrainingProgress, TrainingResult
+from nbest.model_backend.verifier.training import (
+    Training,
+    TrainingProgress,
+    TrainingResult,
+    training_digest,
+)
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.files import whole_folder
 
@@ -23,9 +28,19 @@ class TrainedVerifier:
     split: Split
     result: TrainingResult
 
+    @property
+    def digest(self) -> str:
+        """What tells this training from others: its settings and its examples."""
+        return training_digest(self.settings, self.split)
+
 
 Describe = Callable[[TrainedVerifier], Mapping[str, str]]
 """Returns what else belongs into the folder: texts by file name."""
+
+
+def split_of(examples: Sequence[Example], settings: VerifierSettings) -> Split:
+    """The different examples in two parts: to train on, and held out."""
+    return split_by_question(distinct_examples(examples), settings.holdout, settings.seed)
 
 
 def train_verifier(
@@ -45,7 +60,7 @@ def train_verifier(
 
     if out.exists():
         raise InputError(f"out must be a new folder, got {str(out)!r}")
-    split = split_by_question(distinct_examples(examples), settings.holdout, settings.seed)
+    split = split_of(examples, settings)
     torch.manual_seed(settings.seed)
     verifier = load_base(settings.base, settings.seed)
     folder = out.with_name(f".{out.name}.training")

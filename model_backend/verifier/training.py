@@ -212,9 +212,7 @@ class Training:
         )
 
     def _digest(self) -> str:
-        """Name this training by its settings and its examples, class names included."""
-        text = repr((self.settings, self.split))
-        return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+        return training_digest(self.settings, self.split)
 
     def _tensors(self) -> dict[str, torch.Tensor]:
         tensors = {f"best/{name}": p for name, p in self._best.items()}
@@ -252,3 +250,8 @@ def _rate_share(step: int, num_steps: int) -> float:
     if step < rising:
         return (step + 1) / rising
     return (num_steps - step) / max(1, num_steps - rising)
+
+
+def training_digest(settings: VerifierSettings, split: Split) -> str:
+    """Name a training by its settings and its examples, class names included."""
+    return sha256(repr((settings, split)).encode("utf-8", "surrogatepass")).hexdigest()

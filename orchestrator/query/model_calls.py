@@ -94,8 +94,23 @@ class BatchedAsk:
 
 
 def model_key(identity: Identity) -> str:
-    """16 hexadecimal digits of the settings that decide what a model says."""
-    text = json.dumps(dict(identity), sort_keys=True)
+    """16 hexadecimal digits of the settings that decide what a model says.
+
+    A model in a folder is known by the digest of what the folder holds, however its path is spelt.
+    """
+    settings = dict(identity)
+    if settings.get("digest"):
+        settings.pop("model", None)
+    return _key_of(settings)
+
+
+def model_key_by_path(identity: Identity) -> str:
+    """The key under which earlier versions stored ratings: it holds the path as it was spelt."""
+    return _key_of(identity)
+
+
+def _key_of(settings: Identity) -> str:
+    text = json.dumps(dict(settings), sort_keys=True)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 

@@ -102,6 +102,10 @@ _ORDINALS = frozenset(("st", "nd", "rd", "th"))
 _WORD_BEFORE = re.compile(r"(?P<command>\\)?(?P<letters>[A-Za-z]+)\Z")
 _SEPARATORS = re.compile(rf"{_COMMA}|[' ]|\.(?=[0-9]{{3}}\.)|(?<=\.[0-9]{{3}})\.")
 _FURTHEST_BACK = 40  # characters before a number that may attach it to something
+# What any of the patterns for the text before a number needs: most numbers need no other look.
+_MAY_ATTACH = re.compile(r"[^A-Za-z0-9\s:=$(]|[A-Za-z]\Z|\b(?:minus|negative) ", re.IGNORECASE)
+_LAST_DIGIT = re.compile(r"[0-9][^0-9]*+\Z")
+_NEAR_THE_END = 64  # characters in which the last digit mostly is
 _MOST_UNITS = 4  # exponents of units that are skipped from the end
 
 
@@ -146,23 +150,25 @@ def last_number(text: str) -> str | None:
         if found is None:
             return None
         start, stop, spelling = found
-        word = _WORD_BEFORE.search(plain, max(0, start - _FURTHEST_BACK), start)
+        first = max(0, start - _FURTHEST_BACK)
+        if not _MAY_ATTACH.search(plain, first, start):
+            return None if _goes_on(plain, stop) else spelling
+        word = _WORD_BEFORE.search(plain, first, start)
         if word and not word["command"] and not is_unit(word["letters"]):
             end = word.start()  # "H2", "fig2": a digit in a word is no number
             continue
-        attached = _ATTACHED.search(plain, max(0, start - _FURTHEST_BACK), start)
+        attached = _ATTACHED.search(plain, first, start)
         if attached is None:
-            return None if _is_part(plain, start, stop) else spelling
+            is_part = _PART_BEFORE.search(plain, first, start) or _goes_on(plain, stop)
+            return None if is_part else spelling
         if attached["how"] == "_" or not is_unit(attached["base"]):
             return None
         end = attached.start()
     return None
 
 
-def _is_part(text: str, start: int, stop: int) -> bool:
-    """Whether a number is only a part of the value that a text states."""
-    if _PART_BEFORE.search(text, max(0, start - _FURTHEST_BACK), start):
-        return True
+def _goes_on(text: str, stop: int) -> bool:
+    """Whether what follows a number makes it only a part of the value that a text states."""
     behind = _PART_BEHIND.match(text, stop)
     if behind is None:
         return False
@@ -172,7 +178,7 @@ def _is_part(text: str, start: int, stop: int) -> bool:
 
 def _last_before(text: str, end: int) -> tuple[int, int, str | None] | None:
     """Where the last number before `end` starts and stops, and its spelling."""
-    last = max(text.rfind(digit, 0, end) for digit in "0123456789")
+    last = _last_digit(text, end)
     if last < 0:
         return None
     # No number goes over a character that is in none, as the end of a line is, and behind the last
@@ -184,6 +190,13 @@ def _last_before(text: str, end: int) -> tuple[int, int, str | None] | None:
     part = text[start : stop if stop >= 0 else end]
     match = last_match(_ANYWHERE, part)
     return (start + match.start(), start + match.end(), _spelling(match)) if match else None
+
+
+def _last_digit(text: str, end: int) -> int:
+    """Where the last digit before `end` stands; -1 where there is none."""
+    if near := _LAST_DIGIT.search(text, max(0, end - _NEAR_THE_END), end):
+        return near.start()
+    return max(text.rfind(digit, 0, end) for digit in "0123456789")
 
 
 def _spelling(match: re.Match[str]) -> str | None:

@@ -72,6 +72,7 @@ class MeanLogprob:
 
     needs_logprobs: ClassVar[int | None] = 0
     is_pointwise: ClassVar[bool] = True
+    score_bounds: ClassVar[tuple[float, float]] = (-math.inf, 0.0)
 
     async def __call__(self, query: Query, candidates: Candidates) -> Scores:
         return mean_logprob(candidates.samples)
@@ -83,6 +84,7 @@ class SumLogprob:
 
     needs_logprobs: ClassVar[int | None] = 0
     is_pointwise: ClassVar[bool] = True
+    score_bounds: ClassVar[tuple[float, float]] = (-math.inf, 0.0)
 
     async def __call__(self, query: Query, candidates: Candidates) -> Scores:
         return sum_logprob(candidates.samples)
@@ -94,6 +96,7 @@ class LengthPenalisedLogprob:
 
     needs_logprobs: ClassVar[int | None] = 0
     is_pointwise: ClassVar[bool] = True
+    score_bounds: ClassVar[tuple[float, float]] = (-math.inf, 0.0)
 
     alpha: float = 0.6
 
@@ -113,6 +116,7 @@ class Perplexity:
 
     needs_logprobs: ClassVar[int | None] = 0
     is_pointwise: ClassVar[bool] = True
+    score_bounds: ClassVar[tuple[float, float]] = (-math.inf, -1.0)
 
     async def __call__(self, query: Query, candidates: Candidates) -> Scores:
         return -perplexity(candidates.samples)

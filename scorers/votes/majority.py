@@ -23,10 +23,11 @@ def vote_shares(answers: Sequence[str | None]) -> Scores:
     >>> vote_shares(["7", "8", None, "7", "9"]).tolist()
     [0.5, 0.25, nan, 0.5, 0.25]
     """
-    counts: dict[str | None, float] = dict(Counter(answers))
-    voters = len(answers) - counts.get(None, 0)
-    counts[None] = np.nan
-    return np.fromiter(map(counts.__getitem__, answers), np.float64, len(answers)) / max(voters, 1)
+    counts = Counter(answers)
+    voters = max(len(answers) - counts[None], 1)
+    shares = {answer: count / voters for answer, count in counts.items()}
+    shares[None] = math.nan
+    return np.array([shares[answer] for answer in answers], np.float64)
 
 
 def answer_totals(answers: Sequence[str | None], weights: Scores) -> Scores:
@@ -48,6 +49,7 @@ class MajorityVote:
     """Scores a candidate by the share of the votes that its answer has."""
 
     needs_logprobs: ClassVar[int | None] = None
+    score_bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     async def __call__(self, query: Query, candidates: Candidates) -> Scores:
         return vote_shares(candidates.answers)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.protocols import is_pointwise
+from nbest.orchestrator.protocols import is_pointwise, score_bounds
 from nbest.orchestrator.types import Candidates, Query, Scores, require
 from nbest.scorers.votes.majority import answer_totals
 from nbest.scorers.votes.ranked import RankedBy, tie_groups
@@ -50,6 +50,13 @@ class WeightedVote(RankedBy):
         rule = f"be one of {', '.join(_WEIGHTS)}"
         require(self.transform in _WEIGHTS, "transform", rule, self.transform)
         require(self.temperature > 0, "temperature", "be above 0", self.temperature)
+        least, greatest = score_bounds(self.by) or (0.0, 1.0)  # one that is silent may fit
+        rule = (
+            f"be rank or softmax with scores from {least:g} to {greatest:g}, as {self.by!r} gives"
+        )
+        require(self.transform != "raw" or least >= 0, "transform", rule, self.transform)
+        is_probability = least >= 0 and greatest <= 1
+        require(self.transform != "log_odds" or is_probability, "transform", rule, self.transform)
 
     async def __call__(self, query: Query, candidates: Candidates) -> Scores:
         weights = self._weights(await self.ranked(query, candidates))

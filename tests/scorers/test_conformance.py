@@ -60,10 +60,8 @@ from nbest.scorers.conformance import (
     best,
     check_scorer,
     more_votes_never_lose,
-    pool,
-    random_pools,
-    sample,
 )
+from nbest.scorers.example_pools import pool, random_pools, sample
 
 SCHEMA = '{"type": "object", "required": ["x"], "properties": {"x": {"type": "integer"}}}'
 

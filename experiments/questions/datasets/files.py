@@ -63,7 +63,7 @@ class TableFile(Columns):
 class JsonlFile(TableFile):
     """One JSON object a line."""
 
-    kind: Literal["jsonl"] = "jsonl"
+    kind: Literal["jsonl"] = Field(default="jsonl", description="What holds the questions.")
 
     def rows(self, file: Path) -> Iterator[tuple[int, Row]]:
         with file.open("rb") as lines:
@@ -77,7 +77,7 @@ class JsonlFile(TableFile):
 class CsvFile(TableFile):
     """Comma-separated values with a header; every cell stays text."""
 
-    kind: Literal["csv"] = "csv"
+    kind: Literal["csv"] = Field(default="csv", description="What holds the questions.")
 
     def rows(self, file: Path) -> Iterator[tuple[int, Row]]:
         with file.open(encoding="utf-8-sig", newline="") as lines:
@@ -102,7 +102,7 @@ class CsvFile(TableFile):
 class ParquetFile(TableFile):
     """An Apache Parquet table."""
 
-    kind: Literal["parquet"] = "parquet"
+    kind: Literal["parquet"] = Field(default="parquet", description="What holds the questions.")
 
     def rows(self, file: Path) -> Iterator[tuple[int, Row]]:
         import pyarrow as pa

@@ -19,7 +19,7 @@ from nbest.orchestrator.errors import InputError
 class HubData(Columns):
     """One split of a data set."""
 
-    kind: Literal["hub"] = "hub"
+    kind: Literal["hub"] = Field(default="hub", description="What holds the questions.")
     repo: str = Field(min_length=1, description="Its id, as openai/gsm8k.")
     config: str | None = Field(default=None, description="Its configuration, as main.")
     split: str = Field(default="test", description="The split that is asked.")

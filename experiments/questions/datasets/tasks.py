@@ -36,7 +36,9 @@ class Task(Protocol):
 class TaskData(Section):
     """One task of reasoning-gym."""
 
-    kind: Literal["reasoning_gym"] = "reasoning_gym"
+    kind: Literal["reasoning_gym"] = Field(
+        default="reasoning_gym", description="What holds the questions."
+    )
     task: str = Field(min_length=1, description="Its name in reasoning-gym, as chain_sum.")
     size: int = Field(default=100, ge=1, description="How many questions to generate.")
     seed: int = Field(default=0, ge=0, lt=2**31, description="Which questions to generate.")

@@ -8,9 +8,9 @@ grade: python_tests               right where the question's own tests pass; it 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 from nbest.experiments.questions.gold import Gold
 from nbest.orchestrator.errors import InputError
@@ -19,17 +19,20 @@ from nbest.orchestrator.query.parts import result_of
 from nbest.orchestrator.types import Candidates, Query, Sample
 
 
-@runtime_checkable
-class QueryGrader(Protocol):
+class QueryGrader(ABC):
     """Grades the distinct answers to one question together.
 
     1. Returns [A] 1.0, 0.0 or nan, one for each answer.
     2. `needs_gold` says whether it can grade only where there is a gold answer.
     """
 
+    __slots__ = ()
+
     @property
+    @abstractmethod
     def needs_gold(self) -> bool: ...
 
+    @abstractmethod
     async def grade_each(
         self, query: Query, answers: Sequence[str], gold: Gold | None
     ) -> list[float]: ...
@@ -41,7 +44,7 @@ def needs_gold(grade: object) -> bool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SameMeaning:
+class SameMeaning(QueryGrader):
     """Right where an equivalence says that the answer means what the gold answer does.
 
     A gold answer that the equivalence cannot read, so that only the very same text is equal to it,
@@ -70,7 +73,7 @@ class SameMeaning:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Valid:
+class Valid(QueryGrader):
     """Right where a rule says that the answer is valid, as `python_tests` does.
 
     Nan for a question at which the rule cannot be applied, as one that brings no tests.

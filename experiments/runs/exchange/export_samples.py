@@ -13,7 +13,7 @@ from nbest.experiments.runs.cases import Case, each_case, in_turn, reading_of
 from nbest.experiments.runs.exchange.pool_lines import STATUS_OF_FINISH
 from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.store.reader import RunReader
-from nbest.orchestrator.types import Sample, Status
+from nbest.orchestrator.types import Sample, Status, TopLogprobs
 
 FINISH_OF_STATUS: Mapping[Status, str] = {
     Status.TRUNCATED: "length",
@@ -39,6 +39,8 @@ def pool_lines(run: StrPath) -> Iterator[str]:
             line["messages"] = turns
         elif case.query.prompt:
             line["prompt"] = case.query.prompt
+        if case.query.meta:
+            line["meta"] = dict(case.query.meta)
         if drawn:
             line["strategy"] = drawn
         line["samples"] = [_sample(case, i) for i in range(len(case.candidates))]
@@ -51,11 +53,29 @@ def _sample(case: Case, i: int) -> dict[str, object]:
     entry["tokens"] = sample.generated_tokens
     if sample.status in FINISH_OF_STATUS:
         entry["finish_reason"] = FINISH_OF_STATUS[sample.status]
+    entry |= _costs(sample)
     if sample.logprobs is not None:
         entry["logprobs"] = list(sample.logprobs)
+    if sample.top_logprobs is not None:
+        entry |= _likeliest(sample.top_logprobs)
     numbers = {name: float(scores[i]) for name, scores in case.candidates.scores.items()}
     if numbers:
         entry["scores"] = {n: None if math.isnan(score) else score for n, score in numbers.items()}
+    return entry
+
+
+def _costs(sample: Sample) -> dict[str, object]:
+    """What a sample cost besides its tokens, where that is known."""
+    costs = {"prompt_tokens": sample.prompt_tokens, "seconds": sample.total_s}
+    return {name: cost for name, cost in costs.items() if cost}
+
+
+def _likeliest(top: TopLogprobs) -> dict[str, object]:
+    """The likeliest tokens at each position, as lists [T, k]."""
+    entry: dict[str, object] = {"top_logprobs": top.array().tolist()}
+    if top.texts:
+        rows = range(0, len(top.texts), top.k)
+        entry["top_tokens"] = [list(top.texts[row : row + top.k]) for row in rows]
     return entry
 
 

@@ -9,6 +9,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from pydantic_core import PydanticSerializationError
 
@@ -31,6 +32,7 @@ from nbest.orchestrator.tasks import wait_for
 from nbest.orchestrator.types import Query
 
 TELL_EVERY = 1000  # questions
+_LATER_SAMPLE_KEYS = {"top_logprobs", "top_tokens", "prompt_tokens", "seconds"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +91,7 @@ def _questions(files: Sequence[Path]) -> tuple[list[Query], dict[str, Gold], str
     queries, gold, digest = [], {}, sha256()
     for line in read_pool(files):
         digest.update(_canonical(line).encode())
-        queries.append(Query(id=line.id, prompt=prompt_of(line)))
+        queries.append(Query(id=line.id, prompt=prompt_of(line), meta=line.meta))
         if line.gold is not None:
             gold[line.id] = Gold(answer=line.gold)
     if not queries:
@@ -98,10 +100,20 @@ def _questions(files: Sequence[Path]) -> tuple[list[Query], dict[str, Gold], str
 
 
 def _canonical(line: PoolLine) -> str:
+    """The text of a line that the digest is of; keys that came later are in it where they are set.
+
+    So a pool that an earlier version imported is the same pool today.
+    """
+    left_out = _LATER_SAMPLE_KEYS - {
+        key for sample in line.samples for key in sample.model_fields_set
+    }
+    exclude: dict[str, Any] = {"samples": {"__all__": left_out}}
+    if not line.meta:
+        exclude["meta"] = True
     try:
-        return line.model_dump_json()
+        return line.model_dump_json(exclude=exclude)
     except PydanticSerializationError:  # half a surrogate pair in a text
-        return json.dumps(line.model_dump())
+        return json.dumps(line.model_dump(exclude=exclude))
 
 
 async def _store(

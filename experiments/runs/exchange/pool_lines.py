@@ -2,10 +2,11 @@
 
     {"id": "q0", "gold": "33", "prompt": "...", "samples": [{"answer": "33", "tokens": 2141}]}
 
-A sample has a `text` or an `answer`; `answer: null` says that it holds none. Its `tokens`,
-`logprobs` (one a token), `finish_reason` and `scores` (by the name of a scorer) are optional, and
-so are the `gold` and `prompt` of a line. A chat is a list of `messages` in the place of the prompt;
-`strategy` says how the samples were drawn, as in a config. It knows no run directory.
+A sample has a `text` or an `answer`; `answer: null` says that it holds none. All else is optional:
+what it cost, how it ended, its log-probabilities, and `scores` by the name of a scorer. So are the
+`gold` and `prompt` of a line. A chat is a list of `messages` in the place of the prompt; `meta` is
+what selectors and graders may read besides, as the tests of a program; `strategy` says how the
+samples were drawn, as in a config. It knows no run directory.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
+import numpy as np
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -31,7 +33,7 @@ from nbest.experiments.language.errors import describe
 from nbest.experiments.language.text import one_line, shown
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.store.format.parquet import valid_unicode
-from nbest.orchestrator.types import Message, Sample, Status, is_unicode
+from nbest.orchestrator.types import Message, Sample, Status, TopLogprobs, is_unicode
 
 # What servers call the end of a sample, in small letters. A word that is not here is refused: a
 # sample that was cut off, or withheld, must not vote.
@@ -58,6 +60,10 @@ def _as_text(value: object) -> object:
 Text = Annotated[str, BeforeValidator(_as_text)]
 
 
+Number = TypeVar("Number", float, str)
+Rows = tuple[Annotated[tuple[Number, ...], Field(strict=False)], ...]
+
+
 class PoolSample(BaseModel):
     """One sample of a line."""
 
@@ -67,6 +73,10 @@ class PoolSample(BaseModel):
     text: str | None = None
     tokens: int = Field(default=0, ge=0)
     logprobs: tuple[float, ...] | None = Field(default=None, strict=False)
+    top_logprobs: Rows[float] | None = Field(default=None, strict=False)  # [T, k] likeliest first
+    top_tokens: Rows[str] | None = Field(default=None, strict=False)  # [T, k] their texts
+    prompt_tokens: int = Field(default=0, ge=0)
+    seconds: float = Field(default=0.0, ge=0, allow_inf_nan=False)  # from request to end
     finish_reason: str | None = None
     scores: dict[str, float | None] = Field(default_factory=dict)
 
@@ -100,7 +110,34 @@ class PoolSample(BaseModel):
         if self.tokens and self.logprobs is not None and len(self.logprobs) != self.tokens:
             rule = f"be one a token, {self.tokens}"
             raise InputError(f"logprobs must {rule}, got {len(self.logprobs)}")
+        self._require_one_shape()
         return self
+
+    def _require_one_shape(self) -> None:
+        """Raise InputError unless the likeliest tokens are a table of one row a token."""
+        rows = self.top_logprobs
+        if rows is None:
+            if self.top_tokens is not None:
+                raise InputError("top_tokens must be left out without top_logprobs")
+            return
+        if self.logprobs is None:
+            raise InputError("top_logprobs must come with logprobs, got none")
+        tokens = len(self.logprobs)
+        if len(rows) != tokens or len({len(row) for row in rows}) > 1 or (rows and not rows[0]):
+            rule = f"be one list a token, {tokens}, all of the same length"
+            raise InputError(f"top_logprobs must {rule}, got lists of {[*map(len, rows)][:9]}")
+        wrong = [v for row in rows for v in row if not v <= MAX_LOGPROB]
+        if wrong:
+            raise InputError(f"top_logprobs must be at most 0, got {wrong[0]!r}")
+        if self.top_tokens and [*map(len, self.top_tokens)] != [*map(len, rows)]:
+            raise InputError("top_tokens must have the shape of top_logprobs, got another one")
+
+    def _top(self) -> TopLogprobs | None:
+        if not self.top_logprobs:
+            return None
+        packed = np.array(self.top_logprobs, np.float32).tobytes()
+        texts = tuple(valid_unicode(text) for row in self.top_tokens or () for text in row)
+        return TopLogprobs(k=len(self.top_logprobs[0]), packed=packed, texts=texts)
 
     def sample(self, id_: str) -> Sample:
         """The sample that a store keeps; its text is the answer where it has no text."""
@@ -113,9 +150,12 @@ class PoolSample(BaseModel):
             id=id_,
             text=valid_unicode(self.text if self.text is not None else self.answer or ""),
             logprobs=self.logprobs,
+            top_logprobs=self._top(),
             status=status,
             error=f"it ended with {word} where it was made" if status is Status.ERROR else "",
             generated_tokens=self.tokens or len(self.logprobs or ()),
+            prompt_tokens=self.prompt_tokens,
+            total_s=self.seconds,
         )
 
 
@@ -137,6 +177,7 @@ class PoolLine(BaseModel):
     gold: Text | None = None
     prompt: str = ""
     messages: tuple[PoolMessage, ...] | None = Field(default=None, strict=False)
+    meta: dict[str, JsonValue] = Field(default_factory=dict)  # of the question
     strategy: dict[str, JsonValue] = Field(default_factory=dict)  # how they were drawn
     samples: tuple[PoolSample, ...] = Field(strict=False)
 

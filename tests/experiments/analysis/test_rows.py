@@ -27,7 +27,7 @@ from nbest.experiments.analysis.rows import (
     baseline_rows,
     selector_row,
 )
-from nbest.experiments.analysis.sample_counts import SampleCounts, counts_of
+from nbest.experiments.analysis.sample_counts import SampleCounter, SampleCounts
 from nbest.experiments.questions.gold import Gold
 from nbest.experiments.questions.graders.plain import Exact, Grader, Number, Ungraded
 from nbest.experiments.runs.cases import Case, graded_case
@@ -255,9 +255,11 @@ async def test_samples_that_failed_or_were_aborted_are_in_no_baseline() -> None:
     assert one_sample_row(pool(Status.OK, Status.ERROR, Status.ERROR)).accuracy == 1.0
     assert one_sample_row(pool(Status.OK, Status.TRUNCATED)).accuracy == 0.5  # drawn like others
     every = pool(Status.OK, Status.TRUNCATED, Status.ERROR, Status.CANCELLED)
-    counts = counts_of(every[0].candidates)
-    assert counts == SampleCounts(answered=1, cut_off=1, failed=1, aborted=1)
-    assert (counts + counts).sentences() == [
+    counter = SampleCounter()
+    counter.add(every[0].candidates)
+    assert counter.counts() == SampleCounts(answered=1, cut_off=1, failed=1, aborted=1)
+    counter.add(every[0].candidates)
+    assert counter.counts().sentences() == [
         "8 samples: 2 with an answer, 2 cut off, 2 failed, 2 aborted",
         "25% of the samples were cut off: raise sampling.max_tokens",
     ]
@@ -313,7 +315,7 @@ async def test_a_selector_says_what_it_lacks() -> None:
         await selector_row("mean_logprob", MeanLogprob(), pool)
     assert str(caught.value) == (
         "mean_logprob needs log-probabilities, and this run kept none: "
-        "sample it again with sampling.logprobs: 0"
+        "sample it again with sampling.logprobs: 0, or import them with the samples (docs/pools.md)"
     )
     assert (await selector_row("mean_logprob", MeanLogprob(), [])).n_queries == 0
 
@@ -326,7 +328,7 @@ async def test_a_selector_says_how_many_of_the_likeliest_tokens_it_needs(
     drawn = replace(sample("7"), logprobs=(-1.0,), top_logprobs=top)
     pool = cases_of([Query(id="q", prompt="?")], {"q": [drawn]}, {}, WholeText(), Exact())
     with pytest.raises(
-        InputError, match=f"needs those of the 5 likeliest tokens.*{message}: .* 5$"
+        InputError, match=f"needs those of the 5 likeliest tokens.*{message}: .* 5, or"
     ):
         await selector_row("confidence", Confidence(k=5), pool)
     if stored_k:

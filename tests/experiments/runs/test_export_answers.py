@@ -71,7 +71,7 @@ def test_a_row_says_what_was_chosen_and_what_it_beat(pool: Path) -> None:
 
 
 def test_any_selector_can_be_asked_for(pool: Path) -> None:
-    fails = "weighted_vote(by=longest, transform=log_odds)"  # lengths are no probabilities
+    fails = "weighted_vote(by=first, transform=log_odds)"  # zeros have no odds
     rows = list(answer_rows(pool, ["vote", "first", fails]))
     assert [row.select for row in rows[:3]] == ["vote", "first", fails]
     assert {row.id: row.answer for row in rows if row.select == "first"}["q2"] == "1"

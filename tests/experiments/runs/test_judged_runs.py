@@ -191,7 +191,7 @@ def test_only_the_first_selector_of_a_run_can_ask(tmp_path: Path) -> None:
 def test_who_asks() -> None:
     assert asks_model(build_scorer("tournament"))
     assert asks_model(build_scorer("weighted_vote(by=judge)"))
-    assert not asks_model(build_scorer("weighted_vote(by=mean_logprob)"))
+    assert not asks_model(build_scorer("weighted_vote(by=mean_logprob, transform=rank)"))
 
 
 def test_a_complete_run_gets_its_judge_by_the_same_command(tmp_path: Path) -> None:

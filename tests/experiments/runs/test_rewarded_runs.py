@@ -9,14 +9,23 @@ import pytest
 
 from nbest.experiments.analysis.select import compare
 from nbest.experiments.cli.display.tables import selector_table
+from nbest.experiments.cli.run_summary import print_comparison
 from nbest.experiments.config.config import load_config
 from nbest.experiments.config.plugins import build_scorer
 from nbest.experiments.runs.execute import carry_out
 from nbest.experiments.runs.plan import make_plan
-from nbest.experiments.runs.stored_calls import NotAsked, asks_model, asks_sampling_model
+from nbest.experiments.runs.stored_calls import (
+    NotAsked,
+    StoredCalls,
+    asks_model,
+    asks_sampling_model,
+)
+from nbest.model_backend.reward.torch_settings import TorchReward
 from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.query.model_calls import model_key, model_key_by_path, rating_key
 from nbest.orchestrator.run.progress import Progress
-from nbest.orchestrator.types import Outcome
+from nbest.orchestrator.tasks import wait_for
+from nbest.orchestrator.types import Outcome, Sample
 
 REWARD = "reward(model=fake)"
 VOTE = "weighted_vote(by=reward(model=fake))"
@@ -112,3 +121,47 @@ def test_a_model_is_named_plainly_or_with_settings() -> None:
     }.items():
         with pytest.raises(InputError, match=message):
             build_scorer(text)
+
+
+def test_ratings_are_found_by_what_rated_however_its_path_is_spelt(tmp_path: Path) -> None:
+    model, query, texts = tmp_path / "verifier", "q0", ("7", "8")
+    model.mkdir()
+    (model / "config.json").write_text("{}")
+    moved = tmp_path / "moved"
+    here = TorchReward(str(model)).identity
+    stored = {rating_key(query, model_key(here), text): rating(text) for text in texts}
+    calls = StoredCalls(query_id=query, find=stored.get)
+    spelt = [str(model), f"{tmp_path}/./verifier", f"{tmp_path}/x/../verifier"]
+    (tmp_path / "x").mkdir()
+    for name in spelt:
+        found = wait_for(calls.rate(TorchReward(name).identity, texts))
+        assert [sample.text for sample in found] == ["[7]", "[8]"]
+    model.rename(moved)
+    assert len(wait_for(calls.rate(TorchReward(str(moved)).identity, texts))) == 2
+    with pytest.raises(NotAsked, match=r"if it has, put its folder back at .*verifier'"):
+        wait_for(calls.rate(TorchReward(str(model)).identity, texts))
+    (moved / "config.json").write_text("{1}")  # another model in the same place
+    with pytest.raises(NotAsked, match="has not rated"):
+        wait_for(calls.rate(TorchReward(str(moved)).identity, texts))
+
+
+def test_ratings_of_earlier_versions_are_found_by_the_path(tmp_path: Path) -> None:
+    identity = {"model": "verifiers/a", "digest": "0123", "runner": "torch"}
+    stored = {rating_key("q0", model_key_by_path(identity), "7"): rating("7")}
+    calls = StoredCalls(query_id="q0", find=stored.get)
+    assert len(wait_for(calls.rate(identity, ("7",)))) == 1
+
+
+def rating(text: str) -> Sample:
+    return Sample(id=f"r/q0/reward/{text}", text=f"[{text}]")
+
+
+def test_a_selector_that_never_chooses_is_told(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    carried_out(config, tmp_path / "run", "vote")
+    print_comparison(compare(tmp_path / "run", "vote", min_confidence=1.0), as_json=False)
+    line = "vote abstained from all 5 questions: none of its scores could be read, or too few"
+    assert line in capsys.readouterr().err
+    print_comparison(compare(tmp_path / "run", "vote"), as_json=False)
+    assert "abstained from all" not in capsys.readouterr().err

@@ -78,6 +78,26 @@ def test_a_run_becomes_a_verifier_with_a_card(base: Path, tmp_path: Path) -> Non
     assert right > wrong
 
 
+def test_the_same_training_again_says_the_same_and_trains_nothing(
+    base: Path, tmp_path: Path
+) -> None:
+    run, out = graded_run(tmp_path, questions=60), tmp_path / "verifier"
+    document = trained([run], out, settings(base, epochs=1))
+    written = (out / "model.safetensors").stat().st_mtime_ns
+    again = trained([run], out, settings(base, epochs=1))
+    assert again == json.loads(json.dumps(document, default=str))
+    assert summary(again, out) == summary(document, out)
+    assert (out / "model.safetensors").stat().st_mtime_ns == written
+    with pytest.raises(InputError, match=r"that of the same training, .*: epochs: 1 in the run, 2"):
+        trained([run], out, settings(base, epochs=2))
+    other = graded_run(tmp_path / "other", questions=40)
+    with pytest.raises(InputError, match="its examples are others"):
+        trained([other], out, settings(base, epochs=1))
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(InputError, match=r"out must be a new folder, .* got .*mine'$"):
+        trained([run], tmp_path / "mine", settings(base, epochs=1))
+
+
 async def rewards(model: Path, prompt: str, responses: Sequence[str]) -> list[float]:
     async with TorchReward(str(model)).open() as engine:
         requests = [

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import pickle
+import random as rng
 from collections import Counter
 
+import numpy as np
 import pytest
 
-from nbest import FakeBackend, SeededAnswers
+from nbest import FakeBackend, Judge, SeededAnswers, Tournament, UniversalVote
+from nbest.model_backend.fake.engine import FakeEngine
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.types import Request, SamplingParams
+from nbest.orchestrator.protocols import Scorer
+from nbest.orchestrator.types import Candidates, Message, Query, Request, Sample, SamplingParams
 
 
 def request(name: str = "r", *, seed: int | None) -> Request:
@@ -29,6 +33,32 @@ def test_the_seed_alone_decides() -> None:
     assert replies[0] == replies[1]
     assert (replies[0].token_s, replies[0].first_token_s) == (0.5, 2)
     assert script(request(seed=None)).tokens == ("a",)
+
+
+@pytest.mark.parametrize("prompt", ["?", (Message(role="user", content="What is 1 + 1?"),)])
+@pytest.mark.parametrize(
+    "scorer", [Judge(), Judge(scale=10), Tournament(kind="league"), UniversalVote()]
+)
+async def test_it_replies_in_the_terms_of_a_judge(
+    scorer: Scorer, prompt: str | tuple[Message, ...]
+) -> None:
+    engine = FakeEngine(FakeBackend(script=SeededAnswers(answers=("x",), weights=(1,))))
+    replies = []
+
+    async def ask(name: str, prompt: str | tuple[Message, ...], params: SamplingParams) -> Sample:
+        seed = rng.Random(len(replies)).getrandbits(16)
+        asked = Request(id=f"{name}{len(replies)}", prompt=prompt, params=params, seed=seed)
+        replies.append(await engine.generate(asked))
+        return replies[-1]
+
+    texts = ("7", "8", "9")
+    samples = tuple(Sample(id=f"q/s{i}", text=text) for i, text in enumerate(texts))
+    candidates = Candidates(samples=samples, answers=texts, ask=ask)
+    scores = await scorer(Query(id="q", prompt=prompt), candidates)
+    assert replies
+    assert "x" not in {reply.text for reply in replies}
+    assert not np.isnan(scores).any()
+    assert len(set(scores.tolist())) > 1
 
 
 def test_log_probabilities_differ_so_that_ranking_has_work() -> None:

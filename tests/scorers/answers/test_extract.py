@@ -240,6 +240,7 @@ def test_no_text_raises_and_an_answer_is_never_blank(extract: Extractor, text: s
 @every_extractor
 @pytest.mark.parametrize("piece", PIECES, ids=ascii)
 @pytest.mark.timeout(20)
+@pytest.mark.no_cover
 def test_a_long_text_takes_no_time(extract: Extractor, piece: str) -> None:
     # Anything worse than linear time takes minutes here, and runs into the timeout.
     text = (piece * LONG)[:LONG]

@@ -98,6 +98,7 @@ async def test_a_slot_that_is_preferred_is_no_advantage(kind: Kind, bias: float)
 
 @pytest.mark.parametrize("bias", [0.05, 0.1, 0.2])
 @every_kind
+@pytest.mark.no_cover
 async def test_nor_where_the_judge_only_says_a_letter(kind: Kind, bias: float) -> None:
     """Equal candidates and a coin that favours slot A: each wins about as often as the others."""
 

@@ -13,8 +13,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbest import Borda, First, MajorityOfBests, MajorityVote, RoutedVote, WeightedVote
+from nbest import (
+    Borda,
+    First,
+    LengthPenalisedLogprob,
+    Longest,
+    MajorityOfBests,
+    MajorityVote,
+    MeanLogprob,
+    Perplexity,
+    Random,
+    RoutedVote,
+    Shortest,
+    SumLogprob,
+    WeightedVote,
+)
 from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.protocols import Scorer
 from nbest.orchestrator.query.selection import select
 from nbest.orchestrator.types import Candidates, Query, Sample, Scores
 from nbest.scorers.votes.majority import answer_totals
@@ -161,6 +176,30 @@ def test_wrong_settings_are_refused(settings: dict[str, object], rule: str) -> N
     with pytest.raises(InputError) as caught:
         WeightedVote(by=First(), **settings)  # type: ignore[arg-type]
     assert str(caught.value) == rule
+
+
+@pytest.mark.parametrize(
+    ("by", "transform"),
+    [
+        (MeanLogprob(), "raw"),
+        (SumLogprob(), "raw"),
+        (LengthPenalisedLogprob(), "raw"),
+        (Perplexity(), "log_odds"),
+        (Shortest(), "raw"),
+        (Longest(), "log_odds"),
+    ],
+)
+def test_a_transform_that_no_score_can_fit_is_refused_at_once(
+    by: Scorer, transform: Transform
+) -> None:
+    with pytest.raises(InputError, match=r"transform must be rank or softmax with scores from "):
+        WeightedVote(by=by, transform=transform)
+    WeightedVote(by=by, transform="rank")
+
+
+@pytest.mark.parametrize("by", [MajorityVote(), Longest(), Random(), FixedScores(scores={})])
+def test_a_transform_that_may_fit_is_taken(by: Scorer) -> None:
+    assert WeightedVote(by=by).transform == "raw"
 
 
 def test_what_it_wraps_says_which_logprobs_are_needed() -> None:

@@ -1,0 +1,100 @@
+"""Writes the page of all config keys from the sections themselves: `docs/config.md`.
+
+python -m nbest.experiments.config.reference > docs/config.md
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Iterator
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from nbest.experiments.config.config import Config
+from nbest.experiments.config.plugins import BACKENDS
+
+HEAD = """# Config keys
+
+Every key of a config, with its default; a dash stands for a key that must be given.
+`--set KEY=VALUE` sets one on the command line, as `--set sampling.temperature=0.7`.
+This page is written from the code:
+`python -m nbest.experiments.config.reference > docs/config.md`.
+"""
+_ROW_HEAD = ("| key | default | what it says |", "| --- | --- | --- |")
+_SHOWN_BACKENDS = ("vllm", "fake")
+
+
+def config_page() -> str:
+    """Write the whole page, a table a section of the config."""
+    lines = [HEAD]
+    lines += ["## Top level", "", *_ROW_HEAD, *_rows(Config, "", nested=False), ""]
+    for name, field in Config.model_fields.items():
+        for title, section in _sections_of(name, field):
+            what = _cell((section.__doc__ or "").strip().splitlines()[0])
+            lines += [f"## {title}", "", what, "", *_ROW_HEAD, *_rows(section, name), ""]
+    for backend in _SHOWN_BACKENDS:
+        head = ("| key | default | type |", _ROW_HEAD[1])
+        lines += [f"## `model` with `backend: {backend}`", "", *head, *_settings(backend), ""]
+    return "\n".join(lines)
+
+
+def _sections_of(name: str, field: FieldInfo) -> Iterator[tuple[str, type[BaseModel]]]:
+    sections = _models_in(field.annotation)
+    for section in sections:
+        kind = section.model_fields.get("kind")
+        is_one_of_many = len(sections) > 1 and kind is not None
+        of = f" with `kind: {get_args(kind.annotation)[0]}`" if is_one_of_many and kind else ""
+        yield f"`{name}`{of}", section
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    if get_origin(annotation) in (Union, UnionType):
+        return [model for part in get_args(annotation) for model in _models_in(part)]
+    return []
+
+
+def _rows(section: type[BaseModel], prefix: str, nested: bool = True) -> Iterator[str]:
+    """A row for each key; those of a section within follow it, unless they have a table."""
+    for name, field in section.model_fields.items():
+        key = ".".join(filter(None, (prefix, field.alias or name)))
+        yield f"| `{key}` | {_default(field)} | {_cell(field.description or '')} |"
+        if nested:
+            for inner in _models_in(field.annotation):
+                yield from _rows(inner, key)
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "-"
+    return _shown(field.get_default(call_default_factory=True))
+
+
+def _shown(value: object) -> str:
+    if value is None or isinstance(value, BaseModel) or value in ((), ""):
+        return "none"
+    if isinstance(value, tuple):
+        return f"`[{', '.join(map(str, value))}]`"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def _settings(backend: str) -> Iterator[str]:
+    """A row for each setting of a backend: the parameters of what builds it."""
+    factory = BACKENDS.factory(backend)
+    for name, parameter in inspect.signature(factory).parameters.items():
+        is_needed = parameter.default is inspect.Parameter.empty
+        default = "-" if is_needed else _shown(parameter.default)
+        yield f"| `model.{name}` | {default} | {_cell(str(parameter.annotation))} |"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    sys.stdout.write(config_page())
