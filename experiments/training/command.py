@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from nbest.experiments.cli.display.documents import print_document
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.files import StrPath
 
@@ -83,7 +83,10 @@ def train_verifier(
     document = trained_document(
         runs, out, settings, source, extract, grade, silent if quiet else shown_learning()
     )
-    print(json.dumps(document, indent=2, default=str) if as_json else summary(document, out))
+    if as_json:
+        print_document(document)
+    else:
+        print(summary(document, out))
 
 
 def unescaped(text: str) -> str:
@@ -164,11 +167,12 @@ def summary(document: dict[str, object], out: Path) -> str:
     held_out, train = document["held_out"], document["train"]
     assert isinstance(held_out, dict)
     assert isinstance(train, dict)
+    auroc = "" if held_out["auroc"] is None else f", AUROC {held_out['auroc']:.3f}"
     lines = [
         f"trained on {train['examples']} examples of {train['questions']} questions, "
         f"{document['steps']} steps, {document['seconds']:.0f} s",
         f"held out: {held_out['examples']} examples of {held_out['questions']} questions: "
-        f"accuracy {held_out['accuracy']:.3f}, AUROC {held_out['auroc']:.3f}",
+        f"accuracy {held_out['accuracy']:.3f}{auroc}",
         f"written to {out}; choose by it: --select 'reward(model=\"{out}\")'",
     ]
     return "\n".join(lines)

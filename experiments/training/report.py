@@ -93,10 +93,8 @@ def as_document(trained: TrainedVerifier) -> dict[str, object]:
         "held_out": _counts(trained.split.held_out)
         | {
             "accuracy": held_out.accuracy,
-            "auroc": held_out.auroc,
-            "calibration_error": None
-            if np.isnan(held_out.calibration_error)
-            else held_out.calibration_error,
+            "auroc": _or_none(held_out.auroc),
+            "calibration_error": _or_none(held_out.calibration_error),
         },
         "bins": [asdict(b) for b in held_out.bins],
         "losses": trained.result.losses,
@@ -200,6 +198,10 @@ def _quality_lines(held_out: Quality, is_balanced: bool) -> list[str]:
         lines += ["", "Right and wrong responses weighed the same in training: where one is rare,"]
         lines += ["the probabilities lean towards it."]
     return lines
+
+
+def _or_none(number: float) -> float | None:
+    return None if np.isnan(number) else number
 
 
 def _counts(examples: Sequence[Example]) -> dict[str, object]:
