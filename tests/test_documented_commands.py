@@ -1,0 +1,164 @@
+"""What pages and `--help` show is done as it stands: commands, expressions, pieces of configs."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+import yaml
+from typer.testing import CliRunner
+
+from nbest.experiments.cli.app import app
+from nbest.experiments.config.config import load_config
+from nbest.experiments.config.plugins import build_scorer
+from nbest.experiments.language.expressions import split_expressions
+from nbest.orchestrator.store.choices import Sitting
+from nbest.orchestrator.store.reader import RunReader
+from tests.test_docs import PAGES, ROOT, code_blocks
+
+CONFIG = """
+name: shown
+dataset: {kind: jsonl, path: q.jsonl}
+prompt: {template: "{question}"}
+model: {backend: fake}
+sampling: {logprobs: 5}
+strategy: {n: 64}
+select: [vote]
+extract: last_number
+grade: number
+cluster: {local: true}
+"""
+# What stands for a user's own things.
+STAND_INS = {
+    "CONFIG.yaml": "c.yaml",
+    "POOL.jsonl": "pool.jsonl",
+    "RUN...": "RUN",
+    "K": "2",
+    "a.b=c": "strategy.n=4",
+    "FILE.csv|jsonl|parquet": "FILE.csv|FILE.jsonl|FILE.parquet",
+}
+# They start engines, serve a page, train or measure: tests of their own do that.
+NOT_HERE = {"bench", "pick", "train-verifier", "doctor"}
+
+
+def shown_in_pages() -> Iterator[str]:
+    for page in PAGES:
+        for block in code_blocks(page, ""):
+            for line in block.replace("\\\n", " ").splitlines():
+                if shown := re.match(r"(?:\.venv/bin/)?nbest (.*)", line):
+                    yield re.split(r"\s{2,}|\s#", shown[1])[0]  # the rest says what it does
+
+
+def shown_by_help() -> Iterator[str]:
+    def examples(command: Any) -> Iterator[str]:
+        for inner in getattr(command, "commands", {}).values():
+            yield from examples(inner)
+        if epilog := getattr(command, "epilog", None):
+            yield epilog.partition("nbest ")[2]
+
+    yield from examples(typer.main.get_command(app))
+
+
+def variants(line: str) -> Iterator[list[str]]:
+    """The words of a line, once with each of the alternatives that it shows as `a|b`."""
+    plain = re.sub(r"[\[\]](?![^']*'$)", "", line) if "'" not in line else line.replace(" [", " ")
+    words = [STAND_INS.get(word, word) for word in shlex.split(plain.replace("] ", " "))]
+    words = [word.rstrip("]") if "[" not in word else word for word in words]
+    choices = [word.split("|") for word in words]
+    for place in range(max(map(len, choices))):
+        yield [options[min(place, len(options) - 1)] for options in choices]
+
+
+COMMANDS = sorted({line for line in (*shown_in_pages(), *shown_by_help()) if line})
+
+
+def test_there_are_commands_at_all() -> None:
+    assert len(COMMANDS) > 25
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("shown")
+    rows = [{"id": f"q{i}", "question": f"{i}?", "answer": "42"} for i in range(12)]
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    (folder / "q.jsonl").write_text(lines)
+    (folder / "gsm8k").mkdir()
+    (folder / "gsm8k" / "test.jsonl").write_text(lines.replace("42", "#### 42"))
+    (folder / "c.yaml").write_text(CONFIG)
+    real = {**yaml.safe_load(CONFIG), "model": {"model": "a/b"}, "cluster": {}}
+    (folder / "real.yaml").write_text(yaml.safe_dump(real))
+    (folder / "experiments").symlink_to(ROOT / "experiments")
+    sample = {"text": "42", "logprobs": [-1.0], "tokens": 1}
+    pool = [{"id": f"q{i}", "gold": "42", "samples": [sample] * 64} for i in range(12)]
+    (folder / "pool.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in pool))
+    (folder / "runs").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        words = ["run", "c.yaml", "--quiet", "--out"]
+        for name in ("RUN", "runs/demo", "runs/other", "runs/pool"):
+            assert CliRunner().invoke(app, [*words, name]).exit_code == 0
+        texts = [sample.text for sample in RunReader("RUN").stored_samples().of("q0")]
+        other = next(i for i, text in enumerate(texts) if text != texts[0])
+        Sitting("RUN").add("q0", other, [0, other])
+    return folder
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_a_command_that_is_shown_works(
+    line: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = line.split()[0]
+    if command in NOT_HERE:
+        pytest.skip("it starts engines, serves a page, trains or measures")
+    monkeypatch.chdir(folder)
+    for place, words in enumerate(variants(line)):
+        if command == "run":  # of a real model, or on a cluster: all of its config is checked
+            needs_real = any("model.model" in word or "cluster." in word for word in words)
+            config = "real.yaml" if needs_real else words[1]
+            words = ["run", config, *words[2:], "--dry-run"]
+        elif "--out" in words:
+            out = words.index("--out") + 1
+            words[out] = f"{abs(hash(line))}-{place}-{Path(words[out]).name}"
+        if command == "ask":
+            words += ["--backend", "fake"]
+        if command == "select" and "reward(" in line:  # there is no such verifier
+            assert build_scorer(split_expressions(words[words.index("--select") + 1])[0])
+            continue
+        result = CliRunner().invoke(app, words)
+        assert result.exit_code == 0, f"{words}: {result.output} {result.exception}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.name))
+def test_expressions_that_are_shown_can_be_built(page: Path) -> None:
+    for text in re.findall(r"--select '([^']*)'", page.read_text()):
+        for expression in split_expressions(text):
+            assert build_scorer(expression) is not None
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.name))
+def test_pieces_of_configs_fit_a_config(page: Path, tmp_path: Path) -> None:
+    text = page.read_text()
+    inline = re.findall(r"`((?:strategy|cluster|dataset|prompt|sampling|model): \{[^`]*\})`", text)
+    for piece in [*inline, *code_blocks(page, "yaml")]:
+        read = yaml.safe_load(piece)
+        if "scrape_configs" in read:  # of Prometheus
+            continue
+        path = tmp_path / "c.yaml"
+        path.write_text(yaml.safe_dump(merged(yaml.safe_load(CONFIG), read)))
+        assert load_config(path)
+
+
+def merged(base: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """The base with the sections of a piece put over it; a piece may change what they need."""
+    both = {**base, **more}
+    if "deep_conf" in both.get("strategy", {}):
+        both["sampling"] = {"logprobs": 20}
+    if "race" in both.get("strategy", {}):
+        both["select"] = ["first"]
+    return both
