@@ -178,7 +178,7 @@ nbest.VLLMReward(model: str, *, steps: Steps | None = None, dtype: str = 'auto',
 nbest.Validator { async __call__(query: Query, candidates: Candidates) -> NDArray[np.bool_] }
 nbest.VoteStands(*, risk: float = 0.1, prior: float = 1.0)
 nbest.Watch(*, peak_k: int, low_k: int, high_k: int, at_peak: float, largest_k: int, at_largest:
-    float, loss: float, loss_low: float, fitted_k: float, is_worse: bool)
+    float, loss: float, p_value: float, fitted_k: float, is_worse: bool)
 nbest.WeightedConsensus(*, share: float = 0.95, warm_up: int = 16)
 nbest.WeightedVote(*, by: Scorer, transform: Transform = 'raw', temperature: float = 1.0)
 nbest.WholeText(*, reads_reasoning: bool = False)
@@ -190,24 +190,24 @@ nbest.ask(question: str | tuple[Message, ...], strategy: Strategy | BatchStrateg
     BackendConfig, *, seed: int = 0) -> Selection
 nbest.best_of_k(scores: Scores, values: Scores) -> Scores
 nbest.canonical_number(text: str) -> str | None
-nbest.clustered_interval(means: Sequence[float] | Scores, confidence: float = 0.95) -> Interval
-nbest.extrapolate(right: Counts, drawn: Counts, ks: Sequence[int], seed: int = 0, replicates:
-    int = 200) -> list[Extrapolation]
+nbest.clustered_interval(means: Sequence[float] | Scores, confidence: float = 0.95, clusters:
+    Clusters | None = None) -> Interval
+nbest.extrapolate(right: Counts, drawn: Counts, ks: Sequence[int]) -> list[Extrapolation]
 nbest.fit_beta_binomial(right: Counts, drawn: Counts) -> BetaBinomial
 nbest.fit_power_law(ks: Counts, coverage: Scores) -> PowerLaw
 nbest.majority_at_k(counts: Sequence[int], values: Sequence[float], nulls: int = 0, max_k: int |
     None = None) -> Scores
 nbest.mcnemar(first: Scores, second: Scores) -> float
 nbest.mean_logprob(samples: Sequence[Sample]) -> Scores
-nbest.paired_difference(first: Scores, second: Scores, confidence: float = 0.95, seed: int = 0)
-    -> Difference
+nbest.paired_difference(first: Scores, second: Scores, confidence: float = 0.95, reach: float =
+    1.0) -> Difference
 nbest.pass_at_k(n: int, c: int, k: int) -> float
 nbest.run(queries: Iterable[Query], strategy: Strategy | BatchStrategy, backend: BackendConfig,
     *, seed: int = 0) -> list[Record]
 nbest.self_certainty(logprobs: NDArray[np.float32]) -> float
 nbest.sum_logprob(samples: Sequence[Sample]) -> Scores
 nbest.vote_shares(answers: Sequence[str | None]) -> Scores
-nbest.watch(curves: Scores, seed: int = 0) -> Watch
+nbest.watch(curves: Scores, seed: int = 0, reach: float = 1.0) -> Watch
 nbest.weighted_choices(answers: Sequence[str | None], weights: Scores, values: Scores, subsets:
     NDArray[np.int64]) -> Scores
 nbest.wilson_interval(successes: int, n: int, confidence: float = 0.95) -> Interval

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from nbest.experiments.analysis.rows import Row
+from nbest.experiments.config.threshold import Threshold
 from nbest.scorers.estimators.risk_coverage import (
     Guarantee,
     RiskPoint,
     answers_needed,
     aurc,
     auroc,
+    auroc_interval,
     fitted_threshold,
     risk_coverage,
 )
@@ -27,26 +29,52 @@ class RiskLimit:
     max_risk: float
     delta: float = 0.1
 
-    def fitted(self, row: Row) -> Guarantee | None:
-        """Fit the threshold of a selector on the questions of its row; None: there is none."""
+    def fitted(self, row: Row, num_selectors: int = 1) -> Guarantee | None:
+        """Fit the threshold of a selector on the questions of its row; None: there is none.
+
+        Of several selectors each gets its part of delta: whoever picks one of their thresholds is
+        wrong no more often than `delta`.
+        """
         confidence, is_right = _columns(row)
-        return fitted_threshold(confidence, is_right, max_risk=self.max_risk, delta=self.delta)
+        return fitted_threshold(
+            confidence,
+            is_right,
+            max_risk=self.max_risk,
+            delta=self.delta / num_selectors,
+            n_queries=row.n_graded,
+        )
 
 
-def abstention_json(row: Row, limit: RiskLimit | None = None) -> dict[str, object]:
+def abstention_json(
+    row: Row, limit: RiskLimit | None = None, num_selectors: int = 1
+) -> dict[str, object]:
     """The keys that `--json` has for a selector beside those of its row; null where ungraded."""
     confidence, is_right = _columns(row)
     points = risk_coverage(confidence, is_right, row.n_graded)
-    area, order = aurc(confidence, is_right), auroc(confidence, is_right)
+    area, order = aurc(confidence, is_right, row.n_graded), auroc(confidence, is_right)
+    interval = None if math.isnan(order) else auroc_interval(confidence, is_right)
     document: dict[str, object] = {
         "aurc": None if math.isnan(area) else area,
         "auroc": None if math.isnan(order) else order,
+        "auroc_low": interval and interval.low,
+        "auroc_high": interval and interval.high,
         "risk_coverage": [asdict(point) for point in _thinned(points)] if points else None,
     }
     if limit is not None:
-        guarantee = limit.fitted(row)
-        document["guarantee"] = None if guarantee is None else asdict(guarantee)
+        guarantee = limit.fitted(row, num_selectors)
+        document["guarantee"] = guarantee and _guarantee_json(row, guarantee)
     return document
+
+
+def _guarantee_json(row: Row, guarantee: Guarantee) -> dict[str, object]:
+    """The guarantee, and `min_confidence` as it is to be typed in, with its number of samples."""
+    return {**asdict(guarantee), "min_confidence": str(threshold_of(row, guarantee))}
+
+
+def threshold_of(row: Row, guarantee: Guarantee) -> Threshold:
+    """The threshold with its number of samples, where all questions have the same."""
+    fewest, most = row.samples_each
+    return Threshold(guarantee.threshold, fewest if fewest == most else None)
 
 
 def answered_sentence(row: Row) -> str:
@@ -59,22 +87,26 @@ def answered_sentence(row: Row) -> str:
     return f"{text}, {right / len(row.answered):.3f} of the graded answers right"
 
 
-def guarantee_sentence(row: Row, limit: RiskLimit) -> str:
+def guarantee_sentence(row: Row, limit: RiskLimit, num_selectors: int = 1) -> str:
     """Say the threshold and what holds for it, or why there is none."""
-    guarantee = limit.fitted(row)
+    guarantee = limit.fitted(row, num_selectors)
     sure, most = f"{1 - limit.delta:.0%}", f"{limit.max_risk:.1%}"
+    together = f", for all {num_selectors} selectors together," if num_selectors > 1 else ""
     if guarantee is None:
-        least = answers_needed(limit.max_risk, limit.delta)
+        least = answers_needed(limit.max_risk, limit.delta / num_selectors)
         return (
-            f"{row.select}: no threshold keeps the risk at {most} with {sure} certainty"
+            f"{row.select}: no threshold keeps the risk at {most} with {sure} certainty{together}"
             f" (it takes at least {least} graded answers, all right; here are {len(row.answered)})"
         )
     threshold = f"{guarantee.threshold:.2f}"
     assert float(threshold) == guarantee.threshold  # what is printed is what was tested
+    n = threshold_of(row, guarantee).n
+    fewest, largest = row.samples_each
+    each = f"{n} samples each" if n else f"{fewest} to {largest} samples each"
     return (
-        f"{row.select}: with --min-confidence {threshold} at most {most} of the"
-        f" answers are wrong, with {sure} certainty, on questions like these"
-        f" (here {guarantee.coverage:.0%} answered, {guarantee.risk:.1%} of them wrong)"
+        f"{row.select}: with --min-confidence {threshold}{f'@{n}' if n else ''} at most {most} of"
+        f" the answers are wrong, with {sure} certainty{together} on questions like these with"
+        f" {each} (here {guarantee.coverage:.0%} answered, {guarantee.risk:.1%} of them wrong)"
     )
 
 

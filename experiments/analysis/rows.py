@@ -10,16 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-import numpy as np
-
-from nbest.experiments.analysis.sample_counts import SampleCounter
+from nbest.experiments.analysis.accuracy import Accuracy, accuracy_of, known_as
+from nbest.experiments.analysis.sizes import Size, Sizes, size_of
 from nbest.experiments.analysis.stored_logprobs import LogprobsNeeded
 from nbest.experiments.runs.cases import Case
 from nbest.experiments.runs.stored_calls import Meter, NotAsked, asks_model
 from nbest.orchestrator.errors import error_text
 from nbest.orchestrator.protocols import Scorer
 from nbest.orchestrator.query.selection import select
-from nbest.scorers.estimators.intervals import Interval, clustered_interval, wilson_interval
 from nbest.scorers.given import UserChoice
 
 JSON_KEYS = (
@@ -33,6 +31,7 @@ JSON_KEYS = (
     "tokens",
     "failed",
     "failure",
+    "unknown",
 )
 
 
@@ -42,11 +41,14 @@ class GradedChoice(NamedTuple):
     query_id: str
     answer: str | None  # None: it abstained
     confidence: float
-    verdict: float  # 1 right, 0 wrong or no answer, nan where nothing can be graded
+    verdict: float  # 1 right, 0 wrong or no answer, nan where the grader cannot say
+    is_graded: bool = True  # whether the question has a gold answer that it can compare with
+    cluster: str | None = None  # the template of the question
 
     @property
-    def is_graded(self) -> bool:
-        return not math.isnan(self.verdict)
+    def worth(self) -> float:
+        """1 for a right answer; 0 for a wrong one, for none, and where the grader cannot say."""
+        return known_as(self.verdict, 0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +56,8 @@ class Row:
     """How well one selector does on a run. Nan where nothing was graded."""
 
     select: str
-    accuracy: float  # right answers a question; an abstention is not a right answer
-    low: float  # 95% interval
+    accuracy: float  # right answers a question; neither an abstention nor an unknown one is right
+    low: float  # 95% interval; its upper end is of what it would be if all unknown ones were right
     high: float
     abstained: int  # questions
     n_queries: int  # that have samples
@@ -64,21 +66,31 @@ class Row:
     seconds: float  # a question, mean: from its first request to its last sample
     failed: int = 0  # questions at which the selector itself failed; they count nowhere else
     failure: str = ""  # the first of these, in one line
+    samples_each: tuple[int, int] = (0, 0)  # fewest and most of a question
     n_graded: int = 0  # questions with a gold answer that the grader can compare with
+    unknown: int = (
+        0  # graded questions at whose answer the grader could not say; of one sample: samples
+    )
     choices: tuple[GradedChoice, ...] = ()  # a query each
     scorer_tokens: int = 0  # that judges and verifiers read and wrote
     scorer_s: float = 0.0  # that their calls took, summed up
 
     @property
     def answered(self) -> list[tuple[float, bool]]:
-        """The confidence of each graded answer, and whether it is right."""
+        """The confidence of each graded answer, and whether it is right, beyond doubt."""
         graded = [c for c in self.choices if c.is_graded]
         return [(c.confidence, c.verdict == 1.0) for c in graded if c.answer is not None]
 
     @property
     def verdicts(self) -> dict[str, float]:
-        """By id of the graded queries: 1 where the choice is right, 0 otherwise."""
+        """By id of the graded queries: 1 where the choice is right, nan where nobody knows."""
         return {c.query_id: c.verdict for c in self.choices if c.is_graded}
+
+    @property
+    def clusters(self) -> dict[str, str] | None:
+        """The template by query id; None where the data name none."""
+        named = {c.query_id: c.cluster for c in self.choices if c.cluster is not None}
+        return named or None
 
     @property
     def answers(self) -> dict[str, str | None]:
@@ -88,6 +100,22 @@ class Row:
     def as_json(self) -> dict[str, str | int | float | None]:
         """What `--json` prints; nan becomes null, for JSON has none."""
         return {key: _or_none(getattr(self, key)) for key in JSON_KEYS}
+
+
+def row_of(name: str, sizes: Sizes, accuracy: Accuracy) -> Row:
+    """A row of these sizes."""
+    return Row(
+        select=name,
+        accuracy=accuracy.mean,
+        low=accuracy.low,
+        high=accuracy.high,
+        abstained=0,
+        n_queries=sizes.n_queries,
+        n_samples=sizes.n_samples,
+        samples_each=(sizes.smallest, sizes.largest),
+        tokens=sizes.tokens,
+        seconds=sizes.slowest_s,
+    )
 
 
 async def selector_row(
@@ -138,10 +166,9 @@ class SelectorGrading:
         self._sizes.add(size or size_of(case))
         answer = selection.answer
         verdict = 0.0 if answer is None else case.verdicts[answer]
+        confidence, query_id = selection.confidence, case.query.id
         self._choices.append(
-            GradedChoice(
-                case.query.id, answer, selection.confidence, verdict if case.is_graded else math.nan
-            )
+            GradedChoice(query_id, answer, confidence, verdict, case.is_graded, case.cluster)
         )
 
     def row(self) -> Row:
@@ -149,128 +176,31 @@ class SelectorGrading:
         self._logprobs.require()
         if self._not_asked and not self._choices:
             raise self._not_asked
-        verdicts = [choice.verdict for choice in self._choices if choice.is_graded]
-        row = self._sizes.row(self._name, _proportion(verdicts))
+        graded = [choice for choice in self._choices if choice.is_graded]
+        accuracy = accuracy_of(
+            [choice.worth for choice in graded],
+            [known_as(choice.verdict, 1.0) for choice in graded],
+            named_clusters([choice.cluster for choice in graded]),
+        )
+        row = row_of(self._name, self._sizes, accuracy)
         return replace(
             row,
             abstained=sum(choice.answer is None for choice in self._choices),
             tokens=row.tokens + self._meter.tokens,
             failed=self._failed,
             failure=self._failure,
-            n_graded=len(verdicts),
+            n_graded=len(graded),
+            unknown=sum(math.isnan(choice.verdict) for choice in graded),
             choices=tuple(self._choices),
             scorer_tokens=self._meter.all_tokens,
             scorer_s=self._meter.seconds,
         )
 
 
-class Size(NamedTuple):
-    """How large one case is."""
-
-    n_samples: int
-    tokens: int
-    slowest_s: float
-
-
-def size_of(case: Case) -> Size:
-    seconds = [sample.total_s for sample in case.candidates.samples]
-    tokens = sum([sample.generated_tokens for sample in case.candidates.samples])
-    return Size(len(seconds), tokens, max(seconds))
-
-
-class Sizes:
-    """How large cases are: numbers that are added up case by case."""
-
-    def __init__(self) -> None:
-        self.n_queries = 0
-        self.n_samples = 0
-        self.largest = 0
-        self.tokens = 0
-        self._slowest_s: list[float] = []  # of each query, its slowest sample
-
-    def add(self, size: Size) -> None:
-        self.n_queries += 1
-        self.n_samples += size.n_samples
-        self.largest = max(self.largest, size.n_samples)
-        self.tokens += size.tokens
-        self._slowest_s.append(size.slowest_s)
-
-    @property
-    def slowest_s(self) -> float:
-        """The seconds of a query, mean: its samples are drawn at the same time."""
-        return float(np.mean(self._slowest_s)) if self._slowest_s else math.nan
-
-    def row(self, name: str, estimate: tuple[float, Interval]) -> Row:
-        """A row with these sizes."""
-        accuracy, interval = estimate
-        return Row(
-            select=name,
-            accuracy=accuracy,
-            low=interval.low,
-            high=interval.high,
-            abstained=0,
-            n_queries=self.n_queries,
-            n_samples=self.n_samples,
-            tokens=self.tokens,
-            seconds=self.slowest_s,
-        )
-
-
-class BaselineGrading:
-    """Grades one sample alone, and any sample, case by case."""
-
-    def __init__(self) -> None:
-        self._sizes = Sizes()
-        self._means: list[float] = []  # of the graded cases: the share of right samples
-        self._hits: list[float] = []  # ... and whether any is right
-        self.samples = SampleCounter()
-
-    def add(self, case: Case, size: Size | None = None) -> None:
-        self._sizes.add(size or size_of(case))
-        self.samples.add(case.candidates)
-        shares = case.shares if case.is_graded else []
-        if shares:
-            self._means.append(math.fsum(shares) / len(shares))
-            self._hits.append(max(shares))
-
-    def rows(self) -> tuple[Row, Row]:
-        """The rows of one sample and of any sample."""
-        return self._one_sample(), self._any_right()
-
-    def _one_sample(self) -> Row:
-        """What one sample alone is worth: the mean over all samples, at the cost of one."""
-        mean = float(np.mean(self._means)) if self._means else math.nan
-        nothing = Interval(math.nan, math.nan)
-        interval = clustered_interval(self._means) if self._means else nothing
-        whole = self._sizes.row("one sample (mean)", (mean, interval))
-        num = max(1, whole.n_samples)
-        return replace(
-            whole,
-            n_samples=whole.n_queries,
-            tokens=round(whole.tokens * whole.n_queries / num),
-            seconds=math.nan,  # drawn alone it would be faster than among so many
-        )
-
-    def _any_right(self) -> Row:
-        """What a perfect selector would reach: any of the samples is right (coverage, pass@N)."""
-        name = f"any of {self._sizes.largest} right"
-        return self._sizes.row(name, _proportion(self._hits))
-
-
-def baseline_rows(cases: Sequence[Case]) -> tuple[Row, Row]:
-    """One sample alone, and any sample right."""
-    grading = BaselineGrading()
-    for case in cases:
-        grading.add(case)
-    return grading.rows()
-
-
-def _proportion(verdicts: Sequence[float]) -> tuple[float, Interval]:
-    graded = [v for v in verdicts if not math.isnan(v)]
-    if not graded:
-        return math.nan, Interval(math.nan, math.nan)
-    right = sum(v == 1.0 for v in graded)
-    return right / len(graded), wilson_interval(right, len(graded))
+def named_clusters(clusters: Sequence[str | None]) -> list[str] | None:
+    """The templates of questions; None where the data name none."""
+    named = [cluster for cluster in clusters if cluster is not None]
+    return named if named and len(named) == len(clusters) else None
 
 
 def _or_none(value: str | int | float) -> str | int | float | None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
-from nbest.experiments.analysis.rows import BaselineGrading, Row, SelectorGrading, size_of
+from nbest.experiments.analysis.baselines import BaselineGrading
+from nbest.experiments.analysis.rows import Row, SelectorGrading
 from nbest.experiments.analysis.sample_counts import SampleCounts
+from nbest.experiments.analysis.sizes import size_of
+from nbest.experiments.config.threshold import Threshold, read_threshold
 from nbest.experiments.language.expressions import split_expressions
 from nbest.experiments.questions.gold import Gold
 from nbest.experiments.questions.reading import Reading
@@ -16,7 +19,8 @@ from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.protocols import Scorer
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.tasks import wait_for
-from nbest.orchestrator.types import require_share
+
+NO_THRESHOLD = Threshold(0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,22 +38,22 @@ def compare(
     extract: str | None = None,
     grade: str | None = None,
     equivalence: str | None = None,
-    min_confidence: float = 0.0,
+    min_confidence: float | str = 0.0,
 ) -> Comparison:
     """Apply selectors to the samples of a run; None stands for the setting in the run's config."""
     names = split_expressions(selectors)
     scorers = {name: named_scorer(name, run) for name in names}
-    require_share("min_confidence", min_confidence)
+    threshold = read_threshold(min_confidence)
     reader = RunReader(run)
     reading = reading_of(reader, extract, grade, equivalence)
-    return compare_scorers(reader, scorers, reading, min_confidence)
+    return compare_scorers(reader, scorers, reading, threshold)
 
 
 def compare_scorers(
     run: RunReader,
     scorers: Mapping[str, Scorer],
     reading: Reading,
-    min_confidence: float = 0.0,
+    threshold: Threshold = NO_THRESHOLD,
     scope: Scope | None = None,
     gold: Mapping[str, Gold] | None = None,
 ) -> Comparison:
@@ -58,15 +62,16 @@ def compare_scorers(
     One case after the other is read, each by all scorers: the run need not fit into memory.
     """
     cases = each_case(run, reading, scorers.values(), scope, gold)
-    return wait_for(_compared(cases, scorers, min_confidence))
+    return wait_for(_compared(cases, scorers, threshold))
 
 
 async def _compared(
-    cases: AsyncIterator[Case], scorers: Mapping[str, Scorer], min_confidence: float
+    cases: AsyncIterator[Case], scorers: Mapping[str, Scorer], threshold: Threshold
 ) -> Comparison:
-    gradings = [SelectorGrading(name, s, min_confidence) for name, s in scorers.items()]
+    gradings = [SelectorGrading(name, s, threshold.share) for name, s in scorers.items()]
     baselines = BaselineGrading()
     async for case in cases:
+        threshold.require_samples(len(case.candidates), f"question {case.query.id!r}")
         size = size_of(case)
         baselines.add(case, size)
         for grading in gradings:

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from nbest.experiments.analysis.curves.exact import share_curves, smallest_pool
+from nbest.experiments.analysis.curves.of_run import may_be_fooled
 from nbest.experiments.analysis.rows import Row
 from nbest.experiments.runs.cases import Case
-from nbest.orchestrator.protocols import Scorer, is_pointwise
-from nbest.scorers.estimators.over_optimisation import watch
+from nbest.orchestrator.protocols import Scorer
+from nbest.scorers.estimators.over_optimisation import judged_together, watch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,14 +41,17 @@ def _agreement(one: Row, other: Row) -> Agreement:
 
 
 async def share_warnings(scorers: Mapping[str, Scorer], cases: Sequence[Case]) -> tuple[str, ...]:
-    """Warn where vote shares fall with k, for selectors that look at each candidate alone."""
+    """Say of which selectors the vote share falls with k, all of them judged together.
+
+    It is no warning of harm: a scorer that finds the rare right answer does the same as one that is
+    fooled, and without gold answers nobody can tell the two apart.
+    """
     largest = smallest_pool(cases)
-    warnings = []
+    curves = {}
     for name, scorer in scorers.items():
-        if largest == 0 or not is_pointwise(scorer):
-            continue
-        scores = [await scorer(case.query, case.candidates) for case in cases]
-        verdict = watch(share_curves(cases, scores, largest))
-        if verdict.is_worse:
-            warnings.append(f"{name}: {verdict.sentence('vote share')}")
-    return tuple(warnings)
+        if largest and may_be_fooled(scorer):
+            scores = [await scorer(case.query, case.candidates) for case in cases]
+            curves[name] = share_curves(cases, scores, largest)
+    verdicts = judged_together([watch(c, reach=float(c.max()) or 1.0) for c in curves.values()])
+    named = zip(curves, verdicts, strict=True)
+    return tuple(f"{name}: {v.share_sentence()}" for name, v in named if v.is_worse)

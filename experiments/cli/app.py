@@ -36,8 +36,12 @@ Extract = Annotated[
     str | None, typer.Option(help="How an answer is read in a text, e.g. last_number.")
 ]
 MinConfidence = Annotated[
-    float,
-    typer.Option(help="Give no answer that a smaller share of the answers agrees with."),
+    str,
+    typer.Option(
+        metavar="SHARE[@N]",
+        help="Give no answer that a smaller share of the answers agrees with; @16: only where "
+        "there are 16 samples a question.",
+    ),
 ]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="A.B=C", help="Change a value of the config.")
@@ -126,7 +130,7 @@ def select(
     equivalence: Annotated[
         str | None, typer.Option(help="Which answers count as the same, e.g. number.")
     ] = None,
-    min_confidence: MinConfidence = 0.0,
+    min_confidence: MinConfidence = "0",
     max_risk: Annotated[
         float | None,
         typer.Option(help="Fit the least confidence that keeps the share of wrong answers."),
@@ -140,12 +144,14 @@ def select(
         answered_sentence,
         guarantee_sentence,
     )
-    from nbest.experiments.analysis.paired import paired_sentences
+    from nbest.experiments.analysis.paired import paired_sentences, winner_note
     from nbest.experiments.analysis.select import compare
     from nbest.experiments.cli.run_summary import end_by_failures, print_comparison, print_notes
+    from nbest.experiments.config.threshold import read_threshold
     from nbest.experiments.language.text import printable
 
-    if max_risk is not None and min_confidence > 0:
+    is_given = read_threshold(min_confidence).share > 0
+    if max_risk is not None and is_given:
         raise InputError("max_risk must be given without min_confidence: it fits one")
     compared = compare(run_dir, selectors, extract, grade, equivalence, min_confidence)
     limit = None if max_risk is None else RiskLimit(max_risk=max_risk, delta=delta)
@@ -153,13 +159,13 @@ def select(
     print_notes(run_dir, as_json)
     if as_json:
         return end_by_failures(compared)
-    for sentence in paired_sentences(compared.rows):
+    for sentence in (*paired_sentences(compared.rows), *winner_note(compared.rows)):
         print(printable(sentence))
     for row in compared.rows:
-        if min_confidence > 0:
+        if is_given:
             print(printable(answered_sentence(row)))
         if limit is not None:
-            print(printable(guarantee_sentence(row, limit)))
+            print(printable(guarantee_sentence(row, limit, len(compared.rows))))
     end_by_failures(compared)
 
 
@@ -180,7 +186,7 @@ def ask(
     race: Annotated[
         str | None, typer.Option(help="The first valid sample wins, e.g. json.")
     ] = None,
-    min_confidence: MinConfidence = 0.0,
+    min_confidence: MinConfidence = "0",
     backend: Annotated[str, typer.Option(help="vllm, or fake for a rehearsal.")] = "vllm",
     as_json: Json = False,
 ) -> None:

@@ -39,7 +39,7 @@ class Question:
     seed: int
     rule: str | None  # says when there are enough samples
     race: str | None  # the validator that the first sample must pass
-    min_confidence: float
+    min_confidence: str  # a share, maybe with the number of samples, as 0.7@16
     backend: str
 
 

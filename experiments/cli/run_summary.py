@@ -104,7 +104,8 @@ def print_comparison(comparison: Comparison, as_json: bool, limit: RiskLimit | N
 
 def comparison_document(comparison: Comparison, limit: RiskLimit | None) -> dict[str, object]:
     """What `--json` prints: the first selector, for it gives the answers, then all of them."""
-    rows = [row.as_json() | abstention_json(row, limit) for row in comparison.rows]
+    count = len(comparison.rows)
+    rows = [row.as_json() | abstention_json(row, limit, count) for row in comparison.rows]
     first = {key: rows[0][key] for key in ("select", "accuracy")} if rows else {}
     return {
         **first,

@@ -11,6 +11,7 @@ from pydantic import Field, ValidationInfo, model_validator
 
 from nbest.experiments.config.objects import Objects, objects_of
 from nbest.experiments.config.plugins import build_stop_rule, build_validator
+from nbest.experiments.config.threshold import read_threshold
 from nbest.experiments.language.section import Section
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.query.choice import Choice
@@ -85,11 +86,10 @@ class StrategySection(Section):
         ge=1,
         description="With a rule or deep_conf: samples of a question under way at any time.",
     )
-    min_confidence: float = Field(
+    min_confidence: float | str = Field(
         default=0.0,
-        ge=0,
-        le=1,
-        description="Abstain where a smaller share of the answers agrees with the chosen one.",
+        description="Abstain where a smaller share of the answers agrees with the chosen one: "
+        "0.7, or 0.7@16 as `nbest select --max-risk` prints it, for 16 samples a question.",
     )
 
     @model_validator(mode="after")
@@ -99,7 +99,12 @@ class StrategySection(Section):
             first, second, *_ = stops
             rule = f"be left out where there is a {first}"
             raise InputError(f"{second} must {rule}, got {stops[second]!r}")
-        if self.race is not None and self.min_confidence > 0:
+        threshold = read_threshold(self.min_confidence)
+        if threshold.n is not None and stops:
+            rule = f"name no number of samples with {next(iter(stops))}: that differs by question"
+            raise InputError(f"min_confidence must {rule}, got {self.min_confidence!r}")
+        threshold.require_samples(self.n, "strategy.n")
+        if self.race is not None and threshold.share > 0:
             raise InputError(f"race must be left out with min_confidence, got {self.race!r}")
         self.build(Choice(select=MajorityVote()), objects_of(info))
         return self
@@ -114,7 +119,7 @@ class StrategySection(Section):
         if self.race is not None:
             valid = objects.get(build_validator, self.race)
             return RaceToValid(n=self.n, rule=valid, extract=choice.extract, params=choice.params)
-        shared = choice.settings() | {"min_confidence": self.min_confidence}
+        shared = choice.settings() | {"min_confidence": read_threshold(self.min_confidence).share}
         if self.deep_conf is not None:
             settings = self.deep_conf.build()
             return DeepConf(max_n=self.n, ahead=self.ahead, **settings, **shared)

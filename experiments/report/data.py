@@ -4,39 +4,45 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from nbest.experiments.analysis.baselines import baseline_rows
 from nbest.experiments.analysis.bias_notes import run_notes
 from nbest.experiments.analysis.curves.exact import (
     Curve,
-    any_curves,
-    curve_of,
+    baseline_curves,
     ended,
     graded_cases,
-    one_curves,
+    powers_of_two,
     smallest_pool,
 )
 from nbest.experiments.analysis.curves.of_run import (
-    powers_of_two,
+    pool_notes,
     sampling_notes,
     selector_curves,
+    unknown_notes,
+    watch_warnings,
 )
-from nbest.experiments.analysis.paired import paired_sentences
+from nbest.experiments.analysis.paired import paired_sentences, winner_note
 from nbest.experiments.analysis.replay.adaptive import ReplayedAdaptive
 from nbest.experiments.analysis.replay.replay import Replay, replay_cases
-from nbest.experiments.analysis.rows import Row, baseline_rows, selector_row
+from nbest.experiments.analysis.rows import Row, selector_row
 from nbest.experiments.analysis.unlabelled import Agreement, agreements, share_warnings
+from nbest.experiments.questions.gold import Gold
+from nbest.experiments.questions.prompts import QUESTION
 from nbest.experiments.questions.reading import ReadingNames
 from nbest.experiments.report.duels import Duel, QuestionVerdicts, duels, verdicts
 from nbest.experiments.report.questions import QuestionShown, best, contested, worst
 from nbest.experiments.runs.cases import Case, cases_of, named_scorer, reading_of, selectors_of
+from nbest.experiments.runs.gold_file import read_gold
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.files import StrPath, run_name
 from nbest.orchestrator.protocols import Scorer
 from nbest.orchestrator.query.sampler import usage_of
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.tasks import wait_for
-from nbest.orchestrator.types import Usage
+from nbest.orchestrator.types import Scores, Usage
+from nbest.scorers.estimators.paired import paired_difference
 from nbest.scorers.estimators.risk_coverage import RiskPoint, risk_coverage
 
 SHOWN_QUESTIONS = 8  # of each sort: best, worst, most contested
@@ -52,6 +58,7 @@ class Spending:
     name: str
     tokens: float  # a question: generated, and what verifiers and judges read and wrote
     accuracy: float
+    worths: Scores = field(repr=False, compare=False)  # [Q] of each question
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +87,7 @@ class RunReport:
     best: tuple[QuestionShown, ...]
     worst: tuple[QuestionShown, ...]
     contested: tuple[QuestionShown, ...]
+    questions: Mapping[str, int]  # by id: a number that says what is asked and what is right
 
 
 def run_report(
@@ -101,8 +109,7 @@ def run_report(
     ks = powers_of_two(largest) if graded else ()
     tell(f"{label}: drawing the curves of {len(working)} selectors to k={largest}, and replaying")
     measured = selector_curves(working, graded, ks, largest) if graded else {}
-    curves = [curve for curve, _ in measured.values()]
-    pools = graded or [ended(case) for case in cases]
+    curves, pools = list(measured.values()), graded or [ended(case) for case in cases]
     replayed = _replay(pools)
     usage = usage_of([sample for case in cases for sample in case.candidates.samples])
     return RunReport(
@@ -111,7 +118,7 @@ def run_report(
         outcomes=_outcomes(reader),
         rows=tuple(rows),
         baselines=baseline_rows(cases),
-        curves=(*_baselines(graded, largest), *curves),
+        curves=(*_baselines(graded), *curves),
         ks=ks,
         spendings=_spendings(rows, curves, ks, usage, replayed),
         num_graded=len(graded),
@@ -122,18 +129,49 @@ def run_report(
         verdicts=verdicts(rows, graded),
         duels=duels(rows) if graded else (),
         agreements=() if graded else agreements(rows),
-        warnings=_warnings(measured) if graded else wait_for(share_warnings(working, pools)),
-        paired=tuple(paired_sentences(rows)),
-        notes=(*sampling_notes(curves), *run_notes(reader), *_failures(rows)),
+        warnings=_warnings(working, graded, pools),
+        paired=(*paired_sentences(rows), *winner_note(rows)),
+        notes=(*_notes(curves, graded), *run_notes(reader), *_failures(rows)),
         best=best(graded, shown),
         worst=worst(graded, shown),
         contested=contested(cases, shown),
+        questions=question_keys(cases, read_gold(run)),
     )
 
 
-def _warnings(curves: Mapping[str, tuple[Curve, str]]) -> tuple[str, ...]:
-    """The warnings of the watch, by the names of their selectors."""
-    return tuple(f"{name}: {warning}" for name, (_, warning) in curves.items() if warning)
+def _baselines(graded: Sequence[Case]) -> tuple[Curve, ...]:
+    return baseline_curves(graded, smallest_pool(graded)) if graded else ()
+
+
+def _warnings(
+    scorers: Mapping[str, Scorer], graded: Sequence[Case], pools: Sequence[Case]
+) -> tuple[str, ...]:
+    """What the watch sees: in accuracies, or where there are none in vote shares."""
+    if graded:
+        return watch_warnings(scorers, graded, smallest_pool(graded))
+    return wait_for(share_warnings(scorers, pools))
+
+
+def _notes(curves: Sequence[Curve], graded: Sequence[Case]) -> tuple[str, ...]:
+    if not graded:
+        return ()
+    return (*sampling_notes(curves), *unknown_notes(graded), *pool_notes(graded))
+
+
+def question_keys(cases: Sequence[Case], gold: Mapping[str, Gold]) -> dict[str, int]:
+    """By id a number for the question and its gold answer, whatever prompt is made of it."""
+    keys = {}
+    for case in cases:
+        asked = case.query.meta.get(QUESTION, case.query.prompt)
+        answer = gold.get(case.query.id)
+        keys[case.query.id] = hash((str(asked), answer and answer.answer))
+    return keys
+
+
+def same_questions(first: RunReport, other: RunReport) -> dict[str, bool]:
+    """Of the ids of both runs, whether they are the same question with the same gold answer."""
+    keys = other.questions
+    return {key: keys[key] == number for key, number in first.questions.items() if key in keys}
 
 
 def _failures(rows: Sequence[Row]) -> tuple[str, ...]:
@@ -150,15 +188,6 @@ def _outcomes(run: RunReader) -> dict[str, dict[str, int]]:
     for record in run.records():
         counts.setdefault(record.strategy, Counter())[record.outcome.value] += 1
     return {strategy: dict(ends.most_common()) for strategy, ends in counts.items()}
-
-
-def _baselines(graded: Sequence[Case], largest: int) -> tuple[Curve, ...]:
-    if not graded:
-        return ()
-    return (
-        curve_of("one sample", one_curves(graded, largest)),
-        curve_of("any right", any_curves(graded, largest)),
-    )
 
 
 async def _rows(scorers: dict[str, Scorer], cases: Sequence[Case]) -> list[Row]:
@@ -198,21 +227,33 @@ def _spendings(
             name=curve.name,
             tokens=k * (tokens + extra.get(curve.name, 0.0)),
             accuracy=curve.mean[k - 1],
+            worths=curve.worths[k],
         )
         for curve in curves
         for k in ks
     ]
     if replayed is not None:
-        name = "adaptive vote"
-        points.append(Spending(name=name, tokens=replayed.tokens, accuracy=replayed.accuracy))
+        points.append(
+            Spending(
+                name="adaptive vote",
+                tokens=replayed.tokens,
+                accuracy=replayed.accuracy,
+                worths=replayed.worths,
+            )
+        )
     return tuple(points)
 
 
 def pareto_front(points: Sequence[Spending]) -> list[Spending]:
-    """Keep the points that no other beats with fewer tokens, the cheapest first."""
+    """Keep the points that beat every cheaper one of the front beyond noise, the cheapest first.
+
+    Beyond noise: the interval of the paired difference over questions, at a level for all points
+    together, lies above 0. The highest of many equal points would be on any front otherwise.
+    """
     front: list[Spending] = []
+    confidence = 1 - 0.05 / max(1, len(points))
     for point in sorted(points, key=lambda p: (p.tokens, -p.accuracy)):
-        if not front or point.accuracy > front[-1].accuracy:
+        if not front or paired_difference(point.worths, front[-1].worths, confidence).low > 0:
             front.append(point)
     return front
 

@@ -12,7 +12,7 @@ from nbest.experiments.language.expressions import split_expressions
 from nbest.experiments.language.text import printable
 from nbest.experiments.questions.reading import ReadingNames
 from nbest.experiments.report.costs import Prices, costs_of
-from nbest.experiments.report.data import SHOWN_QUESTIONS, RunReport, run_report
+from nbest.experiments.report.data import SHOWN_QUESTIONS, RunReport, run_report, same_questions
 from nbest.experiments.report.pictures import (
     accuracy_against_k,
     accuracy_against_tokens,
@@ -70,11 +70,7 @@ def report_page(reports: Sequence[RunReport], prices: Prices) -> str:
     graded = [report for report in reports if report.num_graded]
     return template.render(
         title=printable(_listed([report.name for report in reports])),
-        compared=[
-            sentence
-            for other in reports[1:]
-            for sentence in paired_runs(reports[0].name, reports[0].rows, other.name, other.rows)
-        ],
+        compared=[line for other in reports[1:] for line in _compared(reports[0], other)],
         reports=reports,
         graded=graded,
         costs=[cost for report in reports for cost in costs_of(report, prices)],
@@ -83,6 +79,19 @@ def report_page(reports: Sequence[RunReport], prices: Prices) -> str:
         # Drawn by matplotlib, which escapes the names that it is given.
         pictures={name: Markup(draw(graded)) for name, draw in PICTURES.items() if graded},
     )
+
+
+def _compared(first: RunReport, other: RunReport) -> list[str]:
+    """What the other run wins over the first; questions that only share an id are left out."""
+    same = same_questions(first, other)
+    lines = paired_runs(first.name, first.rows, other.name, other.rows, same)
+    different = sum(not is_same for is_same in same.values())
+    if different:
+        what = "have other texts or gold answers, and are left out"
+        lines.append(
+            f"{other.name}: {different:,} of {len(same):,} questions of the same id {what}"
+        )
+    return lines
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -58,7 +58,7 @@ def accuracy_against_tokens(reports: Sequence[RunReport]) -> str:
                 linewidth=7,
                 solid_capstyle="round",
                 zorder=1,
-                label="best for its tokens",
+                label="better than all cheaper ones, beyond noise",
             )
         for name, points in _by_name(report.spendings).items():
             alone = len(points) == 1

@@ -53,7 +53,8 @@ def contested(cases: Sequence[Case], count: int) -> tuple[QuestionShown, ...]:
 
 
 def _share(case: Case) -> float:
-    return float(np.mean(case.shares)) if case.shares else 0.0
+    """The share of its samples that are right, beyond doubt."""
+    return float(np.mean([worth == 1.0 for worth in case.worths])) if case.worths else 0.0
 
 
 def _margin(case: Case) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TypeVar
 
 import numpy as np
@@ -47,17 +47,17 @@ class Case:
     candidates: Candidates  # [N]
     verdicts: Mapping[str, float]  # by answer: 1 right, 0 wrong, nan ungraded
     is_graded: bool  # whether there is a gold answer that the grader can compare with
+    cluster: str | None = None  # the template that the question comes from, if the data say so
 
     @property
-    def shares(self) -> list[float]:
-        """1 for every sample that is right, 0 for wrong ones and abstentions; ungraded left out.
+    def worths(self) -> list[float]:
+        """1 for every sample that is right, 0 for wrong ones and abstentions, nan if ungraded.
 
-        So are samples that failed or were aborted: nobody knows what they would have said.
+        Samples that failed or were aborted are left out: nobody knows what they would have said.
         """
         pairs = zip(self.candidates.samples, self.candidates.answers, strict=True)
-        ended = (a for sample, a in pairs if sample.status in FINAL)
-        verdicts = [0.0 if a is None else self.verdicts[a] for a in ended]
-        return [v for v in verdicts if not math.isnan(v)]
+        ended = [a for sample, a in pairs if sample.status in FINAL]
+        return [0.0 if a is None else self.verdicts[a] for a in ended]
 
 
 async def graded_case(
@@ -157,6 +157,7 @@ async def each_case(
     recorded = {} if reading.rereads else read_recorded(run.path)
     scores = {name: run.scores(name) for name in run.scorers}
     gold = read_gold(run.path) if gold is None else gold
+    column = cluster_column(run)
     is_empty, is_imported = True, bool(run.manifest.config.get("imported"))
 
     def reply_to(key: str) -> Sample | None:
@@ -180,9 +181,23 @@ async def each_case(
                 rate=calls.rate,
                 scores={name: scores_of(samples, found) for name, found in of_query.items()},
             )
-            yield await graded_case(query, candidates, gold.get(query.id), reading.grade)
+            case = await graded_case(query, candidates, gold.get(query.id), reading.grade)
+            yield case if column is None else replace(case, cluster=_cluster_of(query, column))
     if is_empty:
         raise InputError(f"run must hold samples to select from, {run.shown_path!r} has none yet")
+
+
+def cluster_column(run: RunReader) -> str | None:
+    """The column of the data set that names the templates of its questions, where there is one."""
+    dataset = run.manifest.config.get("dataset")
+    column = dataset.get("cluster") if isinstance(dataset, dict) else None
+    return column if isinstance(column, str) else None
+
+
+def _cluster_of(query: Query, column: str) -> str:
+    """The template of a question; one of its own where the column is empty."""
+    value = query.meta.get(column)
+    return f"query {query.id}" if value is None else str(value)
 
 
 async def _read(

@@ -59,7 +59,7 @@ def study(
             import_pool([file], run, grade=grade)
             cases = graded_cases(load_cases(run))
             for rule in RULES:
-                strategy = build_strategy(f"adaptive(rule={rule})")
+                strategy = build_strategy(f"adaptive(rule={rule}, ahead=1)")  # rules alone
                 by_rule[rule][file.stem] = replay_cases(cases, strategy, max_n, shuffles)
             for rule in MATCHED:
                 average = max(FIRST_N, by_rule[rule][file.stem].samples)

@@ -26,7 +26,7 @@ from nbest.orchestrator.protocols import Scorer
 from nbest.orchestrator.query.selection import select
 from nbest.orchestrator.tasks import wait_for
 from nbest.orchestrator.types import Scores
-from nbest.scorers.estimators.intervals import wilson_interval
+from nbest.scorers.estimators.intervals import clustered_interval
 from nbest.scorers.estimators.over_optimisation import watch
 from nbest.scorers.estimators.paired import mcnemar, paired_difference
 from nbest.scorers.estimators.risk_coverage import auroc
@@ -91,7 +91,7 @@ def findings(run: Path, verifier: Path) -> Findings:
             curve_of("reward", best),
         ),
         watch=watch(best).sentence(),
-        watch_unlabelled=watch(share_curves(cases, scores, k)).sentence("vote share"),
+        watch_unlabelled=watch(share_curves(cases, scores, k)).share_sentence(),
     )
 
 
@@ -110,7 +110,7 @@ def _compared(names: dict[str, str], cases: Sequence[Case]) -> list[Chosen]:
     verdicts = {name: wait_for(_verdicts(build_scorer(s), cases)) for name, s in names.items()}
     rows = []
     for name, right in verdicts.items():
-        interval = wilson_interval(int(right.sum()), len(right))
+        interval = clustered_interval(right)
         gain = paired_difference(right, verdicts["vote"])
         rows.append(
             Chosen(

@@ -70,6 +70,7 @@ _BOTTOM = rf" ?(?:\{{ ?(?P<under>-?{_NONZERO}{_DECIMAL}) ?\}}|(?P<under_digit>[1
 _NUMBER = (
     rf"(?P<sign>{_SIGN}){_CURRENCY}?(?:{_EUROPEAN}|{_DOUBTFUL}"
     rf"|(?:(?P<before>[0-9]+) ?)?\\[dt]?frac{_TOP}{_BOTTOM}"
+    r"|(?P<unsure>[0-9]+ and [0-9]+/[0-9]+)"  # a mixed number, or two
     r"|(?P<whole>[0-9]+) (?P<part>[0-9]+)/(?P<parts>[0-9]+)(?! ?/ ?[0-9])"
     rf"|(?P<top>{_DECIMAL})(?: ?/ ?{_NONZERO}(?P<bottom>{_DECIMAL})|{_POWER}))"
 )
@@ -222,7 +223,7 @@ def _value(match: re.Match[str]) -> str | None:
         return _mixed(match["before"], over, under)
     if match["whole"]:
         return _mixed(match["whole"], match["part"], match["parts"])
-    if match["doubtful"]:
+    if match["doubtful"] or match["unsure"]:
         return None
     top, bottom = _decimal(match["top"]), match["bottom"]
     if bottom is not None:

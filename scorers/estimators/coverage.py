@@ -17,7 +17,10 @@ from nbest.orchestrator.types import Scores, require
 
 Counts = NDArray[np.int64]
 
-REPLICATES = 200  # of the bootstrap over questions: each is a fit
+FEWEST = 10  # questions with right and wrong samples: fewer know nothing of a law
+MOST_TIMES = 100  # as many samples as were drawn: beyond it a law is all there is
+GRID = 24  # steps along each setting of a law
+_REACH = 2.71  # below the greatest log-likelihood; 1.92, that of chi-squared, is too little for 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,10 +49,10 @@ NEVER_RIGHT = BetaBinomial(alpha=0.0, beta=1.0)
 
 
 class Extrapolation(NamedTuple):
-    """Coverage at a k that was not drawn, with its 95% interval over questions."""
+    """Coverage at a k that was not drawn, if a law holds, and its range over laws."""
 
-    coverage: float
-    low: float
+    coverage: float  # of the likeliest beta-binomial law
+    low: float  # of all laws that the samples do not contradict, at 95%
     high: float
 
 
@@ -87,38 +90,94 @@ def _fitted(right: Counts, drawn: Counts, starts: Sequence[tuple[float, float]])
     return BetaBinomial(alpha=float(alpha), beta=float(beta))
 
 
-def extrapolate(
-    right: Counts, drawn: Counts, ks: Sequence[int], seed: int = 0, replicates: int = REPLICATES
-) -> list[Extrapolation]:
+def extrapolate(right: Counts, drawn: Counts, ks: Sequence[int]) -> list[Extrapolation]:
     """Coverage of each k of `ks` samples, from right samples of those drawn [Q] each.
 
-    A beta-binomial is fitted; the interval is from a bootstrap over questions, the same for all k.
+    No sample says what lies beyond those that were drawn: a law does. The estimate is that of the
+    likeliest beta-binomial; the range is over all laws in which a share of the questions is never
+    solved, maybe none, and the others follow a beta-binomial, as far as the samples do not
+    contradict them (95% profile likelihood). InputError where fewer than `FEWEST` questions are
+    right in some samples and wrong in others, for one law is then as good as any other, and where k
+    is more than `MOST_TIMES` the samples of a question.
     """
-    whole = fit_beta_binomial(right, drawn)
-    if whole.alpha == 0:
-        return [Extrapolation(0.0, 0.0, 1.0) for _ in ks]  # nothing was right: anything may come
-    fits = _bootstrap_fits(whole, right, drawn, seed, replicates)
+    _check(right, drawn)
+    partly = int(np.count_nonzero((right > 0) & (right < drawn)))
+    rule = f"have {FEWEST} questions or more with right and wrong samples"
+    require(partly >= FEWEST, "beyond", rule, partly)
+    most = MOST_TIMES * int(drawn.min())
+    for k in ks:
+        require(k <= most, "beyond", f"be at most {most:,}, {MOST_TIMES} times the samples", k)
+    fit = fit_beta_binomial(right, drawn)
+    laws = _likely_laws(right, drawn, fit)
     points = []
     for k in ks:
-        coverage = whole.coverage(k)
-        low, high = np.quantile([fit.coverage(k) for fit in fits], [0.025, 0.975])
-        low, high = min(float(low), coverage), max(float(high), coverage)
+        coverage, among = fit.coverage(k), laws.coverage(k)
+        low, high = min(float(among.min()), coverage), max(float(among.max()), coverage)
         points.append(Extrapolation(coverage, low, high))
     return points
 
 
-def _bootstrap_fits(
-    whole: BetaBinomial, right: Counts, drawn: Counts, seed: int, replicates: int
-) -> list[BetaBinomial]:
-    """[replicates] the fits to as many questions, drawn with replacement."""
-    start = (math.log(whole.alpha), math.log(whole.beta))
-    rng = np.random.default_rng(seed)
-    fits = []
-    for _ in range(replicates):
-        places = rng.integers(0, len(right), len(right))
-        has_right = bool(right[places].any())
-        fits.append(_fitted(right[places], drawn[places], [start]) if has_right else NEVER_RIGHT)
-    return fits
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Laws:
+    """Laws side by side [L]: a share of questions that is never solved, and a Beta for the rest."""
+
+    never: Scores
+    alpha: Scores
+    beta: Scores
+
+    def coverage(self, k: int) -> Scores:
+        """[L] The share of questions that k samples solve under each law."""
+        from scipy.special import betaln
+
+        log = betaln(self.alpha, self.beta + k) - betaln(self.alpha, self.beta)
+        shares: Scores = (1 - self.never) * -np.expm1(log)
+        return shares
+
+    def log_likelihood(self, right: Counts, drawn: Counts) -> Scores:
+        """[L] Of right samples of those drawn; binomial coefficients are left out."""
+        from scipy.special import betaln
+
+        pairs, times = np.unique(np.stack([right, drawn]), axis=1, return_counts=True)
+        total = np.zeros(len(self.alpha))
+        for hits, n, count in zip(*pairs, times, strict=True):
+            log = betaln(hits + self.alpha, n - hits + self.beta) - betaln(self.alpha, self.beta)
+            with np.errstate(divide="ignore"):
+                log = log + np.log1p(-self.never)
+                total += count * (np.logaddexp(log, np.log(self.never)) if hits == 0 else log)
+        return total
+
+    def at(self, places: NDArray[np.bool_]) -> _Laws:
+        return _Laws(never=self.never[places], alpha=self.alpha[places], beta=self.beta[places])
+
+
+def _likely_laws(right: Counts, drawn: Counts, fit: BetaBinomial) -> _Laws:
+    """The laws of a grid that are nearly as likely as the likeliest one: at 95%, as measured.
+
+    The grid is laid over the laws that the last one has not ruled out, three times.
+    """
+    mean, size = fit.alpha / (fit.alpha + fit.beta), fit.alpha + fit.beta
+    middle = math.log(mean / (1 - mean))
+    box = [(0.0, 1.0 - 1e-6), (middle - 6, middle + 6), (math.log(size) - 6, math.log(size) + 6)]
+    for reach in (12.0, 4.0, _REACH):
+        laws, axes = _grid(box)
+        likelihood = laws.log_likelihood(right, drawn)
+        kept = likelihood >= likelihood.max() - reach
+        box = [
+            (
+                max(bottom, float(axis[kept].min()) - (top - bottom) / GRID),
+                min(top, float(axis[kept].max()) + (top - bottom) / GRID),
+            )
+            for axis, (bottom, top) in zip(axes, box, strict=True)
+        ]
+    return laws.at(kept)
+
+
+def _grid(box: Sequence[tuple[float, float]]) -> tuple[_Laws, list[Scores]]:
+    """All laws of a grid over shares never solved, logits of the mean, logarithms of the size."""
+    sides = [np.linspace(low, high, GRID + 1) for low, high in box]
+    never, logit, log_size = (axis.ravel() for axis in np.meshgrid(*sides, indexing="ij"))
+    mean, size = 1 / (1 + np.exp(-logit)), np.exp(log_size)
+    return _Laws(never=never, alpha=mean * size, beta=(1 - mean) * size), [never, logit, log_size]
 
 
 class PowerLaw(NamedTuple):

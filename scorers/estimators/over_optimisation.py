@@ -7,17 +7,22 @@ verifier was at its best near 400 samples. Curves in, a verdict out.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from statistics import NormalDist
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nbest.orchestrator.types import Scores, require
+from nbest.scorers.estimators.intervals import student_quantile, student_tail
+from nbest.scorers.estimators.paired import holm
 
 REPLICATES = 1000  # of the bootstrap over questions
 MOST_TOGETHER = 1_000_000  # counts of questions in replicates
 FOLDS = 5  # of the questions, for a verdict on a peak that was found in others
+# Levels of the tests. Losses are skewed, so noise raises an alarm somewhat more often than they
+# say: on 2.5% of scorers alone, and in 5% of reports, at most (`nbest bench statistics`).
+ALONE, TOGETHER = 0.0175, 0.025
 GRID = 200  # numbers of samples that are looked at, evenly spread on a logarithmic scale
 
 
@@ -36,18 +41,18 @@ class Watch:
     largest_k: int
     at_largest: float
     loss: float  # what the largest k costs against a peak found in other questions
-    loss_low: float  # of the one-sided 97.5% interval of the loss
+    p_value: float  # of the hypothesis that the largest k costs nothing
     fitted_k: float  # the peak of the fitted curve of Gao et al.; inf where it has none
-    is_worse: bool  # the loss is certain
+    is_worse: bool  # the loss is certain: p_value is at most ALONE
 
     @property
     def use_k(self) -> int:
         """How many samples to choose from: all of them unless that is certain to be worse."""
         return self.peak_k if self.is_worse else self.largest_k
 
-    def sentence(self, what: str = "accuracy") -> str:
-        """The verdict for a report."""
-        peak = f"the highest {what}, {self.at_peak:.3f}, is at k={self.peak_k}"
+    def sentence(self) -> str:
+        """The verdict on the accuracy, for a report."""
+        peak = f"the highest accuracy, {self.at_peak:.3f}, is at k={self.peak_k}"
         interval = f"95% interval {self.low_k} to {self.high_k}"
         if not self.is_worse:
             return f"no over-optimisation is seen up to k={self.largest_k}: {peak} ({interval})"
@@ -56,37 +61,60 @@ class Watch:
             f"at k={self.largest_k} it is {self.at_largest:.3f}. Use k={self.use_k}"
         )
 
+    def share_sentence(self) -> str:
+        """What is seen without labels, in the vote share of what is chosen; it accuses nobody."""
+        if not self.is_worse:
+            return f"the vote share of what it chooses does not fall up to k={self.largest_k}"
+        return (
+            f"with more samples it chooses what fewer others say (vote share {self.at_peak:.3f} at "
+            f"k={self.peak_k}, {self.at_largest:.3f} at k={self.largest_k}): it knows better than "
+            "the vote, or is fooled; gold answers for some questions would tell which"
+        )
 
-def watch(curves: Scores, seed: int = 0) -> Watch:
+
+def watch(curves: Scores, seed: int = 0, reach: float = 1.0) -> Watch:
     """The verdict on the curves of many questions [Q, K], for k = 1..K each.
 
     With labels the curves are the exact accuracy of best-of-k (`best_of_k` of the verdicts);
-    without, the vote share of what best-of-k chooses: where a scorer is fooled, it picks answers
-    that hardly any other sample gives, and that share falls before or with the accuracy.
+    without, the vote share of what best-of-k chooses. Where a scorer is fooled, it picks answers
+    that hardly any other sample gives, and that share falls; it also falls where the scorer is
+    right against the majority, so it says nothing of better or worse.
 
-    Whether the largest k is worse is judged on questions in which the peak was not looked for, so
-    noise alone raises the alarm in one of forty cases at most.
+    Whether the largest k is worse is judged on questions in which the peak was not looked for, with
+    a question added that loses all and one that wins all: noise alone raises the alarm in one of
+    forty cases at most, rare right answers among them (`nbest bench statistics`). Of several
+    scorers in one report, `judged_together` says which. `reach` is the most that a question can
+    lose: 1 for accuracies, the highest share for shares.
     """
     require(curves.ndim == 2 and curves.size > 0, "curves", "have shape [Q, K]", curves.shape)
     ks = grid(curves.shape[1])
     on_grid = curves[:, ks - 1]
     mean = curves.mean(axis=0)
     peak_k = int(np.argmax(mean)) + 1
-    peaks = _bootstrap_peaks(on_grid, ks, seed)
-    loss, loss_low = _cross_fitted_loss(on_grid, seed)
-    low, high = np.quantile(peaks, [0.025, 0.975], method="inverted_cdf")
+    kept = ks[_may_be_highest(on_grid, seed, reach)]
+    loss, p_value = _cross_fitted_loss(on_grid, seed, reach)
     return Watch(
         peak_k=peak_k,
-        low_k=min(int(low), peak_k),
-        high_k=max(int(high), peak_k),
+        low_k=min(int(kept.min()), peak_k),
+        high_k=max(int(kept.max()), peak_k),
         at_peak=float(mean[peak_k - 1]),
         largest_k=curves.shape[1],
         at_largest=float(mean[-1]),
         loss=loss,
-        loss_low=loss_low,
+        p_value=p_value,
         fitted_k=fitted_peak(mean),
-        is_worse=loss_low > 0,
+        is_worse=p_value <= ALONE,
     )
+
+
+def judged_together(watches: Sequence[Watch]) -> list[Watch]:
+    """The verdicts on several scorers of one report, in which one in twenty has a false alarm.
+
+    Their p-values are corrected together (`holm`); a scorer alone is judged as by itself.
+    """
+    level = min(TOGETHER, ALONE * len(watches))
+    corrected = holm([one.p_value for one in watches])
+    return [replace(w, is_worse=p <= level) for w, p in zip(watches, corrected, strict=True)]
 
 
 def grid(largest: int) -> NDArray[np.int64]:
@@ -126,33 +154,53 @@ def fitted_peak(mean: Scores) -> float:
     return float(brentq(lambda k: math.log(k) - 1 + 1 / k - kl, 1.0, math.exp(kl + 1.0)))
 
 
-def _bootstrap_peaks(curves: Scores, ks: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
-    """[R] the k at which the mean curve of questions drawn with replacement is highest."""
+def _may_be_highest(curves: Scores, seed: int, reach: float) -> NDArray[np.bool_]:
+    """[K] Whether no other place of the mean curve is higher, beyond doubt: a 95% confidence set.
+
+    Comparisons with the best (Hsu 1981; the model confidence set of Hansen et al. 2011 is of the
+    kind). Where a curve saturates its highest place is any of many, and all of them are kept: a
+    bootstrap of the peak itself would leave out the true one.
+    """
+    count = len(curves)
+    mean, products = curves.mean(axis=0), curves.T @ curves
+    squares = np.diag(products)[:, np.newaxis] + np.diag(products) - 2 * products
+    gains = (mean[:, np.newaxis] - mean) * count / (count + 2)  # of j over k, with one of each end
+    errors = np.sqrt(((squares + 2 * reach**2) / (count + 2) - gains**2) / (count + 1))
+    means = _bootstrap_means(curves, seed) - mean
+    least = student_quantile(count + 1, 0.95)
+    kept = np.empty(len(mean), np.bool_)
+    for k in range(len(mean)):
+        drawn = ((means - means[:, k : k + 1]) / errors[:, k]).max(axis=1)
+        kept[k] = (gains[:, k] / errors[:, k]).max() <= max(least, float(np.quantile(drawn, 0.95)))
+    return kept
+
+
+def _bootstrap_means(curves: Scores, seed: int) -> Scores:
+    """[R, K] The mean curves of questions drawn with replacement."""
     rng = np.random.default_rng(seed)
     count = len(curves)
     shares = np.full(count, 1 / count)
     together = max(1, MOST_TOGETHER // count)  # all at once would take 8 bytes times R times Q
     sizes = [min(together, REPLICATES - done) for done in range(0, REPLICATES, together)]
-    means = np.concatenate([rng.multinomial(count, shares, size) @ curves for size in sizes])
-    # Rounded, for equal heights must not differ by the last bit and put the peak anywhere.
-    peaks: NDArray[np.int64] = ks[np.argmax(means.round(9), axis=1)]
-    return peaks
+    drawn = [rng.multinomial(count, shares, size) @ curves for size in sizes]
+    means: Scores = np.concatenate(drawn) / count
+    return means
 
 
-def _cross_fitted_loss(curves: Scores, seed: int) -> tuple[float, float]:
-    """The mean loss of the last k, and the lower end of its one-sided 97.5% interval.
+def _cross_fitted_loss(curves: Scores, seed: int, reach: float) -> tuple[float, float]:
+    """The mean loss of the last k, and the p-value of the hypothesis that there is none.
 
     A question's loss is its height at the peak of the other folds less its height at the last k.
-    With too few questions for that the lower end is -inf.
+    With too few questions for that the p-value is 1.
     """
     count = len(curves)
     if count < 2 * FOLDS:
-        return float(np.max(curves.mean(axis=0)) - curves[:, -1].mean()), -math.inf
+        return float(np.max(curves.mean(axis=0)) - curves[:, -1].mean()), 1.0
     fold = np.random.default_rng(seed).permutation(count) % FOLDS
     losses = np.empty(count)
     for k in range(FOLDS):
         peak = int(np.argmax(curves[fold != k].mean(axis=0).round(9)))
         losses[fold == k] = curves[fold == k, peak] - curves[fold == k, -1]
-    error = float(losses.std(ddof=1)) / math.sqrt(count)
-    mean = float(losses.mean())
-    return mean, mean - NormalDist().inv_cdf(0.975) * error
+    whole = np.append(losses, [-reach, reach])  # a rare loss makes the plain test far too sure
+    error = float(whole.std(ddof=1)) / math.sqrt(len(whole))
+    return float(losses.mean()), student_tail(len(whole) - 1, float(whole.mean()) / error)

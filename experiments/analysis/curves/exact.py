@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from nbest.experiments.analysis.accuracy import NOTHING, accuracy_of, known_as
+from nbest.experiments.analysis.rows import named_clusters
 from nbest.experiments.runs.cases import Case
 from nbest.orchestrator.query.selection import candidates_at
 from nbest.orchestrator.store.format.schema import FINAL
 from nbest.orchestrator.types import Scores
 from nbest.scorers.estimators.best_of_k import best_of_k
-from nbest.scorers.estimators.intervals import Interval, clustered_interval
 from nbest.scorers.estimators.majority_at_k import majority_at_k
 from nbest.scorers.votes.majority import vote_shares
 
@@ -33,30 +34,46 @@ class Curve:
     n_queries: int
     drawing_error: float = 0.0  # the largest standard error that drawing subsets adds; 0: exact
     subsets: int = 0  # drawn of each question; 0: none, it has a closed form
+    # [Q] What each question is worth, by k: powers of two, and the largest.
+    worths: Mapping[int, Scores] = field(default_factory=dict, repr=False, compare=False)
 
 
 def curve_of(
-    name: str, by_question: Scores, variances: Scores | None = None, subsets: int = 0
+    name: str,
+    by_question: Scores,
+    variances: Scores | None = None,
+    subsets: int = 0,
+    *,
+    most: Scores | None = None,
+    clusters: Sequence[str] | None = None,
 ) -> Curve:
     """Average the curves of the questions [Q, K]; nan at a k where they have no value.
 
     `variances` [Q, K] are those of means over random `subsets`, so many a question. The spread over
-    questions contains them already: the interval needs nothing added.
+    questions contains them already: the interval needs nothing added. `most` [Q, K] are the curves
+    if all that the grader could not say were right, and `clusters` [Q] the questions' templates.
     """
-    unknown = Interval(math.nan, math.nan)
-    ends = [
-        unknown if np.isnan(column).any() else clustered_interval(np.clip(column, 0.0, 1.0))
-        for column in by_question.T
+    upper = by_question if most is None else most
+    points = [
+        NOTHING if np.isnan(low).any() else accuracy_of(low, high, clusters)
+        for low, high in zip(by_question.T, upper.T, strict=True)
     ]
     return Curve(
         name=name,
         mean=tuple(by_question.mean(axis=0).tolist()),
-        low=tuple(end.low for end in ends),
-        high=tuple(end.high for end in ends),
+        low=tuple(point.low for point in points),
+        high=tuple(point.high for point in points),
         n_queries=len(by_question),
         drawing_error=0.0 if variances is None else _drawing_error(variances),
         subsets=subsets,
+        worths={k: by_question[:, k - 1].copy() for k in powers_of_two(len(by_question.T))},
     )
+
+
+def powers_of_two(largest: int) -> tuple[int, ...]:
+    """1, 2, 4 and so on, and the largest itself."""
+    powers = [1 << i for i in range(largest.bit_length()) if 1 << i <= largest]
+    return tuple(dict.fromkeys([*powers, largest]))
 
 
 def _drawing_error(variances: Scores) -> float:
@@ -65,16 +82,20 @@ def _drawing_error(variances: Scores) -> float:
 
 
 def graded_cases(cases: Sequence[Case]) -> list[Case]:
-    """Keep the cases of which every answer has a verdict, without samples that never ended.
+    """Keep the cases that can be graded, without samples that never ended.
 
     Nobody knows what a sample that failed, or was aborted, would have said: it does not count.
-    Truncated and unparseable ones count: they are drawn like others, and never win.
+    Truncated and unparseable ones count: they are drawn like others, and never win. An answer at
+    which the grader fails counts both ways, see `values_of`: to leave out its question would leave
+    out a hard one.
     """
-    return [
-        ended(case)
-        for case in cases
-        if case.is_graded and not any(math.isnan(v) for v in case.verdicts.values())
-    ]
+    graded = [ended(case) for case in cases if case.is_graded]
+    return [case for case in graded if len(case.candidates)]
+
+
+def ungraded_samples(cases: Sequence[Case]) -> int:
+    """How many samples of graded questions hold an answer at which the grader could not say."""
+    return sum(int(np.isnan(case.worths).sum()) for case in cases)
 
 
 def ended(case: Case) -> Case:
@@ -91,31 +112,34 @@ def smallest_pool(cases: Sequence[Case]) -> int:
     return min((len(case.candidates) for case in cases), default=0)
 
 
-def values_of(case: Case) -> Scores:
-    """[N] 1 for a right answer, 0 for a wrong one and for none."""
+def values_of(case: Case, unknown: float = 0.0) -> Scores:
+    """[N] 1 for a right answer, 0 for a wrong one and for none, `unknown` where nobody knows."""
     answers = case.candidates.answers
-    return np.array([0.0 if a is None else case.verdicts[a] for a in answers], np.float64)
+    values = (0.0 if a is None else known_as(case.verdicts[a], unknown) for a in answers)
+    return np.fromiter(values, np.float64, len(answers))
 
 
-def vote_curves(cases: Sequence[Case], max_k: int) -> Scores:
+def vote_curves(cases: Sequence[Case], max_k: int, unknown: float = 0.0) -> Scores:
     """[Q, K] The accuracy of a vote among k, ties shared."""
-    return np.array([_vote_curve(case, max_k) for case in cases])
+    return np.array([_vote_curve(case, max_k, unknown) for case in cases])
 
 
-def _vote_curve(case: Case, max_k: int) -> Scores:
+def _vote_curve(case: Case, max_k: int, unknown: float) -> Scores:
     counts = Counter(answer for answer in case.candidates.answers if answer is not None)
-    values = [case.verdicts[answer] for answer in counts]
+    values = [known_as(case.verdicts[answer], unknown) for answer in counts]
     nulls = len(case.candidates) - sum(counts.values())
     return majority_at_k(list(counts.values()), values, nulls, max_k)
 
 
-def best_curves(cases: Sequence[Case], scores: Sequence[Scores], max_k: int) -> Scores:
+def best_curves(
+    cases: Sequence[Case], scores: Sequence[Scores], max_k: int, unknown: float = 0.0
+) -> Scores:
     """[Q, K] The accuracy of the best scored of k, from the scores of each case [N].
 
     Each score must depend on its candidate alone.
     """
     pairs = zip(cases, scores, strict=True)
-    return np.array([best_of_k(_answered(c, s), values_of(c))[:max_k] for c, s in pairs])
+    return np.array([best_of_k(_answered(c, s), values_of(c, unknown))[:max_k] for c, s in pairs])
 
 
 def share_curves(cases: Sequence[Case], scores: Sequence[Scores], max_k: int) -> Scores:
@@ -127,19 +151,36 @@ def share_curves(cases: Sequence[Case], scores: Sequence[Scores], max_k: int) ->
     return np.array(curves)
 
 
-def any_curves(cases: Sequence[Case], max_k: int) -> Scores:
+def any_curves(cases: Sequence[Case], max_k: int, unknown: float = 0.0) -> Scores:
     """[Q, K] The chance that any of k is right: coverage, pass@k."""
-    return np.array([best_of_k(values_of(c), values_of(c))[:max_k] for c in cases])
+    values = (values_of(case, unknown) for case in cases)
+    return np.array([best_of_k(v, v)[:max_k] for v in values])
 
 
-def one_curves(cases: Sequence[Case], max_k: int) -> Scores:
+def one_curves(cases: Sequence[Case], max_k: int, unknown: float = 0.0) -> Scores:
     """[Q, K] The accuracy of one sample alone, the same at every k."""
-    return np.array([np.full(max_k, values_of(case).mean()) for case in cases])
+    return np.array([np.full(max_k, values_of(case, unknown).mean()) for case in cases])
 
 
-def answered_curves(cases: Sequence[Case], max_k: int) -> Scores:
+def answered_curves(cases: Sequence[Case], max_k: int, unknown: float = 0.0) -> Scores:
     """[Q, K] The accuracy of any sample that holds an answer: what `first` and `random` take."""
-    return best_curves(cases, [np.zeros(len(case.candidates)) for case in cases], max_k)
+    scores = [np.zeros(len(case.candidates)) for case in cases]
+    return best_curves(cases, scores, max_k, unknown)
+
+
+def both_ways(name: str, cases: Sequence[Case], by_unknown: Callable[[float], Scores]) -> Curve:
+    """The curve, from the curves of the questions with unknown verdicts as 0, and as 1."""
+    most = by_unknown(1.0) if ungraded_samples(cases) else None
+    clusters = named_clusters([case.cluster for case in cases])
+    return curve_of(name, by_unknown(0.0), most=most, clusters=clusters)
+
+
+def baseline_curves(cases: Sequence[Case], max_k: int) -> tuple[Curve, Curve]:
+    """The curves of one sample alone, and of any sample right."""
+    return (
+        both_ways("one sample", cases, lambda unknown: one_curves(cases, max_k, unknown)),
+        both_ways("any right", cases, lambda unknown: any_curves(cases, max_k, unknown)),
+    )
 
 
 def _answered(case: Case, scores: Scores) -> Scores:

@@ -15,16 +15,19 @@ from nbest.experiments.analysis.bias_notes import run_notes
 from nbest.experiments.analysis.curves.exact import (
     Curve,
     answered_curves,
-    any_curves,
+    baseline_curves,
     best_curves,
+    both_ways,
     curve_of,
     graded_cases,
-    one_curves,
+    powers_of_two,
     smallest_pool,
+    ungraded_samples,
     values_of,
     vote_curves,
 )
 from nbest.experiments.analysis.curves.sampled import sampled_curves
+from nbest.experiments.analysis.rows import named_clusters
 from nbest.experiments.analysis.stored_logprobs import require_logprobs
 from nbest.experiments.language.expressions import split_expressions
 from nbest.experiments.runs.cases import Case, cases_of, named_scorer, reading_of
@@ -33,9 +36,10 @@ from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.protocols import Scorer, is_pointwise
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.tasks import wait_for
-from nbest.scorers.baselines import First, Random
+from nbest.orchestrator.types import Scores
+from nbest.scorers.baselines import First, Longest, Random, Shortest
 from nbest.scorers.estimators.coverage import Extrapolation, extrapolate
-from nbest.scorers.estimators.over_optimisation import watch
+from nbest.scorers.estimators.over_optimisation import judged_together, watch
 from nbest.scorers.votes.majority import MajorityVote
 
 
@@ -80,56 +84,113 @@ def curves_of(
         if k <= largest:
             raise InputError(f"beyond must be more than the {largest} samples drawn, got {k}")
     measured = selector_curves(scorers, cases, shown_ks, largest)
-    curves = tuple(curve for curve, _ in measured.values())
-    warnings = tuple(f"{name}: {text}" for name, (_, text) in measured.items() if text)
+    curves = tuple(measured.values())
+    warnings = watch_warnings(scorers, cases, largest)
     return Curves(
         curves=curves,
-        baselines=(
-            curve_of("one sample", one_curves(cases, largest)),
-            curve_of("any right", any_curves(cases, largest)),
-        ),
+        baselines=baseline_curves(cases, largest),
         ks=shown_ks,
-        notes=(*sampling_notes(curves), *run_notes(reader), *warnings),
+        notes=(
+            *sampling_notes(curves),
+            *unknown_notes(cases),
+            *pool_notes(cases),
+            *run_notes(reader),
+            *warnings,
+        ),
         beyond=_extrapolated(cases, beyond),
     )
 
 
 def _extrapolated(cases: Sequence[Case], ks: Sequence[int]) -> dict[int, Extrapolation]:
-    right = np.array([int(values_of(case).sum()) for case in cases])
+    if not ks:
+        return {}
     drawn = np.array([len(case.candidates) for case in cases])
-    return dict(zip(ks, extrapolate(right, drawn, ks), strict=True)) if ks else {}
+    least, most = (
+        np.array([int(values_of(case, unknown).sum()) for case in cases]) for unknown in (0.0, 1.0)
+    )
+    points = extrapolate(least, drawn, ks)
+    if not np.array_equal(least, most):
+        above = extrapolate(most, drawn, ks)
+        points = [p._replace(high=a.high) for p, a in zip(points, above, strict=True)]
+    return dict(zip(ks, points, strict=True))
 
 
 def selector_curves(
     scorers: Mapping[str, Scorer], cases: Sequence[Case], ks: Sequence[int], largest: int
-) -> dict[str, tuple[Curve, str]]:
-    """The curve of each selector, by name, with the warning of the watch or an empty text."""
+) -> dict[str, Curve]:
+    """The curve of each selector, by name."""
     for name, scorer in scorers.items():
         require_logprobs(name, scorer, cases)
     return {n: wait_for(_curve(n, s, cases, ks, largest)) for n, s in scorers.items()}
 
 
-def powers_of_two(largest: int) -> tuple[int, ...]:
-    """1, 2, 4 and so on, and the largest itself."""
-    powers = [1 << i for i in range(largest.bit_length()) if 1 << i <= largest]
-    return tuple(dict.fromkeys([*powers, largest]))
+def watch_warnings(
+    scorers: Mapping[str, Scorer], cases: Sequence[Case], largest: int
+) -> tuple[str, ...]:
+    """Warn where more samples make a choice worse, all selectors of a table judged together."""
+    curves = {
+        name: wait_for(best_values(scorer, cases, largest))
+        for name, scorer in scorers.items()
+        if may_be_fooled(scorer)
+    }
+    verdicts = judged_together([watch(by_question) for by_question in curves.values()])
+    named = zip(curves, verdicts, strict=True)
+    return tuple(f"{name}: {verdict.sentence()}" for name, verdict in named if verdict.is_worse)
+
+
+def may_be_fooled(scorer: Scorer) -> bool:
+    """Whether the watch looks at a selector: at no baseline, for nobody has optimised a length."""
+    return is_pointwise(scorer) and not isinstance(scorer, First | Random | Shortest | Longest)
+
+
+async def best_values(
+    scorer: Scorer, cases: Sequence[Case], largest: int, unknown: float = 0.0
+) -> Scores:
+    """[Q, K] The accuracy of the best of k by a scorer that looks at each candidate alone."""
+    scores = [await scorer(case.query, case.candidates) for case in cases]
+    return best_curves(cases, scores, largest, unknown)
 
 
 async def _curve(
     name: str, scorer: Scorer, cases: Sequence[Case], ks: Sequence[int], largest: int
-) -> tuple[Curve, str]:
+) -> Curve:
     """The curve of one selector; without a closed form, nan at every k that `ks` lacks."""
     if isinstance(scorer, MajorityVote):
-        return curve_of(name, vote_curves(cases, largest)), ""
+        return both_ways(name, cases, lambda unknown: vote_curves(cases, largest, unknown))
     if isinstance(scorer, First | Random):  # any of k is as good as any other
-        return curve_of(name, answered_curves(cases, largest)), ""
-    if not is_pointwise(scorer):
-        drawn = await sampled_curves(scorer, cases, ks, largest)
-        return curve_of(name, drawn.means, drawn.variances, drawn.subsets), ""
-    scores = [await scorer(case.query, case.candidates) for case in cases]
-    curves = best_curves(cases, scores, largest)
-    verdict = watch(curves)
-    return curve_of(name, curves), verdict.sentence() if verdict.is_worse else ""
+        return both_ways(name, cases, lambda unknown: answered_curves(cases, largest, unknown))
+    if is_pointwise(scorer):
+        scores = [await scorer(case.query, case.candidates) for case in cases]
+        return both_ways(name, cases, lambda u: best_curves(cases, scores, largest, u))
+    drawn = await sampled_curves(scorer, cases, ks, largest)
+    most = None
+    if ungraded_samples(cases):
+        most = (await sampled_curves(scorer, cases, ks, largest, unknown=1.0)).means
+    clusters = named_clusters([case.cluster for case in cases])
+    variances, subsets = drawn.variances, drawn.subsets
+    return curve_of(name, drawn.means, variances, subsets, most=most, clusters=clusters)
+
+
+def unknown_notes(cases: Sequence[Case]) -> tuple[str, ...]:
+    """Say where the grader could not, and what is made of it."""
+    count, total = ungraded_samples(cases), sum(len(case.worths) for case in cases)
+    if not count:
+        return ()
+    return (
+        f"the grader could not say of {count:,} of {total:,} samples whether they are right: they "
+        "count as wrong, and intervals reach to what they would be if all of them were right",
+    )
+
+
+def pool_notes(cases: Sequence[Case]) -> tuple[str, ...]:
+    """Say where questions have different numbers of samples."""
+    sizes = [len(case.candidates) for case in cases]
+    if min(sizes) == max(sizes):
+        return ()
+    return (
+        f"questions have from {min(sizes)} to {max(sizes)} samples: curves end at {min(sizes)}, "
+        "and are of all subsets of what each question has",
+    )
 
 
 def sampling_notes(curves: Sequence[Curve]) -> tuple[str, ...]:

@@ -39,9 +39,16 @@ class SampledCurves:
 
 
 async def sampled_curves(
-    scorer: Scorer, cases: Sequence[Case], ks: Sequence[int], largest: int
+    scorer: Scorer,
+    cases: Sequence[Case],
+    ks: Sequence[int],
+    largest: int,
+    unknown: float = 0.0,
 ) -> SampledCurves:
-    """The mean of what the scorer chooses in random subsets of k, for each of `ks`."""
+    """The mean of what the scorer chooses in random subsets of k, for each of `ks`.
+
+    An answer at which the grader could not say is worth `unknown`.
+    """
     means = np.full((len(cases), largest), np.nan)
     variances = np.full((len(cases), largest), np.nan)
     draws = most = max(FEWEST, math.ceil(SUBSETS / len(cases)))
@@ -54,10 +61,10 @@ async def sampled_curves(
             is_all = math.comb(size, k) <= max(draws, size)
             subsets = np.array(list(combinations(range(size), k))) if is_all else orders[:, :k]
             if weights is None:
-                values = await chosen_one_by_one(scorer, case, subsets)
+                values = await chosen_one_by_one(scorer, case, subsets, unknown)
             else:
                 answers = case.candidates.answers
-                values = weighted_choices(answers, weights, values_of(case), subsets)
+                values = weighted_choices(answers, weights, values_of(case, unknown), subsets)
             means[q, k - 1] = values.mean()
             variances[q, k - 1] = 0.0 if is_all else values.var(ddof=1) / len(values)
     return SampledCurves(means=means, variances=variances, subsets=draws)
@@ -76,12 +83,14 @@ async def _lasting_weights(scorer: Scorer, case: Case) -> Scores | None:
     return await scorer.lasting_weights(case.query, case.candidates)
 
 
-async def chosen_one_by_one(scorer: Scorer, case: Case, subsets: NDArray[np.int64]) -> Scores:
+async def chosen_one_by_one(
+    scorer: Scorer, case: Case, subsets: NDArray[np.int64], unknown: float = 0.0
+) -> Scores:
     """[R] The value of the choice in each subset [R, k]; those that tie win equally often.
 
     It asks the scorer about every subset: `weighted_choices` does the same for votes in one go.
     """
-    verdicts, values = values_of(case), []
+    verdicts, values = values_of(case, unknown), []
     for subset in subsets:
         places = sorted(subset.tolist())
         candidates = candidates_at(case.candidates, places)

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nbest.experiments.analysis.accuracy import known_as
+from nbest.experiments.analysis.replay.ahead import SampleCost
 from nbest.experiments.runs.cases import Case
 from nbest.orchestrator.protocols import Scorer, is_pointwise
 from nbest.orchestrator.query.selection import candidates_at
@@ -25,6 +27,7 @@ class Spent(NamedTuple):
     samples: float
     tokens: float
     seconds: float = math.nan  # from the first request to the answer, where that can be known
+    counted: float | None = None  # tokens of the samples that decided; None: all did
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +53,19 @@ class Drawn:
         samples = self.case.candidates.samples
         return list(accumulate((samples[i].generated_tokens for i in self.order), initial=0))
 
+    @property
+    def is_timed(self) -> bool:
+        """Whether all samples say how long they took."""
+        samples = self.case.candidates.samples
+        return all(samples[i].total_s > 0 for i in self.order)
+
+    def costs(self) -> list[SampleCost]:
+        """[n] What each sample takes; without seconds, one for each token, at least one."""
+        samples = [self.case.candidates.samples[i] for i in self.order]
+        if self.is_timed:
+            return [SampleCost(s.generated_tokens, s.total_s, s.first_token_s) for s in samples]
+        return [SampleCost(s.generated_tokens, max(1, s.generated_tokens)) for s in samples]
+
     def last_s(self) -> float:
         """The seconds until the last of them had ended."""
         samples = self.case.candidates.samples
@@ -74,11 +90,14 @@ class Drawn:
         scores = np.where(has_answer, await self.scores(scorer, n), math.nan)
         return None if np.isnan(scores).all() else answers[int(np.nanargmax(scores))]
 
-    def right(self, answer: str | None) -> float:
-        """1 for a right answer, 0 for a wrong one and for none; nan if nobody knows."""
+    def right(self, answer: str | None, unknown: float = 0.0) -> float:
+        """1 for a right answer, 0 for a wrong one and for none; nan where there is no gold answer.
+
+        An answer at which the grader could not say is worth `unknown`.
+        """
         if not self.case.is_graded:
             return math.nan
-        return 0.0 if answer is None else self.case.verdicts[answer]
+        return 0.0 if answer is None else known_as(self.case.verdicts[answer], unknown)
 
 
 async def pointwise_scores(scorer: Scorer, case: Case) -> Scores | None:

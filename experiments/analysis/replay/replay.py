@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field, fields
 from typing import NamedTuple
 
 import numpy as np
 
+from nbest.experiments.analysis.accuracy import NOTHING, Accuracy, accuracy_of
 from nbest.experiments.analysis.curves.exact import ended, graded_cases
 from nbest.experiments.analysis.replay.drawn import Drawn, pointwise_scores
 from nbest.experiments.analysis.replay.strategy import ReplayedStrategy, build_strategy
+from nbest.experiments.analysis.rows import named_clusters
 from nbest.experiments.analysis.stored_logprobs import require_logprobs
 from nbest.experiments.runs.cases import Case, cases_of, reading_of
 from nbest.orchestrator.errors import InputError
@@ -23,7 +25,8 @@ from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.tasks import wait_for
 from nbest.orchestrator.types import Scores, require
-from nbest.scorers.estimators.intervals import Interval, clustered_interval
+from nbest.scorers.estimators.intervals import student_quantile
+from nbest.scorers.estimators.paired import Difference, paired_difference
 
 TELL_EVERY = 10  # orders
 SHUFFLES = 1000  # with 100 the error is as large as what rules differ by
@@ -31,34 +34,50 @@ SHUFFLES = 1000  # with 100 the error is as large as what rules differ by
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replay:
-    """Means over the shuffles, then over the questions; nan for what nobody knows."""
+    """Means over the shuffles, then over the questions; nan for what nobody knows.
+
+    `low` and `high` are 95% intervals over questions. `accuracy_error` is what the orders add: it
+    falls with their number, and is part of the intervals.
+    """
 
     accuracy: float  # nan where there is no gold answer
-    low: float  # 95%, clustered by question
+    low: float
     high: float
-    samples: float  # a question
-    tokens: float  # a question
+    samples: float  # a question, those that were aborted among them
+    tokens: float  # a question, of aborted samples up to their end
     tokens_fixed: float  # a question, for max_n samples
     saving: float  # share of tokens saved against drawing max_n for every question
     accuracy_fixed: float  # of the same choice from max_n in the same orders
     answered: float  # share of questions; of the others it abstains
     agreement: float  # share of questions with the answer of that choice from max_n
-    seconds: float = math.nan  # a question, where the strategy decides by who ends first
+    gain: float = math.nan  # accuracy less accuracy_fixed, on the same questions
+    gain_low: float = math.nan
+    gain_high: float = math.nan
+    accuracy_error: float = math.nan  # standard error of `gain` from drawing orders
+    tokens_counted: float = math.nan  # a question, of the samples that decided
+    saving_low: float = math.nan
+    saving_high: float = math.nan
+    saving_counted: float = math.nan  # without what was aborted: `ahead` 1 comes to it
+    seconds: float = math.nan  # a question, from the first request to the answer
     seconds_fixed: float = math.nan  # until the last of max_n has ended
+    worths: Scores = field(default_factory=lambda: np.empty(0), repr=False, compare=False)  # [Q]
 
     def as_json(self) -> dict[str, float | None]:
         """What `--json` prints; nan becomes null, for JSON has none."""
-        return {k: None if math.isnan(v) else v for k, v in asdict(self).items()}
+        numbers = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "worths"}
+        return {key: None if math.isnan(v) else v for key, v in numbers.items()}
 
 
 class OrderFigures(NamedTuple):
     """What is measured of a question in one order of its samples."""
 
     right: float
+    right_most: float  # if what the grader could not say were right
     answered: float
     agrees: float
     samples: float
     tokens: float
+    counted: float
     seconds: float
     right_fixed: float
     tokens_fixed: float
@@ -111,24 +130,63 @@ def replay_cases(
     tell: Callable[[str], None] = lambda line: None,
 ) -> Replay:
     """Replay a strategy on cases; the orders depend on the seed and a question's place alone."""
-    means = wait_for(_means(cases, strategy, max_n, shuffles, seed, tell))
+    means, errors = wait_for(_means(cases, strategy, max_n, shuffles, seed, tell))
+    columns = dict(zip(OrderFigures._fields, means.T, strict=True))
     mean = OrderFigures(*means.mean(axis=0).tolist())
-    is_graded = not math.isnan(mean.right)
-    interval = clustered_interval(means[:, 0]) if is_graded else Interval(math.nan, math.nan)
+    clusters = named_clusters([case.cluster for case in cases])
+    accuracy, gain = NOTHING, Difference(math.nan, math.nan, math.nan)
+    if not math.isnan(mean.right):
+        accuracy = accuracy_of(columns["right"], columns["right_most"], clusters)
+        gain = _gain(columns["right"], columns["right_fixed"], shuffles)
+    saving = ratio_interval(columns["tokens"], columns["tokens_fixed"])
+    counted = mean.counted / mean.tokens_fixed if mean.tokens_fixed else 1.0
     return Replay(
         accuracy=mean.right,
-        low=interval.low,
-        high=interval.high,
+        low=accuracy.low,
+        high=accuracy.high,
+        accuracy_fixed=mean.right_fixed,
+        gain=gain.mean,
+        gain_low=gain.low,
+        gain_high=gain.high,
+        accuracy_error=errors,
         samples=mean.samples,
         tokens=mean.tokens,
+        tokens_counted=mean.counted,
         tokens_fixed=mean.tokens_fixed,
-        saving=1 - mean.tokens / mean.tokens_fixed if mean.tokens_fixed else 0.0,
-        accuracy_fixed=mean.right_fixed,
+        saving=1 - saving.mean,
+        saving_low=1 - saving.high,
+        saving_high=1 - saving.low,
+        saving_counted=1 - counted,
         answered=mean.answered,
         agreement=mean.agrees,
         seconds=mean.seconds,
         seconds_fixed=math.nan if math.isnan(mean.seconds) else mean.seconds_fixed,
+        worths=columns["right"],
     )
+
+
+def _gain(right: Scores, fixed: Scores, shuffles: int) -> Difference:
+    """What the strategy wins over all samples: means over orders, which differ by little."""
+    largest = float(np.abs(right - fixed).max())
+    return paired_difference(right, fixed, reach=max(largest, 1 / shuffles))
+
+
+def ratio_interval(tokens: Scores, of: Scores) -> Accuracy:
+    """The ratio of two sums over questions [Q], and its 95% interval; 1 where nothing is divided.
+
+    The residuals of a ratio estimate (Cochran 1977, section 6.4), with Student's quantile. One
+    question leaves all of [0, 1].
+    """
+    total = float(of.sum())
+    if not total:
+        return Accuracy(1.0, 1.0, 1.0)
+    ratio = float(tokens.sum()) / total
+    if len(of) < 2:
+        return Accuracy(ratio, 0.0, 1.0)
+    residuals = tokens - ratio * of
+    error = math.sqrt(len(of) / (len(of) - 1) * float(residuals @ residuals)) / total
+    half = student_quantile(len(of) - 1, 0.975) * error
+    return Accuracy(ratio, max(0.0, ratio - half), min(1.0, ratio + half))
 
 
 async def _means(
@@ -138,20 +196,28 @@ async def _means(
     shuffles: int,
     seed: int,
     tell: Callable[[str], None],
-) -> Scores:
-    """[Q, 9] The means over the shuffles of the fields of `OrderFigures`."""
+) -> tuple[Scores, float]:
+    """[Q, F] The means over the shuffles of the fields of `OrderFigures`, and the orders' error.
+
+    The error is the standard error, from drawing orders, of what the strategy wins over all.
+    """
     scores = [await pointwise_scores(strategy.select, case) for case in cases]
     shuffled = [orders(case, max_n, shuffles, seed, q) for q, case in enumerate(cases)]
     total = np.zeros((len(cases), len(OrderFigures._fields)))
+    gains: list[float] = []  # of each order, over all questions
+    place, fixed_place = (OrderFigures._fields.index(n) for n in ("right", "right_fixed"))
     for number, batch in enumerate(zip(*shuffled, strict=True), start=1):  # an order of each
         drawn = [
             Drawn(case=case, order=order, whole=whole)
             for case, order, whole in zip(cases, batch, scores, strict=True)
         ]
-        total += np.array(await _measured(drawn, strategy, max_n), np.float64)
+        measured = np.array(await _measured(drawn, strategy, max_n), np.float64)
+        total += measured
+        gains.append(float(np.mean(measured[:, place] - measured[:, fixed_place])))
         if number % TELL_EVERY == 0:
             tell(f"{number} of {shuffles} orders of each question")
-    return total / shuffles
+    spread = float(np.std(gains, ddof=1)) if shuffles > 1 else math.nan
+    return total / shuffles, spread / math.sqrt(shuffles)
 
 
 async def _measured(
@@ -163,10 +229,12 @@ async def _measured(
     return [
         OrderFigures(
             right=question.right(spent.answer),
+            right_most=question.right(spent.answer, unknown=1.0),
             answered=float(spent.answer is not None),
             agrees=float(spent.answer == fixed.answer),
             samples=spent.samples,
             tokens=spent.tokens,
+            counted=spent.tokens if spent.counted is None else spent.counted,
             seconds=spent.seconds,
             right_fixed=question.right(fixed.answer),
             tokens_fixed=fixed.tokens,

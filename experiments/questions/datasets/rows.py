@@ -41,6 +41,11 @@ class Columns(Section):
         description="Columns that are kept with the questions for selectors and graders, "
         "as [tests, schema]. Never the column of the gold answers.",
     )
+    cluster: str | None = Field(
+        default=None,
+        description="Column that names the template which a question comes from: intervals then "
+        "count templates, not questions.",
+    )
     answer_after: str | None = Field(
         default=None,
         min_length=1,
@@ -68,13 +73,18 @@ class Columns(Section):
                 raise InputError(f"dataset.{key}: {source} has no column {shown(column)}{near}")
 
     def _check_meta(self, columns: set[str], source: str) -> None:
-        for name in self.meta:
+        for name in self._kept:
             if name in (self.answer, "answer", "full_answer"):
                 rule = "never name the gold answers: a selector could read them"
                 raise InputError(f"dataset.meta must {rule}, got {shown(name)}")
             if columns and name not in columns:
                 near = suggestion(name, columns)
                 raise InputError(f"dataset.meta: {source} has no column {shown(name)}{near}")
+
+    @property
+    def _kept(self) -> tuple[str, ...]:
+        """The columns that stay with the questions."""
+        return self.meta if self.cluster is None else (*self.meta, self.cluster)
 
     def _check_marker(
         self, rows: Sequence[tuple[int, Row]], items: Sequence[Item], source: str
@@ -99,7 +109,7 @@ class Columns(Section):
         row_id = (as_text(row.get(self.id)) or "").strip() or f"{name}/{number}"
         if not row_id.isprintable():
             raise InputError(f"row {number}: an id must be printable text, got {shown(row_id)}")
-        meta = {name: row[name] for name in self.meta if row.get(name) is not None}
+        meta = {name: row[name] for name in self._kept if row.get(name) is not None}
         return Item(id=row_id, fields=fields, gold=self._gold(row, number), meta=meta, error=error)
 
     def _gold(self, row: Row, number: int) -> Gold | None:

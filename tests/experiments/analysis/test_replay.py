@@ -176,7 +176,8 @@ def test_without_gold_answers_all_is_known_but_who_is_right(tmp_path: Path) -> N
     )
     one = replay(graded, max_n=20, shuffles=5).as_json()
     other = replay(ungraded, max_n=20, shuffles=5).as_json()
-    unknown = {"accuracy", "low", "high", "accuracy_fixed"}
+    unknown = {"accuracy", "low", "high", "accuracy_fixed", "gain", "gain_low", "gain_high"}
+    unknown.add("accuracy_error")
     assert {key for key, value in other.items() if value != one[key]} == unknown
     assert {other[key] for key in unknown} == {None}
     assert "accuracy is not known" in sentences(replay(ungraded, max_n=8, shuffles=1), 8)[0]

@@ -19,12 +19,11 @@ from nbest import (
     MajorityVote,
     MeanLogprob,
     clustered_interval,
-    wilson_interval,
 )
+from nbest.experiments.analysis.baselines import baseline_rows
 from nbest.experiments.analysis.rows import (
     JSON_KEYS,
     Row,
-    baseline_rows,
     selector_row,
 )
 from nbest.experiments.analysis.sample_counts import SampleCounter, SampleCounts
@@ -91,7 +90,7 @@ GOLD = {"q1": "7", "q2": "5", "q3": "9", "q4": "3"}
 
 async def test_the_row_of_a_selector_by_hand() -> None:
     row = await selector_row("vote", MajorityVote(), graded(ANSWERS, GOLD))
-    low, high = wilson_interval(2, 4)
+    low, high = clustered_interval([1.0, 0.0, 0.0, 1.0])
     assert row == Row(
         select="vote",
         accuracy=2 / 4,  # q1 and q4; the abstention of q3 is not right, and counts
@@ -103,6 +102,7 @@ async def test_the_row_of_a_selector_by_hand() -> None:
         tokens=16,
         seconds=1.0,
         n_graded=4,
+        samples_each=(4, 4),
         choices=row.choices,
     )
     assert row.verdicts == {"q1": 1.0, "q2": 0.0, "q3": 0.0, "q4": 1.0}
@@ -129,7 +129,7 @@ def test_the_row_of_one_sample_by_hand() -> None:
 
 def test_the_row_of_any_right_by_hand() -> None:
     row = any_right_row(graded(ANSWERS, GOLD))
-    low, high = wilson_interval(3, 4)
+    low, high = clustered_interval([1.0, 1.0, 0.0, 1.0])
     assert row.select == "any of 4 right"
     assert (row.accuracy, row.low, row.high) == (3 / 4, low, high)
     assert (row.abstained, row.n_queries, row.n_samples, row.tokens) == (0, 4, 16, 16)
@@ -171,8 +171,8 @@ async def test_what_the_grader_cannot_tell_is_ungraded_and_never_wrong(grader: G
         assert row.n_queries == 3
 
 
-async def test_one_ungraded_answer_takes_only_itself_out() -> None:
-    """Samples 7 (right), odd (no verdict), 8 (wrong), and none: one of three is right."""
+async def test_what_the_grader_cannot_say_counts_both_ways_and_is_told() -> None:
+    """Samples 7 (right), odd (no verdict), 8 (wrong), and none: one or two of four are right."""
 
     @dataclass(frozen=True)
     class Unsure:
@@ -180,10 +180,52 @@ async def test_one_ungraded_answer_takes_only_itself_out() -> None:
             return NAN if answer in (None, "odd") else float(answer == gold.answer)
 
     pool = graded({"q": "7 odd 8 _"}, {"q": "7"}, Unsure())
-    assert pool[0].shares == [1.0, 0.0, 0.0]
-    assert one_sample_row(pool).accuracy == pytest.approx(1 / 3)
+    np.testing.assert_array_equal(pool[0].worths, [1.0, NAN, 0.0, 0.0])
+    row = one_sample_row(pool)
+    assert (row.accuracy, row.unknown, row.n_graded) == (0.25, 1, 1)
+    assert (row.low, row.high) == (
+        clustered_interval([0.25]).low,
+        clustered_interval([0.5]).high,
+    )
     odd = graded({"q": "odd", "r": "7"}, {"q": "7", "r": "7"}, Unsure())
-    assert (await selector_row("first", First(), odd)).accuracy == 1.0
+    first = await selector_row("first", First(), odd)
+    assert (first.accuracy, first.unknown, first.n_graded) == (0.5, 1, 2)
+    assert first.high == clustered_interval([1.0, 1.0]).high
+    assert first.as_json()["unknown"] == 1
+
+
+@pytest.mark.parametrize("share", [0.02, 0.2])
+async def test_the_truth_lies_inside_where_the_grader_fails_at_wrong_samples(share: float) -> None:
+    """It fails at hard questions; to leave these out would show too much."""
+    rng = np.random.default_rng(6)
+
+    @dataclass(frozen=True)
+    class Fails:
+        def __call__(self, answer: str | None, gold: Gold) -> float:
+            return NAN if answer == "odd" else float(answer == gold.answer)
+
+    def words(right: float) -> str:
+        wrong = np.where(rng.random(16) < share, "odd", "8")
+        return " ".join(np.where(rng.random(16) < right, "7", wrong))
+
+    names = [f"q{i}" for i in range(60)]
+    answers = {name: words(rng.beta(4, 4)) for name in names}
+    pool = graded(answers, dict.fromkeys(names, "7"), Fails())
+    whole = np.mean([np.mean([w == 1.0 for w in case.worths]) for case in pool])
+    row = one_sample_row(pool)
+    assert (row.accuracy, row.n_graded) == (pytest.approx(whole), 60)
+    assert row.low <= whole <= row.high
+    assert row.unknown == sum(np.isnan(case.worths).sum() for case in pool) > 0
+
+
+def test_pools_of_unequal_size_are_named_as_what_they_are() -> None:
+    pool = graded({"q": "7 8", "r": "8 8 8 8 8 8 8 7"}, {"q": "7", "r": "7"})
+    assert any_right_row(pool).select == "any of 2 to 8 right"
+    lengths = [replace(sample("7" * n), generated_tokens=n) for n in (10, 2, 2, 2)]
+    samples = {"q": lengths[:1], "r": lengths[1:]}
+    queries = [Query(id=q, prompt="?") for q in samples]
+    uneven = cases_of(queries, samples, {}, WholeText(), Exact())
+    assert one_sample_row(uneven).tokens == 12  # 10 of one question and 2 of the other
 
 
 async def test_without_any_query_there_is_nothing_to_say() -> None:
@@ -294,6 +336,7 @@ def test_json_has_the_promised_keys_in_order_and_null_for_nan() -> None:
     assert json.loads(text)["n_queries"] == 1
     assert {field.name for field in fields(Row)} - set(JSON_KEYS) == {
         "seconds",
+        "samples_each",
         "choices",
         "n_graded",
         "scorer_s",

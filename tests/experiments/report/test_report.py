@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import ClassVar
@@ -84,7 +84,7 @@ def test_the_page_says_what_the_run_holds(tmp_path: Path) -> None:
     for heading in ("Over-optimisation", "What it cost", "Most contested", "Who wins"):
         assert heading in page
     assert "question 3?" in page
-    assert len(report.paired) == 2
+    assert len(report.paired) == 3  # two against the first, and a word on the best
     assert "points over vote" in page
     assert report.replay is not None
     assert f"{report.replay.accuracy:.3f}" in page
@@ -97,7 +97,7 @@ def test_the_page_says_what_the_run_holds(tmp_path: Path) -> None:
 def test_pictures_are_told_to_those_who_cannot_see_them(tmp_path: Path) -> None:
     run = pool(tmp_path, 6, 8)
     page = write_report([run], tmp_path / "report.html", SELECT).read_text()
-    lines = "best for its tokens, vote, score(name=&quot;rm&quot;), shortest, adaptive vote"
+    lines = "vote, score(name=&quot;rm&quot;), shortest, adaptive vote"
     assert page.count('<svg role="img" aria-label="') == 3
     assert f'aria-label="accuracy against tokens a question: {lines}"' in page
 
@@ -145,7 +145,7 @@ def test_the_bill_has_dollars_and_operations(tmp_path: Path) -> None:
     assert cost.dollars == pytest.approx(400 * 10 / 1e6)
     assert cost.flops == pytest.approx(2 * 1e9 * 400)
     assert report.replay is not None
-    assert adaptive.generated == round(5 * report.replay.tokens) < cost.generated
+    assert adaptive.generated == round(5 * report.replay.tokens) <= cost.generated
     with pytest.raises(InputError, match="parameters must be 0 or more, got -1"):
         Prices(parameters=-1)
 
@@ -182,12 +182,19 @@ def test_how_the_questions_ended_is_said(tmp_path: Path) -> None:
 
 def test_the_front_holds_what_nothing_cheaper_beats() -> None:
     points = [
-        Spending(name=str(place), tokens=tokens, accuracy=accuracy)
+        Spending(
+            name=str(place),
+            tokens=tokens,
+            accuracy=accuracy,
+            worths=(np.arange(400) < 400 * accuracy).astype(float),
+        )
         for place, (tokens, accuracy) in enumerate(
             [(1, 0.5), (2, 0.4), (2, 0.6), (4, 0.6), (4, 0.7), (9, 0.7), (9, 0.5)]
         )
     ]
     assert [point.name for point in pareto_front(points[::-1])] == ["0", "2", "4"]
+    few = [replace(point, worths=point.worths[::40]) for point in points]
+    assert [point.name for point in pareto_front(few)] == ["0"]  # of ten questions it is noise
 
 
 def test_a_run_without_gold_says_nothing_of_accuracy(tmp_path: Path) -> None:

@@ -63,12 +63,39 @@ def test_the_interval_holds_the_truth_mostly() -> None:
     held = 0
     for seed in range(3):
         right, drawn = simulated(0.5, 2.0, 60, 50, seed)
-        inside, beyond = extrapolate(right, drawn, [50, 2000], seed=seed, replicates=30)  # type: ignore[arg-type]
+        inside, beyond = extrapolate(right, drawn, [50, 2000])  # type: ignore[arg-type]
         held += beyond.low <= truth <= beyond.high
         assert beyond.low <= beyond.coverage <= beyond.high
         assert inside.coverage < beyond.coverage
-        assert [beyond] == extrapolate(right, drawn, [2000], seed=seed, replicates=30)  # type: ignore[arg-type]
+        assert [beyond] == extrapolate(right, drawn, [2000])  # type: ignore[arg-type]
     assert held >= 2
+
+
+@pytest.mark.parametrize("k", [64, 1600])
+def test_the_range_holds_the_truth_where_some_questions_can_never_be_solved(k: int) -> None:
+    """Three in ten of 200 questions: one law alone is far off, and sure of it."""
+    truth = 0.7 * BetaBinomial(alpha=1.0, beta=3.0).coverage(k)
+    rng = np.random.default_rng(4)
+    held, drawn = 0, np.full(200, 16)
+    for _ in range(8):
+        chances = rng.beta(1.0, 3.0, 200) * (rng.random(200) >= 0.3)
+        (point,) = extrapolate(rng.binomial(16, chances), drawn, [k])
+        held += point.low <= truth <= point.high
+    assert held >= 7
+
+
+@pytest.mark.parametrize(
+    ("right", "k", "message"),
+    [
+        ([16] * 20, 100, "have 10 questions or more with right and wrong samples, got 0"),
+        ([0] * 20, 100, "have 10 questions or more with right and wrong samples, got 0"),
+        ([1, 3], 100, "have 10 questions or more with right and wrong samples, got 2"),
+        ([4] * 20, 1601, "be at most 1,600, 100 times the samples, got 1601"),
+    ],
+)
+def test_what_no_data_support_is_refused(right: list[int], k: int, message: str) -> None:
+    with pytest.raises(InputError, match=f"beyond must {message}"):
+        extrapolate(np.array(right), np.full(len(right), 16), [k])
 
 
 def test_nothing_right_is_never_covered_and_all_right_always() -> None:

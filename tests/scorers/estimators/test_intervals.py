@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binom, sem, t
 
 from nbest import clustered_interval, pass_at_k, wilson_interval
 from nbest.orchestrator.errors import InputError
@@ -62,30 +63,71 @@ def test_wilson_relations(n: int, data: st.DataObject) -> None:
 def test_without_outcomes_anything_is_possible() -> None:
     assert wilson_interval(0, 0) == (0.0, 1.0)
     assert clustered_interval([]) == (0.0, 1.0)
-    assert clustered_interval([0.5]) == (0.0, 1.0)
+    assert clustered_interval([0.5]) == (0.0, 1.0)  # with two more, nearly anything
 
 
 def test_clustered_by_hand() -> None:
-    # Mean 1/2; the standard deviation with Q - 1 is sqrt(50 / 99).
-    half = Z95 * math.sqrt(0.25 * 100 / 99) / 10
+    # 50 at 0, 50 at 1, and one more of each: Student's interval of 102.
+    half = t.ppf(0.975, 101) * math.sqrt(0.25 * 102 / 101 / 102)
     assert clustered_interval([0.0, 1.0] * 50) == pytest.approx((0.5 - half, 0.5 + half))
 
 
-def test_clustered_is_the_clustered_standard_error_of_the_samples() -> None:
-    scores = np.random.default_rng(0).random((40, 8)) < 0.6  # [Q, N]
-    centred = scores - scores.mean()
-    # All pairs of samples within a question, over the square of the number of samples.
-    variance = np.einsum("qi,qj->", centred, centred) / scores.size**2
-    low, high = clustered_interval(scores.mean(axis=1))
-    assert (high - low) / (2 * Z95) == pytest.approx(math.sqrt(variance * 40 / 39))
+def test_clustered_is_student_s_interval_of_two_more_questions() -> None:
+    means = np.random.default_rng(0).random(40)
+    whole = np.append(means, [0.0, 1.0])
+    theirs = t.interval(0.9, 41, loc=whole.mean(), scale=sem(whole))
+    assert clustered_interval(means, 0.9) == pytest.approx(theirs)
 
 
-def test_clustered_covers_the_truth() -> None:
+def test_clusters_of_equal_size_are_their_means() -> None:
+    means = np.random.default_rng(1).random((12, 5))
+    names = [f"template {q}" for q in range(12) for _ in range(5)]
+    together = clustered_interval(means.ravel(), clusters=names)
+    assert together == pytest.approx(clustered_interval(means.mean(axis=1)))
+    one_each = [str(i) for i in range(60)]
+    assert clustered_interval(means.ravel(), clusters=one_each) == pytest.approx(
+        clustered_interval(means.ravel())
+    )
+    order = np.random.default_rng(2).permutation(60)
+    shuffled = clustered_interval(means.ravel()[order], clusters=[names[i] for i in order])
+    assert shuffled == pytest.approx(together)
+
+
+def test_questions_of_one_template_count_as_one() -> None:
+    """The same 20 templates, ten questions each that share their difficulty."""
+    rng = np.random.default_rng(3)
+    names = [q for q in range(20) for _ in range(10)]
+    held, naive = 0, 0
+    for _ in range(400):
+        means = rng.binomial(16, np.repeat(rng.beta(4, 4, 20), 10)) / 16
+        low, high = clustered_interval(means, clusters=names)
+        held += low <= 0.5 <= high
+        low, high = clustered_interval(means)
+        naive += low <= 0.5 <= high
+    assert held >= 0.93 * 400
+    assert naive < 0.7 * 400
+
+
+@pytest.mark.parametrize("questions", [8, 32, 200])
+def test_of_right_and_wrong_it_holds_every_share_exactly(questions: int) -> None:
+    counts = range(questions + 1)
+    ends = [clustered_interval([1.0] * k + [0.0] * (questions - k)) for k in counts]
+    assert all(high > low for low, high in ends)
+    for p in np.arange(1, 100) / 100:
+        chances = binom.pmf(counts, questions, p)
+        held = sum(c for c, (low, high) in zip(chances, ends, strict=True) if low <= p <= high)
+        assert held >= 0.93, p
+
+
+@pytest.mark.parametrize("questions", [8, 32, 200])
+@pytest.mark.parametrize(("a", "b"), [(8, 2), (1, 9), (0.5, 24.5), (4, 4), (0.3, 0.3)])
+def test_clustered_covers_the_truth(a: float, b: float, questions: int) -> None:
     rng = np.random.default_rng(1)
-    means = rng.binomial(16, rng.beta(1, 1, (2000, 60))) / 16  # 2000 studies of 60 questions
-    intervals = [clustered_interval(study) for study in means]
-    covered = np.mean([low <= 0.5 <= high for low, high in intervals])
-    assert 0.93 < covered < 0.97
+    for n in (4, 64):
+        means = rng.binomial(n, rng.beta(a, b, (500, questions))) / n
+        intervals = [clustered_interval(study) for study in means]
+        held = np.mean([low <= a / (a + b) <= high for low, high in intervals])
+        assert held >= 0.92  # 0.93 less the error of 500 studies
 
 
 @given(st.lists(st.floats(0, 1), max_size=30))

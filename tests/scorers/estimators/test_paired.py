@@ -2,76 +2,119 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
+from scipy.stats import binom, multinomial
 
 from nbest.orchestrator.errors import InputError
-from nbest.scorers.estimators.paired import mcnemar, paired_difference
+from nbest.scorers.estimators.paired import discordant, holm, mcnemar, paired_difference
+
+Z95 = 1.959963984540054
 
 
-def test_the_interval_holds_the_true_gain_about_as_often_as_it_says() -> None:
-    rng = np.random.default_rng(5)
-    held = 0
-    for seed in range(300):
-        first, second = (rng.random(80) < 0.6).astype(float), (rng.random(80) < 0.5).astype(float)
-        difference = paired_difference(first, second, seed=seed)
-        held += difference.low <= 0.1 <= difference.high
-    assert 270 <= held <= 297
+SETTINGS = [(0.1, 0.2), (0.0, 0.1), (0.25, 0.25), (0.1, 0.1), (0.02, 0.12), (0.3, 0.5), (0.05, 0.4)]
+
+
+@pytest.mark.parametrize("questions", [8, 32])
+@pytest.mark.parametrize(("only_one", "only_other"), SETTINGS)
+def test_the_interval_holds_the_truth_over_all_tables(
+    only_one: float, only_other: float, questions: int
+) -> None:
+    """Exact: every table of questions that only one, only the other, or both get right."""
+    held = 0.0
+    for a in range(questions + 1):
+        for b in range(questions + 1 - a):
+            rest = questions - a - b
+            chance = multinomial.pmf(
+                [a, b, rest], questions, [only_one, only_other, 1 - only_one - only_other]
+            )
+            first = np.array([1.0] * a + [0.0] * b + [1.0] * rest)
+            second = np.array([0.0] * a + [1.0] * b + [1.0] * rest)
+            difference = paired_difference(first, second)
+            assert difference.high > difference.low
+            held += chance * (difference.low <= only_one - only_other <= difference.high)
+    assert held >= 0.94
+
+
+def test_it_is_the_interval_of_bonett_and_price_by_hand() -> None:
+    first, second = np.array([1.0] * 7 + [0.0] * 3), np.array([1.0] * 4 + [0.0] * 4 + [1.0] * 2)
+    # Only the first gets 3 right, only the second 2; with one more each, of 12.
+    one, other = 4 / 12, 3 / 12
+    half = Z95 * math.sqrt((one + other - (one - other) ** 2) / 12)
+    expected = (0.1, one - other - half, one - other + half)
+    assert paired_difference(first, second) == pytest.approx(expected)
 
 
 def test_pairing_counts_what_differs_alone() -> None:
     easy = np.array([1.0] * 50 + [0.0] * 50)
     better = easy.copy()
-    better[50:55] = 1.0
+    better[50:60] = 1.0
     difference = paired_difference(better, easy)
-    assert difference.mean == pytest.approx(0.05)
-    assert difference.low > 0  # unpaired, 0.55 against 0.50 of 100 would show nothing
+    assert difference.mean == pytest.approx(0.1)
+    assert difference.low > 0  # unpaired, 0.6 against 0.5 of 100 would show nothing
     back = paired_difference(easy, better)
-    assert (back.mean, back.high) == (-difference.mean, pytest.approx(-difference.low, abs=0.011))
+    assert back == pytest.approx((-difference.mean, -difference.high, -difference.low))
 
 
-def test_it_repeats_to_the_digit_and_needs_no_order() -> None:
+def test_equal_selectors_have_no_interval_of_no_width() -> None:
+    same = np.array([1.0, 0.0] * 4)
+    low, high = paired_difference(same, same)[1:]
+    assert low == pytest.approx(-high)
+    assert 0.2 < high < 0.4
+
+
+def test_it_needs_no_order_and_takes_shares() -> None:
     rng = np.random.default_rng(1)
     first, second = rng.random(40).round(1), rng.random(40).round(1)
     order = rng.permutation(40)
-    one = paired_difference(first, second)
-    assert one == paired_difference(first, second)
-    two = paired_difference(first[order], second[order])
-    assert one[1:] == pytest.approx(two[1:])
-
-
-@pytest.mark.parametrize("confidence", [0.8, 0.95])
-def test_but_for_chance_the_interval_is_that_of_scipy(confidence: float) -> None:
-    from scipy.stats import bootstrap
-
-    rng = np.random.default_rng(2)
-    first, second = rng.random(50), rng.random(50)
-    difference = paired_difference(first, second, confidence)
-    theirs = bootstrap(
-        (first - second,),
-        np.mean,
-        n_resamples=10_000,
-        confidence_level=confidence,
-        method="percentile",
-        rng=rng,
+    assert paired_difference(first, second) == pytest.approx(
+        paired_difference(first[order], second[order])
     )
-    spread = float(theirs.standard_error)
-    ends = tuple(theirs.confidence_interval)
-    # The standard error of an end is below 0.03 of the spread with 10,000 replicates.
-    assert difference[1:] == pytest.approx(ends, rel=0, abs=0.15 * spread)
+    narrow = paired_difference(first / 100, second / 100, reach=0.01)
+    wide = paired_difference(first / 100, second / 100)
+    assert narrow == pytest.approx([v / 100 for v in paired_difference(first, second)])
+    assert wide.high - wide.low > 5 * (narrow.high - narrow.low)
 
 
 def test_few_questions_show_nothing() -> None:
-    assert paired_difference(np.ones(1), np.zeros(1)) == (1.0, -1.0, 1.0)
+    mean, low, high = paired_difference(np.ones(1), np.zeros(1))
+    assert (mean, low < 0, high) == (1.0, True, 1.0)
     assert paired_difference(np.ones(0), np.zeros(0)) == (0.0, -1.0, 1.0)
 
 
-def test_mcnemar_is_the_binomial_of_what_differs() -> None:
+def test_mcnemar_is_the_mid_p_of_what_differs() -> None:
     first = np.array([1.0, 1, 1, 1, 1, 0, 1, 0, np.nan])
     second = np.array([0.0, 0, 0, 0, 0, 1, 1, 0, 0])
-    assert mcnemar(first, second) == pytest.approx(2 * (1 + 6) / 2**6)
+    # 5 to 1: the exact p-value less the probability of that table.
+    assert mcnemar(first, second) == pytest.approx(2 * (1 + 6) / 2**6 - 6 / 2**6)
     assert mcnemar(second, first) == mcnemar(first, second)
     assert mcnemar(first, first) == 1.0
+    even = np.array([1.0, 1, 0, 0])
+    assert mcnemar(even, even[::-1]) == pytest.approx(1 - 0.5 * 6 / 16)
+    assert discordant(first, second) == (5, 1)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.25, 0.4])
+@pytest.mark.parametrize("questions", [8, 32, 100])
+def test_mcnemar_claims_no_difference_that_is_none(share: float, questions: int) -> None:
+    claimed = 0.0
+    for differ in range(questions + 1):
+        chance = binom.pmf(differ, questions, 2 * share)
+        for only in range(differ + 1):
+            first = np.array([1.0] * only + [0.0] * (differ - only))
+            if mcnemar(first, 1 - first) <= 0.05:
+                claimed += chance * binom.pmf(only, differ, 0.5)
+    assert claimed <= 0.052
+
+
+def test_holm_by_hand_and_for_the_family() -> None:
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([]) == []
+    assert holm([0.5, 0.9]) == [1.0, 1.0]
+    p_values = np.random.default_rng(0).random((2000, 7))
+    assert np.mean([min(holm(row)) <= 0.05 for row in p_values.tolist()]) < 0.065
 
 
 def test_they_must_be_the_same_questions() -> None:

@@ -1,0 +1,84 @@
+"""Baselines of a table: one sample alone, and any sample right."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from nbest.experiments.analysis.accuracy import Accuracy, accuracy_of, known_as
+from nbest.experiments.analysis.rows import Row, named_clusters, row_of
+from nbest.experiments.analysis.sample_counts import SampleCounter
+from nbest.experiments.analysis.sizes import Size, Sizes, size_of
+from nbest.experiments.runs.cases import Case
+
+
+class Worths(NamedTuple):
+    """What the samples of a case are worth, with unknown ones wrong, and with them right."""
+
+    mean: float
+    mean_most: float
+    best: float
+    best_most: float
+
+
+class BaselineGrading:
+    """Grades one sample alone, and any sample, case by case."""
+
+    def __init__(self) -> None:
+        self._sizes = Sizes()
+        self._worths: list[
+            tuple[float, ...]
+        ] = []  # of a graded case: mean and best, least and most
+        self._clusters: list[str | None] = []  # of the graded cases
+        self._unknown = 0
+        self.samples = SampleCounter()
+
+    def add(self, case: Case, size: Size | None = None) -> None:
+        self._sizes.add(size or size_of(case))
+        self.samples.add(case.candidates)
+        worths = case.worths if case.is_graded else []
+        if not worths:
+            return
+        least, most = ([known_as(worth, unknown) for worth in worths] for unknown in (0.0, 1.0))
+        count = len(worths)
+        means = math.fsum(least) / count, math.fsum(most) / count
+        self._worths.append(Worths(*means, max(least), max(most)))
+        self._clusters.append(case.cluster)
+        self._unknown += sum(map(math.isnan, worths))
+
+    def rows(self) -> tuple[Row, Row]:
+        """The rows of one sample and of any sample."""
+        return self._one_sample(), self._any_right()
+
+    def _accuracy(self, least: str, most: str) -> Accuracy:
+        low, high = ([getattr(worths, n) for worths in self._worths] for n in (least, most))
+        return accuracy_of(low, high, named_clusters(self._clusters))
+
+    def _one_sample(self) -> Row:
+        """What one sample alone is worth: the mean over all samples, at the cost of one."""
+        whole = row_of("one sample (mean)", self._sizes, self._accuracy("mean", "mean_most"))
+        return replace(
+            whole,
+            n_samples=whole.n_queries,
+            samples_each=(1, 1),
+            tokens=round(self._sizes.tokens_of_one),
+            seconds=math.nan,  # drawn alone it would be faster than among so many
+            n_graded=len(self._worths),
+            unknown=self._unknown,
+        )
+
+    def _any_right(self) -> Row:
+        """What a perfect selector would reach: any of the samples is right (coverage, pass@N)."""
+        fewest, most = self._sizes.smallest, self._sizes.largest
+        name = f"any of {most} right" if fewest == most else f"any of {fewest} to {most} right"
+        return row_of(name, self._sizes, self._accuracy("best", "best_most"))
+
+
+def baseline_rows(cases: Sequence[Case]) -> tuple[Row, Row]:
+    """One sample alone, and any sample right."""
+    grading = BaselineGrading()
+    for case in cases:
+        grading.add(case)
+    return grading.rows()
