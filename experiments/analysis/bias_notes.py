@@ -7,11 +7,21 @@ questions: those that take long, most likely.
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Mapping
+from itertools import islice
 
 from nbest.experiments.config.strategy import KINDS
+from nbest.experiments.questions.prompts import QUESTION, prompt_text
+from nbest.experiments.runs.cases import cluster_column
 from nbest.orchestrator.store.format.manifest import Json
 from nbest.orchestrator.store.reader import RunReader
+from nbest.orchestrator.types import Query
+
+LOOKED_AT = 2000  # questions: to look at all of a large run takes seconds
+MANY_ALIKE = 0.2  # the share of questions from which templates are told of
+_NUMBERS = re.compile(r"[-+]?[0-9][0-9,.]*")
 
 
 def stopping_notes(config: Mapping[str, Json]) -> tuple[str, ...]:
@@ -29,7 +39,36 @@ def stopping_notes(config: Mapping[str, Json]) -> tuple[str, ...]:
 
 def run_notes(run: RunReader) -> tuple[str, ...]:
     """All warnings about a run, for whoever reads it."""
-    return (*unfinished_notes(run), *stopping_notes(run.manifest.config))
+    return (
+        *unfinished_notes(run),
+        *stopping_notes(run.manifest.config),
+        *template_notes(run),
+    )
+
+
+def template_notes(run: RunReader) -> tuple[str, ...]:
+    """The warning for questions that differ in nothing but numbers, where no column says so."""
+    if cluster_column(run) is not None:
+        return ()
+    stems = Counter(filter(None, map(_stem, islice(run.each_query(), LOOKED_AT))))
+    alike = sum(count for count in stems.values() if count > 1)
+    total = stems.total()
+    if alike <= MANY_ALIKE * total:
+        return ()
+    looked = "" if total < LOOKED_AT else f" of the first {total:,}"
+    kinds = sum(count > 1 for count in stems.values())
+    return (
+        f"{alike:,} of {total:,} questions{looked} differ from others in their numbers alone "
+        f"({kinds:,} templates): intervals take them for independent, unless dataset.cluster names "
+        "the column of their templates",
+    )
+
+
+def _stem(query: Query) -> str:
+    """What is left of a question without its numbers."""
+    asked = query.meta.get(QUESTION)
+    text = asked if isinstance(asked, str) else prompt_text(query)
+    return _NUMBERS.sub("#", " ".join(text.split()))
 
 
 def unfinished_notes(run: RunReader) -> tuple[str, ...]:
