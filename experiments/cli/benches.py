@@ -197,6 +197,31 @@ def faults(
         raise typer.Exit(Exit.FAILED)
 
 
+@bench.command(epilog="Example: nbest bench statistics --studies 1000")
+def statistics(
+    studies: Annotated[int, typer.Option(help="Simulated studies of each promise.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Of the simulations.")] = 1,
+    only: Annotated[
+        str, typer.Option(help="Kinds of promises, with commas between; default: all.")
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """Simulate studies with a known truth: whether printed figures keep what they promise."""
+    from nbest.experiments.bench.statistics.promise import promises_table
+    from nbest.experiments.bench.statistics.suite import measure_promises
+    from nbest.experiments.cli.display.tables import console
+    from nbest.experiments.cli.ending import Exit
+
+    names = [name.strip() for name in only.split(",") if name.strip()]
+    rows = measure_promises(studies, seed, tell, names)
+    if as_json:
+        print_document({"rows": [row.as_json() for row in rows]})
+    else:
+        console().print(promises_table(rows))
+    if not all(row.holds for row in rows):
+        raise typer.Exit(Exit.FAILED)
+
+
 @bench.command(epilog="Example: nbest bench schedule --json")
 def schedule(as_json: Json = False) -> None:
     """How well engines are kept busy: one large query, and samples of uneven length."""

@@ -53,6 +53,7 @@ def curve_of(
     questions contains them already: the interval needs nothing added. `most` [Q, K] are the curves
     if all that the grader could not say were right, and `clusters` [Q] the questions' templates.
     """
+    by_question = by_question.clip(0.0, 1.0)  # sums of chances may be a little more than 1
     upper = by_question if most is None else most
     points = [
         NOTHING if np.isnan(low).any() else accuracy_of(low, high, clusters)

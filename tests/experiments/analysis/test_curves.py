@@ -24,6 +24,8 @@ from nbest.experiments.analysis.curves.of_run import (
     json_rows,
     powers_of_two,
     sampling_notes,
+    selector_curves,
+    unknown_notes,
 )
 from nbest.experiments.analysis.curves.sampled import chosen_one_by_one, sampled_curves
 from nbest.experiments.analysis.curves.view import curve_table, plot_curves
@@ -550,3 +552,56 @@ def test_curves_of_a_run_that_stopped_by_what_it_saw_say_so(run: Path) -> None:
     [note] = curves_of(run, "vote").notes
     assert "strategy.rule" in note
     assert "biased" in note
+
+
+def test_an_alarm_is_for_scorers_and_no_baseline(tmp_path: Path) -> None:
+    """The longest of many is wrong here, and so is what the reward model likes best."""
+    rng = np.random.default_rng(3)
+    lines = []
+    for q in range(40):
+        samples = []
+        for _ in range(32):
+            fools = rng.random() < 0.06
+            right = not fools and rng.random() < 0.7
+            score = 9.0 if fools else float(right) + rng.random()
+            tokens = 900 if fools else int(rng.integers(10, 90))
+            answer = "7" if right else str(rng.integers(10**6))
+            samples.append({"text": answer, "tokens": tokens, "scores": {"rm": score}})
+        lines.append({"id": f"q{q}", "gold": "7", "samples": samples})
+    file = tmp_path / "pool.jsonl"
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    import_pool([file], tmp_path / "run")
+    notes = curves_of(tmp_path / "run", 'longest,shortest,first,score(name="rm"),vote').notes
+    (alarm,) = (note for note in notes if "OVER-OPTIMISED" in note)
+    assert alarm.startswith('score(name="rm"): OVER-OPTIMISED')
+
+
+@pytest.mark.parametrize("name", ["vote", "first", "longest", "mbr", "weighted_vote(by=longest)"])
+def test_where_a_grader_fails_a_curve_reaches_both_ways(tmp_path: Path, name: str) -> None:
+    samples = [{"text": t, "tokens": n} for t, n in (("7", 1), ("8", 2), ("odd", 3), ("odd", 4))]
+    lines = [{"id": f"q{q}", "gold": "7", "samples": samples} for q in range(12)]
+    (tmp_path / "pool.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    import_pool([tmp_path / "pool.jsonl"], tmp_path / "run")
+    known = graded_cases(load_cases(tmp_path / "run"))
+    unsure = [replace(case, verdicts={**case.verdicts, "odd": math.nan}) for case in known]
+    assert graded_cases(unsure) == unsure  # no question is left out
+    scorers = {name: build_scorer(name)}
+    plain, wide = (selector_curves(scorers, c, (1, 4), 4)[name] for c in (known, unsure))
+    assert wide.mean[::3] == plain.mean[::3]  # as if they were wrong
+    assert wide.low[::3] == plain.low[::3]
+    right = [replace(case, verdicts={**case.verdicts, "odd": 1.0}) for case in known]
+    assert wide.high[::3] == selector_curves(scorers, right, (1, 4), 4)[name].high[::3]
+    assert wide.high[0] > plain.high[0]
+    (note,) = unknown_notes(unsure)
+    assert "could not say of 24 of 48 samples" in note
+    assert unknown_notes(known) == ()
+
+
+def test_pools_of_unequal_size_are_told_of(tmp_path: Path) -> None:
+    lines = [
+        {"id": f"q{q}", "gold": "7", "samples": [{"text": "7"}] * (2 + q % 2)} for q in range(4)
+    ]
+    (tmp_path / "pool.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    import_pool([tmp_path / "pool.jsonl"], tmp_path / "run")
+    (note,) = curves_of(tmp_path / "run", "vote").notes
+    assert note.startswith("questions have from 2 to 3 samples: curves end at 2")

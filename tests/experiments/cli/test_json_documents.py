@@ -59,6 +59,7 @@ MEASURED = {
         "race",
         "faults",
         "schedule",
+        "statistics",
     )
 }
 
