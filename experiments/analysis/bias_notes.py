@@ -48,8 +48,10 @@ def run_notes(run: RunReader) -> tuple[str, ...]:
 
 def template_notes(run: RunReader) -> tuple[str, ...]:
     """The warning for questions that differ in nothing but numbers, where no column says so."""
-    if cluster_column(run) is not None:
-        return ()
+    dataset = run.manifest.config.get("dataset")
+    is_generated = isinstance(dataset, dict) and dataset.get("kind") == "reasoning_gym"
+    if is_generated or cluster_column(run) is not None:
+        return ()  # what a task generates is drawn independently
     stems = Counter(filter(None, map(_stem, islice(run.each_query(), LOOKED_AT))))
     alike = sum(count for count in stems.values() if count > 1)
     total = stems.total()

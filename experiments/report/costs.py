@@ -40,8 +40,8 @@ class Cost:
 def costs_of(report: RunReport, prices: Prices) -> list[Cost]:
     """The bill of each selector: the samples, and what it asked of models.
 
-    The adaptive vote is billed for what a replay would have drawn. A live run would have aborted
-    some of these samples; how many, only a live run can tell.
+    The adaptive vote is billed for what a replay would have drawn, with what is under way when it
+    stops, as a live run would have aborted it.
     """
     bill = [
         _cost(
@@ -63,7 +63,7 @@ def costs_of(report: RunReport, prices: Prices) -> list[Cost]:
                 f"{report.name}, adaptive vote (replayed)",
                 prices,
                 generated=round(count * replay.tokens),
-                cancelled=0,
+                cancelled=round(count * (replay.tokens - replay.tokens_counted)),
                 prompt=round(prompt),
                 scorer=0,
                 seconds=math.nan,

@@ -20,6 +20,7 @@ from nbest.experiments.analysis.curves.of_run import (
     pool_notes,
     sampling_notes,
     selector_curves,
+    tie_notes,
     unknown_notes,
     watch_warnings,
 )
@@ -131,7 +132,7 @@ def run_report(
         agreements=() if graded else agreements(rows),
         warnings=_warnings(working, graded, pools),
         paired=(*paired_sentences(rows), *winner_note(rows)),
-        notes=(*_notes(curves, graded), *run_notes(reader), *_failures(rows)),
+        notes=(*_notes(curves, graded, working), *run_notes(reader), *_failures(rows)),
         best=best(graded, shown),
         worst=worst(graded, shown),
         contested=contested(cases, shown),
@@ -152,10 +153,14 @@ def _warnings(
     return wait_for(share_warnings(scorers, pools))
 
 
-def _notes(curves: Sequence[Curve], graded: Sequence[Case]) -> tuple[str, ...]:
+def _notes(
+    curves: Sequence[Curve], graded: Sequence[Case], scorers: Mapping[str, Scorer]
+) -> tuple[str, ...]:
+    """What is estimated, unknown, uneven or tied."""
     if not graded:
         return ()
-    return (*sampling_notes(curves), *unknown_notes(graded), *pool_notes(graded))
+    of_pools = (*unknown_notes(graded), *pool_notes(graded), *tie_notes(scorers, graded))
+    return (*sampling_notes(curves), *of_pools)
 
 
 def question_keys(cases: Sequence[Case], gold: Mapping[str, Gold]) -> dict[str, int]:

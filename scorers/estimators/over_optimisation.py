@@ -53,7 +53,7 @@ class Watch:
     def sentence(self) -> str:
         """The verdict on the accuracy, for a report."""
         peak = f"the highest accuracy, {self.at_peak:.3f}, is at k={self.peak_k}"
-        interval = f"95% interval {self.low_k} to {self.high_k}"
+        interval = f"95% interval of k: {self.low_k} to {self.high_k}"
         if not self.is_worse:
             return f"no over-optimisation is seen up to k={self.largest_k}: {peak} ({interval})"
         return (

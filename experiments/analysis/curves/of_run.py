@@ -6,6 +6,7 @@ candidate alone. Other selectors are applied to random subsets, the same ones fo
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -94,6 +95,7 @@ def curves_of(
             *sampling_notes(curves),
             *unknown_notes(cases),
             *pool_notes(cases),
+            *tie_notes(scorers, cases),
             *run_notes(reader),
             *warnings,
         ),
@@ -180,6 +182,27 @@ def unknown_notes(cases: Sequence[Case]) -> tuple[str, ...]:
         f"the grader could not say of {count:,} of {total:,} samples whether they are right: they "
         "count as wrong, and intervals reach to what they would be if all of them were right",
     )
+
+
+def tie_notes(scorers: Mapping[str, Scorer], cases: Sequence[Case]) -> tuple[str, ...]:
+    """Say that curves and tables treat equal votes differently, where there are any."""
+    tied = sum(_is_tied(case) for case in cases)
+    if not tied:
+        return ()
+    return tuple(
+        f"{name}: of all samples {tied:,} of {len(cases):,} questions have equal votes: in curves "
+        "equal answers share the win, in a table the first sample decides"
+        for name, scorer in scorers.items()
+        if isinstance(scorer, MajorityVote)
+    )
+
+
+def _is_tied(case: Case) -> bool:
+    """Whether two answers lead with as many votes, and are not worth the same."""
+    counts = Counter(answer for answer in case.candidates.answers if answer is not None)
+    most = max(counts.values(), default=0)
+    leaders = [case.verdicts[answer] for answer, count in counts.items() if count == most]
+    return len(set(leaders)) > 1
 
 
 def pool_notes(cases: Sequence[Case]) -> tuple[str, ...]:

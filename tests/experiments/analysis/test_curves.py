@@ -597,6 +597,18 @@ def test_where_a_grader_fails_a_curve_reaches_both_ways(tmp_path: Path, name: st
     assert unknown_notes(known) == ()
 
 
+def test_equal_votes_are_told_of_where_they_matter(tmp_path: Path) -> None:
+    pools = (("7", "8"), ("8", "7"), ("7", "7"), ("8", "9"))
+    lines = [
+        {"id": f"q{q}", "gold": "7", "samples": [{"text": t} for t in texts]}
+        for q, texts in enumerate(pools)
+    ]
+    (tmp_path / "pool.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    import_pool([tmp_path / "pool.jsonl"], tmp_path / "run")
+    (note,) = curves_of(tmp_path / "run", "vote,first").notes
+    assert note.startswith("vote: of all samples 2 of 4 questions have equal votes")
+
+
 def test_pools_of_unequal_size_are_told_of(tmp_path: Path) -> None:
     lines = [
         {"id": f"q{q}", "gold": "7", "samples": [{"text": "7"}] * (2 + q % 2)} for q in range(4)

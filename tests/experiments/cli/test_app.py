@@ -29,8 +29,8 @@ cluster: {local: true}
 """
 
 KEYS = ["select", "accuracy", "low", "high", "abstained", "n_queries", "n_samples", "tokens"]
-KEYS += ["failed", "failure"]
-ABSTENTION_KEYS = ["aurc", "auroc", "risk_coverage"]
+KEYS += ["failed", "failure", "unknown"]
+ABSTENTION_KEYS = ["aurc", "auroc", "auroc_low", "auroc_high", "risk_coverage"]
 
 
 @pytest.fixture

@@ -202,6 +202,8 @@ def test_a_run_without_gold_says_nothing_of_accuracy(tmp_path: Path) -> None:
     report = run_report(run, ["vote", "shortest", 'score(name="rm")'])
     page = write_report([run], tmp_path / "report.html", SELECT).read_text()
     assert "<svg" not in page
+    for word in ("ptimis", "OVER", "worse", "Use k", 'class="warning"'):
+        assert word not in page
     for claim in (
         "Accuracy against",
         "Risk against",
