@@ -57,7 +57,7 @@ def costs_of(report: RunReport, prices: Prices) -> list[Cost]:
     ]
     if report.replay is not None:
         count, replay = report.num_replayed, report.replay
-        prompt = report.usage.prompt_tokens * count * replay.samples / max(1, report.usage.samples)
+        prompt = report.usage.prompt_tokens * count * replay.started / max(1, report.usage.samples)
         bill.append(
             _cost(
                 f"{report.name}, adaptive vote (replayed)",

@@ -41,10 +41,11 @@ class ReplayedAdaptive:
         bill = bill_of(drawn.costs(), n, self.ahead)
         return Spent(
             answer=await drawn.answer(self.select, n),
-            samples=float(bill.started),
+            samples=float(n),
             tokens=bill.tokens,
             seconds=bill.ended_s if drawn.is_timed else math.nan,
             counted=drawn.tokens(n),
+            started=float(bill.started),
         )
 
     async def stops_after(self, drawn: Drawn) -> int:

@@ -24,10 +24,11 @@ class Spent(NamedTuple):
     """What became of a question, and what it cost."""
 
     answer: str | None  # None: it abstains
-    samples: float
-    tokens: float
+    samples: float  # that decided
+    tokens: float  # of all that were started, up to their end
     seconds: float = math.nan  # from the first request to the answer, where that can be known
     counted: float | None = None  # tokens of the samples that decided; None: all did
+    started: float | None = None  # samples, those that were aborted among them; None: all decided
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

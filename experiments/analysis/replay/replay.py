@@ -43,7 +43,7 @@ class Replay:
     accuracy: float  # nan where there is no gold answer
     low: float
     high: float
-    samples: float  # a question, those that were aborted among them
+    samples: float  # a question, that decided
     tokens: float  # a question, of aborted samples up to their end
     tokens_fixed: float  # a question, for max_n samples
     saving: float  # share of tokens saved against drawing max_n for every question
@@ -54,6 +54,7 @@ class Replay:
     gain_low: float = math.nan
     gain_high: float = math.nan
     accuracy_error: float = math.nan  # standard error of `gain` from drawing orders
+    started: float = math.nan  # samples a question, those that were aborted among them
     tokens_counted: float = math.nan  # a question, of the samples that decided
     saving_low: float = math.nan
     saving_high: float = math.nan
@@ -76,6 +77,7 @@ class OrderFigures(NamedTuple):
     answered: float
     agrees: float
     samples: float
+    started: float
     tokens: float
     counted: float
     seconds: float
@@ -150,6 +152,7 @@ def replay_cases(
         gain_high=gain.high,
         accuracy_error=errors,
         samples=mean.samples,
+        started=mean.started,
         tokens=mean.tokens,
         tokens_counted=mean.counted,
         tokens_fixed=mean.tokens_fixed,
@@ -233,6 +236,7 @@ async def _measured(
             answered=float(spent.answer is not None),
             agrees=float(spent.answer == fixed.answer),
             samples=spent.samples,
+            started=spent.samples if spent.started is None else spent.started,
             tokens=spent.tokens,
             counted=spent.tokens if spent.counted is None else spent.counted,
             seconds=spent.seconds,

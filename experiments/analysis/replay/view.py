@@ -13,8 +13,8 @@ def sentences(replay: Replay, max_n: int) -> list[str]:
         *_accuracy(replay, max_n),
         f"the answer of all {max_n} in {100 * replay.agreement:.1f}% of the questions, "
         f"an answer in {100 * replay.answered:.1f}%",
-        f"{replay.samples:.1f} samples and {replay.tokens:,.0f} tokens a question "
-        f"instead of {max_n} and {replay.tokens_fixed:,.0f}: {_saving(replay)}",
+        f"{replay.samples:.1f} samples{_started(replay)} and {replay.tokens:,.0f} tokens a "
+        f"question instead of {max_n} and {replay.tokens_fixed:,.0f}: {_saving(replay)}",
     ]
     if not math.isnan(replay.seconds):
         lines.append(
@@ -34,6 +34,11 @@ def _accuracy(replay: Replay, max_n: int) -> list[str]:
         f"{gain:+.2f} points over all {max_n} in the same orders, {replay.accuracy_fixed:.3f} "
         f"({low:+.1f} to {high:+.1f}{orders})",
     ]
+
+
+def _started(replay: Replay) -> str:
+    """How many were started, where some of them were aborted."""
+    return f" ({replay.started:.1f} started)" if replay.started > replay.samples else ""
 
 
 def _saving(replay: Replay) -> str:

@@ -17,7 +17,7 @@ from nbest.experiments.analysis.replay.replay import replay, replay_cases
 from nbest.experiments.analysis.replay.view import sentences
 from nbest.experiments.runs.cases import load_cases
 from nbest.orchestrator.strategies.adaptive import Adaptive
-from nbest.orchestrator.types import SamplingParams
+from nbest.orchestrator.types import SamplingParams, Status
 from tests.experiments.analysis.test_replay import live, paced_run, stored_pool
 
 
@@ -34,7 +34,8 @@ def test_a_replay_pays_what_a_live_run_pays(ahead: int, tmp_path: Path) -> None:
         (spent,) = asyncio.run(replayed.outcomes([drawn]))
         chosen, seconds = live(strategy, case.query)
         assert spent.answer == chosen.answer
-        assert spent.samples == len(chosen.samples)
+        assert spent.started == len(chosen.samples)
+        assert spent.samples == sum(s.status is not Status.CANCELLED for s in chosen.samples)
         assert spent.seconds == pytest.approx(seconds)
         tokens = sum(sample.generated_tokens for sample in chosen.samples)
         # The engine counts whole tokens, a replay the share of the time.
