@@ -25,7 +25,6 @@ os.environ.setdefault("RAY_worker_niceness", "0")
 
 TESTS = Path(__file__).parent
 COVERED = [TESTS / "orchestrator", TESTS / "scorers"]
-REPEATED = [TESTS / "scorers" / "test_conformance.py"]  # the same checks of every scorer
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -38,6 +37,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         is_covered = any(item.path.is_relative_to(room) for room in COVERED)
         test = getattr(item, "obj", None)
-        is_repeated = getattr(test, "is_hypothesis_test", False) or item.path in REPEATED
+        is_repeated = getattr(test, "is_hypothesis_test", False)
         if is_repeated or not is_covered:
             item.add_marker(pytest.mark.no_cover)
