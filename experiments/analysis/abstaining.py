@@ -91,7 +91,7 @@ def guarantee_sentence(row: Row, limit: RiskLimit, num_selectors: int = 1) -> st
     """Say the threshold and what holds for it, or why there is none."""
     guarantee = limit.fitted(row, num_selectors)
     sure, most = f"{1 - limit.delta:.0%}", f"{limit.max_risk:.1%}"
-    together = f", for all {num_selectors} selectors together," if num_selectors > 1 else ""
+    together = f" for all {num_selectors} selectors together" if num_selectors > 1 else ""
     if guarantee is None:
         least = answers_needed(limit.max_risk, limit.delta / num_selectors)
         return (

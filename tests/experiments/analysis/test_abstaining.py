@@ -100,7 +100,7 @@ def test_the_sentence_about_a_guarantee() -> None:
     half = guarantee_sentence(row(*answered, abstained=200), limit)
     assert "(here 50% answered, 0.0% of them wrong)" in half
     together = guarantee_sentence(many, limit, num_selectors=4)
-    assert "with 90% certainty, for all 4 selectors together, on questions" in together
+    assert "with 90% certainty for all 4 selectors together on questions" in together
     few = guarantee_sentence(row((0.95, True)), RiskLimit(max_risk=0.05))
     assert few.startswith("vote: no threshold keeps the risk at 5.0% with 90% certainty (it takes")
     assert few.endswith("at least 72 graded answers, all right; here are 1)")

@@ -16,6 +16,7 @@ from nbest.scorers.estimators.risk_coverage import (
     answers_needed,
     aurc,
     auroc,
+    auroc_interval,
     clopper_pearson_upper,
     fitted_threshold,
     risk_coverage,
@@ -190,3 +191,15 @@ def test_wrong_settings_are_refused(settings: dict[str, float], rule: str) -> No
     with pytest.raises(InputError) as caught:
         fitted_threshold([0.9], [True], **settings)
     assert str(caught.value) == rule
+
+
+def test_the_interval_of_auroc_holds_it_and_is_never_of_no_width() -> None:
+    confidence, right = [0.9, 0.8, 0.7, 0.4, 0.3], [True, True, True, False, False]
+    low, high = auroc_interval(confidence, right)
+    assert 0.0 <= low < auroc(confidence, right) == high == 1.0
+    mixed = auroc_interval([0.9, 0.2, 0.8, 0.4] * 30, [True, True, False, False] * 30)
+    assert mixed.low < auroc([0.9, 0.2, 0.8, 0.4], [True, True, False, False]) < mixed.high
+    assert auroc_interval([0.5] * 4, [True, True, False, False]) == pytest.approx((0.0, 1.0))
+    assert auroc_interval([0.5, 0.6], [True, True]) == (0.0, 1.0)
+    narrow = auroc_interval(confidence * 40, right * 40)
+    assert narrow.high - narrow.low < high - low
