@@ -57,11 +57,11 @@ def template_notes(run: RunReader) -> tuple[str, ...]:
     total = stems.total()
     if alike <= MANY_ALIKE * total:
         return ()
-    looked = "" if total < LOOKED_AT else f" of the first {total:,}"
+    looked = "" if total < LOOKED_AT else "the first "
     kinds = sum(count > 1 for count in stems.values())
     return (
-        f"{alike:,} of {total:,} questions{looked} differ from others in their numbers alone "
-        f"({kinds:,} templates): intervals take them for independent, unless dataset.cluster names "
+        f"{alike:,} of {looked}{total:,} questions differ from others in their numbers alone "
+        f"({kinds:,} template{'s' if kinds > 1 else ''}): intervals take them for independent, unless dataset.cluster names "
         "the column of their templates",
     )
 
