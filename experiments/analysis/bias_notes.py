@@ -61,8 +61,8 @@ def template_notes(run: RunReader) -> tuple[str, ...]:
     kinds = sum(count > 1 for count in stems.values())
     return (
         f"{alike:,} of {looked}{total:,} questions differ from others in their numbers alone "
-        f"({kinds:,} template{'s' if kinds > 1 else ''}): intervals take them for independent, unless dataset.cluster names "
-        "the column of their templates",
+        f"({kinds:,} template{'s' if kinds > 1 else ''}): intervals take them for independent, "
+        "unless dataset.cluster names the column of their templates",
     )
 
 
