@@ -28,9 +28,7 @@ class BaselineGrading:
 
     def __init__(self) -> None:
         self._sizes = Sizes()
-        self._worths: list[
-            tuple[float, ...]
-        ] = []  # of a graded case: mean and best, least and most
+        self._worths: list[Worths] = []  # of the graded cases
         self._clusters: list[str | None] = []  # of the graded cases
         self._unknown = 0
         self.samples = SampleCounter()
@@ -52,13 +50,13 @@ class BaselineGrading:
         """The rows of one sample and of any sample."""
         return self._one_sample(), self._any_right()
 
-    def _accuracy(self, least: str, most: str) -> Accuracy:
-        low, high = ([getattr(worths, n) for worths in self._worths] for n in (least, most))
-        return accuracy_of(low, high, named_clusters(self._clusters))
+    def _accuracy(self, least: Sequence[float], most: Sequence[float]) -> Accuracy:
+        return accuracy_of(least, most, named_clusters(self._clusters))
 
     def _one_sample(self) -> Row:
         """What one sample alone is worth: the mean over all samples, at the cost of one."""
-        whole = row_of("one sample (mean)", self._sizes, self._accuracy("mean", "mean_most"))
+        least, most = [w.mean for w in self._worths], [w.mean_most for w in self._worths]
+        whole = row_of("one sample (mean)", self._sizes, self._accuracy(least, most))
         return replace(
             whole,
             n_samples=whole.n_queries,
@@ -71,9 +69,10 @@ class BaselineGrading:
 
     def _any_right(self) -> Row:
         """What a perfect selector would reach: any of the samples is right (coverage, pass@N)."""
-        fewest, most = self._sizes.smallest, self._sizes.largest
-        name = f"any of {most} right" if fewest == most else f"any of {fewest} to {most} right"
-        return row_of(name, self._sizes, self._accuracy("best", "best_most"))
+        fewest, largest = self._sizes.smallest, self._sizes.largest
+        size = f"{largest}" if fewest == largest else f"{fewest} to {largest}"
+        least, most = [w.best for w in self._worths], [w.best_most for w in self._worths]
+        return row_of(f"any of {size} right", self._sizes, self._accuracy(least, most))
 
 
 def baseline_rows(cases: Sequence[Case]) -> tuple[Row, Row]:

@@ -68,9 +68,7 @@ class Row:
     failure: str = ""  # the first of these, in one line
     samples_each: tuple[int, int] = (0, 0)  # fewest and most of a question
     n_graded: int = 0  # questions with a gold answer that the grader can compare with
-    unknown: int = (
-        0  # graded questions at whose answer the grader could not say; of one sample: samples
-    )
+    unknown: int = 0  # ... at whose answer it could not say; of one sample, samples
     choices: tuple[GradedChoice, ...] = ()  # a query each
     scorer_tokens: int = 0  # that judges and verifiers read and wrote
     scorer_s: float = 0.0  # that their calls took, summed up
@@ -85,12 +83,6 @@ class Row:
     def verdicts(self) -> dict[str, float]:
         """By id of the graded queries: 1 where the choice is right, nan where nobody knows."""
         return {c.query_id: c.verdict for c in self.choices if c.is_graded}
-
-    @property
-    def clusters(self) -> dict[str, str] | None:
-        """The template by query id; None where the data name none."""
-        named = {c.query_id: c.cluster for c in self.choices if c.cluster is not None}
-        return named or None
 
     @property
     def answers(self) -> dict[str, str | None]:

@@ -20,6 +20,11 @@ def tell(line: str) -> None:
     print(line, file=sys.stderr)
 
 
+def names_in(text: str) -> list[str]:
+    """The names in a text with commas between them."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
 @bench.callback(invoke_without_command=True)
 def list_benches(context: typer.Context) -> None:
     """Measure side by side, on this machine."""
@@ -187,8 +192,7 @@ def faults(
     from nbest.experiments.cli.display.tables import console
     from nbest.experiments.cli.ending import Exit
 
-    names = [name.strip() for name in only.split(",") if name.strip()]
-    rows = measure_faults(names, rounds, seed, tell)
+    rows = measure_faults(names_in(only), rounds, seed, tell)
     if as_json:
         print_document({"rows": [row.as_json() for row in rows]})
     else:
@@ -212,8 +216,7 @@ def statistics(
     from nbest.experiments.cli.display.tables import console
     from nbest.experiments.cli.ending import Exit
 
-    names = [name.strip() for name in only.split(",") if name.strip()]
-    rows = measure_promises(studies, seed, tell, names)
+    rows = measure_promises(studies, seed, tell, names_in(only))
     if as_json:
         print_document({"rows": [row.as_json() for row in rows]})
     else:

@@ -145,12 +145,10 @@ def may_be_fooled(scorer: Scorer) -> bool:
     return is_pointwise(scorer) and not isinstance(scorer, First | Random | Shortest | Longest)
 
 
-async def best_values(
-    scorer: Scorer, cases: Sequence[Case], largest: int, unknown: float = 0.0
-) -> Scores:
+async def best_values(scorer: Scorer, cases: Sequence[Case], largest: int) -> Scores:
     """[Q, K] The accuracy of the best of k by a scorer that looks at each candidate alone."""
     scores = [await scorer(case.query, case.candidates) for case in cases]
-    return best_curves(cases, scores, largest, unknown)
+    return best_curves(cases, scores, largest)
 
 
 async def _curve(
