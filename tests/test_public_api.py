@@ -199,15 +199,16 @@ nbest.majority_at_k(counts: Sequence[int], values: Sequence[float], nulls: int =
     None = None) -> Scores
 nbest.mcnemar(first: Scores, second: Scores) -> float
 nbest.mean_logprob(samples: Sequence[Sample]) -> Scores
-nbest.paired_difference(first: Scores, second: Scores, confidence: float = 0.95, reach: float =
-    1.0) -> Difference
+nbest.paired_difference(first: Scores, second: Scores, confidence: float = 0.95, clusters:
+    Clusters | None = None) -> Difference
 nbest.pass_at_k(n: int, c: int, k: int) -> float
 nbest.run(queries: Iterable[Query], strategy: Strategy | BatchStrategy, backend: BackendConfig,
     *, seed: int = 0) -> list[Record]
 nbest.self_certainty(logprobs: NDArray[np.float32]) -> float
 nbest.sum_logprob(samples: Sequence[Sample]) -> Scores
 nbest.vote_shares(answers: Sequence[str | None]) -> Scores
-nbest.watch(curves: Scores, seed: int = 0, reach: float = 1.0) -> Watch
+nbest.watch(curves: Scores, seed: int = 0, reach: float = 1.0, *, most: Scores | None = None,
+    clusters: Clusters | None = None) -> Watch
 nbest.weighted_choices(answers: Sequence[str | None], weights: Scores, values: Scores, subsets:
     NDArray[np.int64]) -> Scores
 nbest.wilson_interval(successes: int, n: int, confidence: float = 0.95) -> Interval

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
-from nbest.experiments.analysis.rows import Row
+from nbest.experiments.analysis.rows import Row, named_clusters
 from nbest.experiments.config.threshold import Threshold
 from nbest.scorers.estimators.risk_coverage import (
     Guarantee,
@@ -14,7 +15,7 @@ from nbest.scorers.estimators.risk_coverage import (
     answers_needed,
     aurc,
     auroc,
-    auroc_interval,
+    auroc_bounds,
     fitted_threshold,
     risk_coverage,
 )
@@ -32,13 +33,17 @@ class RiskLimit:
     def fitted(self, row: Row, num_selectors: int = 1) -> Guarantee | None:
         """Fit the threshold of a selector on the questions of its row; None: there is none.
 
+        There is none for questions from templates, either.
+
         Of several selectors each gets its part of delta: whoever picks one of their thresholds is
         wrong no more often than `delta`.
         """
-        confidence, is_right = _columns(row)
+        answered = _answered(row)
+        if answered.clusters is not None:
+            return None  # the bounds are of answers that were drawn independently
         return fitted_threshold(
-            confidence,
-            is_right,
+            answered.confidence,
+            answered.is_right(),
             max_risk=self.max_risk,
             delta=self.delta / num_selectors,
             n_queries=row.n_graded,
@@ -49,13 +54,16 @@ def abstention_json(
     row: Row, limit: RiskLimit | None = None, num_selectors: int = 1
 ) -> dict[str, object]:
     """The keys that `--json` has for a selector beside those of its row; null where ungraded."""
-    confidence, is_right = _columns(row)
+    answered = _answered(row)
+    confidence, is_right = answered.confidence, answered.is_right()
     points = risk_coverage(confidence, is_right, row.n_graded)
-    area, order = aurc(confidence, is_right, row.n_graded), auroc(confidence, is_right)
-    interval = None if math.isnan(order) else auroc_interval(confidence, is_right)
+    order = auroc(confidence, is_right)
+    interval = None
+    if not math.isnan(order):
+        interval = auroc_bounds(confidence, answered.verdicts, answered.clusters)
     document: dict[str, object] = {
-        "aurc": None if math.isnan(area) else area,
-        "auroc": None if math.isnan(order) else order,
+        "aurc": _or_none(aurc(confidence, is_right, row.n_graded)),
+        "auroc": _or_none(order),
         "auroc_low": interval and interval.low,
         "auroc_high": interval and interval.high,
         "risk_coverage": [asdict(point) for point in _thinned(points)] if points else None,
@@ -81,22 +89,33 @@ def answered_sentence(row: Row) -> str:
     """Say how many questions got an answer, and how many of the answers are right."""
     count = row.n_queries - row.abstained
     text = f"{row.select}: {count} of {row.n_queries} questions answered"
-    if not row.answered:
+    answered = _answered(row)
+    if not answered.verdicts:
         return text
-    right = sum(is_right for _, is_right in row.answered)
-    return f"{text}, {right / len(row.answered):.3f} of the graded answers right"
+    least, most = (
+        f"{sum(answered.is_right(unknown)) / len(answered.verdicts):.3f}"
+        for unknown in (False, True)
+    )
+    return f"{text}, {least if least == most else f'{least} to {most}'} of the graded answers right"
 
 
 def guarantee_sentence(row: Row, limit: RiskLimit, num_selectors: int = 1) -> str:
     """Say the threshold and what holds for it, or why there is none."""
+    if _answered(row).clusters is not None:
+        return (
+            f"{row.select}: no threshold is fitted: the questions come from templates "
+            "(dataset.cluster), and the guarantee is for questions that are drawn independently"
+        )
     guarantee = limit.fitted(row, num_selectors)
     sure, most = f"{1 - limit.delta:.0%}", f"{limit.max_risk:.1%}"
     together = f" for all {num_selectors} selectors together" if num_selectors > 1 else ""
     if guarantee is None:
         least = answers_needed(limit.max_risk, limit.delta / num_selectors)
+        answered = _answered(row).is_right()
         return (
             f"{row.select}: no threshold keeps the risk at {most} with {sure} certainty{together}"
-            f" (it takes at least {least} graded answers, all right; here are {len(row.answered)})"
+            f" (it takes at least {least} graded answers, all right; here are {len(answered)}, "
+            f"{sum(answered)} of them right)"
         )
     threshold = f"{guarantee.threshold:.2f}"
     assert float(threshold) == guarantee.threshold  # what is printed is what was tested
@@ -110,8 +129,29 @@ def guarantee_sentence(row: Row, limit: RiskLimit, num_selectors: int = 1) -> st
     )
 
 
-def _columns(row: Row) -> tuple[list[float], list[bool]]:
-    return [c for c, _ in row.answered], [is_right for _, is_right in row.answered]
+class _Answered(NamedTuple):
+    """The graded answers of a selector, each with its confidence, verdict and template."""
+
+    confidence: list[float]
+    verdicts: list[float]  # 1 right, 0 wrong, nan where the grader cannot say
+    clusters: list[str] | None
+
+    def is_right(self, unknown: bool = False) -> list[bool]:
+        """Whether each is right; one of which nobody knows, as if it were `unknown`."""
+        return [unknown if math.isnan(verdict) else verdict == 1.0 for verdict in self.verdicts]
+
+
+def _answered(row: Row) -> _Answered:
+    given = [c for c in row.choices if c.is_graded and c.answer is not None]
+    return _Answered(
+        [choice.confidence for choice in given],
+        [choice.verdict for choice in given],
+        named_clusters([choice.cluster for choice in given]),
+    )
+
+
+def _or_none(value: float) -> float | None:
+    return None if math.isnan(value) else value
 
 
 def _thinned(points: Sequence[RiskPoint]) -> list[RiskPoint]:

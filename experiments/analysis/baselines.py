@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from nbest.experiments.analysis.accuracy import Accuracy, accuracy_of, known_as
+from nbest.experiments.analysis.case_notes import unended_notes, unknown_notes
 from nbest.experiments.analysis.rows import Row, named_clusters, row_of
 from nbest.experiments.analysis.sample_counts import SampleCounter
 from nbest.experiments.analysis.sizes import Size, Sizes, size_of
@@ -30,7 +31,8 @@ class BaselineGrading:
         self._sizes = Sizes()
         self._worths: list[Worths] = []  # of the graded cases
         self._clusters: list[str | None] = []  # of the graded cases
-        self._unknown = 0
+        self._unknown = 0  # samples
+        self._graded_samples = 0
         self.samples = SampleCounter()
 
     def add(self, case: Case, size: Size | None = None) -> None:
@@ -45,10 +47,16 @@ class BaselineGrading:
         self._worths.append(Worths(*means, max(least), max(most)))
         self._clusters.append(case.cluster)
         self._unknown += sum(map(math.isnan, worths))
+        self._graded_samples += len(worths)
 
     def rows(self) -> tuple[Row, Row]:
         """The rows of one sample and of any sample."""
         return self._one_sample(), self._any_right()
+
+    def notes(self) -> tuple[str, ...]:
+        """What is unknown, and which questions are left out."""
+        unknown = unknown_notes(self._unknown, self._graded_samples)
+        return (*unended_notes(self._sizes.n_unended), *unknown)
 
     def _accuracy(self, least: Sequence[float], most: Sequence[float]) -> Accuracy:
         return accuracy_of(least, most, named_clusters(self._clusters))
@@ -69,10 +77,12 @@ class BaselineGrading:
 
     def _any_right(self) -> Row:
         """What a perfect selector would reach: any of the samples is right (coverage, pass@N)."""
-        fewest, largest = self._sizes.smallest, self._sizes.largest
+        fewest, largest = self._sizes.fewest_ended, self._sizes.most_ended
         size = f"{largest}" if fewest == largest else f"{fewest} to {largest}"
         least, most = [w.best for w in self._worths], [w.best_most for w in self._worths]
-        return row_of(f"any of {size} right", self._sizes, self._accuracy(least, most))
+        row = row_of(f"any of {size} right", self._sizes, self._accuracy(least, most))
+        unknown = sum(w.best != w.best_most for w in self._worths)
+        return replace(row, n_graded=len(self._worths), unknown=unknown)
 
 
 def baseline_rows(cases: Sequence[Case]) -> tuple[Row, Row]:

@@ -15,6 +15,7 @@ from itertools import islice
 from nbest.experiments.config.strategy import KINDS
 from nbest.experiments.questions.prompts import QUESTION, prompt_text
 from nbest.experiments.runs.cases import cluster_column
+from nbest.experiments.runs.gold_file import read_gold
 from nbest.orchestrator.store.format.manifest import Json
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.types import Query
@@ -50,8 +51,8 @@ def template_notes(run: RunReader) -> tuple[str, ...]:
     """The warning for questions that differ in nothing but numbers, where no column says so."""
     dataset = run.manifest.config.get("dataset")
     is_generated = isinstance(dataset, dict) and dataset.get("kind") == "reasoning_gym"
-    if is_generated or cluster_column(run) is not None:
-        return ()  # what a task generates is drawn independently
+    if is_generated or cluster_column(run) is not None or not read_gold(run.path):
+        return ()  # a task generates questions independently; without gold there is no interval
     stems = Counter(filter(None, map(_stem, islice(run.each_query(), LOOKED_AT))))
     alike = sum(count for count in stems.values() if count > 1)
     total = stems.total()
@@ -62,7 +63,7 @@ def template_notes(run: RunReader) -> tuple[str, ...]:
     return (
         f"{alike:,} of {looked}{total:,} questions differ from others in their numbers alone "
         f"({kinds:,} template{'s' if kinds > 1 else ''}): intervals take them for independent, "
-        "unless dataset.cluster names the column of their templates",
+        "unless dataset.cluster names the column of their templates, or in a pool the key cluster",
     )
 
 

@@ -11,19 +11,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from nbest.experiments.analysis.accuracy import known_as
-from nbest.experiments.analysis.rows import Row
+from nbest.experiments.analysis.rows import Row, named_clusters
 from nbest.orchestrator.types import Scores
 from nbest.scorers.estimators.paired import (
     FEWEST_DIFFERENT,
     Difference,
     discordant,
     holm,
-    mcnemar,
     paired_difference,
+    paired_p_value,
 )
 
 FEWEST = 2  # questions in common
+LEVEL = 0.05  # of a claim
 LEAST_P = 1e-6  # smaller ones are printed as "less than this"
 MANY_ROWS = 3  # from here on the best of a table is partly the luckiest
 
@@ -36,6 +36,7 @@ class Pair:
     other: Row
     first_worths: Scores
     other_worths: Scores
+    clusters: list[str] | None = None  # [Q] the templates of the questions, if the data name them
 
     @property
     def is_known(self) -> bool:
@@ -43,24 +44,50 @@ class Pair:
 
     @property
     def p_value(self) -> float:
-        """That of McNemar's test, 1 where it cannot claim anything."""
-        if not self.is_known or sum(discordant(self.other_worths, self.first_worths)) < (
-            FEWEST_DIFFERENT
-        ):
+        """That of both being worth the same, whatever nobody knows; 1 where too few differ."""
+        least, most = self._extremes()
+        gains = [float((two - one).sum()) for two, one in (least, most)]
+        if min(gains) < 0 < max(gains):
             return 1.0
-        return mcnemar(self.other_worths, self.first_worths)
+        return max(self._p_value(*least), self._p_value(*most))
+
+    def _p_value(self, other: Scores, first: Scores) -> float:
+        if self.different(other, first) < FEWEST_DIFFERENT:
+            return 1.0
+        return paired_p_value(other, first, self.clusters)
+
+    def different(self, other: Scores, first: Scores) -> int:
+        """How many questions, or templates, have a different worth."""
+        differ = other != first
+        if self.clusters is None:
+            return int(differ.sum())
+        return len({name for name, d in zip(self.clusters, differ.tolist(), strict=True) if d})
 
     def difference(self, confidence: float) -> Difference:
         """What the other wins; what nobody knows counts against it below, and for it above."""
-        (one, one_most), (two, two_most) = (
-            (np.where(np.isnan(worths), 0.0, worths), np.where(np.isnan(worths), 1.0, worths))
-            for worths in (self.first_worths, self.other_worths)
+        mean = paired_difference(
+            _filled(self.other_worths, 0.0),
+            _filled(self.first_worths, 0.0),
+            confidence,
+            self.clusters,
         )
-        mean = paired_difference(two, one, confidence)
         if self.is_known:
             return mean
-        low = paired_difference(two, one_most, confidence).low
-        return Difference(mean.mean, low, paired_difference(two_most, one, confidence).high)
+        least, most = (
+            paired_difference(two, one, confidence, self.clusters) for two, one in self._extremes()
+        )
+        return Difference(mean.mean, least.low, most.high)
+
+    def _extremes(self) -> tuple[tuple[Scores, Scores], tuple[Scores, Scores]]:
+        """The worths of the other and the first where it wins least, and where it wins most."""
+        return (
+            (_filled(self.other_worths, 0.0), _filled(self.first_worths, 1.0)),
+            (_filled(self.other_worths, 1.0), _filled(self.first_worths, 0.0)),
+        )
+
+
+def _filled(worths: Scores, unknown: float) -> Scores:
+    return np.where(np.isnan(worths), unknown, worths)
 
 
 def paired_sentences(rows: Sequence[Row]) -> list[str]:
@@ -96,14 +123,15 @@ def paired_runs(
 
 def pair_of(first: Row, other: Row, same: Mapping[str, bool] | None = None) -> Pair:
     """The rows with what they are worth at their common questions."""
-    verdicts = first.verdicts
-    common = [
-        (verdicts[key], value)
-        for key, value in other.verdicts.items()
-        if key in verdicts and (same is None or same.get(key, False))
-    ]
-    one, two = np.array(common, np.float64).reshape(-1, 2).T
-    return Pair(first=first, other=other, first_worths=one, other_worths=two)
+    one, two, clusters = first.verdicts, other.verdicts, first.clusters
+    common = [key for key in two if key in one and (same is None or same.get(key, False))]
+    return Pair(
+        first=first,
+        other=other,
+        first_worths=np.array([one[key] for key in common], np.float64),
+        other_worths=np.array([two[key] for key in common], np.float64),
+        clusters=named_clusters([clusters[key] for key in common]),
+    )
 
 
 def _sentences(pairs: Sequence[Pair]) -> list[str]:
@@ -118,7 +146,7 @@ def _sentence(pair: Pair, p: float, count: int) -> str:
     The interval is of both selectors together: far narrower than the intervals of the two, for most
     of the spread between questions is the same for both. All intervals of a table hold together.
     """
-    gain = pair.difference(1 - 0.05 / count)
+    gain = agreeing(pair.difference(1 - LEVEL / count), p)
     num = len(pair.first_worths)
     return (
         f"{pair.other.select}: {100 * gain.mean:+.1f} points over {pair.first.select} "
@@ -127,28 +155,44 @@ def _sentence(pair: Pair, p: float, count: int) -> str:
     )
 
 
+def agreeing(gain: Difference, p: float) -> Difference:
+    """The interval, with 0 inside where the test claims nothing, and at its end at most if it does.
+
+    The test is corrected step by step, and the intervals all at once: an interval that ends at 0
+    is what goes with such a test (Guilbaud 2008).
+    """
+    if p > LEVEL:
+        return gain._replace(low=min(gain.low, 0.0), high=max(gain.high, 0.0))
+    if gain.mean > 0:
+        return gain._replace(low=max(gain.low, 0.0))
+    return gain._replace(high=min(gain.high, 0.0))
+
+
 def _chance(pair: Pair, p: float, count: int) -> str:
-    only_other, only_first = discordant(
-        *(
-            np.array([known_as(worth, 0.0) for worth in worths.tolist()])
-            for worths in (pair.other_worths, pair.first_worths)
-        )
-    )
+    worths = _filled(pair.other_worths, 0.0), _filled(pair.first_worths, 0.0)
+    only_other, only_first = discordant(*worths)
     alone = f"right alone {only_other:,} to {only_first:,}"
-    if not pair.is_known:
-        return f"{alone}, and the grader could not say of some"
-    if only_other + only_first < FEWEST_DIFFERENT:
-        return f"{alone}, too few for a p-value"
     chance = f"p = {p:.2g}" if p >= LEAST_P else f"p < {LEAST_P:g}"
-    return f"McNemar {chance}" + (f" of {count} comparisons" if count > 1 else "")
+    if count > 1:
+        chance += f" of {count} comparisons"
+    if not pair.is_known:
+        unknown = f"{alone}, and the grader could not say of some"
+        return unknown if p == 1.0 else f"{unknown}: at worst {chance}"
+    if pair.different(*worths) < FEWEST_DIFFERENT:
+        return f"{alone}, too few for a p-value"
+    if pair.clusters is None:
+        return f"McNemar {chance}"
+    return f"{len(set(pair.clusters)):,} templates, {chance}"
 
 
 def winner_note(rows: Sequence[Row]) -> tuple[str, ...]:
     """Say that the best of several selectors is so by luck, too; nothing where few are graded."""
     graded = [row for row in rows if row.n_graded and not row.failed]
-    if len(graded) < MANY_ROWS:
+    best = max(graded, key=lambda row: row.accuracy, default=None)
+    if best is None or len(graded) < MANY_ROWS:
         return ()
-    best = max(graded, key=lambda row: row.accuracy)
+    if sum(row.accuracy == best.accuracy for row in graded) > 1:
+        return ()  # none is the best
     return (
         f"{best.select} is the best of {len(graded)} on these questions, partly by luck: on others "
         "expect less than its figure",

@@ -85,6 +85,11 @@ class Row:
         return {c.query_id: c.verdict for c in self.choices if c.is_graded}
 
     @property
+    def clusters(self) -> dict[str, str | None]:
+        """By id of the graded queries: the template, where the data name it."""
+        return {c.query_id: c.cluster for c in self.choices if c.is_graded}
+
+    @property
     def answers(self) -> dict[str, str | None]:
         """The answer by query id; None where the selector abstained."""
         return {c.query_id: c.answer for c in self.choices}

@@ -30,6 +30,7 @@ class Comparison:
     rows: tuple[Row, ...]
     baselines: tuple[Row, ...]  # one sample alone, and any sample right
     samples: SampleCounts  # what became of them
+    notes: tuple[str, ...] = ()  # what no grader could say, which questions no accuracy counts
 
 
 def compare(
@@ -77,4 +78,9 @@ async def _compared(
         for grading in gradings:
             await grading.add(case, size)
     rows = tuple(grading.row() for grading in gradings)
-    return Comparison(rows=rows, baselines=baselines.rows(), samples=baselines.samples.counts())
+    return Comparison(
+        rows=rows,
+        baselines=baselines.rows(),
+        samples=baselines.samples.counts(),
+        notes=baselines.notes(),
+    )

@@ -12,7 +12,7 @@ from itertools import combinations
 
 from nbest.experiments.analysis.curves.exact import share_curves, smallest_pool
 from nbest.experiments.analysis.curves.of_run import may_be_fooled
-from nbest.experiments.analysis.rows import Row
+from nbest.experiments.analysis.rows import Row, named_clusters
 from nbest.experiments.runs.cases import Case
 from nbest.orchestrator.protocols import Scorer
 from nbest.scorers.estimators.over_optimisation import judged_together, watch
@@ -52,6 +52,9 @@ async def share_warnings(scorers: Mapping[str, Scorer], cases: Sequence[Case]) -
         if largest and may_be_fooled(scorer):
             scores = [await scorer(case.query, case.candidates) for case in cases]
             curves[name] = share_curves(cases, scores, largest)
-    verdicts = judged_together([watch(c, reach=float(c.max()) or 1.0) for c in curves.values()])
+    clusters = named_clusters([case.cluster for case in cases])
+    verdicts = judged_together(
+        [watch(c, reach=float(c.max()) or 1.0, clusters=clusters) for c in curves.values()]
+    )
     named = zip(curves, verdicts, strict=True)
     return tuple(f"{name}: {v.share_sentence()}" for name, v in named if v.is_worse)

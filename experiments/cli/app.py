@@ -145,12 +145,12 @@ def select(
         guarantee_sentence,
     )
     from nbest.experiments.analysis.paired import paired_sentences, winner_note
-    from nbest.experiments.analysis.select import compare
+    from nbest.experiments.analysis.select import NO_THRESHOLD, compare
     from nbest.experiments.cli.run_summary import end_by_failures, print_comparison, print_notes
     from nbest.experiments.config.threshold import read_threshold
     from nbest.experiments.language.text import printable
 
-    is_given = read_threshold(min_confidence).share > 0
+    is_given = read_threshold(min_confidence) != NO_THRESHOLD
     if max_risk is not None and is_given:
         raise InputError("max_risk must be given without min_confidence: it fits one")
     compared = compare(run_dir, selectors, extract, grade, equivalence, min_confidence)

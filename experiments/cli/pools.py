@@ -148,9 +148,9 @@ def curve(
     console().print(curve_table(curves))
     for k, estimate in curves.beyond.items():
         print(
-            f"any right of {k:,}: {estimate.coverage:.3f} "
-            f"({estimate.low:.2f}-{estimate.high:.2f}), "
-            "by a beta-binomial law fitted to what was drawn"
+            f"any right of {k:,}: {estimate.coverage:.3f} if a beta-binomial law holds that is "
+            f"fitted to what was drawn, {estimate.low:.2f} to {estimate.high:.2f} if any of those "
+            "with questions that are never solved does"
         )
     for note in curves.notes:
         print(printable(note))

@@ -96,9 +96,9 @@ def print_comparison(comparison: Comparison, as_json: bool, limit: RiskLimit | N
             print(f"nbest: {printable(text)}", file=sys.stderr)
     if as_json:
         print_document(comparison_document(comparison, limit))
-        return
+        return _tell(comparison.notes, as_json)
     console().print(selector_table(comparison.rows, comparison.baselines))
-    for sentence in comparison.samples.sentences():
+    for sentence in (*comparison.samples.sentences(), *comparison.notes):
         print(sentence)
 
 

@@ -55,7 +55,7 @@ def costs_of(report: RunReport, prices: Prices) -> list[Cost]:
         )
         for row in report.rows
     ]
-    if report.replay is not None:
+    if report.replay is not None and not math.isnan(report.replay.tokens):
         count, replay = report.num_replayed, report.replay
         prompt = report.usage.prompt_tokens * count * replay.started / max(1, report.usage.samples)
         bill.append(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from nbest.experiments.analysis.baselines import baseline_rows
 from nbest.experiments.analysis.bias_notes import run_notes
+from nbest.experiments.analysis.case_notes import curve_notes, sampling_notes
 from nbest.experiments.analysis.curves.exact import (
     Curve,
     baseline_curves,
@@ -17,16 +19,16 @@ from nbest.experiments.analysis.curves.exact import (
     smallest_pool,
 )
 from nbest.experiments.analysis.curves.of_run import (
-    pool_notes,
-    sampling_notes,
+    ScoredPools,
+    may_be_fooled,
+    scored_pools,
     selector_curves,
-    tie_notes,
-    unknown_notes,
     watch_warnings,
 )
 from nbest.experiments.analysis.paired import paired_sentences, winner_note
 from nbest.experiments.analysis.replay.adaptive import ReplayedAdaptive
-from nbest.experiments.analysis.replay.replay import Replay, replay_cases
+from nbest.experiments.analysis.replay.figures import Replay
+from nbest.experiments.analysis.replay.replay import replay_cases
 from nbest.experiments.analysis.rows import Row, selector_row
 from nbest.experiments.analysis.unlabelled import Agreement, agreements, share_warnings
 from nbest.experiments.questions.gold import Gold
@@ -43,7 +45,7 @@ from nbest.orchestrator.query.sampler import usage_of
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.tasks import wait_for
 from nbest.orchestrator.types import Scores, Usage
-from nbest.scorers.estimators.paired import paired_difference
+from nbest.scorers.estimators.paired import Difference, paired_difference
 from nbest.scorers.estimators.risk_coverage import RiskPoint, risk_coverage
 
 SHOWN_QUESTIONS = 8  # of each sort: best, worst, most contested
@@ -60,6 +62,7 @@ class Spending:
     tokens: float  # a question: generated, and what verifiers and judges read and wrote
     accuracy: float
     worths: Scores = field(repr=False, compare=False)  # [Q] of each question
+    clusters: Sequence[str] | None = None  # [Q] their templates, where the data name them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,10 +78,9 @@ class RunReport:
     ks: tuple[int, ...]
     spendings: tuple[Spending, ...]  # of each selector with k samples, of the adaptive vote
     num_graded: int  # questions
-    num_replayed: int  # the graded ones; where there are none, all
     usage: Usage  # of all samples
-    risk: Mapping[str, tuple[RiskPoint, ...]]  # by selector
     replay: Replay | None  # of the default adaptive strategy
+    is_watched: bool  # whether a selector is one that the watch looks at
     warnings: tuple[str, ...]  # of the watch: on accuracies, without gold answers on vote shares
     paired: tuple[str, ...]  # what each selector wins over the first
     notes: tuple[str, ...]  # what is estimated and how well, what is biased, which selectors fail
@@ -89,6 +91,16 @@ class RunReport:
     worst: tuple[QuestionShown, ...]
     contested: tuple[QuestionShown, ...]
     questions: Mapping[str, int]  # by id: a number that says what is asked and what is right
+
+    @property
+    def num_replayed(self) -> int:
+        """The graded questions; where there are none, all."""
+        return self.num_graded or len(self.questions)
+
+    @property
+    def risk(self) -> dict[str, tuple[RiskPoint, ...]]:
+        """The risk against coverage of each selector that has graded answers."""
+        return {row.select: points for row in self.rows if (points := _risk(row))}
 
 
 def run_report(
@@ -108,8 +120,9 @@ def run_report(
     working = {row.select: scorers[row.select] for row in rows if row.failed == 0}
     largest = smallest_pool(graded)
     ks = powers_of_two(largest) if graded else ()
-    tell(f"{label}: drawing the curves of {len(working)} selectors to k={largest}, and replaying")
-    measured = selector_curves(working, graded, ks, largest) if graded else {}
+    tell(f"{label}: drawing {len(working)} curves to k={largest}, and replaying")
+    scored = scored_pools(working, graded)
+    measured = selector_curves(working, scored, ks, largest) if graded else {}
     curves, pools = list(measured.values()), graded or [ended(case) for case in cases]
     replayed = _replay(pools)
     usage = usage_of([sample for case in cases for sample in case.candidates.samples])
@@ -121,18 +134,17 @@ def run_report(
         baselines=baseline_rows(cases),
         curves=(*_baselines(graded), *curves),
         ks=ks,
-        spendings=_spendings(rows, curves, ks, usage, replayed),
+        spendings=_spendings(rows, curves, ks, usage, replayed, scored.clusters),
         num_graded=len(graded),
-        num_replayed=len(pools),
         usage=usage,
-        risk={row.select: points for row in rows if (points := _risk(row))},
         replay=replayed,
         verdicts=verdicts(rows, graded),
         duels=duels(rows) if graded else (),
         agreements=() if graded else agreements(rows),
-        warnings=_warnings(working, graded, pools),
+        warnings=_warnings(working, scored, pools),
         paired=(*paired_sentences(rows), *winner_note(rows)),
-        notes=(*_notes(curves, graded, working), *run_notes(reader), *_failures(rows)),
+        notes=(*_curve_notes(working, curves, cases), *run_notes(reader), *_failures(rows)),
+        is_watched=any(map(may_be_fooled, working.values())),
         best=best(graded, shown),
         worst=worst(graded, shown),
         contested=contested(cases, shown),
@@ -145,22 +157,20 @@ def _baselines(graded: Sequence[Case]) -> tuple[Curve, ...]:
 
 
 def _warnings(
-    scorers: Mapping[str, Scorer], graded: Sequence[Case], pools: Sequence[Case]
+    scorers: Mapping[str, Scorer], graded: ScoredPools, pools: Sequence[Case]
 ) -> tuple[str, ...]:
     """What the watch sees: in accuracies, or where there are none in vote shares."""
-    if graded:
-        return watch_warnings(scorers, graded, smallest_pool(graded))
+    if graded.cases:
+        return watch_warnings(scorers, graded, smallest_pool(graded.cases))
     return wait_for(share_warnings(scorers, pools))
 
 
-def _notes(
-    curves: Sequence[Curve], graded: Sequence[Case], scorers: Mapping[str, Scorer]
+def _curve_notes(
+    scorers: Mapping[str, Scorer], curves: Sequence[Curve], cases: Sequence[Case]
 ) -> tuple[str, ...]:
-    """What is estimated, unknown, uneven or tied."""
-    if not graded:
-        return ()
-    of_pools = (*unknown_notes(graded), *pool_notes(graded), *tie_notes(scorers, graded))
-    return (*sampling_notes(curves), *of_pools)
+    """What is estimated in the curves, unknown, uneven or tied."""
+    graded = graded_cases(cases)
+    return (*sampling_notes(curves), *curve_notes(scorers, cases, graded)) if graded else ()
 
 
 def question_keys(cases: Sequence[Case], gold: Mapping[str, Gold]) -> dict[str, int]:
@@ -224,6 +234,7 @@ def _spendings(
     ks: Sequence[int],
     usage: Usage,
     replayed: Replay | None,
+    clusters: Sequence[str] | None,
 ) -> tuple[Spending, ...]:
     tokens = usage.generated_tokens / max(1, usage.samples)
     extra = {row.select: row.scorer_tokens / max(1, row.n_samples) for row in rows}
@@ -233,17 +244,19 @@ def _spendings(
             tokens=k * (tokens + extra.get(curve.name, 0.0)),
             accuracy=curve.mean[k - 1],
             worths=curve.worths[k],
+            clusters=clusters,
         )
         for curve in curves
         for k in ks
     ]
-    if replayed is not None:
+    if replayed is not None and not math.isnan(replayed.tokens):
         points.append(
             Spending(
                 name="adaptive vote",
                 tokens=replayed.tokens,
                 accuracy=replayed.accuracy,
                 worths=replayed.worths,
+                clusters=clusters,
             )
         )
     return tuple(points)
@@ -258,9 +271,13 @@ def pareto_front(points: Sequence[Spending]) -> list[Spending]:
     front: list[Spending] = []
     confidence = 1 - 0.05 / max(1, len(points))
     for point in sorted(points, key=lambda p: (p.tokens, -p.accuracy)):
-        if not front or paired_difference(point.worths, front[-1].worths, confidence).low > 0:
+        if not front or _gain(point, front[-1], confidence).low > 0:
             front.append(point)
     return front
+
+
+def _gain(point: Spending, over: Spending, confidence: float) -> Difference:
+    return paired_difference(point.worths, over.worths, confidence, point.clusters)
 
 
 def _risk(row: Row) -> tuple[RiskPoint, ...]:

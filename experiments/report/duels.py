@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Literal
 
 from nbest.experiments.analysis.rows import Row
 from nbest.experiments.runs.cases import Case
+
+Verdict = Literal["right", "wrong", "unknown", "-"]  # the last: it abstained
 
 SHOWN_VERDICTS = 40  # questions where selectors differ
 
@@ -18,7 +22,7 @@ class QuestionVerdicts:
     """Which selectors are right about one question."""
 
     id: str
-    right: tuple[bool | None, ...]  # a selector each, in the order of the rows; None: abstained
+    verdicts: tuple[Verdict, ...]  # a selector each, in the order of the rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +35,7 @@ class Duel:
     only_other: int
     both: int
     neither: int
+    unknown: int  # where the grader could not say of one or of both
 
 
 def duels(rows: Sequence[Row]) -> tuple[Duel, ...]:
@@ -40,8 +45,9 @@ def duels(rows: Sequence[Row]) -> tuple[Duel, ...]:
 
 def _duel(one: Row, other: Row) -> Duel:
     verdicts = other.verdicts
-    pairs = ((v, verdicts[key]) for key, v in one.verdicts.items() if key in verdicts)
-    counts = Counter((first == 1, second == 1) for first, second in pairs)
+    pairs = [(v, verdicts[key]) for key, v in one.verdicts.items() if key in verdicts]
+    known = [pair for pair in pairs if not any(map(math.isnan, pair))]
+    counts = Counter((first == 1, second == 1) for first, second in known)
     return Duel(
         one=one.select,
         other=other.select,
@@ -49,6 +55,7 @@ def _duel(one: Row, other: Row) -> Duel:
         only_other=counts[False, True],
         both=counts[True, True],
         neither=counts[False, False],
+        unknown=len(pairs) - len(known),
     )
 
 
@@ -58,7 +65,13 @@ def verdicts(rows: Sequence[Row], graded: Sequence[Case]) -> tuple[QuestionVerdi
     differ: list[QuestionVerdicts] = []
     for case in graded:
         answers = [chosen.get(case.query.id) for chosen in choices]
-        right = tuple(None if a is None else case.verdicts[a] == 1.0 for a in answers)
-        if len(set(right)) > 1:
-            differ.append(QuestionVerdicts(id=case.query.id, right=right))
+        found = tuple("-" if a is None else _verdict(case.verdicts[a]) for a in answers)
+        if len(set(found)) > 1:
+            differ.append(QuestionVerdicts(id=case.query.id, verdicts=found))
     return tuple(differ[:SHOWN_VERDICTS])
+
+
+def _verdict(value: float) -> Verdict:
+    if math.isnan(value):
+        return "unknown"
+    return "right" if value == 1.0 else "wrong"

@@ -8,6 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from nbest.experiments.analysis.paired import paired_runs
+from nbest.experiments.analysis.replay.adaptive import ReplayedAdaptive
 from nbest.experiments.language.expressions import split_expressions
 from nbest.experiments.language.text import printable
 from nbest.experiments.questions.reading import ReadingNames
@@ -72,6 +73,7 @@ def report_page(reports: Sequence[RunReport], prices: Prices) -> str:
         title=printable(_listed([report.name for report in reports])),
         compared=[line for other in reports[1:] for line in _compared(reports[0], other)],
         reports=reports,
+        ahead=ReplayedAdaptive().ahead,
         graded=graded,
         costs=[cost for report in reports for cost in costs_of(report, prices)],
         flops=prices.parameters > 0,

@@ -63,19 +63,41 @@ class Case:
 async def graded_case(
     query: Query, candidates: Candidates, gold: Gold | None, grade: Grader | QueryGrader
 ) -> Case:
-    """The case of one query, each distinct answer graded once."""
+    """The case of one query, each distinct answer graded once.
+
+    It is graded where the grader can say something of an answer. Where it fails at all of them, it
+    is if the grader takes the gold answer for one that it knows: a question that is too hard for
+    it counts, and one whose gold answer it cannot read does not. A question none of whose samples
+    ended is not graded: nobody knows what they would have said.
+    """
     answers = sorted({a for a in candidates.answers if a is not None})
+    verdicts = dict(zip(answers, await _graded(query, answers, gold, grade), strict=True))
+    has_ended = any(sample.status in FINAL for sample in candidates.samples)
+    can_tell = not all(map(math.isnan, verdicts.values()))
+    if has_ended and not can_tell:
+        can_tell = await _can_grade(query, gold, grade)
+    return Case(
+        query=query,
+        candidates=candidates,
+        verdicts=verdicts,
+        is_graded=has_ended and can_tell,
+    )
+
+
+async def _graded(
+    query: Query, answers: Sequence[str], gold: Gold | None, grade: Grader | QueryGrader
+) -> Sequence[float]:
+    """The verdict on each answer; nan without a gold answer, where one is needed."""
     if isinstance(grade, QueryGrader):
-        values = await grade.grade_each(query, answers, gold)
-        verdicts = dict(zip(answers, values, strict=True))
-        can_tell = not answers and (gold is not None or not grade.needs_gold)
-    else:
-        verdicts = {a: math.nan if gold is None else grade(a, gold) for a in answers}
-        # Where no sample has an answer, the gold answer itself is graded.
-        is_silent = gold is not None and all(map(math.isnan, verdicts.values()))
-        can_tell = is_silent and gold is not None and not math.isnan(grade(gold.answer, gold))
-    can_tell = can_tell or not all(map(math.isnan, verdicts.values()))
-    return Case(query=query, candidates=candidates, verdicts=verdicts, is_graded=can_tell)
+        return await grade.grade_each(query, answers, gold)
+    return [math.nan if gold is None else grade(answer, gold) for answer in answers]
+
+
+async def _can_grade(query: Query, gold: Gold | None, grade: Grader | QueryGrader) -> bool:
+    """Whether the grader can tell right from wrong at this question: at the gold answer, it can."""
+    if isinstance(grade, QueryGrader):
+        return await grade.can_grade(query, gold)
+    return gold is not None and not math.isnan(grade(gold.answer, gold))
 
 
 def named_scorer(name: str, run: StrPath) -> Scorer:

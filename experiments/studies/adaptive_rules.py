@@ -18,7 +18,8 @@ from itertools import combinations
 from pathlib import Path
 
 from nbest.experiments.analysis.curves.exact import graded_cases
-from nbest.experiments.analysis.replay.replay import Replay, replay_cases
+from nbest.experiments.analysis.replay.figures import Replay
+from nbest.experiments.analysis.replay.replay import replay_cases
 from nbest.experiments.analysis.replay.strategy import build_strategy
 from nbest.experiments.cli.ending import run_command
 from nbest.experiments.runs.cases import load_cases

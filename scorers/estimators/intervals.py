@@ -34,13 +34,13 @@ def clustered_interval(
 
     Questions are the unit that was drawn, so only the spread between them counts (Miller 2024,
     arXiv 2411.00640). Where several questions come from one template, `clusters` [Q] names it, and
-    templates are the unit: the residuals of a cluster are added up before they are squared.
+    templates are the unit: see `clustered_mean`.
 
-    Two questions are added, one that is always wrong and one that is always right, and Student's
-    interval is taken of all: what Agresti and Coull (1998) do to a share, done to a mean. So its
-    width is never 0, and it holds the truth in at least 93 of 100 cases for 8 questions as for 200,
-    near 0 and 1 as well (`nbest bench statistics`); the plain one does so in 3 of 100 where nearly
-    all questions agree. Without questions it is all of [0, 1].
+    Two questions, or templates, are added, one that is always wrong and one that is always right,
+    and Student's interval is taken of all: what Agresti and Coull (1998) do to a share, done to a
+    mean. So its width is never 0, and it holds the truth in at least 93 of 100 cases for 8
+    questions as for 200, near 0 and 1 as well (`nbest bench statistics`); the plain one does so in
+    3 of 100 where nearly all questions agree. Without questions it is all of [0, 1].
     """
     values_Q = np.asarray(means, np.float64)
     outside = values_Q[~((values_Q >= 0) & (values_Q <= 1))]  # nan included
@@ -48,25 +48,73 @@ def clustered_interval(
     normal_quantile(confidence)
     if values_Q.size == 0:
         return Interval(0.0, 1.0)
-    sizes, sums = _by_cluster(values_Q, clusters)
-    size = float(sizes.mean())  # of each of the two that are added
-    sizes, sums = np.append(sizes, [size, size]), np.append(sums, [0.0, size])
+    mean = clustered_mean(values_Q, clusters, ends=(0.0, 1.0))
+    half = student_quantile(mean.degrees, 0.5 + confidence / 2) * mean.error
+    return Interval(max(0.0, mean.mean - half), min(1.0, mean.mean + half))
+
+
+class ClusteredMean(NamedTuple):
+    """A mean over questions, with its standard error and the degrees of freedom of that."""
+
+    mean: float
+    error: float
+    degrees: float
+
+
+def clustered_mean(
+    values: Scores,
+    clusters: Clusters | None = None,
+    ends: Sequence[float] = (),
+    weights: Scores | None = None,
+) -> ClusteredMean:
+    """The mean of values [Q], with an error that takes clusters, not values, for independent.
+
+    With `weights` [Q] it is the weighted mean: the ratio of two sums, of values that are ratios.
+
+    The residuals of a cluster are added up before they are squared. Where sizes differ, the large
+    clusters pull the mean towards themselves and leave residuals that are too small: each is
+    divided by the root of the share of the values that others have, and the degrees of freedom are
+    those of Bell and McCaffrey 2002 (Imbens and Kolesar 2016). For clusters of equal size
+    this is the plain error of the mean of clusters, with their number less one.
+
+    For each of `ends` a cluster of that value is added, as large as that of a question that is
+    picked at random. At least two clusters are needed, added ones included.
+    """
+    each = np.ones(len(values)) if weights is None else weights
+    sizes, sums = _by_cluster(each, clusters), _by_cluster(each * values, clusters)
+    size = float(sizes @ sizes / sizes.sum()) if len(sizes) else 1.0
+    sizes = np.append(sizes, [size] * len(ends))
+    sums = np.append(sums, [size * end for end in ends])
+    require(len(sizes) >= 2, "clusters", "be two or more", len(sizes))
     mean = float(sums.sum() / sizes.sum())
     residuals = sums - sizes * mean
-    count = len(sizes)
-    error = math.sqrt(count / (count - 1) * float(residuals @ residuals)) / float(sizes.sum())
-    half = student_quantile(count - 1, 0.5 + confidence / 2) * error
-    return Interval(max(0.0, mean - half), min(1.0, mean + half))
+    others = 1 - sizes / sizes.sum()  # [G] the share of the values that other clusters have
+    error = math.sqrt(float(residuals**2 @ (1 / others))) / float(sizes.sum())
+    return ClusteredMean(mean, error, _degrees(sizes, others))
 
 
-def _by_cluster(values: Scores, clusters: Clusters | None) -> tuple[Scores, Scores]:
-    """[G] How many values each cluster has, and their sums; without names each is its own."""
+def _degrees(sizes: Scores, others: Scores) -> float:
+    """The degrees of freedom of Bell and McCaffrey for a mean, if all values were independent.
+
+    The variance estimate is a quadratic form; they are the squared sum of its eigenvalues over the
+    sum of their squares. Its matrix [G, G] is diag(n) - n n' / N, divided by the roots of `others`
+    on both sides.
+    """
+    shares = sizes / sizes.sum()
+    trace = float(sizes.sum())  # n_g (1 - n_g / N) / others_g is n_g
+    weights = (sizes * shares) / others  # of the part off the diagonal, squared: w_g w_k
+    inner = float(weights.sum())
+    squares = float(sizes @ sizes) - float(weights @ weights) + inner**2
+    return trace**2 / squares
+
+
+def _by_cluster(values: Scores, clusters: Clusters | None) -> Scores:
+    """[G] The sums of clusters; without names each value is its own."""
     if clusters is None:
-        return np.ones(len(values)), values
+        return values
     require(len(clusters) == len(values), "clusters", f"name {len(values)} values", len(clusters))
     _, places = np.unique(np.asarray(clusters), return_inverse=True)
-    sums = np.bincount(places, weights=values).astype(np.float64)
-    return np.bincount(places).astype(np.float64), sums
+    return np.bincount(places, weights=values).astype(np.float64)
 
 
 def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> Interval:

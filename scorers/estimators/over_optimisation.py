@@ -14,7 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbest.orchestrator.types import Scores, require
-from nbest.scorers.estimators.intervals import student_quantile, student_tail
+from nbest.scorers.estimators.intervals import (
+    Clusters,
+    clustered_mean,
+    student_quantile,
+    student_tail,
+)
 from nbest.scorers.estimators.paired import holm
 
 REPLICATES = 1000  # of the bootstrap over questions
@@ -72,7 +77,14 @@ class Watch:
         )
 
 
-def watch(curves: Scores, seed: int = 0, reach: float = 1.0) -> Watch:
+def watch(
+    curves: Scores,
+    seed: int = 0,
+    reach: float = 1.0,
+    *,
+    most: Scores | None = None,
+    clusters: Clusters | None = None,
+) -> Watch:
     """The verdict on the curves of many questions [Q, K], for k = 1..K each.
 
     With labels the curves are the exact accuracy of best-of-k (`best_of_k` of the verdicts);
@@ -85,14 +97,19 @@ def watch(curves: Scores, seed: int = 0, reach: float = 1.0) -> Watch:
     forty cases at most, rare right answers among them (`nbest bench statistics`). Of several
     scorers in one report, `judged_together` says which. `reach` is the most that a question can
     lose: 1 for accuracies, the highest share for shares.
+
+    `most` [Q, K] are the curves if all that a grader could not say were right: an alarm is raised
+    only where there is a loss whatever it is. `clusters` [Q] names the templates of the questions,
+    which then are what is drawn.
     """
     require(curves.ndim == 2 and curves.size > 0, "curves", "have shape [Q, K]", curves.shape)
     ks = grid(curves.shape[1])
     on_grid = curves[:, ks - 1]
     mean = curves.mean(axis=0)
     peak_k = int(np.argmax(mean)) + 1
-    kept = ks[_may_be_highest(on_grid, seed, reach)]
-    loss, p_value = _cross_fitted_loss(on_grid, seed, reach)
+    kept = ks[_may_be_highest(_of_templates(on_grid, clusters), seed, reach)]
+    last = curves[:, -1] if most is None else most[:, -1]
+    loss, p_value = _cross_fitted_loss(on_grid, last, clusters, seed, reach)
     return Watch(
         peak_k=peak_k,
         low_k=min(int(kept.min()), peak_k),
@@ -187,20 +204,33 @@ def _bootstrap_means(curves: Scores, seed: int) -> Scores:
     return means
 
 
-def _cross_fitted_loss(curves: Scores, seed: int, reach: float) -> tuple[float, float]:
+def _of_templates(curves: Scores, clusters: Clusters | None) -> Scores:
+    """[G, K] The curves of templates, so that their mean is that of the questions [Q, K]."""
+    if clusters is None:
+        return curves
+    names, places = np.unique(np.asarray(clusters), return_inverse=True)
+    sums = np.zeros((len(names), curves.shape[1]))
+    np.add.at(sums, places, curves)
+    return sums * (len(names) / len(curves))
+
+
+def _cross_fitted_loss(
+    curves: Scores, last: Scores, clusters: Clusters | None, seed: int, reach: float
+) -> tuple[float, float]:
     """The mean loss of the last k, and the p-value of the hypothesis that there is none.
 
-    A question's loss is its height at the peak of the other folds less its height at the last k.
-    With too few questions for that the p-value is 1.
+    A question's loss is its height at the peak of the other folds less its height at the last k
+    [Q]. A template is in one fold. With too few for that the p-value is 1.
     """
-    count = len(curves)
-    if count < 2 * FOLDS:
-        return float(np.max(curves.mean(axis=0)) - curves[:, -1].mean()), 1.0
-    fold = np.random.default_rng(seed).permutation(count) % FOLDS
-    losses = np.empty(count)
+    names = np.arange(len(curves)) if clusters is None else np.asarray(clusters)
+    units, places = np.unique(names, return_inverse=True)
+    if len(units) < 2 * FOLDS:
+        return float(np.max(curves.mean(axis=0)) - last.mean()), 1.0
+    fold = (np.random.default_rng(seed).permutation(len(units)) % FOLDS)[places]
+    losses = np.empty(len(curves))
     for k in range(FOLDS):
         peak = int(np.argmax(curves[fold != k].mean(axis=0).round(9)))
-        losses[fold == k] = curves[fold == k, peak] - curves[fold == k, -1]
-    whole = np.append(losses, [-reach, reach])  # a rare loss makes the plain test far too sure
-    error = float(whole.std(ddof=1)) / math.sqrt(len(whole))
-    return float(losses.mean()), student_tail(len(whole) - 1, float(whole.mean()) / error)
+        losses[fold == k] = curves[fold == k, peak] - last[fold == k]
+    # A rare loss makes the plain test far too sure: one of each end is added.
+    mean = clustered_mean(losses, clusters, ends=(-reach, reach))
+    return float(losses.mean()), student_tail(mean.degrees, mean.mean / mean.error)

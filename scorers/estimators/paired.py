@@ -13,7 +13,14 @@ from typing import NamedTuple
 import numpy as np
 
 from nbest.orchestrator.types import Scores, require
-from nbest.scorers.estimators.intervals import normal_quantile
+from nbest.scorers.estimators.intervals import (
+    ClusteredMean,
+    Clusters,
+    clustered_mean,
+    normal_quantile,
+    student_quantile,
+    student_tail,
+)
 
 FEWEST_DIFFERENT = 6  # questions: with fewer no p-value can be 0.05 or less
 
@@ -27,27 +34,52 @@ class Difference(NamedTuple):
 
 
 def paired_difference(
-    first: Scores, second: Scores, confidence: float = 0.95, reach: float = 1.0
+    first: Scores, second: Scores, confidence: float = 0.95, clusters: Clusters | None = None
 ) -> Difference:
-    """The mean of first - second over questions [Q], with the interval of Bonett and Price.
+    """The mean of first - second over questions [Q], worths from 0 to 1, with its interval.
 
     Bonett and Price 2012 add one question that only the first gets right and one that only the
     second does: the interval is never of width 0, and holds the truth in 95 of 100 cases or more,
     whatever the number of questions. For worths between 0 and 1 the same is done to the mean of the
-    gains; `reach` is the most that a question can gain or lose, 1 for right against wrong.
-    Without questions it is all of [-1, 1].
+    gains. Where questions come from templates, `clusters` [Q] names these, two templates are added,
+    and the error is that of `clustered_mean`. Without questions it is all of [-1, 1].
     """
-    require(first.shape == second.shape, "second", f"have shape {first.shape}", second.shape)
-    z = normal_quantile(confidence)
-    gains = first - second
-    count = len(gains) + 2
-    centre = float(gains.sum()) / count
-    variance = (float(gains @ gains) + 2 * reach**2) / count - centre**2
-    half = z * math.sqrt(variance / count)
+    normal_quantile(confidence)  # says what is wrong
+    gains = _gains(first, second)
+    gain = _gain(gains, clusters)
+    half = student_quantile(gain.degrees, 0.5 + confidence / 2) * gain.error
     mean = float(gains.mean()) if len(gains) else 0.0
-    # The centre is drawn towards 0 by the two that are added: the interval keeps the mean inside.
-    low, high = min(centre - half, mean), max(centre + half, mean)
+    # The mean is drawn towards 0 by the two that are added: the interval keeps that of the gains.
+    low, high = min(gain.mean - half, mean), max(gain.mean + half, mean)
     return Difference(mean, max(-1.0, low), min(1.0, high))
+
+
+def paired_p_value(first: Scores, second: Scores, clusters: Clusters | None = None) -> float:
+    """The p-value, two-sided, of the hypothesis that both are worth the same, with worths of [Q].
+
+    The larger of two: McNemar's mid-p, and the level at which `paired_difference` touches 0. A
+    claim at it is one that neither the test nor the interval takes back. Where `clusters` [Q] names
+    templates it is the second alone, for McNemar's test takes questions for independent.
+    """
+    gain = _gain(_gains(first, second), clusters)
+    touches = 2 * student_tail(gain.degrees, abs(gain.mean) / gain.error)
+    return touches if clusters is not None else max(touches, mcnemar(first, second))
+
+
+def _gains(first: Scores, second: Scores) -> Scores:
+    require(first.shape == second.shape, "second", f"have shape {first.shape}", second.shape)
+    gains: Scores = first - second
+    return gains
+
+
+def _gain(gains: Scores, clusters: Clusters | None) -> ClusteredMean:
+    """The mean gain with one of -1 and one of +1 among them; infinite degrees: a normal error."""
+    if clusters is not None:
+        return clustered_mean(gains, clusters, ends=(-1.0, 1.0))
+    count = len(gains) + 2
+    mean = float(gains.sum()) / count
+    error = math.sqrt(((float(gains @ gains) + 2) / count - mean**2) / count)
+    return ClusteredMean(mean, error, math.inf)
 
 
 def discordant(first: Scores, second: Scores) -> tuple[int, int]:

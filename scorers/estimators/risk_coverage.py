@@ -14,9 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbest.orchestrator.types import require
-from nbest.scorers.estimators.intervals import Interval, student_quantile
+from nbest.scorers.estimators.intervals import (
+    Clusters,
+    Interval,
+    clustered_mean,
+    student_quantile,
+)
 
 Floats = NDArray[np.float64]
+
+MOST_TRIED = 50  # numbers of unknown answers that may be right
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +109,10 @@ def auroc(confidence: Sequence[float], is_right: Sequence[bool]) -> float:
 
 
 def auroc_interval(
-    confidence: Sequence[float], is_right: Sequence[bool], level: float = 0.95
+    confidence: Sequence[float],
+    is_right: Sequence[bool],
+    level: float = 0.95,
+    clusters: Clusters | None = None,
 ) -> Interval:
     """The interval of `auroc`, over questions; all of [0, 1] where all are right or all wrong.
 
@@ -110,6 +120,8 @@ def auroc_interval(
     right ones each wrong one. To both, half an answer is added that beats all and half of one that
     beats none, as `clustered_interval` does with questions, and Student's quantile is that of Welch
     and Satterthwaite: the plain one holds the truth in 20 of 100 cases for few and clear answers.
+    Where questions come from templates, `clusters` [Q] names these: what their answers add is
+    summed up before it is squared (Obuchowski 1997).
     """
     scores, right = np.asarray(confidence, np.float64), np.asarray(is_right, np.bool_)
     if right.all() or not right.any():
@@ -118,10 +130,47 @@ def auroc_interval(
     of_wrong = 1 - _beaten_shares(scores[~right], scores[right])
     one, other = _variance_of_mean(of_right), _variance_of_mean(of_wrong)
     degrees = (one + other) ** 2 / (one**2 / len(of_right) + other**2 / len(of_wrong))
+    variance = one + other
+    if clusters is not None:
+        adds = np.empty(len(scores))  # of each answer to the figure
+        adds[right] = (of_right - of_right.mean()) / len(of_right)
+        adds[~right] = (of_wrong - of_wrong.mean()) / len(of_wrong)
+        half_off = (0.5 / len(of_right) + 0.5 / len(of_wrong)) / 2  # beaten by half of the others
+        mean = clustered_mean(adds, clusters, ends=(-half_off, half_off))
+        variance = max(variance, (len(adds) * mean.error) ** 2)
+        degrees = min(degrees, mean.degrees)
     fewer = min(len(of_right), len(of_wrong))
     centre = (fewer * float(of_right.mean()) + 0.5) / (fewer + 1)
-    half = student_quantile(degrees, 0.5 + level / 2) * math.sqrt(one + other)
+    half = student_quantile(degrees, 0.5 + level / 2) * math.sqrt(variance)
     return Interval(max(0.0, centre - half), min(1.0, centre + half))
+
+
+def auroc_bounds(
+    confidence: Sequence[float], verdicts: Sequence[float], clusters: Clusters | None = None
+) -> Interval:
+    """The ends of `auroc_interval` over all that unknown verdicts may be: 1 right, 0 wrong, nan.
+
+    With a given number of them right, `auroc` is least where the right ones are those of lowest
+    confidence, and greatest where they are those of highest: these numbers are tried, at most
+    `MOST_TRIED` of them.
+    """
+    scores, known = np.asarray(confidence, np.float64), np.asarray(verdicts, np.float64)
+    unknown = np.flatnonzero(np.isnan(known))
+    ranked = unknown[np.argsort(scores[unknown], kind="stable")]
+    counts = np.unique(np.linspace(0, len(ranked), MOST_TRIED).round().astype(np.int64))
+
+    def with_right(places: NDArray[np.int64]) -> tuple[float, Interval]:
+        right = known == 1.0
+        right[places] = True
+        flags = right.tolist()
+        order = auroc(confidence, flags)
+        return order, auroc_interval(confidence, flags, clusters=clusters)
+
+    lower = [with_right(ranked[:count]) for count in counts]
+    upper = [with_right(ranked[len(ranked) - count :]) for count in counts]
+    if any(math.isnan(order) for order, _ in lower):  # all may be right, or all wrong
+        return Interval(0.0, 1.0)
+    return Interval(min(lower)[1].low, max(upper)[1].high)
 
 
 def _beaten_shares(scores: Floats, others: Floats) -> Floats:

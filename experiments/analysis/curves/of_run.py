@@ -6,16 +6,17 @@ candidate alone. Other selectors are applied to random subsets, the same ones fo
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from nbest.experiments.analysis.bias_notes import run_notes
+from nbest.experiments.analysis.case_notes import curve_notes, sampling_notes
 from nbest.experiments.analysis.curves.exact import (
     Curve,
     answered_curves,
+    any_curves,
     baseline_curves,
     best_curves,
     both_ways,
@@ -40,7 +41,7 @@ from nbest.orchestrator.tasks import wait_for
 from nbest.orchestrator.types import Scores
 from nbest.scorers.baselines import First, Longest, Random, Shortest
 from nbest.scorers.estimators.coverage import Extrapolation, extrapolate
-from nbest.scorers.estimators.over_optimisation import judged_together, watch
+from nbest.scorers.estimators.over_optimisation import Watch, judged_together, watch
 from nbest.scorers.votes.majority import MajorityVote
 
 
@@ -70,9 +71,9 @@ def curves_of(
     """
     scorers = {name: named_scorer(name, run) for name in split_expressions(selectors)}
     reader = RunReader(run)
-    cases = graded_cases(
-        cases_of(reader, reading_of(reader, extract, grade, equivalence), scorers.values())
-    )
+    reading = reading_of(reader, extract, grade, equivalence)
+    loaded = cases_of(reader, reading, scorers.values())
+    cases = graded_cases(loaded)
     if not cases:
         raise InputError(f"run must hold graded questions, {str(run)!r} has none")
     largest = smallest_pool(cases)
@@ -84,18 +85,17 @@ def curves_of(
     for k in beyond:
         if k <= largest:
             raise InputError(f"beyond must be more than the {largest} samples drawn, got {k}")
-    measured = selector_curves(scorers, cases, shown_ks, largest)
+    pools = scored_pools(scorers, cases)
+    measured = selector_curves(scorers, pools, shown_ks, largest)
     curves = tuple(measured.values())
-    warnings = watch_warnings(scorers, cases, largest)
+    warnings = watch_warnings(scorers, pools, largest)
     return Curves(
         curves=curves,
         baselines=baseline_curves(cases, largest),
         ks=shown_ks,
         notes=(
             *sampling_notes(curves),
-            *unknown_notes(cases),
-            *pool_notes(cases),
-            *tie_notes(scorers, cases),
+            *curve_notes(scorers, loaded, cases),
             *run_notes(reader),
             *warnings,
         ),
@@ -111,33 +111,69 @@ def _extrapolated(cases: Sequence[Case], ks: Sequence[int]) -> dict[int, Extrapo
         np.array([int(values_of(case, unknown).sum()) for case in cases]) for unknown in (0.0, 1.0)
     )
     points = extrapolate(least, drawn, ks)
+    # More samples solve no fewer questions than those that were drawn, whatever a law says.
+    seen = float(any_curves(cases, int(drawn.min()))[:, -1].mean())
+    points = [p._replace(coverage=max(p.coverage, seen), high=max(p.high, seen)) for p in points]
     if not np.array_equal(least, most):
         above = extrapolate(most, drawn, ks)
         points = [p._replace(high=a.high) for p, a in zip(points, above, strict=True)]
     return dict(zip(ks, points, strict=True))
 
 
-def selector_curves(
-    scorers: Mapping[str, Scorer], cases: Sequence[Case], ks: Sequence[int], largest: int
-) -> dict[str, Curve]:
-    """The curve of each selector, by name."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoredPools:
+    """Cases, and what the selectors that look at each candidate alone make of them: once each."""
+
+    cases: Sequence[Case]
+    scores: Mapping[str, Sequence[Scores]]  # by selector: of each case, [N]
+
+    @property
+    def clusters(self) -> list[str] | None:
+        """[Q] The templates of the questions, where the data name them."""
+        return named_clusters([case.cluster for case in self.cases])
+
+
+def scored_pools(scorers: Mapping[str, Scorer], cases: Sequence[Case]) -> ScoredPools:
+    """Score the cases by each selector that looks at each candidate alone."""
     for name, scorer in scorers.items():
         require_logprobs(name, scorer, cases)
-    return {n: wait_for(_curve(n, s, cases, ks, largest)) for n, s in scorers.items()}
+
+    async def scored() -> dict[str, list[Scores]]:
+        return {
+            name: [await scorer(case.query, case.candidates) for case in cases]
+            for name, scorer in scorers.items()
+            if is_pointwise(scorer) and not isinstance(scorer, MajorityVote | First | Random)
+        }
+
+    return ScoredPools(cases=cases, scores=wait_for(scored()))
+
+
+def selector_curves(
+    scorers: Mapping[str, Scorer], pools: ScoredPools, ks: Sequence[int], largest: int
+) -> dict[str, Curve]:
+    """The curve of each selector, by name."""
+    return {n: wait_for(_curve(n, s, pools, ks, largest)) for n, s in scorers.items()}
 
 
 def watch_warnings(
-    scorers: Mapping[str, Scorer], cases: Sequence[Case], largest: int
+    scorers: Mapping[str, Scorer], pools: ScoredPools, largest: int
 ) -> tuple[str, ...]:
     """Warn where more samples make a choice worse, all selectors of a table judged together."""
-    curves = {
-        name: wait_for(best_values(scorer, cases, largest))
-        for name, scorer in scorers.items()
-        if may_be_fooled(scorer)
+    watched = {
+        name: _watched(pools, scores, largest)
+        for name, scores in pools.scores.items()
+        if may_be_fooled(scorers[name])
     }
-    verdicts = judged_together([watch(by_question) for by_question in curves.values()])
-    named = zip(curves, verdicts, strict=True)
+    named = zip(watched, judged_together(list(watched.values())), strict=True)
     return tuple(f"{name}: {verdict.sentence()}" for name, verdict in named if verdict.is_worse)
+
+
+def _watched(pools: ScoredPools, scores: Sequence[Scores], largest: int) -> Watch:
+    least = best_curves(pools.cases, scores, largest)
+    most = None
+    if ungraded_samples(pools.cases):
+        most = best_curves(pools.cases, scores, largest, unknown=1.0)
+    return watch(least, most=most, clusters=pools.clusters)
 
 
 def may_be_fooled(scorer: Scorer) -> bool:
@@ -145,83 +181,23 @@ def may_be_fooled(scorer: Scorer) -> bool:
     return is_pointwise(scorer) and not isinstance(scorer, First | Random | Shortest | Longest)
 
 
-async def best_values(scorer: Scorer, cases: Sequence[Case], largest: int) -> Scores:
-    """[Q, K] The accuracy of the best of k by a scorer that looks at each candidate alone."""
-    scores = [await scorer(case.query, case.candidates) for case in cases]
-    return best_curves(cases, scores, largest)
-
-
 async def _curve(
-    name: str, scorer: Scorer, cases: Sequence[Case], ks: Sequence[int], largest: int
+    name: str, scorer: Scorer, pools: ScoredPools, ks: Sequence[int], largest: int
 ) -> Curve:
     """The curve of one selector; without a closed form, nan at every k that `ks` lacks."""
+    cases, scores = pools.cases, pools.scores.get(name)
     if isinstance(scorer, MajorityVote):
         return both_ways(name, cases, lambda unknown: vote_curves(cases, largest, unknown))
     if isinstance(scorer, First | Random):  # any of k is as good as any other
         return both_ways(name, cases, lambda unknown: answered_curves(cases, largest, unknown))
-    if is_pointwise(scorer):
-        scores = [await scorer(case.query, case.candidates) for case in cases]
+    if scores is not None:
         return both_ways(name, cases, lambda u: best_curves(cases, scores, largest, u))
     drawn = await sampled_curves(scorer, cases, ks, largest)
     most = None
     if ungraded_samples(cases):
         most = (await sampled_curves(scorer, cases, ks, largest, unknown=1.0)).means
-    clusters = named_clusters([case.cluster for case in cases])
     variances, subsets = drawn.variances, drawn.subsets
-    return curve_of(name, drawn.means, variances, subsets, most=most, clusters=clusters)
-
-
-def unknown_notes(cases: Sequence[Case]) -> tuple[str, ...]:
-    """Say where the grader could not, and what is made of it."""
-    count, total = ungraded_samples(cases), sum(len(case.worths) for case in cases)
-    if not count:
-        return ()
-    return (
-        f"the grader could not say of {count:,} of {total:,} samples whether they are right: they "
-        "count as wrong, and intervals reach to what they would be if all of them were right",
-    )
-
-
-def tie_notes(scorers: Mapping[str, Scorer], cases: Sequence[Case]) -> tuple[str, ...]:
-    """Say that curves and tables treat equal votes differently, where there are any."""
-    tied = sum(_is_tied(case) for case in cases)
-    if not tied:
-        return ()
-    return tuple(
-        f"{name}: of all samples {tied:,} of {len(cases):,} questions have equal votes: in curves "
-        "equal answers share the win, in a table the first sample decides"
-        for name, scorer in scorers.items()
-        if isinstance(scorer, MajorityVote)
-    )
-
-
-def _is_tied(case: Case) -> bool:
-    """Whether two answers lead with as many votes, and are not worth the same."""
-    counts = Counter(answer for answer in case.candidates.answers if answer is not None)
-    most = max(counts.values(), default=0)
-    leaders = [case.verdicts[answer] for answer, count in counts.items() if count == most]
-    return len(set(leaders)) > 1
-
-
-def pool_notes(cases: Sequence[Case]) -> tuple[str, ...]:
-    """Say where questions have different numbers of samples."""
-    sizes = [len(case.candidates) for case in cases]
-    if min(sizes) == max(sizes):
-        return ()
-    return (
-        f"questions have from {min(sizes)} to {max(sizes)} samples: curves end at {min(sizes)}, "
-        "and are of all subsets of what each question has",
-    )
-
-
-def sampling_notes(curves: Sequence[Curve]) -> tuple[str, ...]:
-    """What is estimated from random subsets, and how well."""
-    return tuple(
-        f"{curve.name}: estimated from {curve.subsets:,} subsets of each "
-        f"question, which adds a standard error of {curve.drawing_error:.4f}"
-        for curve in curves
-        if curve.drawing_error
-    )
+    return curve_of(name, drawn.means, variances, subsets, most=most, clusters=pools.clusters)
 
 
 def json_rows(curves: Curves) -> list[dict[str, str | int | float]]:

@@ -100,6 +100,17 @@ class Drawn:
             return math.nan
         return 0.0 if answer is None else known_as(self.case.verdicts[answer], unknown)
 
+    def gain(self, answer: str | None, over: str | None, unknown: tuple[float, float]) -> float:
+        """What an answer wins over another, where the grader could not say as if worth `unknown`.
+
+        The same answer wins nothing, whatever it is worth.
+        """
+        if not self.case.is_graded:
+            return math.nan
+        if answer == over:
+            return 0.0
+        return self.right(answer, unknown[0]) - self.right(over, unknown[1])
+
 
 async def pointwise_scores(scorer: Scorer, case: Case) -> Scores | None:
     """[N] The scores of the pool; None for a scorer that compares candidates."""

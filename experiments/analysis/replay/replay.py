@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields
-from typing import NamedTuple
 
 import numpy as np
 
-from nbest.experiments.analysis.accuracy import NOTHING, Accuracy, accuracy_of
 from nbest.experiments.analysis.curves.exact import ended, graded_cases
 from nbest.experiments.analysis.replay.drawn import Drawn, pointwise_scores
+from nbest.experiments.analysis.replay.figures import OrderFigures, Replay, summed_up
 from nbest.experiments.analysis.replay.strategy import ReplayedStrategy, build_strategy
 from nbest.experiments.analysis.rows import named_clusters
 from nbest.experiments.analysis.stored_logprobs import require_logprobs
@@ -25,65 +23,9 @@ from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.tasks import wait_for
 from nbest.orchestrator.types import Scores, require
-from nbest.scorers.estimators.intervals import student_quantile
-from nbest.scorers.estimators.paired import Difference, paired_difference
 
 TELL_EVERY = 10  # orders
 SHUFFLES = 1000  # with 100 the error is as large as what rules differ by
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Replay:
-    """Means over the shuffles, then over the questions; nan for what nobody knows.
-
-    `low` and `high` are 95% intervals over questions. `accuracy_error` is what the orders add: it
-    falls with their number, and is part of the intervals.
-    """
-
-    accuracy: float  # nan where there is no gold answer
-    low: float
-    high: float
-    samples: float  # a question, that decided
-    tokens: float  # a question, of aborted samples up to their end
-    tokens_fixed: float  # a question, for max_n samples
-    saving: float  # share of tokens saved against drawing max_n for every question
-    accuracy_fixed: float  # of the same choice from max_n in the same orders
-    answered: float  # share of questions; of the others it abstains
-    agreement: float  # share of questions with the answer of that choice from max_n
-    gain: float = math.nan  # accuracy less accuracy_fixed, on the same questions
-    gain_low: float = math.nan
-    gain_high: float = math.nan
-    accuracy_error: float = math.nan  # standard error of `gain` from drawing orders
-    started: float = math.nan  # samples a question, those that were aborted among them
-    tokens_counted: float = math.nan  # a question, of the samples that decided
-    saving_low: float = math.nan
-    saving_high: float = math.nan
-    saving_counted: float = math.nan  # without what was aborted: `ahead` 1 comes to it
-    seconds: float = math.nan  # a question, from the first request to the answer
-    seconds_fixed: float = math.nan  # until the last of max_n has ended
-    worths: Scores = field(default_factory=lambda: np.empty(0), repr=False, compare=False)  # [Q]
-
-    def as_json(self) -> dict[str, float | None]:
-        """What `--json` prints; nan becomes null, for JSON has none."""
-        numbers = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "worths"}
-        return {key: None if math.isnan(v) else v for key, v in numbers.items()}
-
-
-class OrderFigures(NamedTuple):
-    """What is measured of a question in one order of its samples."""
-
-    right: float
-    right_most: float  # if what the grader could not say were right
-    answered: float
-    agrees: float
-    samples: float
-    started: float
-    tokens: float
-    counted: float
-    seconds: float
-    right_fixed: float
-    tokens_fixed: float
-    seconds_fixed: float
 
 
 def replay(
@@ -134,62 +76,7 @@ def replay_cases(
     """Replay a strategy on cases; the orders depend on the seed and a question's place alone."""
     means, errors = wait_for(_means(cases, strategy, max_n, shuffles, seed, tell))
     columns = dict(zip(OrderFigures._fields, means.T, strict=True))
-    mean = OrderFigures(*means.mean(axis=0).tolist())
-    clusters = named_clusters([case.cluster for case in cases])
-    accuracy, gain = NOTHING, Difference(math.nan, math.nan, math.nan)
-    if not math.isnan(mean.right):
-        accuracy = accuracy_of(columns["right"], columns["right_most"], clusters)
-        gain = _gain(columns["right"], columns["right_fixed"], shuffles)
-    saving = ratio_interval(columns["tokens"], columns["tokens_fixed"])
-    counted = mean.counted / mean.tokens_fixed if mean.tokens_fixed else 1.0
-    return Replay(
-        accuracy=mean.right,
-        low=accuracy.low,
-        high=accuracy.high,
-        accuracy_fixed=mean.right_fixed,
-        gain=gain.mean,
-        gain_low=gain.low,
-        gain_high=gain.high,
-        accuracy_error=errors,
-        samples=mean.samples,
-        started=mean.started,
-        tokens=mean.tokens,
-        tokens_counted=mean.counted,
-        tokens_fixed=mean.tokens_fixed,
-        saving=1 - saving.mean,
-        saving_low=1 - saving.high,
-        saving_high=1 - saving.low,
-        saving_counted=1 - counted,
-        answered=mean.answered,
-        agreement=mean.agrees,
-        seconds=mean.seconds,
-        seconds_fixed=math.nan if math.isnan(mean.seconds) else mean.seconds_fixed,
-        worths=columns["right"],
-    )
-
-
-def _gain(right: Scores, fixed: Scores, shuffles: int) -> Difference:
-    """What the strategy wins over all samples: means over orders, which differ by little."""
-    largest = float(np.abs(right - fixed).max())
-    return paired_difference(right, fixed, reach=max(largest, 1 / shuffles))
-
-
-def ratio_interval(tokens: Scores, of: Scores) -> Accuracy:
-    """The ratio of two sums over questions [Q], and its 95% interval; 1 where nothing is divided.
-
-    The residuals of a ratio estimate (Cochran 1977, section 6.4), with Student's quantile. One
-    question leaves all of [0, 1].
-    """
-    total = float(of.sum())
-    if not total:
-        return Accuracy(1.0, 1.0, 1.0)
-    ratio = float(tokens.sum()) / total
-    if len(of) < 2:
-        return Accuracy(ratio, 0.0, 1.0)
-    residuals = tokens - ratio * of
-    error = math.sqrt(len(of) / (len(of) - 1) * float(residuals @ residuals)) / total
-    half = student_quantile(len(of) - 1, 0.975) * error
-    return Accuracy(ratio, max(0.0, ratio - half), min(1.0, ratio + half))
+    return summed_up(columns, errors, named_clusters([case.cluster for case in cases]), max_n)
 
 
 async def _means(
@@ -241,6 +128,8 @@ async def _measured(
             counted=spent.tokens if spent.counted is None else spent.counted,
             seconds=spent.seconds,
             right_fixed=question.right(fixed.answer),
+            gain_least=question.gain(spent.answer, fixed.answer, unknown=(0.0, 1.0)),
+            gain_most=question.gain(spent.answer, fixed.answer, unknown=(1.0, 0.0)),
             tokens_fixed=fixed.tokens,
             seconds_fixed=question.last_s(),
         )

@@ -9,6 +9,7 @@ import numpy as np
 from nbest.experiments.analysis.accuracy import accuracy_of
 from nbest.experiments.bench.statistics.promise import Promise, share_of
 from nbest.experiments.bench.statistics.worlds import (
+    BY_NAME,
     WORLDS,
     Curve,
     World,
@@ -27,6 +28,15 @@ SIZES = (8, 32, 200)  # questions
 POOLS = (4, 16, 64)  # samples a question
 NEVER_SEEN = 1e-3  # a truth this close to 0 or 1 is not told apart from it
 SETTINGS = ((0.1, 0.2), (0.0, 0.1), (0.25, 0.25), (0.1, 0.1), (0.02, 0.12), (0.3, 0.5), (0.05, 0.4))
+TEMPLATES = {
+    "8 templates of 4 questions": [4] * 8,
+    "20 templates of 10": [10] * 20,
+    "50 templates of 4": [4] * 50,
+    "templates of 1, 2, 4 to 64": [1, 2, 4, 8, 16, 32, 64],
+    "one template of 50 and 20 of 5": [50] + [5] * 20,
+    "3 templates of 40 and 40 questions": [40] * 3 + [1] * 40,
+}
+GAINS = (0.2, 0.6, 0.2)  # templates at which a selector loses, ties, wins
 LAWS = ((0.5, 2.0, 0.0), (1.0, 3.0, 0.3), (0.3, 6.0, 0.0))  # alpha, beta, share never solved
 
 
@@ -99,15 +109,26 @@ def _of_difference(
 
 def _of_templates(studies: int, rng: np.random.Generator) -> Iterator[Promise]:
     """Questions from templates, each as hard as its template."""
-    for templates, each in ((8, 4), (20, 10), (50, 4)):
-        names = [t for t in range(templates) for _ in range(each)]
-        held = []
-        for _ in range(studies):
-            chances = np.repeat(rng.beta(4, 4, templates), each)
-            means = rng.binomial(16, chances) / 16
-            held.append(_holds(clustered_interval(means, clusters=names), 0.5))
-        name = f"one sample of {templates} templates of {each} questions"
-        yield share_of(name, "at least", 0.95, held)
+    for label, sizes in TEMPLATES.items():
+        names = np.repeat(np.arange(len(sizes)), sizes).tolist()
+        for world in (BY_NAME["middle"], BY_NAME["bimodal"], BY_NAME["hard"]):
+            truth = world.a / (world.a + world.b)
+            held = []
+            for _ in range(studies // 2):
+                chances = np.repeat(world.chances(rng, len(sizes)), sizes)
+                means = rng.binomial(16, chances) / 16
+                held.append(_holds(clustered_interval(means, clusters=names), truth))
+            yield share_of(f"one sample, {world.name}: {label}", "at least", 0.93, held)
+        differences = []
+        for _ in range(studies // 2):
+            gains = np.repeat(rng.choice([-1.0, 0.0, 1.0], len(sizes), p=GAINS), sizes)
+            differences.append(_holds(_paired(gains, names), GAINS[2] - GAINS[0]))
+        yield share_of(f"paired difference: {label}", "at least", 0.94, differences)
+
+
+def _paired(gains: Scores, clusters: list[int]) -> tuple[float, float]:
+    low, high = paired_difference(gains, np.zeros(len(gains)), clusters=clusters)[1:]
+    return low, high
 
 
 def _of_missing(studies: int, rng: np.random.Generator) -> Iterator[Promise]:
@@ -161,4 +182,5 @@ def extrapolation_promises(studies: int, seed: int) -> Iterator[Promise]:
                     outcomes.append(_holds((point.low, point.high), truth))
             for k, outcomes in held.items():
                 name = f"coverage at {k} from 16: Beta({alpha}, {beta}), {never:.0%} never"
-                yield share_of(f"{name}, Q={questions}", "at least", 0.95, outcomes)
+                if outcomes:  # few studies may all be refused
+                    yield share_of(f"{name}, Q={questions}", "at least", 0.95, outcomes)

@@ -73,13 +73,14 @@ class Columns(Section):
                 raise InputError(f"dataset.{key}: {source} has no column {shown(column)}{near}")
 
     def _check_meta(self, columns: set[str], source: str) -> None:
-        for name in self._kept:
+        keys = [*(("meta", name) for name in self.meta), ("cluster", self.cluster)]
+        for key, name in keys:
             if name in (self.answer, "answer", "full_answer"):
                 rule = "never name the gold answers: a selector could read them"
-                raise InputError(f"dataset.meta must {rule}, got {shown(name)}")
-            if columns and name not in columns:
+                raise InputError(f"dataset.{key} must {rule}, got {shown(name)}")
+            if name is not None and columns and name not in columns:
                 near = suggestion(name, columns)
-                raise InputError(f"dataset.meta: {source} has no column {shown(name)}{near}")
+                raise InputError(f"dataset.{key}: {source} has no column {shown(name)}{near}")
 
     @property
     def _kept(self) -> tuple[str, ...]:

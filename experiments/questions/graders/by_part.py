@@ -24,6 +24,8 @@ class QueryGrader(ABC):
 
     1. Returns [A] 1.0, 0.0 or nan, one for each answer.
     2. `needs_gold` says whether it can grade only where there is a gold answer.
+    3. `can_grade` says whether it can tell right from wrong at a question, whatever is answered: a
+       question at whose answers it fails counts, and one that it cannot grade at all does not.
     """
 
     __slots__ = ()
@@ -36,6 +38,9 @@ class QueryGrader(ABC):
     async def grade_each(
         self, query: Query, answers: Sequence[str], gold: Gold | None
     ) -> list[float]: ...
+
+    @abstractmethod
+    async def can_grade(self, query: Query, gold: Gold | None) -> bool: ...
 
 
 def needs_gold(grade: object) -> bool:
@@ -71,6 +76,13 @@ class SameMeaning(QueryGrader):
         wrong = 0.0 if is_read else math.nan
         return [1.0 if group_of[answer] == group_of[right] else wrong for answer in answers]
 
+    async def can_grade(self, query: Query, gold: Gold | None) -> bool:
+        """Whether there is a gold answer that the equivalence can read."""
+        if gold is None:
+            return False
+        (verdict,) = await self.grade_each(query, [f"{gold.answer} "], gold)
+        return not math.isnan(verdict)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Valid(QueryGrader):
@@ -97,3 +109,8 @@ class Valid(QueryGrader):
         except InputError:
             return [math.nan] * len(answers)
         return [float(flag) for flag in flags]
+
+    async def can_grade(self, query: Query, gold: Gold | None) -> bool:
+        """Whether the rule can be applied to the question: to no answer as to any."""
+        (verdict,) = await self.grade_each(query, [""], gold)
+        return not math.isnan(verdict)

@@ -1,7 +1,7 @@
 """Compares a chosen answer with the gold answer: 1.0 right, 0.0 wrong, nan ungraded.
 
-Nan is no verdict: there is no answer to grade, or this grader cannot tell. Means leave it out, and
-it is counted by itself; it never counts as wrong.
+Nan is no verdict: there is no answer to grade, or this grader cannot tell. It is counted by itself;
+tables count it as wrong and say so, with an interval up to what they would be if it were right.
 
 It knows no sample, no scorer and no dataset.
 """

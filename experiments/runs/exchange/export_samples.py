@@ -41,6 +41,8 @@ def pool_lines(run: StrPath) -> Iterator[str]:
             line["prompt"] = case.query.prompt
         if case.query.meta:
             line["meta"] = dict(case.query.meta)
+        if case.cluster is not None:
+            line["cluster"] = case.cluster
         if drawn:
             line["strategy"] = drawn
         line["samples"] = [_sample(case, i) for i in range(len(case.candidates))]

@@ -31,6 +31,7 @@ from nbest.orchestrator.store.writer import FileStore
 from nbest.orchestrator.tasks import wait_for
 from nbest.orchestrator.types import Query
 
+CLUSTER = "cluster"  # the key of a question's meta that names its template
 TELL_EVERY = 1000  # questions
 _LATER_SAMPLE_KEYS = {"top_logprobs", "top_tokens", "prompt_tokens", "seconds"}
 
@@ -69,6 +70,8 @@ def import_pool(
         "imported": True,
         "strategy": drawn,
     }
+    if any(CLUSTER in query.meta for query in queries):
+        config["dataset"] = {"cluster": CLUSTER}
     with open_run(out, fingerprint=fingerprint, config=config, queries=queries) as run:
         write_gold(out, gold)
         imported = wait_for(_store(files, run, build_extractor(extract), tell))
@@ -91,7 +94,8 @@ def _questions(files: Sequence[Path]) -> tuple[list[Query], dict[str, Gold], str
     queries, gold, digest = [], {}, sha256()
     for line in read_pool(files):
         digest.update(_canonical(line).encode())
-        queries.append(Query(id=line.id, prompt=prompt_of(line), meta=line.meta))
+        meta = line.meta if line.cluster is None else line.meta | {CLUSTER: line.cluster}
+        queries.append(Query(id=line.id, prompt=prompt_of(line), meta=meta))
         if line.gold is not None:
             gold[line.id] = Gold(answer=line.gold)
     if not queries:
@@ -110,6 +114,8 @@ def _canonical(line: PoolLine) -> str:
     exclude: dict[str, Any] = {"samples": {"__all__": left_out}}
     if not line.meta:
         exclude["meta"] = True
+    if line.cluster is None:
+        exclude["cluster"] = True
     try:
         return line.model_dump_json(exclude=exclude)
     except PydanticSerializationError:  # half a surrogate pair in a text

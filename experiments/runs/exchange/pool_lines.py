@@ -5,8 +5,9 @@
 A sample has a `text` or an `answer`; `answer: null` says that it holds none. All else is optional:
 what it cost, how it ended, its log-probabilities, and `scores` by the name of a scorer. So are the
 `gold` and `prompt` of a line. A chat is a list of `messages` in the place of the prompt; `meta` is
-what selectors and graders may read besides, as the tests of a program; `strategy` says how the
-samples were drawn, as in a config. It knows no run directory.
+what selectors and graders may read besides, as the tests of a program; `cluster` names the template
+that the question comes from, as `dataset.cluster` does; `strategy` says how the samples were drawn,
+as in a config. It knows no run directory.
 """
 
 from __future__ import annotations
@@ -178,6 +179,7 @@ class PoolLine(BaseModel):
     prompt: str = ""
     messages: tuple[PoolMessage, ...] | None = Field(default=None, strict=False)
     meta: dict[str, JsonValue] = Field(default_factory=dict)  # of the question
+    cluster: Text | None = None  # the template that the question comes from
     strategy: dict[str, JsonValue] = Field(default_factory=dict)  # how they were drawn
     samples: tuple[PoolSample, ...] = Field(strict=False)
 
@@ -193,7 +195,7 @@ class PoolLine(BaseModel):
         """A blank answer says that nobody knows one, as in a data set."""
         return text if text and text.strip() else None
 
-    @field_validator("id", "gold", "prompt")
+    @field_validator("id", "gold", "prompt", "cluster")
     @classmethod
     def _is_storable(cls, text: str | None) -> str | None:
         if text is not None and not is_unicode(text):

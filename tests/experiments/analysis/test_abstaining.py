@@ -103,7 +103,7 @@ def test_the_sentence_about_a_guarantee() -> None:
     assert "with 90% certainty for all 4 selectors together on questions" in together
     few = guarantee_sentence(row((0.95, True)), RiskLimit(max_risk=0.05))
     assert few.startswith("vote: no threshold keeps the risk at 5.0% with 90% certainty (it takes")
-    assert few.endswith("at least 72 graded answers, all right; here are 1)")
+    assert few.endswith("at least 72 graded answers, all right; here are 1, 1 of them right)")
 
 
 def test_of_several_selectors_each_has_its_part_of_delta() -> None:

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nbest import WeightedVote
+from nbest.experiments.analysis.case_notes import curve_notes
 from nbest.experiments.analysis.curves.exact import curve_of, graded_cases, values_of, vote_curves
 from nbest.experiments.analysis.curves.of_run import (
     Curves,
@@ -24,8 +25,8 @@ from nbest.experiments.analysis.curves.of_run import (
     json_rows,
     powers_of_two,
     sampling_notes,
+    scored_pools,
     selector_curves,
-    unknown_notes,
 )
 from nbest.experiments.analysis.curves.sampled import chosen_one_by_one, sampled_curves
 from nbest.experiments.analysis.curves.view import curve_table, plot_curves
@@ -586,15 +587,19 @@ def test_where_a_grader_fails_a_curve_reaches_both_ways(tmp_path: Path, name: st
     unsure = [replace(case, verdicts={**case.verdicts, "odd": math.nan}) for case in known]
     assert graded_cases(unsure) == unsure  # no question is left out
     scorers = {name: build_scorer(name)}
-    plain, wide = (selector_curves(scorers, c, (1, 4), 4)[name] for c in (known, unsure))
+
+    def curve(cases: list[Case]) -> Curve:
+        return selector_curves(scorers, scored_pools(scorers, cases), (1, 4), 4)[name]
+
+    plain, wide = curve(known), curve(unsure)
     assert wide.mean[::3] == plain.mean[::3]  # as if they were wrong
     assert wide.low[::3] == plain.low[::3]
     right = [replace(case, verdicts={**case.verdicts, "odd": 1.0}) for case in known]
-    assert wide.high[::3] == selector_curves(scorers, right, (1, 4), 4)[name].high[::3]
+    assert wide.high[::3] == curve(right).high[::3]
     assert wide.high[0] > plain.high[0]
-    (note,) = unknown_notes(unsure)
+    (note,) = curve_notes({}, unsure, unsure)
     assert "could not say of 24 of 48 samples" in note
-    assert unknown_notes(known) == ()
+    assert curve_notes({}, known, known) == ()
 
 
 def test_equal_votes_are_told_of_where_they_matter(tmp_path: Path) -> None:

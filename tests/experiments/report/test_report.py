@@ -123,7 +123,7 @@ def test_what_it_shows_of_questions(tmp_path: Path) -> None:
     first = report.contested[0]
     assert first.answers[0].votes >= first.answers[1].votes
     assert sum(shown.votes for shown in first.answers) + first.num_silent <= first.num_samples
-    assert all(len(set(shown.right)) > 1 for shown in report.verdicts)
+    assert all(len(set(shown.verdicts)) > 1 for shown in report.verdicts)
     assert report.warnings == ()
 
 

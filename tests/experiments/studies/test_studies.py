@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from nbest.experiments.analysis.curves.exact import Curve
-from nbest.experiments.analysis.replay.replay import Replay
+from nbest.experiments.analysis.replay.figures import Replay
 from nbest.experiments.analysis.replay.strategy import build_strategy
 from nbest.experiments.studies.adaptive_rules import BUDGET, RULES, chosen, elsewhere, front, main
 from nbest.experiments.studies.verifier_gain_report import Chosen, Findings, picture, table

@@ -9,7 +9,13 @@ import pytest
 from scipy.stats import binom, multinomial
 
 from nbest.orchestrator.errors import InputError
-from nbest.scorers.estimators.paired import discordant, holm, mcnemar, paired_difference
+from nbest.scorers.estimators.paired import (
+    discordant,
+    holm,
+    mcnemar,
+    paired_difference,
+    paired_p_value,
+)
 
 Z95 = 1.959963984540054
 
@@ -72,10 +78,36 @@ def test_it_needs_no_order_and_takes_shares() -> None:
     assert paired_difference(first, second) == pytest.approx(
         paired_difference(first[order], second[order])
     )
-    narrow = paired_difference(first / 100, second / 100, reach=0.01)
-    wide = paired_difference(first / 100, second / 100)
-    assert narrow == pytest.approx([v / 100 for v in paired_difference(first, second)])
-    assert wide.high - wide.low > 5 * (narrow.high - narrow.low)
+
+
+def test_templates_are_what_is_drawn() -> None:
+    rng = np.random.default_rng(3)
+    first, second = rng.random(20), rng.random(20)
+    alone = paired_difference(first, second, clusters=[str(q) for q in range(20)])
+    # The same questions asked four times say no more than once.
+    names = [str(q) for q in range(20) for _ in range(4)]
+    fourfold = paired_difference(first.repeat(4), second.repeat(4), clusters=names)
+    assert fourfold == pytest.approx(alone)
+    plain = paired_difference(first.repeat(4), second.repeat(4))
+    assert alone.high - alone.low > 1.7 * (plain.high - plain.low)
+
+
+@pytest.mark.parametrize("clusters", [None, [f"t{q // 2}" for q in range(40)]])
+def test_the_p_value_is_the_level_at_which_the_interval_touches_zero(
+    clusters: list[str] | None,
+) -> None:
+    rng = np.random.default_rng(5)
+    for _ in range(20):
+        first, second = (rng.random((2, 40)) < [[0.7], [0.5]]).astype(float)
+        p = paired_p_value(first, second, clusters)
+        if p < 0.99:
+            claims = paired_difference(first, second, 1 - p * 1.001, clusters)
+            assert claims.low > 0 or claims.high < 0
+        if clusters is None:  # McNemar's may be the larger of the two
+            assert p >= mcnemar(first, second)
+        else:
+            claims_not = paired_difference(first, second, 1 - p * 0.999, clusters)
+            assert claims_not.low <= 0 <= claims_not.high
 
 
 def test_few_questions_show_nothing() -> None:
