@@ -92,7 +92,7 @@ def _filled(worths: Scores, unknown: float) -> Scores:
 
 def paired_sentences(rows: Sequence[Row]) -> list[str]:
     """Compare each selector after the first with the first, a sentence each."""
-    return _sentences([pair_of(rows[0], row) for row in rows[1:]])
+    return [line.sentence() for line in compared([pair_of(rows[0], row) for row in rows[1:]])]
 
 
 def paired_runs(
@@ -108,17 +108,16 @@ def paired_runs(
     answer; those that are not are left out.
     """
     others = {row.select: row for row in other}
-    return _sentences(
-        [
-            pair_of(
-                replace(row, select=f"{first_name}, {row.select}"),
-                replace(others[row.select], select=f"{other_name}, {row.select}"),
-                same,
-            )
-            for row in first
-            if row.select in others
-        ]
-    )
+    pairs = [
+        pair_of(
+            replace(row, select=f"{first_name}, {row.select}"),
+            replace(others[row.select], select=f"{other_name}, {row.select}"),
+            same,
+        )
+        for row in first
+        if row.select in others
+    ]
+    return [line.sentence() for line in compared(pairs)]
 
 
 def pair_of(first: Row, other: Row, same: Mapping[str, bool] | None = None) -> Pair:
@@ -134,25 +133,47 @@ def pair_of(first: Row, other: Row, same: Mapping[str, bool] | None = None) -> P
     )
 
 
-def _sentences(pairs: Sequence[Pair]) -> list[str]:
-    compared = [pair for pair in pairs if len(pair.first_worths) >= FEWEST]
-    corrected = holm([pair.p_value for pair in compared])
-    return [_sentence(pair, p, len(compared)) for pair, p in zip(compared, corrected, strict=True)]
-
-
-def _sentence(pair: Pair, p: float, count: int) -> str:
-    """What the other wins over the first.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """A comparison of a table, corrected together with its others.
 
     The interval is of both selectors together: far narrower than the intervals of the two, for most
     of the spread between questions is the same for both. All intervals of a table hold together.
     """
-    gain = agreeing(pair.difference(1 - LEVEL / count), p)
-    num = len(pair.first_worths)
-    return (
-        f"{pair.other.select}: {100 * gain.mean:+.1f} points over {pair.first.select} "
-        f"({100 * gain.low:+.1f} to {100 * gain.high:+.1f}, the same {num:,} questions; "
-        f"{_chance(pair, p, count)})"
-    )
+
+    pair: Pair
+    gain: Difference
+    p_value: float
+    count: int  # comparisons of the table
+
+    @property
+    def is_claim(self) -> bool:
+        """Whether it says that one of the two is better."""
+        return self.p_value <= LEVEL
+
+    def sentence(self) -> str:
+        """Say what the other wins over the first, and how sure that is."""
+        pair, gain = self.pair, self.gain
+        return (
+            f"{pair.other.select}: {100 * gain.mean:+.1f} points over {pair.first.select} "
+            f"({100 * gain.low:+.1f} to {100 * gain.high:+.1f}, the same "
+            f"{len(pair.first_worths):,} questions; {_chance(pair, self.p_value, self.count)})"
+        )
+
+
+def compared(pairs: Sequence[Pair]) -> list[Line]:
+    """Judge the comparisons of a table together; without questions in common there is none."""
+    pairs = [pair for pair in pairs if len(pair.first_worths) >= FEWEST]
+    corrected = holm([pair.p_value for pair in pairs])
+    return [
+        Line(
+            pair=pair,
+            gain=agreeing(pair.difference(1 - LEVEL / len(pairs)), p),
+            p_value=p,
+            count=len(pairs),
+        )
+        for pair, p in zip(pairs, corrected, strict=True)
+    ]
 
 
 def agreeing(gain: Difference, p: float) -> Difference:

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
+from nbest.experiments.analysis.accuracy import Accuracy
+from nbest.experiments.analysis.paired import compared, pair_of
+from nbest.experiments.analysis.rows import GradedChoice, Row, row_of
+from nbest.experiments.analysis.sizes import Sizes
 from nbest.experiments.bench.statistics.promise import Promise, share_of
 from nbest.experiments.bench.statistics.worlds import BY_NAME, RARE, World
 from nbest.orchestrator.types import Scores
 from nbest.scorers.estimators.best_of_k import best_of_k
 from nbest.scorers.estimators.over_optimisation import judged_together, watch
-from nbest.scorers.estimators.paired import (
-    FEWEST_DIFFERENT,
-    discordant,
-    holm,
-    mcnemar,
-    paired_difference,
-)
 from nbest.scorers.estimators.risk_coverage import fitted_threshold
 
 SELECTORS = 8  # of a table, equal all of them
@@ -29,24 +27,26 @@ FALLS = 0.04  # the share of wrong answers that a hacked scorer puts above all o
 def table_promises(studies: int, seed: int) -> Iterator[Promise]:
     """Yield how often a table of equal selectors claims that one is better or worse."""
     rng = np.random.default_rng(seed)
-    for questions in (8, 32, 200):
-        claims = [_claims(questions, rng) for _ in range(studies)]
-        name = f"any claim about {SELECTORS} equal selectors, Q={questions}"
-        yield share_of(name, "at most", 0.05, claims)
+    for selectors in (2, SELECTORS):
+        for questions in (8, 32, 200):
+            claims = [_claims(selectors, questions, rng) for _ in range(studies)]
+            name = f"any claim about {selectors} equal selectors, Q={questions}"
+            yield share_of(name, "at most", 0.05, claims)
 
 
-def _claims(questions: int, rng: np.random.Generator) -> bool:
-    """Whether any line of a table claims a difference, by its p-value or by its interval."""
+def _claims(selectors: int, questions: int, rng: np.random.Generator) -> bool:
+    """Whether any line of a table claims a difference."""
     chances = rng.beta(4, 4, questions)
-    worths = (rng.random((SELECTORS, questions)) < chances).astype(np.float64)
-    pairs = [(other, worths[0]) for other in worths[1:]]
-    p_values = [
-        mcnemar(*pair) if sum(discordant(*pair)) >= FEWEST_DIFFERENT else 1.0 for pair in pairs
-    ]
-    level = 1 - 0.05 / len(pairs)
-    gains = [paired_difference(*pair, level) for pair in pairs]
-    by_interval = any(gain.low > 0 or gain.high < 0 for gain in gains)
-    return by_interval or min(holm(p_values)) <= 0.05
+    worths = (rng.random((selectors, questions)) < chances).astype(np.float64)
+    first, *others = map(_row, worths)
+    return any(line.is_claim for line in compared([pair_of(first, row) for row in others]))
+
+
+def _row(worths: Scores) -> Row:
+    """The row of a selector that is worth so much at each question [Q]."""
+    choices = [GradedChoice(f"q{q}", "7", 1.0, worth) for q, worth in enumerate(worths.tolist())]
+    accuracy, sizes = Accuracy(float(worths.mean()), 0.0, 1.0), Sizes()
+    return replace(row_of("selector", sizes, accuracy), choices=tuple(choices))
 
 
 def threshold_promises(studies: int, seed: int) -> Iterator[Promise]:
@@ -101,6 +101,14 @@ def watch_promises(studies: int, seed: int) -> Iterator[Promise]:
             alarms = [_any_alarm(world, questions, rng) for _ in range(studies // 2)]
             name = f"any alarm in a report of 8 useless scorers: {world.name}, Q={questions}"
             yield share_of(name, "at most", 0.05, alarms)
+    for templates, each in ((20, 10), (50, 4)):
+        names = np.repeat(np.arange(templates), each).tolist()
+        alarms = [
+            watch(_useless_templates(templates, each, rng), clusters=names).is_worse
+            for _ in range(studies)
+        ]
+        name = f"alarm at a useless scorer: {templates} templates of {each} questions"
+        yield share_of(name, "at most", 0.025, alarms)
     verdicts = [watch(_hacked(32, rng)) for _ in range(studies)]
     found = [verdict.is_worse for verdict in verdicts]
     yield share_of("alarm at a hacked scorer that loses 0.26, Q=32", "at least", 0.9, found)
@@ -116,6 +124,11 @@ def _useless(world: World, questions: int, rng: np.random.Generator, n: int = 16
     """[Q, N] Curves of a scorer that knows nothing."""
     right = rng.random((questions, n)) < world.chances(rng, questions, 1)
     return _curves(rng.random((questions, n)), right)
+
+
+def _useless_templates(templates: int, each: int, rng: np.random.Generator) -> Scores:
+    """[Q, N] Curves of a scorer that knows nothing, the same samples in all of a template."""
+    return _useless(BY_NAME["middle"], templates, rng).repeat(each, axis=0)
 
 
 def _any_alarm(world: World, questions: int, rng: np.random.Generator) -> bool:

@@ -11,7 +11,7 @@ from nbest.experiments.bench.statistics.decisions import (
 )
 from nbest.experiments.bench.statistics.intervals import extrapolation_promises, interval_promises
 from nbest.experiments.bench.statistics.promise import Promise
-from nbest.experiments.bench.statistics.replays import replay_promises
+from nbest.experiments.bench.statistics.replays import replay_promises, saving_promises
 from nbest.orchestrator.types import require
 
 STUDIES = 1000
@@ -42,4 +42,5 @@ def _suite(studies: int, seed: int) -> Iterator[tuple[str, Iterator[Promise]]]:
     yield "thresholds", threshold_promises(max(FEWEST, studies // 4), seed)
     yield "watch", watch_promises(max(FEWEST, studies // 2), seed)
     yield "extrapolation", extrapolation_promises(max(FEWEST, studies // 10), seed)
-    yield "replays", replay_promises(max(FEWEST, studies // 4), 50, seed)
+    yield "savings", saving_promises(studies, seed)
+    yield "replays", replay_promises(max(FEWEST, studies // 2), 20, seed)

@@ -18,7 +18,13 @@ from hypothesis import strategies as st
 
 from nbest import WeightedVote
 from nbest.experiments.analysis.case_notes import curve_notes
-from nbest.experiments.analysis.curves.exact import curve_of, graded_cases, values_of, vote_curves
+from nbest.experiments.analysis.curves.exact import (
+    Curve,
+    curve_of,
+    graded_cases,
+    values_of,
+    vote_curves,
+)
 from nbest.experiments.analysis.curves.of_run import (
     Curves,
     curves_of,
@@ -33,7 +39,7 @@ from nbest.experiments.analysis.curves.view import curve_table, plot_curves
 from nbest.experiments.analysis.select import compare
 from nbest.experiments.cli.pools import numbers
 from nbest.experiments.config.plugins import build_scorer
-from nbest.experiments.runs.cases import load_cases
+from nbest.experiments.runs.cases import Case, load_cases
 from nbest.experiments.runs.exchange.export import export_run
 from nbest.experiments.runs.exchange.import_pool import import_pool
 from nbest.orchestrator.errors import InputError, RunChanged

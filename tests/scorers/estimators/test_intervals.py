@@ -11,6 +11,7 @@ from scipy.stats import binom, sem, t
 
 from nbest import clustered_interval, pass_at_k, wilson_interval
 from nbest.orchestrator.errors import InputError
+from nbest.scorers.estimators.intervals import clustered_mean
 
 Z95 = 1.959963984540054
 
@@ -179,3 +180,32 @@ def test_pass_at_k_with_ten_thousand_samples() -> None:
 def test_what_is_refused(call, message) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(InputError, match=message):
         call()
+
+
+@pytest.mark.parametrize("sizes", [[4] * 6, [1, 2, 5, 20], [7, 1], [30, 1, 1, 1]])
+def test_the_error_of_clusters_is_that_of_bell_and_mccaffrey(sizes: list[int]) -> None:
+    """Their estimate written out with matrices, for a regression on a constant alone."""
+    rng = np.random.default_rng(len(sizes))
+    names = np.repeat(np.arange(len(sizes)), sizes)
+    values, total = rng.random(len(names)), len(names)
+    residuals = np.eye(total) - 1 / total  # what makes residuals of values
+    sums = []  # [G, Q] what the estimate squares and adds up, as a function of the values
+    for g in range(len(sizes)):
+        own = names == g
+        block = residuals[np.ix_(own, own)]
+        powers, vectors = np.linalg.eigh(block)
+        root = vectors @ np.diag(powers**-0.5) @ vectors.T
+        sums.append(np.ones(own.sum()) @ root @ residuals[own] / total)
+    forms = np.array(sums)
+    matrix = forms @ forms.T  # its eigenvalues are those of the quadratic form
+    mean = clustered_mean(values, names.tolist())
+    assert mean.mean == pytest.approx(values.mean())
+    assert mean.error == pytest.approx(math.sqrt(float(((forms @ values) ** 2).sum())))
+    assert mean.degrees == pytest.approx(np.trace(matrix) ** 2 / (matrix**2).sum())
+
+
+def test_one_large_template_tells_little() -> None:
+    means, names = [0.5] * 100 + [0.4, 0.6] * 15, [0] * 100 + list(range(1, 31))
+    large = clustered_interval(means, clusters=names)
+    even = clustered_interval(means, clusters=[q % 31 for q in range(130)])
+    assert large.high - large.low > 2 * (even.high - even.low)

@@ -9,6 +9,7 @@ import pytest
 
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.types import Scores
+from nbest.scorers.estimators import over_optimisation
 from nbest.scorers.estimators.best_of_k import best_of_k
 from nbest.scorers.estimators.over_optimisation import (
     TOGETHER,
@@ -185,3 +186,31 @@ def test_the_grid_is_whole_where_it_is_small() -> None:
 def test_curves_must_be_a_table() -> None:
     with pytest.raises(InputError, match=r"curves must have shape \[Q, K\], got \(3,\)"):
         watch(np.zeros(3))
+
+
+def test_templates_are_what_the_watch_counts() -> None:
+    alarms = {"plain": 0, "clustered": 0}
+    names = [t for t in range(20) for _ in range(10)]
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        right = rng.random((20, 16)) < rng.beta(4, 4, (20, 1))
+        curves = np.array([best_of_k(rng.random(16), row.astype(float)) for row in right])
+        alarms["plain"] += watch(curves.repeat(10, axis=0)).is_worse
+        alarms["clustered"] += watch(curves.repeat(10, axis=0), clusters=names).is_worse
+    assert alarms["plain"] > 20
+    assert alarms["clustered"] <= 7  # 2.5 are expected; 8 or more has probability 0.004
+
+
+def test_an_alarm_holds_whatever_nobody_knows(simulated: tuple[Scores, Scores]) -> None:
+    curves = simulated[0]
+    assert watch(curves, most=curves).is_worse
+    if_right = np.minimum(1.0, curves + np.linspace(0, 1, curves.shape[1]))
+    assert not watch(curves, most=if_right).is_worse
+
+
+def test_curves_of_templates_have_the_mean_of_their_questions() -> None:
+    rng = np.random.default_rng(6)
+    curves, names = rng.random((12, 5)), list("aaaabbbbbccd")
+    of_templates = over_optimisation._of_templates(curves, names)
+    assert of_templates.shape == (4, 5)
+    assert of_templates.mean(axis=0) == pytest.approx(curves.mean(axis=0))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from itertools import permutations
+from itertools import permutations, product
 
 import numpy as np
 import pytest
@@ -16,6 +16,7 @@ from nbest.scorers.estimators.risk_coverage import (
     answers_needed,
     aurc,
     auroc,
+    auroc_bounds,
     auroc_interval,
     clopper_pearson_upper,
     fitted_threshold,
@@ -203,3 +204,34 @@ def test_the_interval_of_auroc_holds_it_and_is_never_of_no_width() -> None:
     assert auroc_interval([0.5, 0.6], [True, True]) == (0.0, 1.0)
     narrow = auroc_interval(confidence * 40, right * 40)
     assert narrow.high - narrow.low < high - low
+
+
+def test_unknown_verdicts_bound_auroc_over_all_that_they_may_be() -> None:
+    rng = np.random.default_rng(4)
+    for _ in range(20):
+        confidence = rng.integers(0, 6, 12) / 6
+        verdicts = np.array([1.0, 1.0, 0.0, 0.0, *rng.choice([0.0, 1.0, math.nan], 8)])
+        unknown = np.flatnonzero(np.isnan(verdicts))
+        ways = []
+        for values in product((0.0, 1.0), repeat=len(unknown)):
+            verdicts_then = verdicts.copy()
+            verdicts_then[unknown] = values
+            right = (verdicts_then == 1.0).tolist()
+            ways.append((auroc(confidence.tolist(), right), right))
+        low, high = auroc_bounds(confidence.tolist(), verdicts.tolist())
+        least, most = (auroc_interval(confidence.tolist(), pick(ways)[1]) for pick in (min, max))
+        assert low <= least.low + 0.02  # where several are least, their intervals differ a little
+        assert high >= most.high - 0.02
+        assert low <= min(ways)[0] <= max(ways)[0] <= high
+
+
+def test_auroc_of_templates_is_less_sure() -> None:
+    rng = np.random.default_rng(5)
+    confidence, right = rng.random(30), rng.random(30) < 0.6
+    once = auroc_interval(confidence.tolist(), right.tolist())
+    often = [values.repeat(10).tolist() for values in (confidence, right)]
+    names = [q for q in range(30) for _ in range(10)]
+    plain = auroc_interval(often[0], often[1])
+    clustered = auroc_interval(often[0], often[1], clusters=names)
+    assert plain.high - plain.low < 0.5 * (once.high - once.low)
+    assert clustered.high - clustered.low > 0.9 * (once.high - once.low)

@@ -306,6 +306,9 @@ def test_meta_keeps_columns_as_they_are_and_never_the_gold_answer(tmp_path: Path
         "dataset.meta must never name the gold answers: a selector could read them, got 'answer'"
     )
     assert "no column 'test'" in refusal(JsonlFile(path=str(path), meta=["test"]))
+    told = refusal(JsonlFile(path=str(path), cluster="templat"))
+    assert told.startswith("dataset.cluster: ")
+    assert "no column 'templat'" in told
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="needs the GSM8K files beside the repository")
