@@ -25,6 +25,13 @@ class SampleCost(NamedTuple):
             return 0.0
         return self.tokens * (elapsed_s - self.first_token_s) / (self.seconds - self.first_token_s)
 
+    def upto(self, tokens: int) -> SampleCost:
+        """The cost of a sample that ends after so many tokens, at the same pace."""
+        if not self.tokens or tokens >= self.tokens:
+            return self
+        after_first_s = (self.seconds - self.first_token_s) * tokens / self.tokens
+        return self._replace(tokens=tokens, seconds=self.first_token_s + after_first_s)
+
 
 class Bill(NamedTuple):
     """What a question has cost."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -9,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nbest.experiments.analysis.replay.ahead import Bill, bill_of
 from nbest.experiments.analysis.replay.drawn import Drawn, Spent
 from nbest.experiments.runs.cases import Case
 from nbest.experiments.runs.stored_calls import StoredCalls
@@ -16,7 +18,14 @@ from nbest.experiments.runs.stored_sampler import DrawsNothing
 from nbest.orchestrator.protocols import Scorer
 from nbest.orchestrator.query.score_cache import CachedScores
 from nbest.orchestrator.strategies.deep_conf import DeepConf
-from nbest.orchestrator.types import Sample, SamplingParams, Scores, Status, TopLogprobs
+from nbest.orchestrator.types import (
+    Sample,
+    SamplingParams,
+    Scores,
+    Status,
+    TopLogprobs,
+    require,
+)
 from nbest.scorers.confidence.trace import Confidence, token_confidence, window_means
 from nbest.scorers.votes.weighted import WeightedVote
 
@@ -25,7 +34,9 @@ from nbest.scorers.votes.weighted import WeightedVote
 class ReplayedDeepConf:
     """DeepConf online by the lowest confidence of a window, votes weighted by the worst tenth.
 
-    It needs samples whose likeliest tokens were kept: `sampling.logprobs: 20`.
+    It needs samples whose likeliest tokens were kept: `sampling.logprobs: 20`. After the warm-up
+    `ahead` samples are under way at any time, as in `DeepConf`: those that are when it stops are
+    paid for up to then.
     """
 
     warm_up: int = 16
@@ -33,9 +44,11 @@ class ReplayedDeepConf:
     share: float = 0.95
     window: int = 2048
     k: int = 20
+    ahead: int = 4
     known: dict[str, KnownTraces] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        require(self.ahead >= 1, "ahead", "be at least 1", self.ahead)
         self._strategy(self.warm_up, self.traces())  # says what is wrong
 
     @property
@@ -52,9 +65,28 @@ class ReplayedDeepConf:
         traces = self.known.setdefault(query.id, self.traces())
         sampler = StoredOrder(drawn.case, drawn.order, traces)
         chosen = await self._strategy(len(drawn.order), traces)(query, sampler)
-        tokens = sum(sample.generated_tokens for sample in chosen.samples)
-        samples = float(len(chosen.samples))
-        return Spent(answer=chosen.answer, samples=samples, tokens=float(tokens))
+        count = len(chosen.samples)
+        warm = drawn.costs()[: self.warm_up]
+        bill = await self._bill(sampler, drawn, count - self.warm_up)
+        last_s = max(cost.seconds for cost in warm)
+        return Spent(
+            answer=chosen.answer,
+            samples=float(count),
+            tokens=sum(cost.tokens for cost in warm) + bill.tokens,
+            seconds=last_s + bill.ended_s if drawn.is_timed else math.nan,
+            counted=float(sum(sample.generated_tokens for sample in chosen.samples)),
+            started=float(self.warm_up + bill.started),
+        )
+
+    async def _bill(self, sampler: StoredOrder, drawn: Drawn, count: int) -> Bill:
+        """What the `count` samples after the warm-up cost, and those under way when they ended."""
+        if not count:
+            return Bill(started=0, tokens=0.0, ended_s=0.0)
+        last = min(len(drawn.order), self.warm_up + count + self.ahead - 1)
+        whole = drawn.costs()[self.warm_up : last]
+        ended = [await sampler(index, sampler.params) for index in range(self.warm_up, last)]
+        pairs = zip(whole, ended, strict=True)
+        return bill_of([cost.upto(s.generated_tokens) for cost, s in pairs], count, self.ahead)
 
     def traces(self) -> KnownTraces:
         """Fresh traces, for a question of which nothing has been computed yet."""
@@ -75,7 +107,7 @@ class ReplayedDeepConf:
             warm_up=self.warm_up,
             keep=self.keep,
             share=self.share,
-            ahead=1,
+            ahead=1,  # stored samples come at once; what else is under way is in the bill
         )
 
 
@@ -146,8 +178,10 @@ class StoredOrder(DrawsNothing):
         self._case = case
         self._order = order
         self._traces = traces
+        self.params = SamplingParams()  # of the last sample that was asked for
 
     async def __call__(self, index: int, params: SamplingParams) -> Sample:
+        self.params = params
         place = self._order[index]
         sample = _as_read(
             self._case.candidates.samples[place], self._case.candidates.answers[place]

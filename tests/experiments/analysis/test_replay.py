@@ -295,6 +295,24 @@ def test_deep_conf_ends_what_is_unsure_and_stops(tmp_path: Path) -> None:
     assert (never.samples, never.saving) == (24.0, 0.0)
 
 
+def test_deep_conf_pays_for_what_is_under_way(tmp_path: Path) -> None:
+    run, rule = traces(tmp_path / "run"), DEEP_CONF.replace("0.999", "0.9")
+    one, four, eight = (
+        replay(run, rule.replace("k=2)", f"k=2, ahead={ahead})"), max_n=24, shuffles=10)
+        for ahead in (1, 4, 8)
+    )
+    assert one.tokens == pytest.approx(one.tokens_counted)
+    assert one.tokens_counted == four.tokens_counted == eight.tokens_counted
+    assert one.tokens < four.tokens < eight.tokens
+    assert one.samples == one.started < four.started < eight.started <= 24
+    assert (one.accuracy, one.samples) == (
+        eight.accuracy,
+        eight.samples,
+    )  # what decides is the same
+    # A token is a tick of the clock here, and most samples take as long as others.
+    assert eight.tokens - eight.tokens_counted < 60 * (eight.started - eight.samples)
+
+
 def test_deep_conf_wants_the_likeliest_tokens(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="needs log-probabilities"):
         replay(stored_pool(tmp_path), "deep_conf", max_n=20, shuffles=1)
