@@ -97,7 +97,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         for name, line in pools.items():
-            lines = [{"id": f"q{i}", **line(i)} for i in range(40)]
+            lines = [{"id": f"q{i}", **line(i)} for i in range(12)]
             Path(f"{name}.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in lines))
             assert (
                 CliRunner().invoke(app, ["import", f"{name}.jsonl", "--out", name]).exit_code == 0

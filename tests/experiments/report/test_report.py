@@ -328,5 +328,5 @@ def test_nothing_that_a_model_wrote_acts_in_a_browser(tmp_path: Path) -> None:
 
 def test_a_large_run_makes_no_large_page(tmp_path: Path) -> None:
     small = write_report([pool(tmp_path, 50, 16, "small")], tmp_path / "small.html", "vote")
-    large = write_report([pool(tmp_path, 1000, 16, "large")], tmp_path / "large.html", "vote")
+    large = write_report([pool(tmp_path, 300, 16, "large")], tmp_path / "large.html", "vote")
     assert large.stat().st_size < 1.2 * small.stat().st_size + 20_000

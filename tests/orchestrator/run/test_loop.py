@@ -183,8 +183,8 @@ async def test_the_death_of_the_engine_stops_the_run_and_leaves_nothing_running(
         assert engine.in_flight == ()
 
 
-@pytest.mark.parametrize("n", [1, 16, 1000])
-async def test_queries_are_opened_only_as_engines_have_room(n: int) -> None:
+@pytest.mark.parametrize(("n", "count"), [(1, 60), (16, 60), (1000, 3)])
+async def test_queries_are_opened_only_as_engines_have_room(n: int, count: int) -> None:
     """Whatever n is, at most one query more is open than the engine's slots can hold."""
     release = asyncio.Event()
     opened: list[str] = []
@@ -197,7 +197,7 @@ async def test_queries_are_opened_only_as_engines_have_room(n: int) -> None:
         async def abort(self, request_id: str) -> None: ...
 
     async def noting() -> AsyncIterator[Query]:
-        for query in queries(60):
+        for query in queries(count):
             opened.append(query.id)
             yield query
 
@@ -209,7 +209,7 @@ async def test_queries_are_opened_only_as_engines_have_room(n: int) -> None:
     assert len(opened) == 32 // n + 1
     release.set()
     await running
-    assert len(opened) == 60
+    assert len(opened) == count
 
 
 def test_logprobs_are_asked_for_only_when_a_scorer_needs_them() -> None:

@@ -107,14 +107,14 @@ async def test_nor_where_the_judge_only_says_a_letter(kind: Kind, bias: float) -
         return float(int.from_bytes(digest[:6]) / 2**48 < 0.5 + bias)
 
     wins: Counter[int] = Counter()
-    rounds = 200
+    rounds = 100
     for r in range(rounds):
         texts = [f"{r} {i}" for i in range(8)]
         scores = await Tournament(kind=kind)(QUERY, pool(Script(coin, has_tokens=False), *texts))
         best = np.flatnonzero(scores == scores.max())
         wins.update({int(i): 1 for i in best[[r % len(best)]]})
-    # The standard error of a share of 1/8 over 200 rounds is 0.0234.
-    assert max(abs(wins[i] / rounds - 1 / 8) for i in range(8)) < 4 * 0.0234
+    # The standard error of a share of 1/8 over 100 rounds is 0.0331.
+    assert max(abs(wins[i] / rounds - 1 / 8) for i in range(8)) < 4 * 0.0331
 
 
 @every_kind
