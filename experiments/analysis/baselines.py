@@ -28,7 +28,7 @@ class BaselineGrading:
     """Grades one sample alone, and any sample, case by case."""
 
     def __init__(self) -> None:
-        self._sizes = Sizes()
+        self.sizes = Sizes()
         self._worths: list[Worths] = []  # of the graded cases
         self._clusters: list[str | None] = []  # of the graded cases
         self._unknown = 0  # samples
@@ -36,7 +36,7 @@ class BaselineGrading:
         self.samples = SampleCounter()
 
     def add(self, case: Case, size: Size | None = None) -> None:
-        self._sizes.add(size or size_of(case))
+        self.sizes.add(size or size_of(case))
         self.samples.add(case.candidates)
         worths = case.worths if case.is_graded else []
         if not worths:
@@ -56,7 +56,7 @@ class BaselineGrading:
     def notes(self) -> tuple[str, ...]:
         """What is unknown, and which questions are left out."""
         unknown = unknown_notes(self._unknown, self._graded_samples)
-        return (*unended_notes(self._sizes.n_unended), *unknown)
+        return (*unended_notes(self.sizes.n_unended), *unknown)
 
     def _accuracy(self, least: Sequence[float], most: Sequence[float]) -> Accuracy:
         return accuracy_of(least, most, named_clusters(self._clusters))
@@ -64,12 +64,12 @@ class BaselineGrading:
     def _one_sample(self) -> Row:
         """What one sample alone is worth: the mean over all samples, at the cost of one."""
         least, most = [w.mean for w in self._worths], [w.mean_most for w in self._worths]
-        whole = row_of("one sample (mean)", self._sizes, self._accuracy(least, most))
+        whole = row_of("one sample (mean)", self.sizes, self._accuracy(least, most))
         return replace(
             whole,
             n_samples=whole.n_queries,
             samples_each=(1, 1),
-            tokens=round(self._sizes.tokens_of_one),
+            tokens=round(self.sizes.tokens_of_one),
             seconds=math.nan,  # drawn alone it would be faster than among so many
             n_graded=len(self._worths),
             unknown=self._unknown,
@@ -77,10 +77,10 @@ class BaselineGrading:
 
     def _any_right(self) -> Row:
         """What a perfect selector would reach: any of the samples is right (coverage, pass@N)."""
-        fewest, largest = self._sizes.fewest_ended, self._sizes.most_ended
+        fewest, largest = self.sizes.ended_each
         size = f"{largest}" if fewest == largest else f"{fewest} to {largest}"
         least, most = [w.best for w in self._worths], [w.best_most for w in self._worths]
-        row = row_of(f"any of {size} right", self._sizes, self._accuracy(least, most))
+        row = row_of(f"any of {size} right", self.sizes, self._accuracy(least, most))
         unknown = sum(w.best != w.best_most for w in self._worths)
         return replace(row, n_graded=len(self._worths), unknown=unknown)
 

@@ -109,7 +109,7 @@ def row_of(name: str, sizes: Sizes, accuracy: Accuracy) -> Row:
         abstained=0,
         n_queries=sizes.n_queries,
         n_samples=sizes.n_samples,
-        samples_each=(sizes.smallest, sizes.largest),
+        samples_each=sizes.each,
         tokens=sizes.tokens,
         seconds=sizes.slowest_s,
     )
@@ -119,10 +119,12 @@ async def selector_row(
     name: str, scorer: Scorer, cases: Sequence[Case], min_confidence: float = 0.0
 ) -> Row:
     """Grade the answers that a selector chooses; below `min_confidence` it abstains."""
-    grading = SelectorGrading(name, scorer, min_confidence)
+    grading, sizes = SelectorGrading(name, scorer, min_confidence), Sizes()
     for case in cases:
-        await grading.add(case)
-    return grading.row()
+        size = size_of(case)
+        sizes.add(size)
+        await grading.add(case, size)
+    return grading.row(sizes)
 
 
 class SelectorGrading:
@@ -138,15 +140,16 @@ class SelectorGrading:
         self._logprobs = LogprobsNeeded(name, scorer)
         self._meter = Meter()
         self._asks = asks_model(scorer)
-        self._sizes = Sizes()  # of the cases at which it did not fail
+        self._left_out = Sizes()  # of the cases at which it failed, or a person has not decided
         self._choices: list[GradedChoice] = []
         self._failed = 0
         self._failure = ""
         self._not_asked: NotAsked | None = None
 
-    async def add(self, case: Case, size: Size | None = None) -> None:
-        """Take a case into account; `size` is that of the case, where it is known already."""
+    async def add(self, case: Case, size: Size) -> None:
+        """Take a case of this size into account."""
         if isinstance(self._scorer, UserChoice) and not self._scorer.has_decided(case.query.id):
+            self._left_out.add(size)
             return  # nobody has looked at it: that is no abstention
         self._logprobs.add(case)
         try:
@@ -159,8 +162,8 @@ class SelectorGrading:
             self._failure = self._failure or f"{case.query.id}: {error_text(error)}"
             if isinstance(error, NotAsked):
                 self._not_asked = self._not_asked or error
+            self._left_out.add(size)
             return
-        self._sizes.add(size or size_of(case))
         answer = selection.answer
         verdict = 0.0 if answer is None else case.verdicts[answer]
         confidence, query_id = selection.confidence, case.query.id
@@ -168,8 +171,11 @@ class SelectorGrading:
             GradedChoice(query_id, answer, confidence, verdict, case.is_graded, case.cluster)
         )
 
-    def row(self) -> Row:
-        """The row; InputError where the run lacks what the selector needs."""
+    def row(self, sizes: Sizes) -> Row:
+        """The row; InputError where the run lacks what the selector needs.
+
+        `sizes` are those of all cases, which a table has once for all of its rows.
+        """
         self._logprobs.require()
         if self._not_asked and not self._choices:
             raise self._not_asked
@@ -179,7 +185,7 @@ class SelectorGrading:
             [known_as(choice.verdict, 1.0) for choice in graded],
             named_clusters([choice.cluster for choice in graded]),
         )
-        row = row_of(self._name, self._sizes, accuracy)
+        row = row_of(self._name, sizes.without(self._left_out), accuracy)
         return replace(
             row,
             abstained=sum(choice.answer is None for choice in self._choices),

@@ -77,7 +77,7 @@ async def _compared(
         baselines.add(case, size)
         for grading in gradings:
             await grading.add(case, size)
-    rows = tuple(grading.row() for grading in gradings)
+    rows = tuple(grading.row(baselines.sizes) for grading in gradings)
     return Comparison(
         rows=rows,
         baselines=baselines.rows(),

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import NamedTuple
-
-import numpy as np
 
 from nbest.experiments.runs.cases import Case
 from nbest.orchestrator.store.format.schema import FINAL
@@ -40,30 +39,54 @@ class Sizes:
     def __init__(self) -> None:
         self.n_queries = 0
         self.n_samples = 0
-        self.largest = 0
-        self.smallest = 0
-        self.most_ended = 0  # samples of a question; where none ended it is left out
-        self.fewest_ended = 0
-        self.n_unended = 0  # questions without a sample that ended
         self.tokens = 0
         self.tokens_of_one = 0.0  # a sample of each query, in the mean over those that ended
-        self._slowest_s: list[float] = []  # of each query, its slowest sample
+        self.seconds = 0.0  # of each query, its slowest sample; added up
+        self.drawn = Counter[int]()  # how many queries have so many samples
+        self.ended = Counter[int]()  # how many have so many that neither failed nor were aborted
 
     def add(self, size: Size) -> None:
         self.n_queries += 1
         self.n_samples += size.n_samples
-        self.largest = max(self.largest, size.n_samples)
-        self.smallest = min(self.smallest or size.n_samples, size.n_samples)
+        self.tokens += size.tokens
+        self.seconds += size.slowest_s
+        self.drawn[size.n_samples] += 1
+        self.ended[size.n_ended] += 1
         if size.n_ended:
             self.tokens_of_one += size.ended_tokens / size.n_ended
-            self.most_ended = max(self.most_ended, size.n_ended)
-            self.fewest_ended = min(self.fewest_ended or size.n_ended, size.n_ended)
-        else:
-            self.n_unended += 1
-        self.tokens += size.tokens
-        self._slowest_s.append(size.slowest_s)
+
+    def without(self, other: Sizes) -> Sizes:
+        """What is left without some of the cases."""
+        left = Sizes()
+        left.n_queries = self.n_queries - other.n_queries
+        left.n_samples = self.n_samples - other.n_samples
+        left.tokens = self.tokens - other.tokens
+        left.tokens_of_one = self.tokens_of_one - other.tokens_of_one
+        left.seconds = self.seconds - other.seconds
+        left.drawn, left.ended = self.drawn - other.drawn, self.ended - other.ended
+        return left
+
+    @property
+    def each(self) -> tuple[int, int]:
+        """The fewest and the most samples of a query."""
+        return _ends(self.drawn)
+
+    @property
+    def ended_each(self) -> tuple[int, int]:
+        """The fewest and the most that ended, of the queries that have any."""
+        return _ends(self.ended)
+
+    @property
+    def n_unended(self) -> int:
+        """How many queries have no sample that ended."""
+        return self.ended[0]
 
     @property
     def slowest_s(self) -> float:
         """The seconds of a query, mean: its samples are drawn at the same time."""
-        return float(np.mean(self._slowest_s)) if self._slowest_s else math.nan
+        return self.seconds / self.n_queries if self.n_queries else math.nan
+
+
+def _ends(counts: Counter[int]) -> tuple[int, int]:
+    some = [number for number, count in counts.items() if number and count]
+    return min(some, default=0), max(some, default=0)
