@@ -96,10 +96,20 @@ def curves_of(
         notes=(
             *sampling_notes(curves),
             *curve_notes(scorers, loaded, cases),
+            *(_template_notes(pools) if beyond else ()),
             *run_notes(reader),
             *warnings,
         ),
         beyond=_extrapolated(cases, beyond),
+    )
+
+
+def _template_notes(pools: ScoredPools) -> tuple[str, ...]:
+    """Say that an extrapolation knows no templates."""
+    if pools.clusters is None:
+        return ()
+    return (
+        "--beyond takes questions for independent: for those of a template its range is narrow",
     )
 
 

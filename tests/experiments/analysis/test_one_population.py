@@ -212,6 +212,16 @@ def test_a_pool_names_its_templates(tmp_path: Path) -> None:
     assert wide.agreement_low < narrow.agreement_low
 
 
+def test_an_extrapolation_says_that_it_knows_no_templates(tmp_path: Path) -> None:
+    right, wrong = answer("7"), answer("8")
+    samples = [[right] * (1 + i % 3) + [wrong] * (3 - i % 3) for i in range(24)]
+    lines = [{"gold": "7", "cluster": f"t{i % 5}", "samples": s} for i, s in enumerate(samples)]
+    run = pool(tmp_path, lines)
+    told = "--beyond takes questions for independent"
+    assert any(note.startswith(told) for note in curves_of(run, "vote", beyond=[40]).notes)
+    assert not any(note.startswith(told) for note in curves_of(run, "vote").notes)
+
+
 def test_without_tokens_no_saving_is_told(tmp_path: Path) -> None:
     samples = [{"answer": "7"}, {"answer": "7"}, {"answer": "8"}, {"answer": "7"}]
     run = pool(tmp_path, [{"gold": "7", "samples": samples}] * 3)
