@@ -19,7 +19,7 @@ demo: model ## set everything up, then show what sampling and selection win
 # They come to an end last, so the others are nice to them.
 test: model ## set everything up, then run all the tests
 	@log=$$(mktemp); \
-	.venv/bin/pytest -m engine --durations 20 >$$log 2>&1 & \
+	.venv/bin/pytest $$(grep -rl mark.engine tests) -m engine --durations 20 >$$log 2>&1 & \
 	engine=$$!; others=0; engines=0; \
 	nice .venv/bin/pytest -m "not engine" -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
 	  --durations 20 --cov --cov-report= || others=$$?; \
