@@ -126,7 +126,12 @@ nbest.Sampler { async __call__(index: int, params: SamplingParams) -> Sample; as
     rate(identity: Identity, responses: Sequence[str]) -> tuple[Sample, ...]; async abort(index:
     int) -> None }
 nbest.SamplingParams(*, temperature: float = 1.0, top_p: float = 1.0, top_k: int = 0, min_p:
-    float = 0.0, max_tokens: int = 256, stop: tuple[str, ...] = (), logprobs: int | None = None,
+    float = 0.0, presence_penalty: float = 0.0, frequency_penalty: float = 0.0,
+    repetition_penalty: float = 1.0, max_tokens: int = 256, min_tokens: int = 0, stop:
+    tuple[str, ...] = (), stop_token_ids: tuple[int, ...] = (), include_stop_str_in_output: bool
+    = False, ignore_eos: bool = False, bad_words: tuple[str, ...] = (), allowed_token_ids:
+    tuple[int, ...] = (), logit_bias: tuple[tuple[int, float], ...] = (), skip_special_tokens:
+    bool = True, spaces_between_special_tokens: bool = True, logprobs: int | None = None,
     constraint: Constraint | None = None, token_texts: bool = False, floor: ConfidenceFloor |
     None = None)
 nbest.Satisfies(check: Callable[[str], bool], of: Of = 'answer')
@@ -309,8 +314,11 @@ def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
 
 
 def test_every_noun_is_frozen_slotted_and_keyword_only() -> None:
-    types = import_module("nbest.orchestrator.types")
-    nouns = [n for n in vars(types).values() if inspect.isclass(n) and dataclasses.is_dataclass(n)]
+    modules = [import_module(f"nbest.orchestrator.{m}") for m in ("types", "sampling_params")]
+    values = {
+        value for module in modules for value in vars(module).values() if inspect.isclass(value)
+    }
+    nouns = [noun for noun in values if dataclasses.is_dataclass(noun)]
     assert len(nouns) == 12
     for noun in nouns:
         kinds = {p.kind for p in inspect.signature(noun).parameters.values()}

@@ -21,8 +21,9 @@ from nbest.model_backend.fake.script import Reply, Script, cut, duration_s, toke
 from nbest.orchestrator.engines.aborts import EarlyAborts, cancelled_sample
 from nbest.orchestrator.engines.batches import Done, Result
 from nbest.orchestrator.errors import BackendError
+from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.tasks import task_group
-from nbest.orchestrator.types import Request, Sample, SamplingParams, Status, TopLogprobs
+from nbest.orchestrator.types import Request, Sample, Status, TopLogprobs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from nbest.model_backend.vllm.failure_log import failure_log
 from nbest.model_backend.vllm.orphans import orphan_guard
 from nbest.model_backend.vllm.stall import Stall, StepLogger
 from nbest.model_backend.vllm.start import shut_down, start, start_guarded
-from nbest.orchestrator.types import require
+from nbest.orchestrator.requirements import require
 
 
 @dataclass(frozen=True, slots=True)

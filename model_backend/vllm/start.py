@@ -18,7 +18,7 @@ from nbest.model_backend.vllm.errors import setting_error
 from nbest.model_backend.vllm.failure_log import FailureLog, log_file_hint
 from nbest.model_backend.vllm.orphans import OrphanGuard, kill_tree
 from nbest.orchestrator.errors import BackendError, InputError, first_line
-from nbest.orchestrator.types import require
+from nbest.orchestrator.requirements import require
 
 if TYPE_CHECKING:
     from vllm import AsyncEngineArgs

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 
 from nbest.orchestrator.protocols import BackendConfig
+from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.tasks import task_group
-from nbest.orchestrator.types import Ask, Identity, Message, Sample, SamplingParams
+from nbest.orchestrator.types import Ask, Identity, Message, Sample
 
 
 def call_key(

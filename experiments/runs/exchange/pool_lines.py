@@ -33,8 +33,9 @@ from pydantic import (
 from nbest.experiments.language.errors import describe
 from nbest.experiments.language.text import one_line, shown
 from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.requirements import is_unicode
 from nbest.orchestrator.store.format.parquet import valid_unicode
-from nbest.orchestrator.types import Message, Sample, Status, TopLogprobs, is_unicode
+from nbest.orchestrator.types import Message, Sample, Status, TopLogprobs
 
 # What servers call the end of a sample, in small letters. A word that is not here is refused: a
 # sample that was cut off, or withheld, must not vote.

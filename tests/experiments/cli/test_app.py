@@ -157,7 +157,9 @@ def test_questions_that_the_budget_does_not_reach_are_told_of(folder: Path) -> N
 
 @pytest.mark.ray
 def test_the_control_benchmark_answers_every_query_in_both_places(folder: Path) -> None:
-    process = nbest(folder, "bench", "control", "--queries", "30", "-n", "4", "--rounds", "1", "--json")
+    process = nbest(
+        folder, "bench", "control", "--queries", "30", "-n", "4", "--rounds", "1", "--json"
+    )
     assert process.returncode == 0, process.stderr
     figures = json.loads(process.stdout)
     assert {"local_samples_per_s", "ray_samples_per_s"} <= set(figures)

@@ -17,7 +17,8 @@ from nbest.model_backend.vllm.errors import backend_error
 from nbest.model_backend.vllm.failure_log import FailureLog
 from nbest.model_backend.vllm.stall import Stall
 from nbest.orchestrator.errors import BackendError, EngineDead, Overloaded, RequestRejected
-from nbest.orchestrator.types import Message, Request, SamplingParams, Status
+from nbest.orchestrator.sampling_params import SamplingParams
+from nbest.orchestrator.types import Message, Request, Status
 
 STALL_S = 0.1
 

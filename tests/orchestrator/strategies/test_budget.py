@@ -14,9 +14,10 @@ from nbest.model_backend.fake.clocks import VirtualTime
 from nbest.orchestrator.errors import InputError, RequestRejected
 from nbest.orchestrator.run.job import Job, Work
 from nbest.orchestrator.run.local import run, run_here
+from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.strategies.budget import BatchBudget, worth
 from nbest.orchestrator.strategies.within_budget import WithinBudget
-from nbest.orchestrator.types import Outcome, Query, Record, Request, SamplingParams
+from nbest.orchestrator.types import Outcome, Query, Record, Request
 
 QUERIES = [Query(id=f"q{q}", prompt=f"{q}?") for q in range(16)]
 
