@@ -6,13 +6,16 @@ It knows no Ray, no store and no scorer. vLLM and torch are imported when an eng
 from __future__ import annotations
 
 import asyncio
+import math
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
+from typing import Any
 
 from nbest.model_backend.vllm.engine import VLLMEngine
+from nbest.model_backend.vllm.engine_options import check_engine_options, identity_of
 from nbest.model_backend.vllm.failure_log import failure_log
 from nbest.model_backend.vllm.orphans import orphan_guard
 from nbest.model_backend.vllm.stall import Stall, StepLogger
@@ -40,6 +43,8 @@ class VLLM:
     enable_prefix_caching: bool = True
     revision: str | None = None  # of a model from a hub
     trust_remote_code: bool = False  # run Python that comes with the model
+    # Any other argument of vLLM's engine, by its name: {"quantization": "fp8"}
+    engine: Mapping[str, Any] = field(default_factory=dict, hash=False)
     stall_s: float = 120.0  # [s] without any progress after which an engine counts as hung
     ray_metrics: bool = False  # vLLM's own metrics through Ray; needs the packages of Ray Serve
 
@@ -54,6 +59,7 @@ class VLLM:
         cache_gib = self.cpu_kv_cache_gib
         require(cache_gib >= 1, "cpu_kv_cache_gib", "be at least 1", cache_gib)
         require(self.stall_s > 0, "stall_s", "be above 0", self.stall_s)
+        check_engine_options(self.engine)
 
     @property
     def max_concurrency(self) -> int:
@@ -61,7 +67,9 @@ class VLLM:
 
     @property
     def gpus(self) -> int:
-        return self.tensor_parallel_size
+        """GPUs of an engine: those that share a layer, times the parts that hold others."""
+        parts = ("pipeline_parallel_size", "data_parallel_size", "prefill_context_parallel_size")
+        return self.tensor_parallel_size * math.prod(int(self.engine.get(p, 1)) for p in parts)
 
     @property
     def identity(self) -> dict[str, str | int | None]:
@@ -70,6 +78,7 @@ class VLLM:
             "revision": self.revision,
             "dtype": self.dtype,
             "max_model_len": self.max_model_len,
+            **identity_of(self.engine),
         }
 
     @asynccontextmanager

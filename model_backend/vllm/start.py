@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -74,6 +74,9 @@ class EngineOptions(Protocol):
 
     @property
     def trust_remote_code(self) -> bool: ...
+
+    @property
+    def engine(self) -> Mapping[str, Any]: ...
 
     @property
     def ray_metrics(self) -> bool: ...
@@ -211,6 +214,7 @@ def engine_args(settings: EngineOptions, path: str) -> AsyncEngineArgs:
     is_cpu = current_platform.is_cpu()
     extra = cpu_args(settings, path) if is_cpu else {}
     eager = is_cpu if settings.enforce_eager is None else settings.enforce_eager
+    defaults = {"use_tqdm_on_load": False, **extra}
     return AsyncEngineArgs(
         model=path,
         revision=settings.revision,
@@ -223,9 +227,8 @@ def engine_args(settings: EngineOptions, path: str) -> AsyncEngineArgs:
         enforce_eager=eager,
         enable_prefix_caching=settings.enable_prefix_caching,
         trust_remote_code=settings.trust_remote_code,
-        use_tqdm_on_load=False,
         disable_log_stats=False,  # the time to the first token comes from them
-        **extra,
+        **(defaults | dict(settings.engine)),
     )
 
 
