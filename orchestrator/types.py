@@ -106,8 +106,9 @@ class Sample:
     """
 
     id: str  # a path, `RUN/QUERY/sINDEX`: that of its request
-    text: str
-    token_ids: tuple[int, ...] = ()  # [T]
+    text: str  # what it says; without what the model thought before
+    reasoning: str = ""  # what the model thought
+    token_ids: tuple[int, ...] = ()  # [T] of both
     logprobs: tuple[float, ...] | None = None  # [T] nats, of each sampled token, before temperature
     top_logprobs: TopLogprobs | None = None  # where `logprobs` was at least 1
     status: Status = Status.OK
@@ -115,6 +116,7 @@ class Sample:
     prompt_tokens: int = 0
     cached_tokens: int = 0  # of prompt_tokens, how many the engine had in its prefix cache
     generated_tokens: int = 0
+    reasoning_tokens: int = 0  # of generated_tokens, those of the thought
     first_token_s: float = 0.0  # from request to first token, waiting included
     total_s: float = 0.0  # from request to end
     engine: str = ""  # which engine made it

@@ -117,10 +117,11 @@ nbest.RewardModel(model: BackendConfig, *, aggregate: Aggregate = 'last', scale:
     by: By = 'text')
 nbest.Rewards(*, of: Callable[[str], Sequence[float]], seconds: float = 0.0)
 nbest.RoutedVote(*, threshold: float, otherwise: Scorer = ...)
-nbest.Sample(*, id: str, text: str, token_ids: tuple[int, ...] = (), logprobs: tuple[float, ...]
-    | None = None, top_logprobs: TopLogprobs | None = None, status: Status = Status.OK, error:
-    str = '', prompt_tokens: int = 0, cached_tokens: int = 0, generated_tokens: int = 0,
-    first_token_s: float = 0.0, total_s: float = 0.0, engine: str = '')
+nbest.Sample(*, id: str, text: str, reasoning: str = '', token_ids: tuple[int, ...] = (),
+    logprobs: tuple[float, ...] | None = None, top_logprobs: TopLogprobs | None = None, status:
+    Status = Status.OK, error: str = '', prompt_tokens: int = 0, cached_tokens: int = 0,
+    generated_tokens: int = 0, reasoning_tokens: int = 0, first_token_s: float = 0.0, total_s:
+    float = 0.0, engine: str = '')
 nbest.Sampler { async __call__(index: int, params: SamplingParams) -> Sample; async ask(name:
     str, prompt: str | tuple[Message, ...], params: SamplingParams) -> Sample; async
     rate(identity: Identity, responses: Sequence[str]) -> tuple[Sample, ...]; async abort(index:
@@ -174,7 +175,8 @@ nbest.VLLM(model: str, *, dtype: str = 'auto', max_model_len: int | None = None,
     int = 128, tensor_parallel_size: int = 1, distributed_executor_backend: str | None = None,
     gpu_memory_utilization: float = 0.9, cpu_kv_cache_gib: int = 1, enforce_eager: bool | None =
     None, enable_prefix_caching: bool = True, revision: str | None = None, trust_remote_code:
-    bool = False, stall_s: float = 120.0, ray_metrics: bool = False)
+    bool = False, reasoning: str = 'tags', engine: Mapping[str, Any] = ..., stall_s: float =
+    120.0, ray_metrics: bool = False)
 nbest.VLLMReward(model: str, *, steps: Steps | None = None, dtype: str = 'auto', max_model_len:
     int | None = None, max_num_seqs: int = 128, tensor_parallel_size: int = 1,
     gpu_memory_utilization: float = 0.9, cpu_kv_cache_gib: int = 1, enforce_eager: bool | None =

@@ -19,6 +19,7 @@ from nbest.experiments.runs.stored_calls import asks_model, require_first
 from nbest.orchestrator.cluster.settings import Cluster
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import BackendConfig
+from nbest.orchestrator.query.model_calls import FIRST_PARAMS
 from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.store.format.manifest import Json
 from nbest.orchestrator.strategies.deep_conf import DeepConf
@@ -64,22 +65,17 @@ class Plan:
         return self.config.cluster.build()
 
 
-# The settings that a run of any version has in its fingerprint; all others are there where they are
-# not as they would be without a word, so runs of before there was such a setting are the same runs.
-ALWAYS_THERE = {
-    *("temperature", "top_p", "top_k", "min_p", "max_tokens", "stop", "logprobs"),
-    *("constraint", "token_texts"),
-}
-
-
 def sampling_identity(params: SamplingParams) -> dict[str, Json]:
-    """The sampling settings that decide what a sample says."""
+    """The sampling settings that decide what a sample says.
+
+    One that came later is there where it is set, so runs of before there was it are the same runs.
+    """
     plain = asdict(SamplingParams())
     return {
         name: value
         for name, value in asdict(params).items()
         # A floor is no setting: strategies learn it, sample by sample.
-        if name != "floor" and (name in ALWAYS_THERE or value != plain[name])
+        if name != "floor" and (name in FIRST_PARAMS or value != plain[name])
     }
 
 

@@ -21,8 +21,10 @@ from nbest.model_backend.confidence_floor import FloorWatch
 from nbest.model_backend.vllm.errors import backend_error
 from nbest.model_backend.vllm.orphans import kill_tree
 from nbest.model_backend.vllm.requests import falls_now, sample_of, vllm_params
+from nbest.model_backend.vllm.thoughts import Parting
 from nbest.orchestrator.engines.aborts import EarlyAborts, cancelled_sample
 from nbest.orchestrator.errors import BackendError, EngineDead, RequestRejected
+from nbest.orchestrator.reasoning import with_thought_apart
 from nbest.orchestrator.types import Message, Request, Sample, Status
 
 if TYPE_CHECKING:
@@ -43,8 +45,16 @@ ABORT_AGAIN_S = 0.02
 class VLLMEngine:
     """A live vLLM engine."""
 
-    def __init__(self, engine: AsyncLLM, stall: Stall, log: FailureLog, name: str = "") -> None:
+    def __init__(
+        self,
+        engine: AsyncLLM,
+        stall: Stall,
+        log: FailureLog,
+        name: str = "",
+        part: Parting = with_thought_apart,
+    ) -> None:
         self._engine = engine
+        self._part = part
         self._stall = stall
         self._log = log
         self._name = name
@@ -105,7 +115,7 @@ class VLLMEngine:
         floor = request.params.floor
         watch = None if floor is None else FloorWatch(floor)
         output = await self._run(request, watch)
-        sample = sample_of(request, output, time.monotonic() - started_s, self._name)
+        sample = self._part(sample_of(request, output, time.monotonic() - started_s, self._name))
         if watch is None or not watch.fell:
             return sample
         return replace(sample, status=Status.TRUNCATED)  # however far the engine has come by now

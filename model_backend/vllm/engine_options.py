@@ -68,17 +68,25 @@ def check_engine_options(options: Mapping[str, object]) -> None:
 @cache
 def argument_names() -> frozenset[str]:
     """The arguments of the engine of the vLLM that is installed; none where there is none."""
-    spec = find_spec("vllm")
-    if spec is None or spec.origin is None:
-        return frozenset()
-    source = Path(spec.origin).with_name("engine") / "arg_utils.py"
     return frozenset(
         field.target.id
-        for node in ast.parse(source.read_text(encoding="utf-8")).body
+        for node in installed_source("engine", "arg_utils.py").body
         if isinstance(node, ast.ClassDef) and node.name in ("EngineArgs", "AsyncEngineArgs")
         for field in node.body
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
     )
+
+
+def installed_source(*place: str) -> ast.Module:
+    """A file of the vLLM that is installed, parsed and not run; empty where there is none."""
+    try:
+        spec = find_spec("vllm")
+    except ValueError:  # a module that stands in for it
+        spec = None
+    if spec is None or spec.origin is None:
+        return ast.Module(body=[], type_ignores=[])
+    source = Path(spec.origin).parent.joinpath(*place)
+    return ast.parse(source.read_text(encoding="utf-8"))
 
 
 def identity_of(options: Mapping[str, object]) -> dict[str, str]:

@@ -20,6 +20,7 @@ from nbest.model_backend.vllm.failure_log import failure_log
 from nbest.model_backend.vllm.orphans import orphan_guard
 from nbest.model_backend.vllm.stall import Stall, StepLogger
 from nbest.model_backend.vllm.start import shut_down, start, start_guarded
+from nbest.model_backend.vllm.thoughts import TAGS, parting, require_parser
 from nbest.orchestrator.requirements import require
 
 
@@ -43,6 +44,8 @@ class VLLM:
     enable_prefix_caching: bool = True
     revision: str | None = None  # of a model from a hub
     trust_remote_code: bool = False  # run Python that comes with the model
+    # How thought and answer are told apart: by "tags", by a reasoning parser of vLLM, or "none".
+    reasoning: str = "tags"
     # Any other argument of vLLM's engine, by its name: {"quantization": "fp8"}
     engine: Mapping[str, Any] = field(default_factory=dict, hash=False)
     stall_s: float = 120.0  # [s] without any progress after which an engine counts as hung
@@ -60,6 +63,7 @@ class VLLM:
         require(cache_gib >= 1, "cpu_kv_cache_gib", "be at least 1", cache_gib)
         require(self.stall_s > 0, "stall_s", "be above 0", self.stall_s)
         check_engine_options(self.engine)
+        require_parser(self.reasoning)
 
     @property
     def max_concurrency(self) -> int:
@@ -78,6 +82,7 @@ class VLLM:
             "revision": self.revision,
             "dtype": self.dtype,
             "max_model_len": self.max_model_len,
+            **({} if self.reasoning == TAGS else {"reasoning": self.reasoning}),
             **identity_of(self.engine),
         }
 
@@ -88,7 +93,8 @@ class VLLM:
         step_logger = StepLogger(lambda: stall.progress(time.monotonic()))
         with orphan_guard() as guard, failure_log() as log:
             engine = await start_guarded(guard, partial(start, self, log, step_logger))
-            live = VLLMEngine(engine, stall, log, name)
+            part = parting(self.reasoning, engine.get_tokenizer())
+            live = VLLMEngine(engine, stall, log, name, part)
             watching = asyncio.create_task(live.watch())
             try:
                 yield live

@@ -17,6 +17,7 @@ from nbest.model_backend.models.names import resolve_model
 from nbest.model_backend.vllm.errors import setting_error
 from nbest.model_backend.vllm.failure_log import FailureLog, log_file_hint
 from nbest.model_backend.vllm.orphans import OrphanGuard, kill_tree
+from nbest.model_backend.vllm.thoughts import is_parser
 from nbest.orchestrator.errors import BackendError, InputError, first_line
 from nbest.orchestrator.requirements import require
 
@@ -74,6 +75,9 @@ class EngineOptions(Protocol):
 
     @property
     def trust_remote_code(self) -> bool: ...
+
+    @property
+    def reasoning(self) -> str: ...
 
     @property
     def engine(self) -> Mapping[str, Any]: ...
@@ -214,7 +218,9 @@ def engine_args(settings: EngineOptions, path: str) -> AsyncEngineArgs:
     is_cpu = current_platform.is_cpu()
     extra = cpu_args(settings, path) if is_cpu else {}
     eager = is_cpu if settings.enforce_eager is None else settings.enforce_eager
-    defaults = {"use_tqdm_on_load": False, **extra}
+    # A constraint then begins after the thought.
+    parser = {"reasoning_parser": settings.reasoning} if is_parser(settings.reasoning) else {}
+    defaults = {"use_tqdm_on_load": False, **extra, **parser}
     return AsyncEngineArgs(
         model=path,
         revision=settings.revision,

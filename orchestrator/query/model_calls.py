@@ -23,14 +23,14 @@ def call_key(
 
     It is a hash of the prompt and the parameters, so that another question never gets this answer.
     """
-    content = f"({_prompt_text(prompt)}, {_text(params, _FIRST_PARAMS)})"
+    content = f"({_prompt_text(prompt)}, {_text(params, FIRST_PARAMS)})"
     digest = hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
     return f"{query_id}/{name}-{digest[:16]}"
 
 
 # The fields that keys have named from the first version on. A later field is named only where it
 # is not at its default: the calls that older runs have stored are found by their keys.
-_FIRST_PARAMS = (
+FIRST_PARAMS = (
     "temperature",
     "top_p",
     "top_k",
