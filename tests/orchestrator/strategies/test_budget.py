@@ -150,7 +150,7 @@ def test_what_fails_at_one_question_ends_that_one_alone() -> None:
     for q, record in enumerate(records):
         expected = Outcome.ERROR if q in broken else Outcome.ANSWERED
         assert record.outcome is expected
-    expected_error = "extract Broken: ValueError: cannot read this (test_budget.py:142)"
+    expected_error = "extract Broken: ValueError: cannot read this (test_budget.py:143)"
     assert records[5].error == expected_error
     assert records[5].usage.samples == 3  # and it takes no more of the budget
 
