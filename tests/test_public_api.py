@@ -175,8 +175,9 @@ nbest.VLLM(model: str, *, dtype: str = 'auto', max_model_len: int | None = None,
     int = 128, tensor_parallel_size: int = 1, distributed_executor_backend: str | None = None,
     gpu_memory_utilization: float = 0.9, cpu_kv_cache_gib: int = 1, enforce_eager: bool | None =
     None, enable_prefix_caching: bool = True, revision: str | None = None, trust_remote_code:
-    bool = False, reasoning: str = 'tags', engine: Mapping[str, Any] = ..., stall_s: float =
-    120.0, ray_metrics: bool = False)
+    bool = False, chat_template: str | None = None, chat_template_kwargs: Mapping[str, Any] =
+    ..., reasoning: str = 'tags', engine: Mapping[str, Any] = ..., stall_s: float = 120.0,
+    ray_metrics: bool = False)
 nbest.VLLMReward(model: str, *, steps: Steps | None = None, dtype: str = 'auto', max_model_len:
     int | None = None, max_num_seqs: int = 128, tensor_parallel_size: int = 1,
     gpu_memory_utilization: float = 0.9, cpu_kv_cache_gib: int = 1, enforce_eager: bool | None =
