@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import pytest
 
+from nbest.model_backend.vllm.chat import ChatFormat
 from nbest.model_backend.vllm.engine import VLLMEngine, describe_exit
 from nbest.model_backend.vllm.errors import backend_error
 from nbest.model_backend.vllm.failure_log import FailureLog
