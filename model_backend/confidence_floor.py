@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 
-from nbest.orchestrator.types import ConfidenceFloor
+from nbest.orchestrator.sampling_params import ConfidenceFloor
 
 
 class FloorWatch:

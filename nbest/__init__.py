@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     )
     from nbest.orchestrator.query.selection import WholeText
     from nbest.orchestrator.run.local import ask, run
+    from nbest.orchestrator.sampling_params import ConfidenceFloor, Constraint, SamplingParams
     from nbest.orchestrator.strategies.adaptive import Adaptive
     from nbest.orchestrator.strategies.best_of_n import BestOfN
     from nbest.orchestrator.strategies.budget import BatchBudget
@@ -58,15 +59,12 @@ if TYPE_CHECKING:
     from nbest.orchestrator.strategies.within_budget import WithinBudget
     from nbest.orchestrator.types import (
         Candidates,
-        ConfidenceFloor,
-        Constraint,
         Message,
         Outcome,
         Query,
         Record,
         Request,
         Sample,
-        SamplingParams,
         Scores,
         Selection,
         Status,
@@ -284,6 +282,7 @@ _NAMES = {
     ),
     "orchestrator.strategies.adaptive": ("Adaptive",),
     "orchestrator.strategies.best_of_n": ("BestOfN",),
+    "orchestrator.sampling_params": ("ConfidenceFloor", "Constraint", "SamplingParams"),
     "orchestrator.strategies.budget": ("BatchBudget",),
     "orchestrator.strategies.deep_conf": ("DeepConf",),
     "orchestrator.strategies.race": ("RaceToValid",),
@@ -303,15 +302,12 @@ _NAMES = {
     "orchestrator.strategies.within_budget": ("WithinBudget",),
     "orchestrator.types": (
         "Candidates",
-        "ConfidenceFloor",
-        "Constraint",
         "Message",
         "Outcome",
         "Query",
         "Record",
         "Request",
         "Sample",
-        "SamplingParams",
         "Scores",
         "Selection",
         "Status",

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable
 from hashlib import blake2b
 
-from nbest.orchestrator.types import require
+from nbest.orchestrator.requirements import require
 
 
 def sample_id(run: str, query_id: str, index: int) -> str:

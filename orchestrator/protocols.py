@@ -14,6 +14,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.types import (
     Ask,
     Candidates,
@@ -23,7 +24,6 @@ from nbest.orchestrator.types import (
     Rate,
     Request,
     Sample,
-    SamplingParams,
     Scores,
     Selection,
 )

@@ -7,6 +7,10 @@ stands between tags, and its drafts look like answers: a vote among them is a vo
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from typing import NamedTuple
+
+from nbest.orchestrator.types import Sample, Status
 
 _NAMES = "think|thinking|thought|reasoning|reflection|seed:think|analysis|scratchpad|cot"
 _TAG = re.compile(
@@ -17,29 +21,91 @@ _TAG = re.compile(
 )
 _FINAL = re.compile(r"<\|channel\|>final[^<]*<\|message\|>")  # OpenAI's harmony format
 _CHANNEL = "<|channel|>"
+_MARKERS = re.compile(
+    r"(?:<\|(?:start|channel|message|end|return)\|>(?:assistant|analysis|commentary|final)?\s*)+"
+)
 _OPENINGS = ("<", "[", "\u25c1")  # every tag begins with one of these
 
 
-def without_reasoning(text: str) -> str:
-    r"""The text without what a model thought: between tags, or before a tag that closes a thought.
+class Parted(NamedTuple):
+    """A text in two: what a model thought, and what it said."""
 
-    A thought that was begun and never ended leaves nothing: the answer was never given.
+    reasoning: str
+    said: str
+    is_ended: bool = True  # False: a thought was begun and never ended
+
+
+def parted(text: str) -> Parted:
+    r"""The thought and the rest of a text: between tags, or before a tag that closes a thought.
+
+    A thought that was begun and never ended leaves nothing: the answer was never given. Several
+    thoughts are joined by an empty line.
+
+    >>> parted("<think>6?</think>7")
+    Parted(reasoning='6?', said='7', is_ended=True)
+    >>> parted("7<think>6?")
+    Parted(reasoning='6?', said='7', is_ended=False)
+    """
+    if not any(sign in text for sign in _OPENINGS):  # most texts
+        return Parted("", text)
+    if _CHANNEL in text:
+        return _of_channels(text)
+    said: list[str] = []
+    thought: list[str] = []
+    start, is_said = 0, True  # of what comes next, and what that is
+    for tag in _TAG.finditer(text):
+        is_end = any(tag.groupdict().values())
+        if is_end and is_said:  # it was opened in the prompt
+            thought += [*said, text[start : tag.start()]]
+            said.clear()
+        elif is_end:
+            thought.append(text[start : tag.start()])
+        elif is_said:
+            said.append(text[start : tag.start()])
+        else:
+            continue  # opened twice
+        start, is_said = tag.end(), is_end
+    (said if is_said else thought).append(text[start:])
+    reasoning = "\n\n".join(part.strip() for part in thought if part.strip())
+    return Parted(reasoning, "".join(said), is_said)
+
+
+def _of_channels(text: str) -> Parted:
+    """The last channel that is final is said, all before it is thought."""
+    finals = list(_FINAL.finditer(text))
+    if not finals:
+        return Parted(_MARKERS.sub(" ", text).strip(), "", is_ended=False)
+    last = finals[-1]
+    said = text[last.end() :].partition("<|")[0]
+    return Parted(_MARKERS.sub(" ", text[: last.start()]).strip(), said)
+
+
+def with_thought_apart(sample: Sample) -> Sample:
+    """The sample with its thought in `reasoning`, as it was if it has one already or shows none.
+
+    A thought that was not ended leaves no answer: such a sample is cut off, whatever ended it. Its
+    tokens are told apart by characters, which is near enough for text.
+    """
+    if sample.reasoning or sample.status is Status.ERROR:
+        return sample
+    parts = parted(sample.text)
+    if parts.is_ended and parts.said == sample.text:
+        return sample
+    share = len(parts.reasoning) / max(1, len(parts.reasoning) + len(parts.said))
+    is_cut = sample.status is Status.OK and not parts.is_ended
+    return replace(
+        sample,
+        text=parts.said.lstrip("\n"),
+        reasoning=parts.reasoning,
+        reasoning_tokens=round(share * sample.generated_tokens),
+        status=Status.TRUNCATED if is_cut else sample.status,
+    )
+
+
+def without_reasoning(text: str) -> str:
+    r"""What is said in a text, without what a model thought.
 
     >>> [without_reasoning(t) for t in ("<think>6?</think>7", "6?</think>7", "7<think>6?")]
     ['7', '7', '7']
     """
-    if not any(sign in text for sign in _OPENINGS):  # most texts
-        return text
-    if _CHANNEL in text:
-        parts = _FINAL.split(text)
-        return parts[-1].partition("<|")[0] if len(parts) > 1 else ""
-    kept: list[str] = []
-    start: int | None = 0  # of what is said; None in a thought
-    for tag in _TAG.finditer(text):
-        is_end = any(tag.groupdict().values())
-        if is_end and start is not None:  # it was opened in the prompt
-            kept.clear()
-        elif not is_end and start is not None:
-            kept.append(text[start : tag.start()])
-        start = tag.end() if is_end else None
-    return "".join(kept) + ("" if start is None else text[start:])
+    return parted(text).said

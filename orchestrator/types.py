@@ -17,30 +17,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.requirements import is_unicode, require
+from nbest.orchestrator.sampling_params import SamplingParams
 
 Scores = NDArray[np.float64]
 """[N] one number a candidate; higher is better; nan where the scorer cannot say."""
-
-
-def require(holds: bool, key: str, rule: str, value: object) -> None:
-    """Raise the one-line InputError `KEY must RULE, got VALUE` unless `holds`."""
-    if not holds:
-        raise InputError(f"{key} must {rule}, got {value!r}")
-
-
-def is_unicode(text: str) -> bool:
-    """Whether a text can be written as UTF-8: it holds no half of a surrogate pair."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def require_share(key: str, value: float) -> None:
-    """Raise InputError unless the value lies in [0, 1]."""
-    require(0.0 <= value <= 1.0, key, "lie in [0, 1]", value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,72 +57,6 @@ class Query:
         texts = [self.prompt] if isinstance(self.prompt, str) else [turn.content for turn in turns]
         holds = all(map(is_unicode, texts))
         require(holds, f"query {self.id!r}", "be valid Unicode", self.prompt)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Constraint:
-    """What the engine forces every sample to look like; exactly one field is set.
-
-    Example: `Constraint(choice=("yes", "no"))`
-    """
-
-    json: str | None = None  # a JSON schema, as JSON text
-    regex: str | None = None
-    choice: tuple[str, ...] | None = None
-    grammar: str | None = None  # EBNF, in the dialect of the engine
-
-    def __post_init__(self) -> None:
-        kinds = [k for k in ("json", "regex", "choice", "grammar") if getattr(self, k) is not None]
-        rule = "set exactly one of json, regex, choice, grammar"
-        require(len(kinds) == 1, "constraint", rule, kinds)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConfidenceFloor:
-    """Ends a sample as truncated once the model has been too unsure for a whole window of tokens.
-
-    Confidence is minus the mean log-probability of the k likeliest tokens of a position, in nats.
-    """
-
-    level: float  # nats: the mean over a window must not be below it
-    window: int = 2048  # positions
-    k: int = 20
-
-    def __post_init__(self) -> None:
-        require(self.level == self.level, "level", "be a number", self.level)
-        require(self.window >= 1, "window", "be at least 1", self.window)
-        require(1 <= self.k <= 20, "k", "lie in 1..20", self.k)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SamplingParams:
-    """How one sample is drawn, under the names that vLLM and the OpenAI API use.
-
-    Example: `SamplingParams(temperature=0.8, max_tokens=64, stop=("\\n",))`
-    """
-
-    temperature: float = 1.0  # 0 is greedy
-    top_p: float = 1.0
-    top_k: int = 0  # 0 keeps every token
-    min_p: float = 0.0
-    max_tokens: int = 256
-    stop: tuple[str, ...] = ()
-    logprobs: int | None = None  # None: none; 0: of the sampled tokens; k: and the top k
-    constraint: Constraint | None = None
-    token_texts: bool = False  # with logprobs=k: the k likeliest tokens as text too
-    floor: ConfidenceFloor | None = None  # with logprobs=k or more; set by strategies
-
-    def __post_init__(self) -> None:
-        require(0.0 <= self.temperature <= 2.0, "temperature", "lie in [0, 2]", self.temperature)
-        require(0.0 < self.top_p <= 1.0, "top_p", "lie in (0, 1]", self.top_p)
-        require(self.top_k >= 0, "top_k", "be at least 0 (0 keeps every token)", self.top_k)
-        require_share("min_p", self.min_p)
-        require(self.max_tokens >= 1, "max_tokens", "be at least 1", self.max_tokens)
-        require(all(self.stop), "stop", "hold no empty string", self.stop)
-        require(0 <= (self.logprobs or 0) <= 20, "logprobs", "lie in 0..20", self.logprobs)
-        needed = 0 if self.floor is None else self.floor.k
-        rule = f"be at least {needed}, the k of the floor"
-        require((self.logprobs or 0) >= needed, "logprobs", rule, self.logprobs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,8 +106,9 @@ class Sample:
     """
 
     id: str  # a path, `RUN/QUERY/sINDEX`: that of its request
-    text: str
-    token_ids: tuple[int, ...] = ()  # [T]
+    text: str  # what it says; without what the model thought before
+    reasoning: str = ""  # what the model thought
+    token_ids: tuple[int, ...] = ()  # [T] of both
     logprobs: tuple[float, ...] | None = None  # [T] nats, of each sampled token, before temperature
     top_logprobs: TopLogprobs | None = None  # where `logprobs` was at least 1
     status: Status = Status.OK
@@ -200,6 +116,7 @@ class Sample:
     prompt_tokens: int = 0
     cached_tokens: int = 0  # of prompt_tokens, how many the engine had in its prefix cache
     generated_tokens: int = 0
+    reasoning_tokens: int = 0  # of generated_tokens, those of the thought
     first_token_s: float = 0.0  # from request to first token, waiting included
     total_s: float = 0.0  # from request to end
     engine: str = ""  # which engine made it

@@ -18,12 +18,7 @@ from dataclasses import fields, is_dataclass, replace
 import numpy as np
 
 from nbest.orchestrator.protocols import Scorer, is_pointwise, score_bounds
-from nbest.orchestrator.types import (
-    Candidates,
-    Query,
-    Scores,
-    Status,
-)
+from nbest.orchestrator.types import Candidates, Query, Scores, Status
 from nbest.scorers.example_pools import TEXTS, pool, random_pools, sample
 from nbest.scorers.sandboxes.heartbeat import longest_hold_s
 

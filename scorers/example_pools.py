@@ -7,15 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from nbest.orchestrator.types import (
-    Candidates,
-    Identity,
-    Message,
-    Sample,
-    SamplingParams,
-    Status,
-    TopLogprobs,
-)
+from nbest.orchestrator.sampling_params import SamplingParams
+from nbest.orchestrator.types import Candidates, Identity, Message, Sample, Status, TopLogprobs
 from nbest.scorers.judges.distinct import content_hash
 
 TEXTS = ("7", "8", "", "so 7", '{"x": 1}', '{"x": "1"}', "SELECT 1", "x" * 2000)

@@ -9,7 +9,8 @@ from typing import ClassVar
 import numpy as np
 
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.types import Candidates, Query, Scores, require
+from nbest.orchestrator.requirements import require
+from nbest.orchestrator.types import Candidates, Query, Scores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,10 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FOLDERS = ("orchestrator", "scorers", "model_backend", "experiments")
-NOUNS = {f"orchestrator.{name}" for name in ("types", "protocols", "errors", "reasoning")}
+NOUNS = {
+    f"orchestrator.{name}"
+    for name in ("types", "sampling_params", "requirements", "protocols", "errors", "reasoning")
+}
 # Parts of the contract of a backend, which all of them would write alike.
 BACKEND_NOUNS = NOUNS | {
     "orchestrator.engines.aborts",

@@ -117,16 +117,22 @@ nbest.RewardModel(model: BackendConfig, *, aggregate: Aggregate = 'last', scale:
     by: By = 'text')
 nbest.Rewards(*, of: Callable[[str], Sequence[float]], seconds: float = 0.0)
 nbest.RoutedVote(*, threshold: float, otherwise: Scorer = ...)
-nbest.Sample(*, id: str, text: str, token_ids: tuple[int, ...] = (), logprobs: tuple[float, ...]
-    | None = None, top_logprobs: TopLogprobs | None = None, status: Status = Status.OK, error:
-    str = '', prompt_tokens: int = 0, cached_tokens: int = 0, generated_tokens: int = 0,
-    first_token_s: float = 0.0, total_s: float = 0.0, engine: str = '')
+nbest.Sample(*, id: str, text: str, reasoning: str = '', token_ids: tuple[int, ...] = (),
+    logprobs: tuple[float, ...] | None = None, top_logprobs: TopLogprobs | None = None, status:
+    Status = Status.OK, error: str = '', prompt_tokens: int = 0, cached_tokens: int = 0,
+    generated_tokens: int = 0, reasoning_tokens: int = 0, first_token_s: float = 0.0, total_s:
+    float = 0.0, engine: str = '')
 nbest.Sampler { async __call__(index: int, params: SamplingParams) -> Sample; async ask(name:
     str, prompt: str | tuple[Message, ...], params: SamplingParams) -> Sample; async
     rate(identity: Identity, responses: Sequence[str]) -> tuple[Sample, ...]; async abort(index:
     int) -> None }
 nbest.SamplingParams(*, temperature: float = 1.0, top_p: float = 1.0, top_k: int = 0, min_p:
-    float = 0.0, max_tokens: int = 256, stop: tuple[str, ...] = (), logprobs: int | None = None,
+    float = 0.0, presence_penalty: float = 0.0, frequency_penalty: float = 0.0,
+    repetition_penalty: float = 1.0, max_tokens: int = 256, min_tokens: int = 0, stop:
+    tuple[str, ...] = (), stop_token_ids: tuple[int, ...] = (), include_stop_str_in_output: bool
+    = False, ignore_eos: bool = False, bad_words: tuple[str, ...] = (), allowed_token_ids:
+    tuple[int, ...] = (), logit_bias: tuple[tuple[int, float], ...] = (), skip_special_tokens:
+    bool = True, spaces_between_special_tokens: bool = True, logprobs: int | None = None,
     constraint: Constraint | None = None, token_texts: bool = False, floor: ConfidenceFloor |
     None = None)
 nbest.Satisfies(check: Callable[[str], bool], of: Of = 'answer')
@@ -169,7 +175,9 @@ nbest.VLLM(model: str, *, dtype: str = 'auto', max_model_len: int | None = None,
     int = 128, tensor_parallel_size: int = 1, distributed_executor_backend: str | None = None,
     gpu_memory_utilization: float = 0.9, cpu_kv_cache_gib: int = 1, enforce_eager: bool | None =
     None, enable_prefix_caching: bool = True, revision: str | None = None, trust_remote_code:
-    bool = False, stall_s: float = 120.0, ray_metrics: bool = False)
+    bool = False, chat_template: str | None = None, chat_template_kwargs: Mapping[str, Any] =
+    ..., reasoning: str = 'tags', engine: Mapping[str, Any] = ..., stall_s: float = 120.0,
+    ray_metrics: bool = False)
 nbest.VLLMReward(model: str, *, steps: Steps | None = None, dtype: str = 'auto', max_model_len:
     int | None = None, max_num_seqs: int = 128, tensor_parallel_size: int = 1,
     gpu_memory_utilization: float = 0.9, cpu_kv_cache_gib: int = 1, enforce_eager: bool | None =
@@ -309,8 +317,11 @@ def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
 
 
 def test_every_noun_is_frozen_slotted_and_keyword_only() -> None:
-    types = import_module("nbest.orchestrator.types")
-    nouns = [n for n in vars(types).values() if inspect.isclass(n) and dataclasses.is_dataclass(n)]
+    modules = [import_module(f"nbest.orchestrator.{m}") for m in ("types", "sampling_params")]
+    values = {
+        value for module in modules for value in vars(module).values() if inspect.isclass(value)
+    }
+    nouns = [noun for noun in values if dataclasses.is_dataclass(noun)]
     assert len(nouns) == 12
     for noun in nouns:
         kinds = {p.kind for p in inspect.signature(noun).parameters.values()}

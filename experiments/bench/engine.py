@@ -22,9 +22,10 @@ from nbest.orchestrator.cluster.session import ray_session
 from nbest.orchestrator.cluster.settings import Cluster
 from nbest.orchestrator.cluster.worker import EngineHandle
 from nbest.orchestrator.run.job import Job, Work
+from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.store.opening import open_run
 from nbest.orchestrator.strategies.best_of_n import BestOfN
-from nbest.orchestrator.types import Query, SamplingParams
+from nbest.orchestrator.types import Query
 from nbest.scorers.confidence.logprob import MeanLogprob
 
 SUBJECTS = ("a lighthouse", "two brothers", "a lost dog", "the last train", "an old clock")

@@ -19,10 +19,12 @@ from nbest.model_backend.fake.clocks import VirtualTime
 from nbest.model_backend.fake.engine import FakeBackend
 from nbest.model_backend.fake.script import Reply
 from nbest.orchestrator.ids import index_of
+from nbest.orchestrator.requirements import require
 from nbest.orchestrator.run.job import Work
 from nbest.orchestrator.run.local import open_loop
+from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.strategies.race import RaceToValid
-from nbest.orchestrator.types import Query, Request, SamplingParams, require
+from nbest.orchestrator.types import Query, Request
 from nbest.scorers.validators.rules import Matches
 
 TOKEN_S = 0.01

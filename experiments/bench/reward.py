@@ -30,10 +30,11 @@ from nbest.orchestrator.cluster.worker import EngineHandle
 from nbest.orchestrator.ids import sample_id
 from nbest.orchestrator.query.model_calls import models_of
 from nbest.orchestrator.run.job import Job, Work
+from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.store.opening import open_run
 from nbest.orchestrator.store.run_store import open_store
 from nbest.orchestrator.strategies.best_of_n import BestOfN
-from nbest.orchestrator.types import Query, Request, Sample, SamplingParams
+from nbest.orchestrator.types import Query, Request, Sample
 from nbest.scorers.judges.reward import RewardModel
 
 

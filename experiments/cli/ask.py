@@ -20,8 +20,10 @@ from nbest.experiments.language.errors import describe
 from nbest.experiments.language.text import safe_lines
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.query.choice import Choice
+from nbest.orchestrator.requirements import require
 from nbest.orchestrator.run.local import ask
-from nbest.orchestrator.types import SamplingParams, Selection, require
+from nbest.orchestrator.sampling_params import SamplingParams
+from nbest.orchestrator.types import Selection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

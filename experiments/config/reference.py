@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
@@ -86,9 +87,12 @@ def _shown(value: object) -> str:
 def _settings(backend: str) -> Iterator[str]:
     """A row for each setting of a backend: the parameters of what builds it."""
     factory = BACKENDS.factory(backend)
+    of_class = fields(factory) if is_dataclass(factory) else ()
+    made = {f.name: f.default_factory for f in of_class if callable(f.default_factory)}
     for name, parameter in inspect.signature(factory).parameters.items():
         is_needed = parameter.default is inspect.Parameter.empty
-        default = "-" if is_needed else _shown(parameter.default)
+        value = made[name]() if name in made else parameter.default
+        default = "-" if is_needed else _shown(value)
         yield f"| `model.{name}` | {default} | {_cell(str(parameter.annotation))} |"
 
 

@@ -15,7 +15,7 @@ from nbest.experiments.language.section import Section, Texts
 from nbest.orchestrator.cluster.settings import Cluster
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import BackendConfig
-from nbest.orchestrator.types import Constraint, SamplingParams
+from nbest.orchestrator.sampling_params import Constraint, SamplingParams
 
 
 class ModelSection(Section):
@@ -77,6 +77,9 @@ class ConstraintSection(Section):
         )
 
 
+TokenIds = Annotated[tuple[int, ...], Field(strict=False)]
+
+
 class SamplingSection(Section):
     """How one sample is drawn."""
 
@@ -90,8 +93,34 @@ class SamplingSection(Section):
     min_p: float = Field(
         default=0.0, description="Drop tokens below this share of the likeliest one."
     )
+    presence_penalty: float = Field(
+        default=0.0, description="Above 0: fewer tokens that the answer has already; -2 to 2."
+    )
+    frequency_penalty: float = Field(
+        default=0.0, description="The same, the more often the answer has them; -2 to 2."
+    )
+    repetition_penalty: float = Field(
+        default=1.0, description="Above 1: fewer tokens that prompt or answer have already."
+    )
     max_tokens: int = Field(default=256, description="Longest answer, in tokens.")
+    min_tokens: int = Field(default=0, description="Tokens before an end of text or a stop counts.")
     stop: Texts = Field(default=(), description="Texts that end an answer, and are not part of it.")
+    stop_token_ids: TokenIds = Field(default=(), description="Tokens that end an answer.")
+    include_stop_str_in_output: bool = Field(
+        default=False, description="Keep the text of `stop` that ended the answer."
+    )
+    ignore_eos: bool = Field(default=False, description="Go on after an end of text.")
+    bad_words: Texts = Field(default=(), description="Texts that must not be written.")
+    allowed_token_ids: TokenIds = Field(
+        default=(), description="The only tokens that may be written; none: all."
+    )
+    logit_bias: Annotated[dict[int, float], Field(strict=False)] = Field(
+        default={}, description="What is added to the logits of tokens, by their ids."
+    )
+    skip_special_tokens: bool = Field(default=True, description="Leave them out of the text.")
+    spaces_between_special_tokens: bool = Field(
+        default=True, description="Put spaces between them, where they are in the text."
+    )
     logprobs: int | None = Field(
         default=None,
         description="0: keep the log-probability of each token; k: and of the k likeliest.",
@@ -115,8 +144,20 @@ class SamplingSection(Section):
             top_p=self.top_p,
             top_k=self.top_k,
             min_p=self.min_p,
+            presence_penalty=self.presence_penalty,
+            frequency_penalty=self.frequency_penalty,
+            repetition_penalty=self.repetition_penalty,
             max_tokens=self.max_tokens,
+            min_tokens=self.min_tokens,
             stop=self.stop,
+            stop_token_ids=self.stop_token_ids,
+            include_stop_str_in_output=self.include_stop_str_in_output,
+            ignore_eos=self.ignore_eos,
+            bad_words=self.bad_words,
+            allowed_token_ids=self.allowed_token_ids,
+            logit_bias=tuple(sorted(self.logit_bias.items())),
+            skip_special_tokens=self.skip_special_tokens,
+            spaces_between_special_tokens=self.spaces_between_special_tokens,
             logprobs=self.logprobs,
             token_texts=self.token_texts,
             constraint=None if self.constraint is None else self.constraint.build(),

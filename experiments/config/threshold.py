@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.types import require_share
+from nbest.orchestrator.requirements import require_share
 
 _FORM = re.compile(r"(?P<share>[0-9]*\.?[0-9]+(?:[eE]-?[0-9]+)?)(?:@(?P<n>[1-9][0-9]{0,6}))?")
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from nbest.experiments.report.data import RunReport
-from nbest.orchestrator.types import require
+from nbest.orchestrator.requirements import require
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

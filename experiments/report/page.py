@@ -21,7 +21,7 @@ from nbest.experiments.report.pictures import (
 )
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.files import StrPath, write_whole
-from nbest.orchestrator.types import require
+from nbest.orchestrator.requirements import require
 
 PICTURES = {
     "k": accuracy_against_k,

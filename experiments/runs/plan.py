@@ -19,6 +19,8 @@ from nbest.experiments.runs.stored_calls import asks_model, require_first
 from nbest.orchestrator.cluster.settings import Cluster
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import BackendConfig
+from nbest.orchestrator.query.model_calls import FIRST_PARAMS
+from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.store.format.manifest import Json
 from nbest.orchestrator.strategies.deep_conf import DeepConf
 
@@ -40,8 +42,7 @@ class Plan:
 
     def fingerprint(self) -> dict[str, Json]:
         """The settings that decide what the samples are; other settings make another run."""
-        sampling = asdict(self.strategy.sampling())
-        del sampling["floor"]  # no setting: strategies learn it, sample by sample
+        sampling = sampling_identity(self.strategy.sampling())
         settings: dict[str, Json] = {
             "seed": self.config.seed,
             "model": {"backend": self.config.model.backend, **self.backend.identity},
@@ -62,6 +63,20 @@ class Plan:
     def cluster(self) -> Cluster:
         """The Ray cluster that the plan runs on."""
         return self.config.cluster.build()
+
+
+def sampling_identity(params: SamplingParams) -> dict[str, Json]:
+    """The sampling settings that decide what a sample says.
+
+    One that came later is there where it is set, so runs of before there was it are the same runs.
+    """
+    plain = asdict(SamplingParams())
+    return {
+        name: value
+        for name, value in asdict(params).items()
+        # A floor is no setting: strategies learn it, sample by sample.
+        if name != "floor" and (name in FIRST_PARAMS or value != plain[name])
+    }
 
 
 def make_plan(config: Config, limit: int | None = None) -> Plan:

@@ -18,7 +18,8 @@ from nbest.orchestrator.query.model_calls import (
     models_of,
     rating_key,
 )
-from nbest.orchestrator.types import Ask, Candidates, Identity, Message, Sample, SamplingParams
+from nbest.orchestrator.sampling_params import SamplingParams
+from nbest.orchestrator.types import Ask, Candidates, Identity, Message, Sample
 
 
 class NotAsked(InputError):

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 
 from nbest.experiments.runs.stored_calls import StoredCalls
 from nbest.orchestrator.errors import StoreError
+from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.store.run_store import RunStore
-from nbest.orchestrator.types import Identity, Message, Query, Sample, SamplingParams
+from nbest.orchestrator.types import Identity, Message, Query, Sample
 
 
 class NotStored(StoreError):

@@ -17,8 +17,8 @@ from nbest.experiments.cli.ending import run_command
 from nbest.experiments.config.plugins import build_stop_rule
 from nbest.experiments.language.expressions import split_expressions
 from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.requirements import require
 from nbest.orchestrator.strategies.stop_on_votes import BetaStop, EValueStop, StopRule, VoteStands
-from nbest.orchestrator.types import require
 
 RULES = "beta(confidence=0.9),beta(confidence=0.95),e_value(alpha=0.05),vote_stands(risk=0.1)"
 

@@ -21,8 +21,10 @@ from nbest.model_backend.fake.script import Reply, Script, cut, duration_s, toke
 from nbest.orchestrator.engines.aborts import EarlyAborts, cancelled_sample
 from nbest.orchestrator.engines.batches import Done, Result
 from nbest.orchestrator.errors import BackendError
+from nbest.orchestrator.reasoning import with_thought_apart
+from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.tasks import task_group
-from nbest.orchestrator.types import Request, Sample, SamplingParams, Status, TopLogprobs
+from nbest.orchestrator.types import Request, Sample, Status, TopLogprobs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +166,7 @@ class FakeEngine:
         if request.params.logprobs is not None:
             logprobs = (reply.logprobs or (-1.0,) * len(reply.tokens))[: len(tokens)]
         num_tokens = len(tokens) if request.response is None else 0  # a reward is no generation
-        return Sample(
+        sample = Sample(
             id=request.id,
             text="".join(tokens),
             token_ids=tuple(range(num_tokens)),
@@ -177,6 +179,7 @@ class FakeEngine:
             total_s=elapsed_s,
             engine=self._name,
         )
+        return sample if request.response is not None else with_thought_apart(sample)
 
 
 def top_logprobs(reply: Reply, num_tokens: int, params: SamplingParams) -> TopLogprobs | None:

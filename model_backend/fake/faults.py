@@ -16,7 +16,8 @@ from enum import StrEnum
 
 from nbest.model_backend.fake.script import Reply, Script
 from nbest.orchestrator.errors import BackendError, EngineDead, Overloaded, RequestRejected
-from nbest.orchestrator.types import Request, require
+from nbest.orchestrator.requirements import require
+from nbest.orchestrator.types import Request
 
 
 class Harm(StrEnum):

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from nbest.orchestrator.errors import BackendError
-from nbest.orchestrator.types import Message, Request, Status, require
+from nbest.orchestrator.requirements import require
+from nbest.orchestrator.types import Message, Request, Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

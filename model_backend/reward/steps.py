@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from nbest.model_backend.reward.text import Tokenizer, reward_ids
 from nbest.orchestrator.errors import RequestRejected
-from nbest.orchestrator.types import Message, require
+from nbest.orchestrator.requirements import require
+from nbest.orchestrator.types import Message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from nbest.model_backend.models.folder_digest import folder_digest
 from nbest.model_backend.reward.steps import Steps
 from nbest.model_backend.reward.torch_engine import TorchRewardEngine
 from nbest.model_backend.reward.torch_model import load_model
-from nbest.orchestrator.types import require
+from nbest.orchestrator.requirements import require
 
 Dtype = Literal["auto", "float32", "bfloat16"]
 

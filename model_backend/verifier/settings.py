@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 from typing import Literal
 
-from nbest.orchestrator.types import require
+from nbest.orchestrator.requirements import require
 
 Objective = Literal["outcome", "bradley_terry"]
 Balance = Literal["classes", "none"]

@@ -18,18 +18,20 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from nbest.model_backend.confidence_floor import FloorWatch
+from nbest.model_backend.vllm.chat import ChatFormat
 from nbest.model_backend.vllm.errors import backend_error
 from nbest.model_backend.vllm.orphans import kill_tree
 from nbest.model_backend.vllm.requests import falls_now, sample_of, vllm_params
+from nbest.model_backend.vllm.thoughts import Parting
 from nbest.orchestrator.engines.aborts import EarlyAborts, cancelled_sample
 from nbest.orchestrator.errors import BackendError, EngineDead, RequestRejected
-from nbest.orchestrator.types import Message, Request, Sample, Status
+from nbest.orchestrator.reasoning import with_thought_apart
+from nbest.orchestrator.types import Request, Sample, Status
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
 
     from vllm import RequestOutput
-    from vllm.tokenizers import TokenizerLike
     from vllm.v1.engine.async_llm import AsyncLLM
 
     from nbest.model_backend.vllm.failure_log import FailureLog
@@ -43,8 +45,18 @@ ABORT_AGAIN_S = 0.02
 class VLLMEngine:
     """A live vLLM engine."""
 
-    def __init__(self, engine: AsyncLLM, stall: Stall, log: FailureLog, name: str = "") -> None:
+    def __init__(
+        self,
+        engine: AsyncLLM,
+        stall: Stall,
+        log: FailureLog,
+        name: str = "",
+        *,
+        part: Parting = with_thought_apart,
+        chat: ChatFormat = ChatFormat(),  # noqa: B008 # frozen
+    ) -> None:
         self._engine = engine
+        self._part = part
         self._stall = stall
         self._log = log
         self._name = name
@@ -52,7 +64,7 @@ class VLLMEngine:
         self._live: set[str] = set()
         self._early = EarlyAborts()
         # The N samples of a query share a prompt: it is rendered and tokenized once.
-        self._token_ids = lru_cache(maxsize=1024)(partial(tokenize, engine.get_tokenizer()))
+        self._token_ids = lru_cache(maxsize=1024)(partial(chat.token_ids, engine.get_tokenizer()))
 
     @property
     def num_unfinished(self) -> int:
@@ -105,7 +117,7 @@ class VLLMEngine:
         floor = request.params.floor
         watch = None if floor is None else FloorWatch(floor)
         output = await self._run(request, watch)
-        sample = sample_of(request, output, time.monotonic() - started_s, self._name)
+        sample = self._part(sample_of(request, output, time.monotonic() - started_s, self._name))
         if watch is None or not watch.fell:
             return sample
         return replace(sample, status=Status.TRUNCATED)  # however far the engine has come by now
@@ -133,13 +145,3 @@ def describe_exit(processes: Sequence[BaseProcess]) -> str:
         if code:
             return f"exit code {code}" if code > 0 else f"ended by {signal.Signals(-code).name}"
     return ""
-
-
-def tokenize(tokenizer: TokenizerLike, prompt: str | tuple[Message, ...]) -> tuple[int, ...]:
-    """Return the token ids of a raw prompt, or of a chat in the model's own template."""
-    if isinstance(prompt, str):
-        return tuple(tokenizer.encode(prompt))
-    turns = [{"role": m.role, "content": m.content} for m in prompt]
-    text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-    # The template has written the special tokens itself.
-    return tuple(tokenizer.encode(text, add_special_tokens=False))

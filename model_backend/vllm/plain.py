@@ -21,7 +21,8 @@ from nbest.model_backend.vllm.reward_engine import pooling_params
 from nbest.model_backend.vllm.settings import VLLM
 from nbest.model_backend.vllm.start import Runner, engine_args, engine_cores, engine_environment
 from nbest.orchestrator.errors import EngineDead
-from nbest.orchestrator.types import Request, SamplingParams
+from nbest.orchestrator.sampling_params import SamplingParams
+from nbest.orchestrator.types import Request
 
 if TYPE_CHECKING:
     from vllm import LLM

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from nbest.model_backend.confidence_floor import FloorWatch
 from nbest.orchestrator.errors import BackendError
-from nbest.orchestrator.types import Constraint, Request, Sample, Status, TopLogprobs
-from nbest.orchestrator.types import SamplingParams as Params
+from nbest.orchestrator.sampling_params import Constraint
+from nbest.orchestrator.sampling_params import SamplingParams as Params
+from nbest.orchestrator.types import Request, Sample, Status, TopLogprobs
 
 if TYPE_CHECKING:
     from vllm import RequestOutput, SamplingParams
@@ -36,8 +37,20 @@ def vllm_params(request: Request) -> SamplingParams:
         top_p=params.top_p,
         top_k=params.top_k,
         min_p=params.min_p,
+        presence_penalty=params.presence_penalty,
+        frequency_penalty=params.frequency_penalty,
+        repetition_penalty=params.repetition_penalty,
         max_tokens=params.max_tokens,
+        min_tokens=params.min_tokens,
         stop=list(params.stop),
+        stop_token_ids=list(params.stop_token_ids),
+        include_stop_str_in_output=params.include_stop_str_in_output,
+        ignore_eos=params.ignore_eos,
+        bad_words=list(params.bad_words),
+        allowed_token_ids=list(params.allowed_token_ids) or None,
+        logit_bias=dict(params.logit_bias) or None,
+        skip_special_tokens=params.skip_special_tokens,
+        spaces_between_special_tokens=params.spaces_between_special_tokens,
         logprobs=params.logprobs,
         flat_logprobs=params.logprobs is not None,
         seed=request.seed,

@@ -6,18 +6,26 @@ It knows no Ray, no store and no scorer. vLLM and torch are imported when an eng
 from __future__ import annotations
 
 import asyncio
+import math
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import KW_ONLY, dataclass
+from collections.abc import AsyncIterator, Mapping
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
+from nbest.model_backend.vllm.chat import ChatFormat, identity_of_chat, read_template
 from nbest.model_backend.vllm.engine import VLLMEngine
+from nbest.model_backend.vllm.engine_options import check_engine_options, identity_of
 from nbest.model_backend.vllm.failure_log import failure_log
 from nbest.model_backend.vllm.orphans import orphan_guard
 from nbest.model_backend.vllm.stall import Stall, StepLogger
 from nbest.model_backend.vllm.start import shut_down, start, start_guarded
-from nbest.orchestrator.types import require
+from nbest.model_backend.vllm.thoughts import TAGS, parting, require_parser
+from nbest.orchestrator.requirements import require
+
+if TYPE_CHECKING:
+    from vllm.tokenizers import TokenizerLike
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +48,12 @@ class VLLM:
     enable_prefix_caching: bool = True
     revision: str | None = None  # of a model from a hub
     trust_remote_code: bool = False  # run Python that comes with the model
+    chat_template: str | None = None  # Jinja, as text or the file of it; None: the model's own
+    chat_template_kwargs: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    # How thought and answer are told apart: by "tags", by a reasoning parser of vLLM, or "none".
+    reasoning: str = "tags"
+    # Any other argument of vLLM's engine, by its name: {"quantization": "fp8"}
+    engine: Mapping[str, Any] = field(default_factory=dict, hash=False)
     stall_s: float = 120.0  # [s] without any progress after which an engine counts as hung
     ray_metrics: bool = False  # vLLM's own metrics through Ray; needs the packages of Ray Serve
 
@@ -54,6 +68,10 @@ class VLLM:
         cache_gib = self.cpu_kv_cache_gib
         require(cache_gib >= 1, "cpu_kv_cache_gib", "be at least 1", cache_gib)
         require(self.stall_s > 0, "stall_s", "be above 0", self.stall_s)
+        check_engine_options(self.engine)
+        require_parser(self.reasoning)
+        if self.chat_template is not None:  # read here: engines may be on other machines
+            object.__setattr__(self, "chat_template", read_template(self.chat_template))
 
     @property
     def max_concurrency(self) -> int:
@@ -61,7 +79,9 @@ class VLLM:
 
     @property
     def gpus(self) -> int:
-        return self.tensor_parallel_size
+        """GPUs of an engine: those that share a layer, times the parts that hold others."""
+        parts = ("pipeline_parallel_size", "data_parallel_size", "prefill_context_parallel_size")
+        return self.tensor_parallel_size * math.prod(int(self.engine.get(p, 1)) for p in parts)
 
     @property
     def identity(self) -> dict[str, str | int | None]:
@@ -70,19 +90,33 @@ class VLLM:
             "revision": self.revision,
             "dtype": self.dtype,
             "max_model_len": self.max_model_len,
+            **({} if self.reasoning == TAGS else {"reasoning": self.reasoning}),
+            **identity_of_chat(self.chat_template, self.chat_template_kwargs),
+            **identity_of(self.engine),
         }
+
+    def _chat(self, tokenizer: TokenizerLike) -> ChatFormat:
+        chat = ChatFormat(template=self.chat_template, arguments=self.chat_template_kwargs)
+        chat.check(tokenizer)
+        return chat
 
     @asynccontextmanager
     async def open(self, name: str = "") -> AsyncIterator[VLLMEngine]:
         """Start the engine (half a minute for a small model), and stop it at the end."""
         stall = Stall(self.stall_s, time.monotonic())
         step_logger = StepLogger(lambda: stall.progress(time.monotonic()))
-        with orphan_guard() as guard, failure_log() as log:
+        with orphan_guard() as guard, failure_log() as log, ExitStack() as at_end:
             engine = await start_guarded(guard, partial(start, self, log, step_logger))
-            live = VLLMEngine(engine, stall, log, name)
+            at_end.callback(shut_down, engine)
+            tokenizer = engine.get_tokenizer()
+            live = VLLMEngine(
+                engine,
+                stall,
+                log,
+                name,
+                part=parting(self.reasoning, tokenizer),
+                chat=self._chat(tokenizer),
+            )
             watching = asyncio.create_task(live.watch())
-            try:
-                yield live
-            finally:
-                watching.cancel()
-                shut_down(engine)
+            at_end.callback(watching.cancel)
+            yield live

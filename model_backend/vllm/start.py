@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -17,8 +17,9 @@ from nbest.model_backend.models.names import resolve_model
 from nbest.model_backend.vllm.errors import setting_error
 from nbest.model_backend.vllm.failure_log import FailureLog, log_file_hint
 from nbest.model_backend.vllm.orphans import OrphanGuard, kill_tree
+from nbest.model_backend.vllm.thoughts import is_parser
 from nbest.orchestrator.errors import BackendError, InputError, first_line
-from nbest.orchestrator.types import require
+from nbest.orchestrator.requirements import require
 
 if TYPE_CHECKING:
     from vllm import AsyncEngineArgs
@@ -74,6 +75,12 @@ class EngineOptions(Protocol):
 
     @property
     def trust_remote_code(self) -> bool: ...
+
+    @property
+    def reasoning(self) -> str: ...
+
+    @property
+    def engine(self) -> Mapping[str, Any]: ...
 
     @property
     def ray_metrics(self) -> bool: ...
@@ -211,6 +218,9 @@ def engine_args(settings: EngineOptions, path: str) -> AsyncEngineArgs:
     is_cpu = current_platform.is_cpu()
     extra = cpu_args(settings, path) if is_cpu else {}
     eager = is_cpu if settings.enforce_eager is None else settings.enforce_eager
+    # A constraint then begins after the thought.
+    parser = {"reasoning_parser": settings.reasoning} if is_parser(settings.reasoning) else {}
+    defaults = {"use_tqdm_on_load": False, **extra, **parser}
     return AsyncEngineArgs(
         model=path,
         revision=settings.revision,
@@ -223,9 +233,8 @@ def engine_args(settings: EngineOptions, path: str) -> AsyncEngineArgs:
         enforce_eager=eager,
         enable_prefix_caching=settings.enable_prefix_caching,
         trust_remote_code=settings.trust_remote_code,
-        use_tqdm_on_load=False,
         disable_log_stats=False,  # the time to the first token comes from them
-        **extra,
+        **(defaults | dict(settings.engine)),
     )
 
 

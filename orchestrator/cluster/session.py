@@ -29,7 +29,7 @@ from nbest.orchestrator.cluster.settings import Cluster
 from nbest.orchestrator.cluster.shared_folder import Mark, leave_mark, refuse_local_folder
 from nbest.orchestrator.errors import BackendError, InputError, first_line
 from nbest.orchestrator.protocols import BackendConfig
-from nbest.orchestrator.types import require
+from nbest.orchestrator.requirements import require
 
 
 @contextmanager

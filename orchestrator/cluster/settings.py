@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nbest.orchestrator.types import require
+from nbest.orchestrator.requirements import require
 
 STALL_TIMEOUT_S = 120.0
 

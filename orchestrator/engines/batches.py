@@ -15,8 +15,9 @@ from typing import Any, Protocol, TypeAlias, TypeGuard, runtime_checkable
 
 from nbest.orchestrator.errors import BackendError
 from nbest.orchestrator.protocols import Backend
+from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.tasks import task_group
-from nbest.orchestrator.types import Request, Sample, SamplingParams
+from nbest.orchestrator.types import Request, Sample
 
 Result: TypeAlias = Sample | BackendError
 Done: TypeAlias = Callable[[Request, Result], None]

@@ -15,14 +15,9 @@ from nbest.orchestrator.protocols import Equivalence, Extractor, ModelCalls, Sco
 from nbest.orchestrator.query.parts import require_part
 from nbest.orchestrator.query.score_cache import with_score_cache
 from nbest.orchestrator.query.selection import WholeText, candidates_from, select
-from nbest.orchestrator.types import (
-    Candidates,
-    Query,
-    Sample,
-    SamplingParams,
-    Selection,
-    require_share,
-)
+from nbest.orchestrator.requirements import require_share
+from nbest.orchestrator.sampling_params import SamplingParams
+from nbest.orchestrator.types import Candidates, Query, Sample, Selection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,8 +8,9 @@ from dataclasses import replace
 
 from nbest.orchestrator.engines.batches import is_batched_sampler
 from nbest.orchestrator.protocols import Sampler
+from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.tasks import task_group
-from nbest.orchestrator.types import Sample, SamplingParams, Status
+from nbest.orchestrator.types import Sample, Status
 
 
 async def draw(

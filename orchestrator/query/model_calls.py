@@ -11,8 +11,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 
 from nbest.orchestrator.protocols import BackendConfig
+from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.tasks import task_group
-from nbest.orchestrator.types import Ask, Identity, Message, Sample, SamplingParams
+from nbest.orchestrator.types import Ask, Identity, Message, Sample
 
 
 def call_key(
@@ -22,14 +23,14 @@ def call_key(
 
     It is a hash of the prompt and the parameters, so that another question never gets this answer.
     """
-    content = f"({_prompt_text(prompt)}, {_text(params, _FIRST_PARAMS)})"
+    content = f"({_prompt_text(prompt)}, {_text(params, FIRST_PARAMS)})"
     digest = hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
     return f"{query_id}/{name}-{digest[:16]}"
 
 
 # The fields that keys have named from the first version on. A later field is named only where it
 # is not at its default: the calls that older runs have stored are found by their keys.
-_FIRST_PARAMS = (
+FIRST_PARAMS = (
     "temperature",
     "top_p",
     "top_k",

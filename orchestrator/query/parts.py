@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from nbest.orchestrator.errors import NbestError, PartFailed, first_line
-from nbest.orchestrator.types import require
+from nbest.orchestrator.requirements import require
 
 T = TypeVar("T")
 

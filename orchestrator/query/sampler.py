@@ -16,17 +16,9 @@ from nbest.orchestrator.ids import request_id, sample_id, sample_seed
 from nbest.orchestrator.protocols import Backend, SampleStore
 from nbest.orchestrator.query.model_calls import BatchedAsk, call_key, model_key, rating_key
 from nbest.orchestrator.query.tally import Tally
+from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.tasks import task_group
-from nbest.orchestrator.types import (
-    Identity,
-    Message,
-    Query,
-    Request,
-    Sample,
-    SamplingParams,
-    Status,
-    Usage,
-)
+from nbest.orchestrator.types import Identity, Message, Query, Request, Sample, Status, Usage
 
 
 class StoredSampler:

@@ -40,11 +40,18 @@ class WholeText:
 def read_answers(samples: Sequence[Sample], extract: Extractor) -> Candidates:
     """The samples with the answer read in each; only `OK` samples have one."""
     try:
-        answers = tuple(extract(s.text) if s.status is Status.OK else None for s in samples)
+        answers = tuple(_read(extract, s) if s.status is Status.OK else None for s in samples)
     # An extractor may be the user's own.
     except Exception as error:
         raise part_failure("extract", extract, error) from error
     return Candidates(samples=tuple(samples), answers=answers)
+
+
+def _read(extract: Extractor, sample: Sample) -> str | None:
+    """The answer in a sample; an extractor that asks for it reads the thought as well."""
+    if sample.reasoning and getattr(extract, "reads_reasoning", False):
+        return extract(f"<think>{sample.reasoning}</think>{sample.text}")
+    return extract(sample.text)
 
 
 async def read_in_turns(samples: Sequence[Sample], extract: Extractor) -> Candidates:

@@ -180,6 +180,8 @@ def _read_columns(fields: Collection[str]) -> list[str]:
     return ["query_id", "index", *sorted({"id", "status", *fields})]
 
 
+_LATER: dict[str, str | int] = {"reasoning": "", "reasoning_tokens": 0}  # null in merged parts
+
 _ROW_BYTES = 1000  # about what the Python objects of a row take, besides its text
 
 
@@ -198,6 +200,9 @@ class SampleBlock:
         plain = names - {"query_id", "index", "status", "token_ids", "logprobs", "top_logprobs"}
         columns = {name: table[name].to_pylist() for name in plain & set(SCHEMA.names)}
         columns.setdefault("text", [""] * len(table))
+        for name, nothing in _LATER.items():
+            if name in columns:
+                columns[name] = [value or nothing for value in columns[name]]
         self._plain = tuple(columns)
         self._plain_rows = list(zip(*columns.values(), strict=True))
         self.num_bytes: int = table.nbytes + _ROW_BYTES * len(table)

@@ -15,9 +15,10 @@ from nbest.orchestrator.protocols import ModelCalls, Sampler
 from nbest.orchestrator.query.choice import Choice
 from nbest.orchestrator.query.fanout import draw_in_order
 from nbest.orchestrator.query.selection import with_left_over
+from nbest.orchestrator.requirements import require
 from nbest.orchestrator.strategies.stop_on_scores import ScoreRule
 from nbest.orchestrator.strategies.stop_on_votes import Margin, StopRule
-from nbest.orchestrator.types import Query, Sample, Selection, require
+from nbest.orchestrator.types import Query, Sample, Selection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from nbest.orchestrator.protocols import Sampler
 from nbest.orchestrator.query.choice import Choice
 from nbest.orchestrator.query.fanout import draw
-from nbest.orchestrator.types import Query, Selection, require
+from nbest.orchestrator.requirements import require
+from nbest.orchestrator.types import Query, Selection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

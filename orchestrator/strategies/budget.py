@@ -15,8 +15,8 @@ from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from functools import lru_cache
 
+from nbest.orchestrator.requirements import require
 from nbest.orchestrator.strategies.stop_on_votes import overtakes
-from nbest.orchestrator.types import require
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,17 +17,10 @@ from nbest.orchestrator.query.choice import Choice, sampling_for
 from nbest.orchestrator.query.fanout import draw, draw_in_order
 from nbest.orchestrator.query.score_cache import with_score_cache
 from nbest.orchestrator.query.selection import with_left_over
+from nbest.orchestrator.requirements import require
+from nbest.orchestrator.sampling_params import ConfidenceFloor, SamplingParams
 from nbest.orchestrator.strategies.stop_on_scores import WeightedConsensus
-from nbest.orchestrator.types import (
-    Candidates,
-    ConfidenceFloor,
-    Query,
-    Sample,
-    SamplingParams,
-    Scores,
-    Selection,
-    require,
-)
+from nbest.orchestrator.types import Candidates, Query, Sample, Scores, Selection
 
 
 class LowestConfidence(Scorer, Protocol):

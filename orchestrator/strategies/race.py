@@ -15,8 +15,10 @@ import numpy as np
 
 from nbest.orchestrator.protocols import Extractor, Sampler, Validator
 from nbest.orchestrator.query.selection import WholeText, read_answers
+from nbest.orchestrator.requirements import require
+from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.tasks import task_group
-from nbest.orchestrator.types import Query, Sample, SamplingParams, Selection, require
+from nbest.orchestrator.types import Query, Sample, Selection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

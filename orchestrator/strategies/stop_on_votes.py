@@ -15,7 +15,7 @@ from typing import Protocol
 
 import numpy as np
 
-from nbest.orchestrator.types import require
+from nbest.orchestrator.requirements import require
 
 
 class StopRule(Protocol):

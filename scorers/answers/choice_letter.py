@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from nbest.orchestrator.types import require
+from nbest.orchestrator.requirements import require
 from nbest.scorers.answers.characters import plain_characters
 from nbest.scorers.answers.extract import visible
 from nbest.scorers.answers.latex import last_boxed

@@ -18,7 +18,7 @@ import re
 from dataclasses import dataclass, field
 
 from nbest.orchestrator.reasoning import without_reasoning
-from nbest.orchestrator.types import require
+from nbest.orchestrator.requirements import require
 from nbest.scorers.answers.characters import plain_characters
 from nbest.scorers.answers.latex import last_boxed, unwrapped
 from nbest.scorers.answers.number import canonical_number, counted_number, last_number

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import regex  # type: ignore[import-untyped]
 
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.types import require
+from nbest.orchestrator.requirements import require
 
 SEARCH_S = 1.0  # for one text
 MAX_SIZE = 20_000  # `regex` takes a few hundred bytes for each part

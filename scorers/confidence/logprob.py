@@ -15,7 +15,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from nbest.orchestrator.types import Candidates, Query, Sample, Scores, require
+from nbest.orchestrator.requirements import require
+from nbest.orchestrator.types import Candidates, Query, Sample, Scores
 
 
 def sum_logprob(samples: Sequence[Sample]) -> Scores:

@@ -14,7 +14,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nbest.orchestrator.types import Candidates, Query, Sample, Scores, require
+from nbest.orchestrator.requirements import require
+from nbest.orchestrator.types import Candidates, Query, Sample, Scores
 
 
 def self_certainty(logprobs: NDArray[np.float32]) -> float:

@@ -15,7 +15,8 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from nbest.orchestrator.types import Candidates, Query, Sample, Scores, require
+from nbest.orchestrator.requirements import require
+from nbest.orchestrator.types import Candidates, Query, Sample, Scores
 from nbest.scorers.confidence.self_certainty import likeliest
 
 Floats = NDArray[np.float64]

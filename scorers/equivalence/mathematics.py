@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from nbest.orchestrator.types import Query, require
+from nbest.orchestrator.requirements import require
+from nbest.orchestrator.types import Query
 from nbest.scorers.equivalence.math_parts import AnswerParts, parts_of, split_at_top
 from nbest.scorers.equivalence.math_text import is_formula, number_of, unclear_text, words_of
 from nbest.scorers.equivalence.plain import groups_of

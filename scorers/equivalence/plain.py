@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from decimal import MAX_PREC, Context, Decimal
 from fractions import Fraction
 
-from nbest.orchestrator.types import Query, require
+from nbest.orchestrator.requirements import require
+from nbest.orchestrator.types import Query
 from nbest.scorers.answers.choice_letter import ChoiceLetter
 from nbest.scorers.answers.number import canonical_number
 from nbest.scorers.sandboxes.processes import read_soon

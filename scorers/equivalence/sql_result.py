@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
-from nbest.orchestrator.types import Query, require
+from nbest.orchestrator.requirements import require
+from nbest.orchestrator.types import Query
 from nbest.scorers.equivalence.plain import groups_of
 from nbest.scorers.sandboxes.processes import read_texts
 from nbest.scorers.sandboxes.sql import (

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from nbest.orchestrator.types import Scores, require
+from nbest.orchestrator.requirements import require
+from nbest.orchestrator.types import Scores
 
 BLOCK = 1 << 18  # numbers at a time: ten thousand scores make a hundred million
 

@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nbest.orchestrator.types import Scores, require
+from nbest.orchestrator.requirements import require
+from nbest.orchestrator.types import Scores
 
 Counts = NDArray[np.int64]
 

@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nbest.orchestrator.types import Scores, require
+from nbest.orchestrator.requirements import require
+from nbest.orchestrator.types import Scores
 
 Clusters = Sequence[str] | Sequence[int]
 

@@ -13,7 +13,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from nbest.orchestrator.types import Scores, require
+from nbest.orchestrator.requirements import require
+from nbest.orchestrator.types import Scores
 
 # A chance this small or smaller is lost in the sums: pools of this size still have none.
 LARGEST_WHOLE = 900

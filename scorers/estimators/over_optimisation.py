@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from nbest.orchestrator.types import Scores, require
+from nbest.orchestrator.requirements import require
+from nbest.orchestrator.types import Scores
 from nbest.scorers.estimators.intervals import (
     Clusters,
     clustered_mean,

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nbest.orchestrator.types import Scores, require
+from nbest.orchestrator.requirements import require
+from nbest.orchestrator.types import Scores
 from nbest.scorers.estimators.intervals import (
     ClusteredMean,
     Clusters,

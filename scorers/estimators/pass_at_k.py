@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from nbest.orchestrator.types import require
+from nbest.orchestrator.requirements import require
 
 
 def pass_at_k(n: int, c: int, k: int) -> float:

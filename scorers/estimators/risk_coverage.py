@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nbest.orchestrator.types import require
+from nbest.orchestrator.requirements import require
 from nbest.scorers.estimators.intervals import (
     Clusters,
     Interval,

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from nbest.orchestrator.types import Scores, require
+from nbest.orchestrator.requirements import require
+from nbest.orchestrator.types import Scores
 
 # Totals that differ by less, relative to all that was added, are equal but for rounding.
 TIE = 1e-12

@@ -14,7 +14,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from nbest.orchestrator.types import Candidates, Query, SamplingParams, Scores, require
+from nbest.orchestrator.requirements import require
+from nbest.orchestrator.sampling_params import SamplingParams
+from nbest.orchestrator.types import Candidates, Query, Scores
 from nbest.scorers.judges.distinct import By, distinct
 from nbest.scorers.judges.prompt import JudgePrompt, ask_each, ask_of, built, judge_prompt
 from nbest.scorers.judges.reply import score_of

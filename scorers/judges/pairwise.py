@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from nbest.orchestrator.types import Ask, Query, SamplingParams
+from nbest.orchestrator.sampling_params import SamplingParams
+from nbest.orchestrator.types import Ask, Query
 from nbest.scorers.judges.distinct import content_hash
 from nbest.scorers.judges.prompt import JudgePrompt, ask_each, built, judge_prompt
 from nbest.scorers.judges.reply import preference_of

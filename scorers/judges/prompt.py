@@ -19,7 +19,8 @@ from typing import TypeVar
 
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import AsksTogether
-from nbest.orchestrator.types import Ask, Candidates, Message, Query, Sample, SamplingParams
+from nbest.orchestrator.sampling_params import SamplingParams
+from nbest.orchestrator.types import Ask, Candidates, Message, Query, Sample
 from nbest.scorers.judges.distinct import content_hash, storable
 from nbest.scorers.sandboxes.threads import give_way, threads_for
 

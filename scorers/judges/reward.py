@@ -16,7 +16,8 @@ import numpy as np
 
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import BackendConfig
-from nbest.orchestrator.types import Candidates, Query, Sample, Scores, Status, require
+from nbest.orchestrator.requirements import require
+from nbest.orchestrator.types import Candidates, Query, Sample, Scores, Status
 from nbest.scorers.judges.distinct import By, distinct
 
 Aggregate = Literal["last", "min", "product", "mean"]

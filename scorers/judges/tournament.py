@@ -13,7 +13,9 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from nbest.orchestrator.types import Candidates, Query, SamplingParams, Scores, require
+from nbest.orchestrator.requirements import require
+from nbest.orchestrator.sampling_params import SamplingParams
+from nbest.orchestrator.types import Candidates, Query, Scores
 from nbest.scorers.judges.distinct import By, distinct
 from nbest.scorers.judges.judge import judging_params, mean_of_readable
 from nbest.scorers.judges.pairwise import NAME, Pair, PairwiseJudge

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import ClassVar
 
-from nbest.orchestrator.types import Candidates, Query, SamplingParams, Scores, require
+from nbest.orchestrator.requirements import require
+from nbest.orchestrator.sampling_params import SamplingParams
+from nbest.orchestrator.types import Candidates, Query, Scores
 from nbest.scorers.judges.distinct import Distinct, distinct
 from nbest.scorers.judges.prompt import JudgePrompt, ask_each, ask_of, built, judge_prompt
 from nbest.scorers.judges.reply import choice_of

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from string import Formatter
 
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.types import Candidates, Query, require
+from nbest.orchestrator.requirements import require
+from nbest.orchestrator.types import Candidates, Query
 from nbest.scorers.sandboxes.python import Limits, passing, require_sandbox
 from nbest.scorers.validators.rules import Flags, checked_texts, flags_of
 

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbest.orchestrator.protocols import Validator
-from nbest.orchestrator.types import Candidates, Query, require
+from nbest.orchestrator.requirements import require
+from nbest.orchestrator.types import Candidates, Query
 from nbest.scorers.answers.regex import compiled_regex
 from nbest.scorers.sandboxes.processes import are_short, read_soon, read_texts
 from nbest.scorers.sandboxes.threads import threads_for

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from nbest.orchestrator.types import Candidates, Query, require
+from nbest.orchestrator.requirements import require
+from nbest.orchestrator.types import Candidates, Query
 from nbest.scorers.sandboxes.sql import (
     TIMEOUT_S,
     Dialect,

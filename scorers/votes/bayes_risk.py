@@ -14,7 +14,8 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from nbest.orchestrator.types import Candidates, Query, Scores, require
+from nbest.orchestrator.requirements import require
+from nbest.orchestrator.types import Candidates, Query, Scores
 from nbest.scorers.sandboxes.processes import Unfinished, reading_processes
 from nbest.scorers.sandboxes.threads import threads_for
 from nbest.scorers.votes.shared_ngrams import MAX_NGRAM, utility_table, words_of

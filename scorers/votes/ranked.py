@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbest.orchestrator.protocols import Scorer
-from nbest.orchestrator.types import Candidates, Query, Scores, require
+from nbest.orchestrator.requirements import require
+from nbest.orchestrator.types import Candidates, Query, Scores
 from nbest.scorers.votes.majority import answer_totals
 
 Counts = NDArray[np.int64]

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from nbest.orchestrator.protocols import Scorer
-from nbest.orchestrator.types import Candidates, Query, Scores, require, require_share
+from nbest.orchestrator.requirements import require, require_share
+from nbest.orchestrator.types import Candidates, Query, Scores
 from nbest.scorers.baselines import First
 from nbest.scorers.votes.majority import answer_totals, vote_shares
 from nbest.scorers.votes.ranked import RankedBy

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import is_pointwise, score_bounds
-from nbest.orchestrator.types import Candidates, Query, Scores, require
+from nbest.orchestrator.requirements import require
+from nbest.orchestrator.types import Candidates, Query, Scores
 from nbest.scorers.votes.majority import answer_totals
 from nbest.scorers.votes.ranked import RankedBy, tie_groups
 

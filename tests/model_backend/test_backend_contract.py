@@ -23,15 +23,8 @@ from nbest.orchestrator.engines.pool import Pool
 from nbest.orchestrator.engines.pool_engine import PooledEngine
 from nbest.orchestrator.errors import RequestRejected
 from nbest.orchestrator.protocols import Backend
-from nbest.orchestrator.types import (
-    ConfidenceFloor,
-    Constraint,
-    Message,
-    Request,
-    Sample,
-    SamplingParams,
-    Status,
-)
+from nbest.orchestrator.sampling_params import ConfidenceFloor, Constraint, SamplingParams
+from nbest.orchestrator.types import Message, Request, Sample, Status
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbest.model_backend.confidence_floor import FloorWatch, falls_after
-from nbest.orchestrator.types import ConfidenceFloor
+from nbest.orchestrator.sampling_params import ConfidenceFloor
 from nbest.scorers.confidence.trace import token_confidence, window_means
 
 

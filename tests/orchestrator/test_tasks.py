@@ -8,8 +8,9 @@ import pytest
 
 from nbest.orchestrator.errors import EngineDead, RequestRejected
 from nbest.orchestrator.query.fanout import draw
+from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.tasks import task_group
-from nbest.orchestrator.types import Sample, SamplingParams
+from nbest.orchestrator.types import Sample
 
 PARAMS = SamplingParams(max_tokens=3)
 

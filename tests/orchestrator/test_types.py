@@ -11,24 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.types import (
-    Candidates,
-    ConfidenceFloor,
-    Constraint,
-    Outcome,
-    Query,
-    Record,
-    Sample,
-    SamplingParams,
-    Status,
-    Usage,
-    require,
-)
+from nbest.orchestrator.requirements import require
+from nbest.orchestrator.sampling_params import ConfidenceFloor, Constraint, SamplingParams
+from nbest.orchestrator.types import Candidates, Outcome, Query, Record, Sample, Status, Usage
 
 NAN = math.nan
 
+BIAS = "logit_bias must hold token ids, and finite numbers"
+
 # Setting, a value just outside, the whole message.
-REFUSED: list[tuple[str, float | tuple[str, ...], str]] = [
+REFUSED: list[tuple[str, object, str]] = [
     ("temperature", -0.1, "temperature must lie in [0, 2], got -0.1"),
     ("temperature", 2.1, "temperature must lie in [0, 2], got 2.1"),
     ("temperature", NAN, "temperature must lie in [0, 2], got nan"),
@@ -41,13 +33,27 @@ REFUSED: list[tuple[str, float | tuple[str, ...], str]] = [
     ("min_p", NAN, "min_p must lie in [0, 1], got nan"),
     ("max_tokens", 0, "max_tokens must be at least 1, got 0"),
     ("stop", ("a", ""), "stop must hold no empty string, got ('a', '')"),
+    ("presence_penalty", -2.1, "presence_penalty must lie in [-2, 2], got -2.1"),
+    ("presence_penalty", 2.1, "presence_penalty must lie in [-2, 2], got 2.1"),
+    ("frequency_penalty", NAN, "frequency_penalty must lie in [-2, 2], got nan"),
+    ("repetition_penalty", 0.0, "repetition_penalty must be above 0, got 0.0"),
+    ("repetition_penalty", NAN, "repetition_penalty must be above 0, got nan"),
+    ("min_tokens", -1, "min_tokens must lie in 0..256, max_tokens, got -1"),
+    ("min_tokens", 257, "min_tokens must lie in 0..256, max_tokens, got 257"),
+    ("stop_token_ids", (1, -1), "stop_token_ids must hold token ids, 0 or more, got (1, -1)"),
+    ("bad_words", ("",), "bad_words must hold no empty string, got ('',)"),
+    ("allowed_token_ids", (-1,), "allowed_token_ids must hold token ids, 0 or more, got (-1,)"),
+    ("logit_bias", ((-1, 1.0),), f"{BIAS}, got ((-1, 1.0),)"),
+    ("logit_bias", ((1, NAN),), f"{BIAS}, got ((1, nan),)"),
     ("logprobs", -1, "logprobs must lie in 0..20, got -1"),
     ("logprobs", 21, "logprobs must lie in 0..20, got 21"),
 ]
 
+SWITCH = (False, True)
+
 # Both ends of what is allowed.
 ALLOWED: dict[str, tuple[object, ...]] = {
-    "token_texts": (False, True),
+    "token_texts": SWITCH,
     "floor": (None,),  # with log-probabilities, below
     "temperature": (0.0, 2.0),
     "top_p": (1e-9, 1.0),
@@ -55,6 +61,18 @@ ALLOWED: dict[str, tuple[object, ...]] = {
     "min_p": (0.0, 1.0),
     "max_tokens": (1, 1_000_000),
     "stop": ((), ("\n", "###")),
+    "presence_penalty": (-2.0, 2.0),
+    "frequency_penalty": (-2.0, 2.0),
+    "repetition_penalty": (1e-9, 1e9),
+    "min_tokens": (0, 256),
+    "stop_token_ids": ((), (0, 100_000)),
+    "include_stop_str_in_output": SWITCH,
+    "ignore_eos": SWITCH,
+    "bad_words": ((), ("no", "never")),
+    "allowed_token_ids": ((), (0,)),
+    "logit_bias": ((), ((0, -100.0), (7, 100.0))),
+    "skip_special_tokens": SWITCH,
+    "spaces_between_special_tokens": SWITCH,
     "logprobs": (None, 0, 20),
     "constraint": (None, Constraint(regex="a")),
 }
@@ -99,7 +117,8 @@ def test_no_setting_is_without_a_test() -> None:
     """A new field with a rule, or without one, is to be added above."""
     names = {field.name for field in fields(SamplingParams)}
     assert names == set(ALLOWED)
-    assert names - {"constraint", "token_texts", "floor"} == {key for key, _, _ in REFUSED}
+    switches = {key for key, values in ALLOWED.items() if values is SWITCH}
+    assert names - switches - {"constraint", "floor"} == {key for key, _, _ in REFUSED}
 
 
 @pytest.mark.parametrize("key", CONSTRAINTS)

@@ -12,7 +12,7 @@ from nbest.experiments.analysis.curves.of_run import Curves
 from nbest.experiments.language.text import printable
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.files import write_whole
-from nbest.orchestrator.types import require
+from nbest.orchestrator.requirements import require
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from nbest.experiments.analysis.replay.ahead import bill_of
 from nbest.experiments.analysis.replay.drawn import Drawn, Spent
 from nbest.orchestrator.protocols import Scorer
+from nbest.orchestrator.requirements import require
 from nbest.orchestrator.strategies.stop_on_scores import ScoreRule
 from nbest.orchestrator.strategies.stop_on_votes import Margin, StopRule
-from nbest.orchestrator.types import require
 from nbest.scorers.votes.majority import MajorityVote
 
 

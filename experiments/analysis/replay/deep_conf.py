@@ -17,15 +17,10 @@ from nbest.experiments.runs.stored_calls import StoredCalls
 from nbest.experiments.runs.stored_sampler import DrawsNothing
 from nbest.orchestrator.protocols import Scorer
 from nbest.orchestrator.query.score_cache import CachedScores
+from nbest.orchestrator.requirements import require
+from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.strategies.deep_conf import DeepConf
-from nbest.orchestrator.types import (
-    Sample,
-    SamplingParams,
-    Scores,
-    Status,
-    TopLogprobs,
-    require,
-)
+from nbest.orchestrator.types import Sample, Scores, Status, TopLogprobs
 from nbest.scorers.confidence.trace import Confidence, token_confidence, window_means
 from nbest.scorers.votes.weighted import WeightedVote
 

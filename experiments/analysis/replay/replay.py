@@ -20,9 +20,10 @@ from nbest.experiments.analysis.stored_logprobs import require_logprobs
 from nbest.experiments.runs.cases import Case, cases_of, reading_of
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.files import StrPath
+from nbest.orchestrator.requirements import require
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.tasks import wait_for
-from nbest.orchestrator.types import Scores, require
+from nbest.orchestrator.types import Scores
 
 TELL_EVERY = 10  # orders
 SHUFFLES = 1000  # with 100 the error is as large as what rules differ by

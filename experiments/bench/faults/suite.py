@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 from nbest.experiments.bench.faults.account import FaultRow, Scenario, Setting
 from nbest.experiments.language.text import suggestion
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.types import require
+from nbest.orchestrator.requirements import require
 
 if TYPE_CHECKING:
     from rich.table import Table

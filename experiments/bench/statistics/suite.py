@@ -12,7 +12,7 @@ from nbest.experiments.bench.statistics.decisions import (
 from nbest.experiments.bench.statistics.intervals import extrapolation_promises, interval_promises
 from nbest.experiments.bench.statistics.promise import Promise
 from nbest.experiments.bench.statistics.replays import replay_promises, saving_promises
-from nbest.orchestrator.types import require
+from nbest.orchestrator.requirements import require
 
 STUDIES = 1000
 FEWEST = 20

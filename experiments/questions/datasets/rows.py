@@ -14,7 +14,7 @@ from nbest.experiments.language.text import shown, suggestion
 from nbest.experiments.questions.gold import Gold
 from nbest.experiments.questions.items import Item, as_text
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.types import is_unicode
+from nbest.orchestrator.requirements import is_unicode
 
 Row = Mapping[str, object]
 RESERVED = ("question", "answer", "full_answer")  # what a prompt calls them, whatever the column

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 
 from nbest.experiments.questions.gold import Gold
-from nbest.orchestrator.types import require
+from nbest.orchestrator.requirements import require
 from nbest.scorers.equivalence.mathematics import MathEquivalence
 
 

@@ -14,7 +14,7 @@ from fractions import Fraction
 from typing import Protocol
 
 from nbest.experiments.questions.gold import Gold
-from nbest.orchestrator.types import require
+from nbest.orchestrator.requirements import require
 from nbest.scorers.answers.number import canonical_number
 from nbest.scorers.equivalence.plain import exact_tolerance
 

@@ -52,6 +52,8 @@ def pool_lines(run: StrPath) -> Iterator[str]:
 def _sample(case: Case, i: int) -> dict[str, object]:
     sample: Sample = case.candidates.samples[i]
     entry: dict[str, object] = {"answer": case.candidates.answers[i], "text": sample.text}
+    if sample.reasoning:
+        entry["reasoning"] = sample.reasoning
     entry["tokens"] = sample.generated_tokens
     if sample.status in FINISH_OF_STATUS:
         entry["finish_reason"] = FINISH_OF_STATUS[sample.status]

@@ -20,6 +20,7 @@ from typing import Annotated, Literal, TypeVar
 
 import numpy as np
 from pydantic import (
+    AliasChoices,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -33,8 +34,10 @@ from pydantic import (
 from nbest.experiments.language.errors import describe
 from nbest.experiments.language.text import one_line, shown
 from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.reasoning import with_thought_apart
+from nbest.orchestrator.requirements import is_unicode
 from nbest.orchestrator.store.format.parquet import valid_unicode
-from nbest.orchestrator.types import Message, Sample, Status, TopLogprobs, is_unicode
+from nbest.orchestrator.types import Message, Sample, Status, TopLogprobs
 
 # What servers call the end of a sample, in small letters. A word that is not here is refused: a
 # sample that was cut off, or withheld, must not vote.
@@ -72,6 +75,10 @@ class PoolSample(BaseModel):
 
     answer: Text | None = None
     text: str | None = None
+    # What the model thought before; servers have either name for it.
+    reasoning: str | None = Field(
+        default=None, validation_alias=AliasChoices("reasoning", "reasoning_content")
+    )
     tokens: int = Field(default=0, ge=0)
     logprobs: tuple[float, ...] | None = Field(default=None, strict=False)
     top_logprobs: Rows[float] | None = Field(default=None, strict=False)  # [T, k] likeliest first
@@ -147,9 +154,10 @@ class PoolSample(BaseModel):
         word = (self.finish_reason or "").lower()
         ended = STATUS_OF_FINISH[word]
         status = Status.UNPARSEABLE if ended is Status.OK and not has_answer else ended
-        return Sample(
+        sample = Sample(
             id=id_,
             text=valid_unicode(self.text if self.text is not None else self.answer or ""),
+            reasoning=valid_unicode(self.reasoning or ""),
             logprobs=self.logprobs,
             top_logprobs=self._top(),
             status=status,
@@ -158,6 +166,7 @@ class PoolSample(BaseModel):
             prompt_tokens=self.prompt_tokens,
             total_s=self.seconds,
         )
+        return with_thought_apart(sample)
 
 
 class PoolMessage(BaseModel):

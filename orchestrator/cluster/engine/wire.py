@@ -12,7 +12,8 @@ from operator import attrgetter
 from typing import TypeAlias
 
 from nbest.orchestrator.errors import BackendError
-from nbest.orchestrator.types import Message, Request, Sample, SamplingParams
+from nbest.orchestrator.sampling_params import SamplingParams
+from nbest.orchestrator.types import Message, Request, Sample
 
 Finished: TypeAlias = tuple[str, Sample | BackendError]  # a request's id and its result
 

@@ -14,9 +14,9 @@ from contextlib import contextmanager, suppress
 
 from nbest.orchestrator.errors import InputError, StoreError, first_line
 from nbest.orchestrator.files import StrPath, without_password
+from nbest.orchestrator.requirements import require
 from nbest.orchestrator.store.format.arrow import FileSystem, OpenFile, filesystems, pa
 from nbest.orchestrator.store.format.names import is_part, is_temporary, temporary_name
-from nbest.orchestrator.types import require
 
 _LOST_SLASH = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]{1,}):/(?!/)")
 

@@ -69,6 +69,9 @@ SAMPLES = pa.schema(
         *_required(status=pa.string(), error=pa.string()),
         *_required(prompt_tokens=_COUNT, cached_tokens=_COUNT, generated_tokens=_COUNT),
         *_required(first_token_s=_SECONDS, total_s=_SECONDS, engine=pa.string()),
+        # Of later versions: missing in earlier runs, or null where parts of both were merged.
+        pa.field("reasoning", pa.string()),
+        pa.field("reasoning_tokens", _COUNT),
     ]
 )
 RECORDS = pa.schema(

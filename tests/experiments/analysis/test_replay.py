@@ -34,6 +34,7 @@ from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import Scorer, Strategy
 from nbest.orchestrator.run.job import Work
 from nbest.orchestrator.run.local import open_loop
+from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.store.format.manifest import Json
 from nbest.orchestrator.store.opening import open_run
 from nbest.orchestrator.store.writer import FileStore
@@ -47,15 +48,7 @@ from nbest.orchestrator.strategies.stop_on_votes import (
     UnanimousWindow,
     VoteStands,
 )
-from nbest.orchestrator.types import (
-    Message,
-    Query,
-    Request,
-    Sample,
-    SamplingParams,
-    Selection,
-    TopLogprobs,
-)
+from nbest.orchestrator.types import Message, Query, Request, Sample, Selection, TopLogprobs
 
 SHARED = Path(__file__).parents[4] / "shared" / "data" / "pools"
 MODELS = ("EXAONE-Deep-32B", "Phi-4-reasoning", "Qwen3-14B", "gpt-oss-20b")

@@ -16,8 +16,9 @@ from nbest.experiments.analysis.replay.drawn import Drawn
 from nbest.experiments.analysis.replay.replay import replay, replay_cases
 from nbest.experiments.analysis.replay.view import sentences
 from nbest.experiments.runs.cases import load_cases
+from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.strategies.adaptive import Adaptive
-from nbest.orchestrator.types import SamplingParams, Status
+from nbest.orchestrator.types import Status
 from tests.experiments.analysis.test_replay import live, paced_run, stored_pool
 
 

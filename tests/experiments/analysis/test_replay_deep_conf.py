@@ -7,7 +7,8 @@ import pytest
 
 from nbest.experiments.analysis.replay.deep_conf import ReplayedDeepConf
 from nbest.model_backend.confidence_floor import falls_after
-from nbest.orchestrator.types import ConfidenceFloor, Sample, TopLogprobs
+from nbest.orchestrator.sampling_params import ConfidenceFloor
+from nbest.orchestrator.types import Sample, TopLogprobs
 
 
 def trace(rng: np.random.Generator, length: int, k: int) -> Sample:

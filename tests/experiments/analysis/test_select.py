@@ -20,12 +20,13 @@ from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.run.job import Job, Work
 from nbest.orchestrator.run.local import run_here
 from nbest.orchestrator.run.progress import Progress
+from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.store.format.manifest import Json
 from nbest.orchestrator.store.opening import open_run
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.strategies.best_of_n import BestOfN
 from nbest.orchestrator.tasks import wait_for
-from nbest.orchestrator.types import Outcome, Query, SamplingParams
+from nbest.orchestrator.types import Outcome, Query
 
 CONFIG: Mapping[str, Json] = {"extract": "last_number", "grade": "number", "select": ["vote"]}
 SCRIPT = SeededAnswers(answers=("it is 42", "41", "no idea"), weights=(2, 1, 1))

@@ -14,9 +14,10 @@ from nbest.experiments.config.config import Config, load_config
 from nbest.experiments.config.sections import ClusterSection, SamplingSection
 from nbest.experiments.language.plugin_kind import PluginKind
 from nbest.experiments.questions.prompts import render
+from nbest.experiments.runs.plan import sampling_identity
 from nbest.orchestrator.cluster.settings import Cluster
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.types import SamplingParams
+from nbest.orchestrator.sampling_params import SamplingParams
 
 CONFIGS = Path(__file__).parents[3] / "experiments" / "configs"
 DEMO = CONFIGS / "demo.yaml"
@@ -130,6 +131,18 @@ SETTINGS = {
     "min_p": 0.4,
     "max_tokens": 5,
     "stop": ["x"],
+    "presence_penalty": 0.1,
+    "frequency_penalty": 0.1,
+    "repetition_penalty": 1.1,
+    "min_tokens": 2,
+    "stop_token_ids": [3],
+    "include_stop_str_in_output": True,
+    "ignore_eos": True,
+    "bad_words": ["x"],
+    "allowed_token_ids": [3],
+    "logit_bias": {3: -1.0},
+    "skip_special_tokens": False,
+    "spaces_between_special_tokens": False,
     "logprobs": 1,
     "constraint": {"choice": ["yes", "no"]},
     "token_texts": True,
@@ -147,6 +160,42 @@ def test_every_sampling_setting_reaches_the_request(name: str) -> None:
     built = SamplingSection.model_validate({name: SETTINGS[name]}).build()
     changed = {f.name for f in fields(built) if getattr(built, f.name) != f.default}
     assert changed == {name}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_every_sampling_setting_makes_another_run(name: str) -> None:
+    built = SamplingSection.model_validate({name: SETTINGS[name]}).build()
+    assert sampling_identity(built) != sampling_identity(SamplingParams())
+
+
+def test_settings_that_came_later_leave_the_identity_of_earlier_runs_as_it_was() -> None:
+    """What a run folder of the first version holds."""
+    assert sampling_identity(SamplingParams()) == {
+        "temperature": 1.0,
+        "top_p": 1.0,
+        "top_k": 0,
+        "min_p": 0.0,
+        "max_tokens": 256,
+        "stop": (),
+        "logprobs": None,
+        "constraint": None,
+        "token_texts": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("key", "near"),
+    [
+        ("presense_penalty", "presence_penalty"),
+        ("min_token", "min_tokens"),
+        ("logits_bias", "logit"),
+    ],
+)
+def test_a_misspelt_sampling_setting_is_refused_with_the_nearest(
+    path: Path, key: str, near: str
+) -> None:
+    with pytest.raises(InputError, match=f"sampling.{key}: no such key; did you mean '{near}"):
+        load_config(path, [f"sampling.{key}=1"])
 
 
 @pytest.mark.parametrize("kind", ["json", "regex", "choice", "grammar"])

@@ -23,13 +23,14 @@ from nbest.orchestrator.protocols import Scorer
 from nbest.orchestrator.run.job import Job, Work
 from nbest.orchestrator.run.local import run_here
 from nbest.orchestrator.run.progress import Progress
+from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.store.compaction import compact
 from nbest.orchestrator.store.format.files import RunFolder
 from nbest.orchestrator.store.opening import open_run
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.strategies.best_of_n import BestOfN
 from nbest.orchestrator.tasks import wait_for
-from nbest.orchestrator.types import Outcome, Query, Record, Request, SamplingParams
+from nbest.orchestrator.types import Outcome, Query, Record, Request
 from nbest.scorers.judges.judge import Judge
 from nbest.scorers.judges.tournament import Tournament
 from nbest.scorers.judges.universal_vote import UniversalVote

@@ -17,8 +17,9 @@ from nbest.experiments.training.report import reliability
 from nbest.model_backend.reward.torch_settings import TorchReward
 from nbest.model_backend.verifier.settings import VerifierSettings
 from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.store.choices import Sitting
-from nbest.orchestrator.types import Request, SamplingParams
+from nbest.orchestrator.types import Request
 from tests.model_backend.tiny_model import write_tiny_model
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of torch and transformers

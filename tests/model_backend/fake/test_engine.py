@@ -17,7 +17,8 @@ from nbest import FakeBackend, ManualClock, Reply
 from nbest.model_backend.fake.engine import FakeEngine
 from nbest.model_backend.fake.script import Script, cut, duration_s, tokens_by
 from nbest.orchestrator.errors import Overloaded, RequestRejected
-from nbest.orchestrator.types import Request, Sample, SamplingParams, Status
+from nbest.orchestrator.sampling_params import SamplingParams
+from nbest.orchestrator.types import Request, Sample, Status
 
 LETTERS = tuple("abcdefgh")
 

@@ -31,7 +31,8 @@ from nbest.orchestrator.errors import (
     Overloaded,
     RequestRejected,
 )
-from nbest.orchestrator.types import Message, Request, Sample, SamplingParams, Status
+from nbest.orchestrator.sampling_params import SamplingParams
+from nbest.orchestrator.types import Message, Request, Sample, Status
 
 CALM = SeededAnswers(answers=("42", "41"), weights=(1, 1))
 

@@ -13,7 +13,8 @@ from nbest import FakeBackend, Judge, SeededAnswers, Tournament, UniversalVote
 from nbest.model_backend.fake.engine import FakeEngine
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import Scorer
-from nbest.orchestrator.types import Candidates, Message, Query, Request, Sample, SamplingParams
+from nbest.orchestrator.sampling_params import SamplingParams
+from nbest.orchestrator.types import Candidates, Message, Query, Request, Sample
 
 
 def request(name: str = "r", *, seed: int | None) -> Request:

@@ -22,7 +22,8 @@ from nbest.model_backend.models.small_model import small_model_path
 from nbest.model_backend.vllm.reward_engine import VLLMRewardEngine
 from nbest.orchestrator.errors import RequestRejected
 from nbest.orchestrator.protocols import Backend
-from nbest.orchestrator.types import Message, Request, Sample, SamplingParams, Status
+from nbest.orchestrator.sampling_params import SamplingParams
+from nbest.orchestrator.types import Message, Request, Sample, Status
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),

@@ -12,7 +12,8 @@ from nbest.model_backend.reward.steps import Steps, process_ids
 from nbest.model_backend.reward.torch_engine import TorchRewardEngine
 from nbest.model_backend.reward.torch_settings import TorchReward
 from nbest.orchestrator.errors import BackendError, InputError, RequestRejected
-from nbest.orchestrator.types import Request, Sample, SamplingParams, Status
+from nbest.orchestrator.sampling_params import SamplingParams
+from nbest.orchestrator.types import Request, Sample, Status
 from tests.model_backend.tiny_model import write_tiny_model
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of torch and transformers

@@ -12,12 +12,14 @@ from typing import Any, cast
 
 import pytest
 
-from nbest.model_backend.vllm.engine import VLLMEngine, describe_exit, tokenize
+from nbest.model_backend.vllm.chat import ChatFormat
+from nbest.model_backend.vllm.engine import VLLMEngine, describe_exit
 from nbest.model_backend.vllm.errors import backend_error
 from nbest.model_backend.vllm.failure_log import FailureLog
 from nbest.model_backend.vllm.stall import Stall
 from nbest.orchestrator.errors import BackendError, EngineDead, Overloaded, RequestRejected
-from nbest.orchestrator.types import Message, Request, SamplingParams, Status
+from nbest.orchestrator.sampling_params import SamplingParams
+from nbest.orchestrator.types import Message, Request, Status
 
 STALL_S = 0.1
 
@@ -149,14 +151,14 @@ async def test_the_samples_of_a_query_tokenize_its_prompt_once() -> None:
 def test_a_chat_is_rendered_by_the_template_which_writes_the_special_tokens() -> None:
     tokenizer = Tokenizer()
     turns = (Message(role="system", content="Be brief."), Message(role="user", content="Hi"))
-    ids = tokenize(cast("Any", tokenizer), turns)
+    ids = ChatFormat().token_ids(cast("Any", tokenizer), turns)
     text = "<system>Be brief.<user>Hi<assistant>"
     assert ids == tuple(ord(c) for c in text)
     assert tokenizer.calls == [(text, False)]
 
 
 def test_a_raw_prompt_gets_the_special_tokens_of_the_model() -> None:
-    assert tokenize(cast("Any", Tokenizer()), "a") == (0, 97)
+    assert ChatFormat().token_ids(cast("Any", Tokenizer()), "a") == (0, 97)
 
 
 async def test_an_abort_is_repeated_until_the_request_has_come_back() -> None:

@@ -27,7 +27,8 @@ from nbest.model_backend.vllm.engine import VLLMEngine, core_processes
 from nbest.model_backend.vllm.orphans import descendants, kill_tree
 from nbest.model_backend.vllm.start import engine_cores
 from nbest.orchestrator.errors import BackendError, EngineDead
-from nbest.orchestrator.types import Request, Sample, SamplingParams, Status
+from nbest.orchestrator.sampling_params import SamplingParams
+from nbest.orchestrator.types import Request, Sample, Status
 
 pytestmark = [
     pytest.mark.engine,

@@ -13,7 +13,8 @@ import pytest
 
 from nbest.model_backend.vllm.requests import STATUS_OF_FINISH, sample_of, vllm_params
 from nbest.orchestrator.errors import BackendError
-from nbest.orchestrator.types import Constraint, Request, Sample, SamplingParams, Status
+from nbest.orchestrator.sampling_params import Constraint, SamplingParams
+from nbest.orchestrator.types import Request, Sample, Status
 
 PLAIN = Request(id="r/q/s0", prompt="?", params=SamplingParams(temperature=0.7), seed=1)
 
@@ -26,6 +27,18 @@ PARAMS: dict[str, tuple[object, dict[str, object]]] = {
     "max_tokens": (9, {"max_tokens": 9}),
     "stop": (("\n", "Q:"), {"stop": ["\n", "Q:"]}),
     "logprobs": (0, {"logprobs": 0, "flat_logprobs": True}),
+    "presence_penalty": (0.5, {"presence_penalty": 0.5}),
+    "frequency_penalty": (-0.5, {"frequency_penalty": -0.5}),
+    "repetition_penalty": (1.2, {"repetition_penalty": 1.2}),
+    "min_tokens": (3, {"min_tokens": 3}),
+    "stop_token_ids": ((5, 7), {"stop_token_ids": [5, 7]}),
+    "include_stop_str_in_output": (True, {"include_stop_str_in_output": True}),
+    "ignore_eos": (True, {"ignore_eos": True}),
+    "bad_words": (("no",), {"bad_words": ["no"]}),
+    "allowed_token_ids": ((1, 2), {"allowed_token_ids": [1, 2]}),
+    "logit_bias": (((3, -1.5),), {"logit_bias": {3: -1.5}}),
+    "skip_special_tokens": (False, {"skip_special_tokens": False}),
+    "spaces_between_special_tokens": (False, {"spaces_between_special_tokens": False}),
 }
 
 CONSTRAINTS: dict[str, Constraint] = {
@@ -172,11 +185,11 @@ def test_a_sample_holds_all_that_came_back() -> None:
 
 
 def test_every_field_of_a_sample_is_filled() -> None:
-    """Only the error stays empty; the status has its default."""
+    """Only the error stays empty, and what is parted later; the status has its default."""
     sample = sample_of(PLAIN, output(logprobs=[[-0.5], [-0.25], [-1.0]]), 1.5, "e0")
     blank = Sample(id="", text="")
     unfilled = {f.name for f in fields(Sample) if getattr(sample, f.name) == getattr(blank, f.name)}
-    assert unfilled == {"status", "error", "top_logprobs"}
+    assert unfilled == {"status", "error", "top_logprobs", "reasoning", "reasoning_tokens"}
 
 
 @pytest.mark.parametrize(

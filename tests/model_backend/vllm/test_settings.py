@@ -126,7 +126,8 @@ def test_the_model_is_the_path_that_its_name_leads_to(model: str) -> None:
 
 def test_no_setting_is_without_a_test() -> None:
     names = {f.name for f in fields(VLLM)} - {"_"}
-    assert names == {*OTHER, "model", "enforce_eager", "stall_s", "ray_metrics"}
+    tested_elsewhere = {"engine", "reasoning", "chat_template", "chat_template_kwargs"}
+    assert names == {*OTHER, *tested_elsewhere, "model", "enforce_eager", "stall_s", "ray_metrics"}
 
 
 def test_the_stall_time_is_that_of_the_watchdog() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from nbest.orchestrator.engines.aborts import EarlyAborts, cancelled_sample
-from nbest.orchestrator.types import Request, Sample, SamplingParams, Status
+from nbest.orchestrator.sampling_params import SamplingParams
+from nbest.orchestrator.types import Request, Sample, Status
 
 
 def test_an_abort_wins_once() -> None:

@@ -19,8 +19,9 @@ from nbest.orchestrator.protocols import Backend, Sampler
 from nbest.orchestrator.query.fanout import draw, draw_one_by_one
 from nbest.orchestrator.query.sampler import StoredSampler
 from nbest.orchestrator.query.tally import Tally
+from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.store.run_store import MemoryStore
-from nbest.orchestrator.types import Query, Request, Sample, SamplingParams
+from nbest.orchestrator.types import Query, Request, Sample
 
 PARAMS = SamplingParams(max_tokens=3, logprobs=0)
 QUERY = Query(id="q", prompt="?")

@@ -17,7 +17,8 @@ from nbest.orchestrator.engines.pool import Pool
 from nbest.orchestrator.engines.pool_engine import PooledEngine
 from nbest.orchestrator.errors import BackendError, EngineDead, Overloaded, RequestRejected
 from nbest.orchestrator.protocols import Backend
-from nbest.orchestrator.types import Request, Sample, SamplingParams
+from nbest.orchestrator.sampling_params import SamplingParams
+from nbest.orchestrator.types import Request, Sample
 
 Generate = Callable[[Backend, Sequence[Request], Done], Awaitable[None]]
 FAILURES = st.sampled_from(

@@ -16,8 +16,9 @@ from nbest.orchestrator.errors import BackendError, EngineDead
 from nbest.orchestrator.protocols import Backend, BackendConfig
 from nbest.orchestrator.run.job import Job, Work
 from nbest.orchestrator.run.local import run_here
+from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.tasks import Background
-from nbest.orchestrator.types import Query, Request, Sample, SamplingParams
+from nbest.orchestrator.types import Query, Request, Sample
 
 FOREIGN = (
     ConnectionError("the server is gone"),

@@ -9,7 +9,8 @@ import pytest
 from nbest.orchestrator.engines.pool import FIRST_REST_S, LONGEST_REST_S, MAX_RESTS, Pool
 from nbest.orchestrator.engines.pool_engine import PooledEngine
 from nbest.orchestrator.errors import Overloaded
-from nbest.orchestrator.types import Request, Sample, SamplingParams
+from nbest.orchestrator.sampling_params import SamplingParams
+from nbest.orchestrator.types import Request, Sample
 
 
 class FullEngine:

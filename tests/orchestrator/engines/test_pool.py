@@ -16,7 +16,8 @@ from nbest.model_backend.fake.script import Reply
 from nbest.orchestrator.engines.pool import MAX_DEATHS, Pool
 from nbest.orchestrator.engines.pool_engine import PooledEngine, slots_for
 from nbest.orchestrator.errors import EngineDead, Quarantined
-from nbest.orchestrator.types import Request, Sample, SamplingParams, Status
+from nbest.orchestrator.sampling_params import SamplingParams
+from nbest.orchestrator.types import Request, Sample, Status
 
 
 def request(name: str, affinity: str = "") -> Request:

@@ -17,7 +17,8 @@ from nbest.orchestrator.engines.pool import Pool
 from nbest.orchestrator.engines.pool_engine import PooledEngine
 from nbest.orchestrator.errors import EngineDead, NotBegun, Quarantined
 from nbest.orchestrator.ids import query_of
-from nbest.orchestrator.types import Request, Sample, SamplingParams, Status
+from nbest.orchestrator.sampling_params import SamplingParams
+from nbest.orchestrator.types import Request, Sample, Status
 
 
 def request(query: str, index: int = 0) -> Request:

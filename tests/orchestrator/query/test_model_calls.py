@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from nbest.orchestrator.query.model_calls import BatchedAsk, call_key
-from nbest.orchestrator.types import Message, Sample, SamplingParams
+from nbest.orchestrator.sampling_params import SamplingParams
+from nbest.orchestrator.types import Message, Sample
 
 PARAMS = SamplingParams(max_tokens=4)
 

@@ -20,16 +20,9 @@ from nbest.orchestrator.query.selection import (
     read_answers,
     select,
 )
+from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.strategies.best_of_n import BestOfN
-from nbest.orchestrator.types import (
-    Candidates,
-    Query,
-    Sample,
-    SamplingParams,
-    Scores,
-    Selection,
-    Status,
-)
+from nbest.orchestrator.types import Candidates, Query, Sample, Scores, Selection, Status
 
 QUERY = Query(id="q", prompt="?")
 NAN = math.nan

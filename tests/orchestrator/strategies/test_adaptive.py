@@ -15,10 +15,11 @@ from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import Strategy
 from nbest.orchestrator.run.job import Work
 from nbest.orchestrator.run.local import open_loop
+from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.strategies.adaptive import Adaptive
 from nbest.orchestrator.strategies.race import RaceToValid
 from nbest.orchestrator.strategies.stop_on_votes import BetaStop, UnanimousWindow
-from nbest.orchestrator.types import Query, Request, SamplingParams, Selection, Status, Usage
+from nbest.orchestrator.types import Query, Request, Selection, Status, Usage
 from nbest.scorers.validators.rules import Matches
 
 QUERY = Query(id="q", prompt="?")

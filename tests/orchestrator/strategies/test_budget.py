@@ -14,9 +14,10 @@ from nbest.model_backend.fake.clocks import VirtualTime
 from nbest.orchestrator.errors import InputError, RequestRejected
 from nbest.orchestrator.run.job import Job, Work
 from nbest.orchestrator.run.local import run, run_here
+from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.strategies.budget import BatchBudget, worth
 from nbest.orchestrator.strategies.within_budget import WithinBudget
-from nbest.orchestrator.types import Outcome, Query, Record, Request, SamplingParams
+from nbest.orchestrator.types import Outcome, Query, Record, Request
 
 QUERIES = [Query(id=f"q{q}", prompt=f"{q}?") for q in range(16)]
 
@@ -149,7 +150,7 @@ def test_what_fails_at_one_question_ends_that_one_alone() -> None:
     for q, record in enumerate(records):
         expected = Outcome.ERROR if q in broken else Outcome.ANSWERED
         assert record.outcome is expected
-    expected_error = "extract Broken: ValueError: cannot read this (test_budget.py:142)"
+    expected_error = "extract Broken: ValueError: cannot read this (test_budget.py:143)"
     assert records[5].error == expected_error
     assert records[5].usage.samples == 3  # and it takes no more of the budget
 

@@ -14,8 +14,9 @@ from nbest.model_backend.fake.clocks import VirtualTime
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.run.job import Work
 from nbest.orchestrator.run.local import open_loop
+from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.strategies.deep_conf import DeepConf, lowest_allowed
-from nbest.orchestrator.types import Query, Request, SamplingParams, Selection, Status, Usage
+from nbest.orchestrator.types import Query, Request, Selection, Status, Usage
 
 QUERY = Query(id="q", prompt="?")
 LENGTH = 100  # tokens

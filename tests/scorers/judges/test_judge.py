@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.types import Candidates, Message, Query, Sample, SamplingParams, Status
+from nbest.orchestrator.sampling_params import SamplingParams
+from nbest.orchestrator.types import Candidates, Message, Query, Sample, Status
 from nbest.scorers.judges.judge import Judge
 
 QUERY = Query(id="q", prompt="Q: 3 + 4 =\nA:")

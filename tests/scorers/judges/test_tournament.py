@@ -15,15 +15,8 @@ import numpy as np
 import pytest
 
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.types import (
-    Candidates,
-    Message,
-    Query,
-    Sample,
-    SamplingParams,
-    Status,
-    TopLogprobs,
-)
+from nbest.orchestrator.sampling_params import SamplingParams
+from nbest.orchestrator.types import Candidates, Message, Query, Sample, Status, TopLogprobs
 from nbest.scorers.judges.tournament import KINDS, Tournament, schedule
 
 Kind = Literal["knockout", "league", "bradley_terry"]

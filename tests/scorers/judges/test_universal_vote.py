@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.types import Ask, Candidates, Message, Query, Sample, SamplingParams, Status
+from nbest.orchestrator.sampling_params import SamplingParams
+from nbest.orchestrator.types import Ask, Candidates, Message, Query, Sample, Status
 from nbest.scorers.judges.universal_vote import UniversalVote
 from nbest.scorers.votes.majority import vote_shares
 

@@ -19,7 +19,8 @@ from nbest.model_backend.fake.engine import FakeEngine
 from nbest.orchestrator.engines.pool import Pool
 from nbest.orchestrator.engines.pool_engine import PooledEngine
 from nbest.orchestrator.errors import EngineDead, InputError, NotBegun, RequestRejected
-from nbest.orchestrator.types import Request, Sample, SamplingParams, Status
+from nbest.orchestrator.sampling_params import SamplingParams
+from nbest.orchestrator.types import Request, Sample, Status
 
 pytest.importorskip("ray")
 

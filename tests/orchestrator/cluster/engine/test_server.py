@@ -20,7 +20,8 @@ from nbest.orchestrator.errors import (
     NotBegun,
     RequestRejected,
 )
-from nbest.orchestrator.types import Request, Sample, SamplingParams, Status
+from nbest.orchestrator.sampling_params import SamplingParams
+from nbest.orchestrator.types import Request, Sample, Status
 
 pytest.importorskip("ray")
 

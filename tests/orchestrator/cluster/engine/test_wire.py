@@ -14,7 +14,8 @@ from nbest.orchestrator.cluster.engine.wire import (
     unpack_results,
 )
 from nbest.orchestrator.errors import BackendError, Overloaded, RequestRejected
-from nbest.orchestrator.types import Message, Request, Sample, SamplingParams, Status
+from nbest.orchestrator.sampling_params import SamplingParams
+from nbest.orchestrator.types import Message, Request, Sample, Status
 
 PROMPTS = st.sampled_from(["a", "b", (Message(role="user", content="hello"),)])
 PARAMS = st.sampled_from([SamplingParams(), SamplingParams(temperature=0.5, stop=("x",))])

@@ -1,0 +1,102 @@
+"""Chats as the text that a model was trained on: its template, and the arguments of that."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.types import Message
+
+if TYPE_CHECKING:
+    from vllm.tokenizers import TokenizerLike
+
+# What every renderer gives a template, whether it asks for it or not.
+_GIVEN = {"messages", "add_generation_prompt", "tools", "documents", "bos_token", "eos_token"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatFormat:
+    """How a chat becomes a text.
+
+    Example: `ChatFormat(arguments={"enable_thinking": False})`
+    """
+
+    template: str | None = None  # Jinja; None: the model's own
+    arguments: Mapping[str, Any] = field(default_factory=dict)  # of the template
+
+    def token_ids(
+        self, tokenizer: TokenizerLike, prompt: str | tuple[Message, ...]
+    ) -> tuple[int, ...]:
+        """The token ids of a raw prompt, or of a chat in the model's template."""
+        if isinstance(prompt, str):
+            return tuple(tokenizer.encode(prompt))
+        turns = [{"role": m.role, "content": m.content} for m in prompt]
+        more = {} if self.template is None else {"chat_template": self.template}
+        text = tokenizer.apply_chat_template(
+            turns, tokenize=False, add_generation_prompt=True, **more, **self.arguments
+        )
+        # The template has written the special tokens itself.
+        return tuple(tokenizer.encode(text, add_special_tokens=False))
+
+    def check(self, tokenizer: TokenizerLike) -> None:
+        """Raise InputError for an argument that the template does not read: it would do nothing."""
+        own = getattr(tokenizer, "chat_template", None)
+        template = own if self.template is None else self.template
+        if not self.arguments or not isinstance(template, str):
+            return
+        known = variables_of(template)
+        for name in self.arguments:
+            if name not in known:
+                near = get_close_matches(name, sorted(known), n=1)
+                its_own = sorted(known - _GIVEN)
+                names = f"it reads {', '.join(its_own)}" if its_own else "it reads none"
+                hint = f"did you mean {near[0]!r}?" if near else names
+                raise InputError(
+                    f"chat_template_kwargs: the model's template reads no {name!r}; {hint}"
+                )
+
+
+def variables_of(template: str) -> set[str]:
+    """The names that a template expects to be given."""
+    from jinja2 import Environment, TemplateSyntaxError, meta
+
+    environment = Environment(
+        extensions=["jinja2.ext.loopcontrols"], trim_blocks=True, lstrip_blocks=True
+    )
+    # Transformers' own tag: it marks what the assistant says, and changes no text.
+    plain = template.replace("{% generation %}", "").replace("{% endgeneration %}", "")
+    try:
+        return meta.find_undeclared_variables(environment.parse(plain))
+    except TemplateSyntaxError as error:
+        rule = f"be a Jinja template, line {error.lineno}: {error.message}"
+        raise InputError(f"chat_template must {rule}") from error
+
+
+def read_template(text_or_path: str) -> str:
+    """A template that is given as a text, or as the file that holds it."""
+    if "{{" in text_or_path or "{%" in text_or_path:
+        variables_of(text_or_path)  # says what is wrong
+        return text_or_path
+    try:
+        text = Path(text_or_path).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        rule = f"be a Jinja template, or a file that holds one ({type(error).__name__})"
+        raise InputError(f"chat_template must {rule}, got {text_or_path!r}") from error
+    variables_of(text)
+    return text
+
+
+def identity_of_chat(template: str | None, arguments: Mapping[str, Any]) -> dict[str, str]:
+    """What of these decides what samples say; nothing where nothing is set."""
+    identity = {}
+    if template is not None:
+        identity["chat_template"] = hashlib.sha256(template.encode()).hexdigest()[:16]
+    if arguments:
+        identity["chat_template_kwargs"] = json.dumps(dict(arguments), sort_keys=True, default=str)
+    return identity

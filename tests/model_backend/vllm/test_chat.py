@@ -1,0 +1,97 @@
+"""Chat templates: the model's own or another, with arguments that it reads and no others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nbest import VLLM
+from nbest.model_backend.vllm.chat import ChatFormat, variables_of
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.types import Message
+
+SWITCH = (
+    "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}"
+    "{% if enable_thinking is defined and not enable_thinking %}<think></think>{% endif %}"
+)
+CHAT = (Message(role="user", content="hi"),)
+
+
+class Tokenizer:
+    """Renders its own template, or the one that it is given, as those of models do."""
+
+    chat_template = SWITCH
+
+    def encode(self, text: str, add_special_tokens: bool = True) -> list[int]:
+        return [ord(c) for c in text]
+
+    def apply_chat_template(
+        self, turns: list[dict[str, str]], *, chat_template: str | None = None, **given: Any
+    ) -> str:
+        from jinja2 import Template
+
+        return Template(chat_template or self.chat_template).render(messages=turns, **given)
+
+
+def rendered(chat: ChatFormat) -> str:
+    return "".join(map(chr, chat.token_ids(Tokenizer(), CHAT)))  # type: ignore[arg-type]
+
+
+def test_arguments_reach_the_template() -> None:
+    assert rendered(ChatFormat()) == "<user>hi"
+    assert rendered(ChatFormat(arguments={"enable_thinking": False})) == "<user>hi<think></think>"
+
+
+def test_another_template_takes_the_place_of_the_models_own() -> None:
+    assert rendered(ChatFormat(template="{{ messages[0].content }}!")) == "hi!"
+
+
+def test_a_raw_prompt_is_no_chat() -> None:
+    ids = ChatFormat(template="{{ 1 }}").token_ids(Tokenizer(), "raw")  # type: ignore[arg-type]
+    assert ids == tuple(map(ord, "raw"))
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("enable_thinkin", "did you mean 'enable_thinking'"), ("effort", "it reads enable_thinking")],
+)
+def test_an_argument_that_the_template_does_not_read_is_refused(name: str, hint: str) -> None:
+    with pytest.raises(InputError, match=f"template reads no '{name}'; {hint}"):
+        ChatFormat(arguments={name: True}).check(Tokenizer())  # type: ignore[arg-type]
+    ChatFormat(arguments={"enable_thinking": True}).check(Tokenizer())  # type: ignore[arg-type]
+
+
+def test_a_template_is_a_text_or_a_file(tmp_path: Path) -> None:
+    (tmp_path / "chat.jinja").write_text(SWITCH)
+    of_file = VLLM("m", chat_template=str(tmp_path / "chat.jinja"))
+    assert of_file == VLLM("m", chat_template=SWITCH)
+    assert (
+        of_file.identity["chat_template"]
+        == VLLM("m", chat_template=SWITCH).identity["chat_template"]
+    )
+    with pytest.raises(InputError, match="chat_template must be a Jinja template, or a file"):
+        VLLM("m", chat_template=str(tmp_path / "none.jinja"))
+    with pytest.raises(InputError, match="chat_template must be a Jinja template, line 1"):
+        VLLM("m", chat_template="{% if %}")
+
+
+def test_both_make_another_run() -> None:
+    plain = VLLM("m").identity
+    assert "chat_template" not in plain
+    others = [
+        VLLM("m", chat_template="{{ messages }}"),
+        VLLM("m", chat_template="{{ messages }}!"),
+        VLLM("m", chat_template_kwargs={"enable_thinking": False}),
+        VLLM("m", chat_template_kwargs={"enable_thinking": True}),
+    ]
+    identities = [plain, *(other.identity for other in others)]
+    assert all(one != two for i, one in enumerate(identities) for two in identities[:i])
+
+
+def test_tags_of_transformers_are_no_mistake() -> None:
+    text = (
+        "{% generation %}{{ x }}{% endgeneration %}{% for m in messages %}{% break %}{% endfor %}"
+    )
+    assert variables_of(text) == {"x", "messages"}

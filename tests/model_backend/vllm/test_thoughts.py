@@ -1,0 +1,78 @@
+"""Reasoning parsers of vLLM: by name, on what an engine returns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from nbest import VLLM
+from nbest.model_backend.vllm.start import engine_args
+from nbest.model_backend.vllm.thoughts import parser_names, parting
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.types import Sample, Status
+
+pytest.importorskip("vllm")
+
+WORDS = ["<eos>", "<think>", "</think>", "is it 41?", "\n\n", "42"]
+
+
+@dataclass
+class Tokenizer:
+    """The few words of a model that thinks."""
+
+    all_special_ids: list[int] = field(default_factory=lambda: [0])
+
+    def get_vocab(self) -> dict[str, int]:
+        return {word: i for i, word in enumerate(WORDS)}
+
+    def decode(self, ids: Sequence[int], skip_special_tokens: bool = True) -> str:
+        return "".join(WORDS[i] for i in ids)
+
+
+def sample(ids: Sequence[int], status: Status = Status.OK) -> Sample:
+    text = Tokenizer().decode(ids)
+    ids = tuple(ids)
+    return Sample(id="r/q/s0", text=text, token_ids=ids, status=status, generated_tokens=len(ids))
+
+
+def test_the_names_are_those_of_vllm() -> None:
+    from vllm.reasoning import ReasoningParserManager
+
+    assert parser_names() == set(ReasoningParserManager.list_registered())
+
+
+@pytest.mark.parametrize("name", ["qwen3", "deepseek_r1"])
+def test_a_parser_tells_thought_and_answer_apart(name: str) -> None:
+    part = parting(name, Tokenizer())  # type: ignore[arg-type]
+    whole = part(sample([1, 3, 2, 4, 5, 0]))
+    assert (whole.text, whole.reasoning, whole.status) == ("42", "is it 41?", Status.OK)
+    assert 1 <= whole.reasoning_tokens <= 3
+    cut = part(sample([1, 3]))
+    assert (cut.text, cut.reasoning, cut.status) == ("", "is it 41?", Status.TRUNCATED)
+
+
+def test_tags_and_none() -> None:
+    ids = [1, 3, 2, 4, 5]
+    assert parting("tags", Tokenizer())(sample(ids)).text == "42"  # type: ignore[arg-type]
+    assert parting("none", Tokenizer())(sample(ids)) == sample(ids)  # type: ignore[arg-type]
+
+
+def test_an_unknown_parser_is_refused_with_the_nearest() -> None:
+    with pytest.raises(InputError, match="got 'qwen'; did you mean 'qwen3'"):
+        VLLM("m", reasoning="qwen")
+
+
+def test_a_parser_makes_another_run_and_reaches_the_engine(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    assert VLLM("m").identity == VLLM("m", reasoning="tags").identity
+    assert VLLM("m", reasoning="qwen3").identity["reasoning"] == "qwen3"
+    folder = tmp_path_factory.mktemp("model")
+    (folder / "config.json").write_text(
+        '{"model_type": "llama", "architectures": ["LlamaForCausalLM"], '
+        '"max_position_embeddings": 4096}'
+    )
+    arguments = engine_args(VLLM(str(folder), reasoning="qwen3"), str(folder))
+    assert arguments.reasoning_parser == "qwen3"  # so that constraints begin after the thought
