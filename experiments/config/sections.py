@@ -115,7 +115,7 @@ class SamplingSection(Section):
         default=(), description="The only tokens that may be written; none: all."
     )
     logit_bias: Annotated[dict[int, float], Field(strict=False)] = Field(
-        default={}, description="What is added to the logits of tokens, by their ids."
+        default={}, description='What is added to the logits of tokens, by their ids: {"50": -2.5}.'
     )
     skip_special_tokens: bool = Field(default=True, description="Leave them out of the text.")
     spaces_between_special_tokens: bool = Field(

@@ -168,6 +168,11 @@ def test_every_sampling_setting_makes_another_run(name: str) -> None:
     assert sampling_identity(built) != sampling_identity(SamplingParams())
 
 
+def test_token_ids_are_keys_of_yaml_as_text(path: Path) -> None:
+    built = load_config(path, ['sampling.logit_bias={"50": -2.5, "7": 1}']).sampling.build()
+    assert built.logit_bias == ((7, 1.0), (50, -2.5))
+
+
 def test_settings_that_came_later_leave_the_identity_of_earlier_runs_as_it_was() -> None:
     """What a run folder of the first version holds."""
     assert sampling_identity(SamplingParams()) == {
