@@ -78,6 +78,7 @@ class ConstraintSection(Section):
 
 
 TokenIds = Annotated[tuple[int, ...], Field(strict=False)]
+TokenId = Annotated[int, Field(strict=False)]  # as a key of YAML it is text
 
 
 class SamplingSection(Section):
@@ -114,7 +115,7 @@ class SamplingSection(Section):
     allowed_token_ids: TokenIds = Field(
         default=(), description="The only tokens that may be written; none: all."
     )
-    logit_bias: Annotated[dict[int, float], Field(strict=False)] = Field(
+    logit_bias: dict[TokenId, float] = Field(
         default={}, description='What is added to the logits of tokens, by their ids: {"50": -2.5}.'
     )
     skip_special_tokens: bool = Field(default=True, description="Leave them out of the text.")
