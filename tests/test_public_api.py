@@ -76,7 +76,8 @@ nbest.Interval(low: float, high: float)
 nbest.JsonEquivalence()
 nbest.JsonValid(*, schema: str | Any | None = None, of: Of = 'text')
 nbest.Judge(*, criterion: str = 'Is the response a right and complete answer to the question?',
-    scale: int = 5, repeats: int = 1, by: By = 'text', params: SamplingParams = ...)
+    scale: int = 5, repeats: int = 1, by: By = 'text', reads_reasoning: bool = False, params:
+    SamplingParams = ...)
 nbest.LastNumber(*, reads_reasoning: bool = False)
 nbest.LengthPenalisedLogprob(*, alpha: float = 0.6)
 nbest.Longest()
@@ -114,7 +115,7 @@ nbest.Request(*, id: str, prompt: str | tuple[Message, ...], params: SamplingPar
     None, affinity: str = '', response: str | None = None)
 nbest.ReservationStop(*, cost: float = 0.01, highest: float | None = None, min_scores: int = 5)
 nbest.RewardModel(model: BackendConfig, *, aggregate: Aggregate = 'last', scale: Scale = 'raw',
-    by: By = 'text')
+    by: By = 'text', reads_reasoning: bool = False)
 nbest.Rewards(*, of: Callable[[str], Sequence[float]], seconds: float = 0.0)
 nbest.RoutedVote(*, threshold: float, otherwise: Scorer = ...)
 nbest.Sample(*, id: str, text: str, reasoning: str = '', token_ids: tuple[int, ...] = (),
@@ -164,7 +165,8 @@ nbest.TorchReward(model: str, *, steps: Steps | None = None, dtype: Dtype = 'aut
     None)
 nbest.Tournament(*, kind: Literal['knockout', 'league', 'bradley_terry'] = 'knockout',
     opponents: int | None = None, swap: bool = True, criterion: str = 'Compare how right and how
-    complete the responses are.', by: By = 'text', params: SamplingParams = ...)
+    complete the responses are.', by: By = 'text', reads_reasoning: bool = False, params:
+    SamplingParams = ...)
 nbest.UnanimousWindow(*, size: int = 5)
 nbest.UniversalVote(*, criterion: str = 'Select the most consistent response, based on majority
     consensus.', params: SamplingParams = ...)

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from nbest.orchestrator.types import Candidates, Scores
+from nbest.orchestrator.types import Candidates, Sample, Scores
 
 By = Literal["text", "answer"]
 """What makes two candidates different: their texts, or the answers read in them."""
@@ -37,13 +37,13 @@ class Distinct:
         return np.array(scores, np.float64)
 
 
-def distinct(candidates: Candidates, by: By = "text") -> Distinct:
-    """The different candidates that have an answer.
+def distinct(candidates: Candidates, by: By = "text", reads_reasoning: bool = False) -> Distinct:
+    """The different candidates that have an answer; what the model thought is shown if asked for.
 
     By answer, one text stands for all that give it: the one whose hash is lowest, whichever came
     first.
     """
-    texts = [storable(sample.text) for sample in candidates.samples]
+    texts = [storable(_shown(sample, reads_reasoning)) for sample in candidates.samples]
     keys = texts if by == "text" else candidates.answers
     ranks = {text: content_hash(text) for text in texts}
     shown: dict[str, str] = {}  # text by key
@@ -60,6 +60,12 @@ def distinct(candidates: Candidates, by: By = "text") -> Distinct:
         places=tuple(place_of[k] if k is not None and a is not None else None for k, a in pairs),
         counts=tuple(counts[key] for key in order),
     )
+
+
+def _shown(sample: Sample, reads_reasoning: bool) -> str:
+    if not reads_reasoning or not sample.reasoning:
+        return sample.text
+    return f"{sample.reasoning}\n\n{sample.text}"
 
 
 def storable(text: str) -> str:

@@ -50,6 +50,7 @@ class Judge:
     scale: int = 5
     repeats: int = 1
     by: By = "text"
+    reads_reasoning: bool = False  # shows what the model thought before it answered, too
     params: SamplingParams = field(default_factory=judging_params)
 
     def __post_init__(self) -> None:
@@ -71,7 +72,7 @@ class Judge:
 
     async def __call__(self, query: Query, candidates: Candidates) -> Scores:
         ask = ask_of(candidates, NAME)
-        groups = distinct(candidates, self.by)
+        groups = distinct(candidates, self.by, self.reads_reasoning)
         prompts = await built(partial(self.prompt_about, query), groups.texts, groups.characters)
         rounds: list[list[float]] = []
         for repeat in range(self.repeats):

@@ -125,7 +125,8 @@ def first_value(sample: Sample, values: Mapping[str, float], stated: float, befo
     there is something that could not be read.
     """
     top = sample.top_logprobs
-    if top is None or not top.texts:
+    # The tokens of a thought are among them, and its drafts are no verdicts.
+    if top is None or not top.texts or sample.reasoning:
         return stated
     likeliest = top.texts[:: top.k]
     position = _position(likeliest, values, before)

@@ -48,6 +48,7 @@ class RewardModel:
     aggregate: Aggregate = "last"
     scale: Scale = "raw"
     by: By = "text"
+    reads_reasoning: bool = False  # shows what the model thought before it answered, too
 
     def __post_init__(self) -> None:
         rule = f"be one of {', '.join(_AGGREGATES)}"
@@ -62,7 +63,7 @@ class RewardModel:
     async def __call__(self, query: Query, candidates: Candidates) -> Scores:
         if candidates.rate is None:
             raise InputError("reward needs its model: use it in `nbest run` or `nbest ask`")
-        groups = distinct(candidates, self.by)
+        groups = distinct(candidates, self.by, self.reads_reasoning)
         replies = await candidates.rate(self.model.identity, groups.texts)
         return groups.spread(np.array([self._score(reply) for reply in replies], np.float64))
 

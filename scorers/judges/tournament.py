@@ -52,6 +52,7 @@ class Tournament:
     swap: bool = True
     criterion: str = "Compare how right and how complete the responses are."
     by: By = "text"
+    reads_reasoning: bool = False  # shows what the model thought before it answered, too
     params: SamplingParams = field(default_factory=judging_params)
 
     def __post_init__(self) -> None:
@@ -73,7 +74,7 @@ class Tournament:
 
     async def __call__(self, query: Query, candidates: Candidates) -> Scores:
         ask = ask_of(candidates, NAME)
-        groups = distinct(candidates, self.by)
+        groups = distinct(candidates, self.by, self.reads_reasoning)
         judge = PairwiseJudge(
             query=query,
             texts=groups.texts,

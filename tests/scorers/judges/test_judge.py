@@ -121,3 +121,18 @@ async def test_nobody_to_judge() -> None:
     scores = await Judge()(QUERY, pool(script, "", ""))
     assert all(map(math.isnan, scores))
     assert script.calls == []
+
+
+async def test_a_judge_sees_the_answer_alone_unless_it_reads_thoughts() -> None:
+    samples = (
+        Sample(id="s0", text="so 7", reasoning="is it 6?"),
+        Sample(id="s1", text="so 7", reasoning="or 8?"),
+    )
+    for judge, shown in (
+        (Judge(), ["so 7"]),
+        (Judge(reads_reasoning=True), ["is it 6?\n\nso 7", "or 8?\n\nso 7"]),
+    ):
+        script = Script(lambda _, text: "3")
+        candidates = Candidates(samples=samples, answers=("7", "7"), ask=script)
+        np.testing.assert_array_equal(await judge(QUERY, candidates), [3, 3])
+        assert sorted(text for _, text in script.calls) == shown

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -201,3 +202,10 @@ def test_a_preference_is_a_probability_where_there_are_any() -> None:
 )
 def test_the_number_of_a_response(text: str, expected: int | None) -> None:
     assert choice_of(PROMPT, reply(text), 3) == expected
+
+
+def test_a_draft_in_the_thought_of_a_judge_is_no_verdict() -> None:
+    """Its tokens come first, and the likeliest of them looks like a score."""
+    draft = token_reply("9", {"4": 0.9, "5": 0.1}, {"9": 0.8, "8": 0.2})
+    assert score_of(PROMPT, replace(draft, reasoning="4?"), 10) == 9
+    assert math.isnan(score_of(PROMPT, replace(draft, text="", reasoning="4?"), 10))
