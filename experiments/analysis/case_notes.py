@@ -30,8 +30,8 @@ def unended_notes(count: int) -> tuple[str, ...]:
     if not count:
         return ()
     return (
-        f"{count:,} questions have no sample that ended, for all failed or were aborted: they are "
-        "in no accuracy",
+        f"{count:,} question{'s have' if count > 1 else ' has'} no sample that ended, for all "
+        "failed or were aborted: no accuracy counts it",
     )
 
 

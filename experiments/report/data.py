@@ -13,7 +13,7 @@ from nbest.experiments.analysis.case_notes import curve_notes, sampling_notes
 from nbest.experiments.analysis.curves.exact import (
     Curve,
     baseline_curves,
-    ended,
+    ended_cases,
     graded_cases,
     powers_of_two,
     smallest_pool,
@@ -78,6 +78,7 @@ class RunReport:
     ks: tuple[int, ...]
     spendings: tuple[Spending, ...]  # of each selector with k samples, of the adaptive vote
     num_graded: int  # questions
+    num_ended: int  # questions with a sample that ended
     usage: Usage  # of all samples
     replay: Replay | None  # of the default adaptive strategy
     is_watched: bool  # whether a selector is one that the watch looks at
@@ -95,7 +96,7 @@ class RunReport:
     @property
     def num_replayed(self) -> int:
         """The graded questions; where there are none, all."""
-        return self.num_graded or len(self.questions)
+        return self.num_graded or self.num_ended
 
     @property
     def risk(self) -> dict[str, tuple[RiskPoint, ...]]:
@@ -116,14 +117,13 @@ def run_report(
     tell(f"{label}: {len(reader.query_ids):,} questions, chosen by {', '.join(scorers)}")
     cases = cases_of(reader, reading_of(reader, *_names(by)), scorers.values())
     graded = graded_cases(cases)
-    rows = wait_for(_rows(scorers, cases))
-    working = {row.select: scorers[row.select] for row in rows if row.failed == 0}
+    rows, working = wait_for(_rows(scorers, cases))
     largest = smallest_pool(graded)
     ks = powers_of_two(largest) if graded else ()
     tell(f"{label}: drawing {len(working)} curves to k={largest}, and replaying")
     scored = scored_pools(working, graded)
     measured = selector_curves(working, scored, ks, largest) if graded else {}
-    curves, pools = list(measured.values()), graded or [ended(case) for case in cases]
+    curves, pools = list(measured.values()), graded or ended_cases(cases)
     replayed = _replay(pools)
     usage = usage_of([sample for case in cases for sample in case.candidates.samples])
     return RunReport(
@@ -136,6 +136,7 @@ def run_report(
         ks=ks,
         spendings=_spendings(rows, curves, ks, usage, replayed, scored.clusters),
         num_graded=len(graded),
+        num_ended=len(pools),
         usage=usage,
         replay=replayed,
         verdicts=verdicts(rows, graded),
@@ -205,15 +206,17 @@ def _outcomes(run: RunReader) -> dict[str, dict[str, int]]:
     return {strategy: dict(ends.most_common()) for strategy, ends in counts.items()}
 
 
-async def _rows(scorers: dict[str, Scorer], cases: Sequence[Case]) -> list[Row]:
-    """The rows of the selectors that can be applied without an engine."""
+async def _rows(
+    scorers: dict[str, Scorer], cases: Sequence[Case]
+) -> tuple[list[Row], dict[str, Scorer]]:
+    """The rows of the selectors that can be applied without an engine; those that never fail."""
     rows = []
     for name, scorer in scorers.items():
         try:
             rows.append(await selector_row(name, scorer, cases))
         except InputError:  # it wants log-probabilities, or a model, that the run has not
             continue
-    return rows
+    return rows, {row.select: scorers[row.select] for row in rows if row.failed == 0}
 
 
 def _names(by: ReadingNames | None) -> tuple[str | None, str | None, str | None]:

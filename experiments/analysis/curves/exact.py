@@ -90,8 +90,12 @@ def graded_cases(cases: Sequence[Case]) -> list[Case]:
     which the grader fails counts both ways, see `values_of`: to leave out its question would leave
     out a hard one.
     """
-    graded = [ended(case) for case in cases if case.is_graded]
-    return [case for case in graded if len(case.candidates)]
+    return ended_cases([case for case in cases if case.is_graded])
+
+
+def ended_cases(cases: Sequence[Case]) -> list[Case]:
+    """The cases without samples that never ended; those without any are left out."""
+    return [case for case in map(ended, cases) if len(case.candidates)]
 
 
 def ungraded_samples(cases: Sequence[Case]) -> int:

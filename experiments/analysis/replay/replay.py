@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from nbest.experiments.analysis.curves.exact import ended, graded_cases
+from nbest.experiments.analysis.curves.exact import ended_cases, graded_cases
 from nbest.experiments.analysis.replay.drawn import Drawn, pointwise_scores
 from nbest.experiments.analysis.replay.figures import OrderFigures, Replay, summed_up
 from nbest.experiments.analysis.replay.strategy import ReplayedStrategy, build_strategy
@@ -50,7 +50,9 @@ def replay(
     reader = RunReader(run)
     _require_whole_samples(reader)
     loaded = cases_of(reader, reading_of(reader, extract, grade, equivalence), [built.select])
-    cases = graded_cases(loaded) or [ended(case) for case in loaded]
+    cases = graded_cases(loaded) or ended_cases(loaded)
+    if not cases:
+        raise InputError(f"run must hold samples that ended, {str(run)!r} has none")
     require_logprobs(strategy, built.select, cases)
     fewest = min(len(case.candidates) for case in cases)
     rule = f"lie in 1..{fewest}, the samples of the question that has fewest"

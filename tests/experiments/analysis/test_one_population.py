@@ -34,6 +34,7 @@ from nbest.experiments.report.duels import duels
 from nbest.experiments.runs.cases import Case, graded_case
 from nbest.experiments.runs.exchange.export import export_run
 from nbest.experiments.runs.exchange.import_pool import import_pool
+from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.query.selection import WholeText, read_answers
 from nbest.orchestrator.types import Query, Sample, Status
 from nbest.scorers.estimators.paired import Difference
@@ -81,11 +82,19 @@ def test_questions_of_which_no_sample_ended_are_in_no_accuracy(partly_failed: Pa
     curves = curves_of(partly_failed, "vote", ks=[2])
     assert [c.n_queries for c in (*curves.curves, *curves.baselines)] == [3] * 3
     assert replay(partly_failed, max_n=2, shuffles=4).accuracy == pytest.approx(2 / 3)
-    told = "1 questions have no sample that ended"
+    told = "1 question has no sample that ended"
     assert any(note.startswith(told) for note in compared.notes)
     assert any(note.startswith(told) for note in curves.notes)
     printed = CliRunner().invoke(app, ["select", str(partly_failed), "--select", "vote"]).stdout
     assert told in " ".join(printed.split())
+
+
+def test_without_gold_a_question_that_failed_is_left_out_of_a_replay(tmp_path: Path) -> None:
+    lines: list[dict[str, object]] = [{"samples": [answer("7")] * 4}, {"samples": [FAILED] * 4}]
+    assert replay(pool(tmp_path, lines), max_n=4, shuffles=2).samples == 2
+    (tmp_path / "none").mkdir()
+    with pytest.raises(InputError, match="run must hold samples that ended"):
+        replay(pool(tmp_path / "none", lines[1:]), max_n=4, shuffles=2)
 
 
 async def test_a_question_at_which_a_grader_fails_counts() -> None:
