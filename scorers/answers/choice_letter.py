@@ -20,7 +20,7 @@ from nbest.scorers.answers.regex import last_match
 
 # Each UPPER, LOWER and ANY below becomes a class of the letters in use.
 _LATEX = r"(?:\\[a-z]+\{)*+"
-_IS = r"(?:is|are|should\s+be|would\s+be|must\s+be|will\s+be)\b"
+_IS = r"(?:is|are|ist|lautet|es|est|should\s+be|would\s+be|must\s+be|will\s+be)\b"
 _NOUN = r"(?:answer|option|choice|antwort|respuesta|r\u00e9ponse)"
 _SAID = (
     rf"(?i:(?<![^\W_]){_NOUN}[*_`\"']{{0,3}}(?:\s+{_IS}|\s*:))"
@@ -35,7 +35,8 @@ _BARE = (
 _LINE_END = r"[ \t\r*_\"'`$.)\]}]*+(?=\n|\Z)"
 _CORRECT = (
     r"(?:(?i:\b(?:option|choice|answer)\s+[(\[*]{0,3}(?P<named>ANY))|(?<![\w(])[(\[*]{0,3}(?P<it>UPPER))"
-    r"[)\]*.]{0,3}\s+(?i:is|seems|looks)\s+(?i:the\s+)?(?i:correct|right|best)\b"
+    r"[)\]*.]{0,3}\s+(?i:is|seems|looks)\s+"
+    r"(?i:(?:the\s+)?(?:correct|right|best)\b|the\s+(?:final\s+)?answer\b(?!\s+to\b))"
 )
 _STATED = rf"{_SAID}(?:{_BRACKETED}|{_BARE}|(?P<small>LOWER){_LINE_END})|{_CORRECT}"
 _BOXED = rf"\A{_LATEX}[\s(\[]*+(?P<letter>ANY)\s*(?:[:.)\]}}]|\Z)"

@@ -32,6 +32,7 @@ _ALIASES = (
     ("go", "golang"),
     ("markdown", "md"),
 )
+MARKDOWN = "markdown"
 _FAMILY = {name: names[0] for names in _ALIASES for name in names}
 
 
@@ -72,10 +73,18 @@ class CodeBlock:
         if self.language is None:
             return blocks[-1]
         wanted = family_of(self.language)
+        if wanted != MARKDOWN:
+            blocks = [inner for block in blocks for inner in _within(block)]
         named = [b for b in blocks if b.language and family_of(b.language) == wanted]
         opened_before = [b for b in blocks if b.language is None]
         unnamed = [b for b in blocks if b.language == ""]
         return next((group[-1] for group in (named, opened_before, unnamed) if group), None)
+
+
+def _within(block: Block) -> list[Block]:
+    """The blocks within a block of Markdown, which longer fences may hold; else itself."""
+    is_markdown = block.language is not None and family_of(block.language) == MARKDOWN
+    return (blocks_of(block.code) if is_markdown else []) or [block]
 
 
 def family_of(language: str) -> str:

@@ -12,7 +12,8 @@ from nbest.scorers.answers.number import canonical_number
 _MARKUP = r"[ \t*_`\"']{0,9}"
 _OF = r"(?:[ \t]+(?:to|of|for)\b[^.\n:=]{1,80}?)?"
 _IS = (
-    r"(?:[ \t]*(?:is|are|was|should[ \t]+be|would[ \t]+be|will[ \t]+be|must[ \t]+be|equals)\b"
+    r"(?:[ \t]*(?:is|are|was|ist|lautet|es|est|should[ \t]+be|would[ \t]+be|will[ \t]+be"
+    r"|must[ \t]+be|equals)\b"
     rf"(?:{_MARKUP}:)?|[:=])"
 )
 _PHRASE = re.compile(

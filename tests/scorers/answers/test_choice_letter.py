@@ -135,3 +135,21 @@ def test_letters_decide_what_can_be_chosen() -> None:
 def test_what_is_refused(letters: str) -> None:
     with pytest.raises(InputError, match=r"^letters must be distinct ASCII letters, got '"):
         ChoiceLetter(letters=letters)
+
+
+@pytest.mark.parametrize(
+    ("text", "letter"),
+    [
+        ("D is the answer", "D"),
+        ("So **D** is the final answer.", "D"),
+        ("Die richtige Antwort ist (D).", "D"),
+        ("La respuesta es C.", "C"),
+        ("I think D is the answer, but C is the answer", "C"),
+        ("A is the answer to another question", None),
+        ("If D is the answer, then", None),
+        ("Is D the answer?", None),
+        ("D is not the answer", None),
+    ],
+)
+def test_a_letter_that_is_the_answer(text: str, letter: str | None) -> None:
+    assert ChoiceLetter()(text) == letter

@@ -62,3 +62,12 @@ def test_the_block_that_is_the_answer(text: str, language: str | None, code: str
 def test_without_a_fence_there_may_be_no_code() -> None:
     assert CodeBlock(needs_fence=True)("x = 1") is None
     assert CodeBlock(language="sql", needs_fence=True)(fenced("ls", "bash")) is None
+
+
+def test_a_block_within_markdown_is_found() -> None:
+    text = "````markdown\nHere it is:\n```python\nx = 1\n```\n````"
+    assert CodeBlock(language="python")(text) == "x = 1"
+    assert CodeBlock(language="md")(text) == "Here it is:\n```python\nx = 1\n```"
+    assert (
+        CodeBlock(language="python")("````python\nx = 1\n```\ny = 2\n````") == "x = 1\n```\ny = 2"
+    )

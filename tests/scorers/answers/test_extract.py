@@ -271,3 +271,16 @@ def test_what_was_thought_is_read_only_on_request(extract: Extractor) -> None:
     if not isinstance(extract, ChoiceLetter):
         reads_all = replace(extract, reads_reasoning=True)  # type: ignore[type-var]
         assert reads_all(f"<think>{draft}</think>") == "3"
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("Die Antwort ist 42.", "42"),
+        ("Die Antwort lautet Paris.", "Paris"),
+        ("La respuesta es 42", "42"),
+        ("La r\u00e9ponse est 42.", "42"),
+    ],
+)
+def test_an_answer_is_said_in_other_languages(text: str, answer: str) -> None:
+    assert FinalAnswer()(text) == answer
