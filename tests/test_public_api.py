@@ -188,7 +188,7 @@ nbest.VLLMReward(model: str, *, steps: Steps | None = None, dtype: str = 'auto',
 nbest.Validator { async __call__(query: Query, candidates: Candidates) -> NDArray[np.bool_] }
 nbest.VoteStands(*, risk: float = 0.1, prior: float = 1.0)
 nbest.Watch(*, peak_k: int, low_k: int, high_k: int, at_peak: float, largest_k: int, at_largest:
-    float, loss: float, p_value: float, fitted_k: float, is_worse: bool)
+    float, loss: float, p_value: float, fitted_k: float, is_enough: bool = True, is_worse: bool)
 nbest.WeightedConsensus(*, share: float = 0.95, warm_up: int = 16)
 nbest.WeightedVote(*, by: Scorer, transform: Transform = 'raw', temperature: float = 1.0)
 nbest.WholeText(*, reads_reasoning: bool = False)

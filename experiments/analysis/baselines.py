@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from nbest.experiments.analysis.accuracy import Accuracy, accuracy_of, known_as
-from nbest.experiments.analysis.case_notes import unended_notes, unknown_notes
+from nbest.experiments.analysis.case_notes import graded_notes, unended_notes, unknown_notes
 from nbest.experiments.analysis.rows import Row, named_clusters, row_of
 from nbest.experiments.analysis.sample_counts import SampleCounter
 from nbest.experiments.analysis.sizes import Size, Sizes, size_of
@@ -56,7 +56,8 @@ class BaselineGrading:
     def notes(self) -> tuple[str, ...]:
         """What is unknown, and which questions are left out."""
         unknown = unknown_notes(self._unknown, self._graded_samples)
-        return (*unended_notes(self.sizes.n_unended), *unknown)
+        graded = graded_notes(len(self._worths), self.sizes.n_queries - self.sizes.n_unended)
+        return (*graded, *unended_notes(self.sizes.n_unended), *unknown)
 
     def _accuracy(self, least: Sequence[float], most: Sequence[float]) -> Accuracy:
         return accuracy_of(least, most, named_clusters(self._clusters))

@@ -18,10 +18,21 @@ def curve_notes(
     """Say of cases, and of the graded ones among them, what is unknown, uneven or tied."""
     without = sum(not any(s.status in FINAL for s in case.candidates.samples) for case in cases)
     return (
+        *graded_notes(len(graded), len(cases) - without),
         *unended_notes(without),
         *unknown_notes(ungraded_samples(graded), sum(len(case.worths) for case in graded)),
         *pool_notes(graded),
         *tie_notes(scorers, graded),
+    )
+
+
+def graded_notes(count: int, total: int) -> tuple[str, ...]:
+    """Say how many questions accuracies are of, where that is not all of them."""
+    if count in (0, total):
+        return ()
+    return (
+        f"accuracies are of {count:,} of {total:,} questions: the others have no gold answer that "
+        "the grader can read",
     )
 
 
@@ -69,7 +80,7 @@ def _is_tied(case: Case) -> bool:
 def pool_notes(cases: Sequence[Case]) -> tuple[str, ...]:
     """Say where questions have different numbers of samples."""
     sizes = [len(case.candidates) for case in cases]
-    if min(sizes) == max(sizes):
+    if len(set(sizes)) <= 1:
         return ()
     return (
         f"questions have from {min(sizes)} to {max(sizes)} samples: curves end at {min(sizes)}, "

@@ -95,20 +95,20 @@ def paired_sentences(rows: Sequence[Row]) -> list[str]:
     return [line.sentence() for line in compared([pair_of(rows[0], row) for row in rows[1:]])]
 
 
-def paired_runs(
+def run_pairs(
     first_name: str,
     first: Sequence[Row],
     other_name: str,
     other: Sequence[Row],
     same: Mapping[str, bool] | None = None,
-) -> list[str]:
-    """What the other run wins over the first by each selector of both, on the questions of both.
+) -> list[Pair]:
+    """Pair the selectors that two runs share, on the questions of both.
 
     `same` says of the ids of both runs whether they are the same question with the same gold
     answer; those that are not are left out.
     """
     others = {row.select: row for row in other}
-    pairs = [
+    return [
         pair_of(
             replace(row, select=f"{first_name}, {row.select}"),
             replace(others[row.select], select=f"{other_name}, {row.select}"),
@@ -117,19 +117,24 @@ def paired_runs(
         for row in first
         if row.select in others
     ]
-    return [line.sentence() for line in compared(pairs)]
 
 
 def pair_of(first: Row, other: Row, same: Mapping[str, bool] | None = None) -> Pair:
     """The rows with what they are worth at their common questions."""
-    one, two, clusters = first.verdicts, other.verdicts, first.clusters
+    one, two = first.verdicts, other.verdicts
     common = [key for key in two if key in one and (same is None or same.get(key, False))]
+    worths = np.array([(one[key], two[key]) for key in common], np.float64).reshape(-1, 2)
+    answer, others = first.answers, other.answers
+    is_same = np.array([answer[key] == others[key] for key in common], np.bool_)
+    # The same answer wins nothing over itself, whatever it is worth.
+    worths[is_same & np.isnan(worths).all(axis=1)] = 0.0
+    clusters, more = first.clusters, other.clusters
     return Pair(
         first=first,
         other=other,
-        first_worths=np.array([one[key] for key in common], np.float64),
-        other_worths=np.array([two[key] for key in common], np.float64),
-        clusters=named_clusters([clusters[key] for key in common]),
+        first_worths=worths[:, 0],
+        other_worths=worths[:, 1],
+        clusters=named_clusters([clusters[key] or more[key] for key in common]),
     )
 
 

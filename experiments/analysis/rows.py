@@ -66,7 +66,7 @@ class Row:
     seconds: float  # a question, mean: from its first request to its last sample
     failed: int = 0  # questions at which the selector itself failed; they count nowhere else
     failure: str = ""  # the first of these, in one line
-    samples_each: tuple[int, int] = (0, 0)  # fewest and most of a question
+    samples_each: tuple[int, int] = (0, 0)  # fewest and most of a question that ended
     n_graded: int = 0  # questions with a gold answer that the grader can compare with
     unknown: int = 0  # ... at whose answer it could not say; of one sample, samples
     choices: tuple[GradedChoice, ...] = ()  # a query each
@@ -109,7 +109,7 @@ def row_of(name: str, sizes: Sizes, accuracy: Accuracy) -> Row:
         abstained=0,
         n_queries=sizes.n_queries,
         n_samples=sizes.n_samples,
-        samples_each=sizes.each,
+        samples_each=sizes.ended_each,
         tokens=sizes.tokens,
         seconds=sizes.slowest_s,
     )

@@ -72,8 +72,8 @@ async def _compared(
     gradings = [SelectorGrading(name, s, threshold.share) for name, s in scorers.items()]
     baselines = BaselineGrading()
     async for case in cases:
-        threshold.require_samples(len(case.candidates), f"question {case.query.id!r}")
         size = size_of(case)
+        threshold.require_samples(size.n_ended, f"question {case.query.id!r}")
         baselines.add(case, size)
         for grading in gradings:
             await grading.add(case, size)

@@ -49,7 +49,7 @@ def replay(
     from nbest.experiments.analysis.replay.replay import replay as replay_run
     from nbest.experiments.analysis.replay.view import sentences
     from nbest.experiments.cli.display.documents import print_document
-    from nbest.experiments.cli.run_summary import print_notes
+    from nbest.experiments.cli.run_summary import print_notes, tell_notes
 
     outcome = replay_run(
         run_dir, strategy, max_n, shuffles, seed, extract, grade, _tell, equivalence
@@ -58,6 +58,7 @@ def replay(
         print_document(outcome.as_json())
     else:
         print("\n".join(sentences(outcome, max_n)))
+    tell_notes(outcome.notes, as_json)
     print_notes(run_dir, as_json)
 
 

@@ -39,7 +39,7 @@ def conclude(plan: Plan, folder: StrPath, endings: Endings, tolerated: int, as_j
         reading = plan.config.reading()
         compared = compare_scorers(RunReader(folder), scorers, reading, scope=scope, gold=plan.gold)
         print_comparison(compared, as_json)
-        _tell(scope.notes(), as_json)
+        tell_notes(scope.notes(), as_json)
         print_notes(folder, as_json)
     tell_errors(failed, plan.num_queries)
     _tell_out_of_budget(endings)
@@ -51,10 +51,10 @@ def conclude(plan: Plan, folder: StrPath, endings: Endings, tolerated: int, as_j
 
 def print_notes(folder: StrPath, as_json: bool) -> None:
     """Warn of a run that is unfinished, or stopped drawing by what its samples said."""
-    _tell(run_notes(RunReader(folder)), as_json)
+    tell_notes(run_notes(RunReader(folder)), as_json)
 
 
-def _tell(notes: Sequence[str], as_json: bool) -> None:
+def tell_notes(notes: Sequence[str], as_json: bool) -> None:
     """Print notes; on standard error where standard output is for JSON."""
     for note in notes:
         print(note, file=sys.stderr if as_json else sys.stdout)
@@ -96,7 +96,7 @@ def print_comparison(comparison: Comparison, as_json: bool, limit: RiskLimit | N
             print(f"nbest: {printable(text)}", file=sys.stderr)
     if as_json:
         print_document(comparison_document(comparison, limit))
-        return _tell(comparison.notes, as_json)
+        return tell_notes(comparison.notes, as_json)
     console().print(selector_table(comparison.rows, comparison.baselines))
     for sentence in (*comparison.samples.sentences(), *comparison.notes):
         print(sentence)

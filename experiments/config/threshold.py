@@ -25,10 +25,13 @@ class Threshold(NamedTuple):
         return f"{self.share:g}" + ("" if self.n is None else f"@{self.n}")
 
     def require_samples(self, n: int, where: str) -> None:
-        """Raise InputError unless there are as many samples as it was fitted with."""
+        """Raise InputError unless as many samples ended as it was fitted with.
+
+        One that failed has no vote: of 64 samples of which 60 failed, the confidence is of 4.
+        """
         if self.n is not None and n != self.n:
             rule = f"be used with {self.n} samples a question, as it was fitted"
-            raise InputError(f"min_confidence {self} must {rule}, {where} has {n}")
+            raise InputError(f"min_confidence {self} must {rule}, {where} has {n} that ended")
 
 
 def read_threshold(value: str | float) -> Threshold:

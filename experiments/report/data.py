@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Literal
 
 from nbest.experiments.analysis.baselines import baseline_rows
 from nbest.experiments.analysis.bias_notes import run_notes
@@ -29,13 +29,14 @@ from nbest.experiments.analysis.paired import paired_sentences, winner_note
 from nbest.experiments.analysis.replay.adaptive import ReplayedAdaptive
 from nbest.experiments.analysis.replay.figures import Replay
 from nbest.experiments.analysis.replay.replay import replay_cases
-from nbest.experiments.analysis.rows import Row, selector_row
+from nbest.experiments.analysis.rows import Row, named_clusters, selector_row
 from nbest.experiments.analysis.unlabelled import Agreement, agreements, share_warnings
 from nbest.experiments.questions.gold import Gold
 from nbest.experiments.questions.prompts import QUESTION
 from nbest.experiments.questions.reading import ReadingNames
 from nbest.experiments.report.duels import Duel, QuestionVerdicts, duels, verdicts
 from nbest.experiments.report.questions import QuestionShown, best, contested, worst
+from nbest.experiments.report.spending import Spending, spendings_of
 from nbest.experiments.runs.cases import Case, cases_of, named_scorer, reading_of, selectors_of
 from nbest.experiments.runs.gold_file import read_gold
 from nbest.orchestrator.errors import InputError
@@ -44,25 +45,14 @@ from nbest.orchestrator.protocols import Scorer
 from nbest.orchestrator.query.sampler import usage_of
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.tasks import wait_for
-from nbest.orchestrator.types import Scores, Usage
-from nbest.scorers.estimators.paired import Difference, paired_difference
+from nbest.orchestrator.types import Usage
+from nbest.scorers.estimators.over_optimisation import FEWEST
 from nbest.scorers.estimators.risk_coverage import RiskPoint, risk_coverage
 
 SHOWN_QUESTIONS = 8  # of each sort: best, worst, most contested
 REPLAYED = 40_000  # orders of all questions together
 FEWEST_SHUFFLES, MOST_SHUFFLES = 4, 20  # of a question
 FEWEST_SAMPLES = 4  # of a question: with fewer there is nothing to stop
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spending:
-    """An accuracy, and what it costs."""
-
-    name: str
-    tokens: float  # a question: generated, and what verifiers and judges read and wrote
-    accuracy: float
-    worths: Scores = field(repr=False, compare=False)  # [Q] of each question
-    clusters: Sequence[str] | None = None  # [Q] their templates, where the data name them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +71,7 @@ class RunReport:
     num_ended: int  # questions with a sample that ended
     usage: Usage  # of all samples
     replay: Replay | None  # of the default adaptive strategy
-    is_watched: bool  # whether a selector is one that the watch looks at
+    watched: Literal["none", "too few", "enough"]  # selectors that the watch can say something of
     warnings: tuple[str, ...]  # of the watch: on accuracies, without gold answers on vote shares
     paired: tuple[str, ...]  # what each selector wins over the first
     notes: tuple[str, ...]  # what is estimated and how well, what is biased, which selectors fail
@@ -134,7 +124,7 @@ def run_report(
         baselines=baseline_rows(cases),
         curves=(*_baselines(graded), *curves),
         ks=ks,
-        spendings=_spendings(rows, curves, ks, usage, replayed, scored.clusters),
+        spendings=spendings_of(rows, curves, ks, usage, replayed, scored.clusters),
         num_graded=len(graded),
         num_ended=len(pools),
         usage=usage,
@@ -145,7 +135,7 @@ def run_report(
         warnings=_warnings(working, scored, pools),
         paired=(*paired_sentences(rows), *winner_note(rows)),
         notes=(*_curve_notes(working, curves, cases), *run_notes(reader), *_failures(rows)),
-        is_watched=any(map(may_be_fooled, working.values())),
+        watched=_watched(working, pools),
         best=best(graded, shown),
         worst=worst(graded, shown),
         contested=contested(cases, shown),
@@ -164,6 +154,16 @@ def _warnings(
     if graded.cases:
         return watch_warnings(scorers, graded, smallest_pool(graded.cases))
     return wait_for(share_warnings(scorers, pools))
+
+
+def _watched(
+    scorers: Mapping[str, Scorer], pools: Sequence[Case]
+) -> Literal["none", "too few", "enough"]:
+    """Whether the watch looks at a selector, and has questions, or templates, enough to tell."""
+    if not any(map(may_be_fooled, scorers.values())):
+        return "none"
+    units = named_clusters([case.cluster for case in pools]) or [case.query.id for case in pools]
+    return "enough" if len(set(units)) >= FEWEST else "too few"
 
 
 def _curve_notes(
@@ -229,58 +229,6 @@ def _model(run: RunReader) -> str:
     if not isinstance(model, dict):
         return "imported"
     return str(model.get("model", model.get("backend", "")))
-
-
-def _spendings(
-    rows: Sequence[Row],
-    curves: Sequence[Curve],
-    ks: Sequence[int],
-    usage: Usage,
-    replayed: Replay | None,
-    clusters: Sequence[str] | None,
-) -> tuple[Spending, ...]:
-    tokens = usage.generated_tokens / max(1, usage.samples)
-    extra = {row.select: row.scorer_tokens / max(1, row.n_samples) for row in rows}
-    points = [
-        Spending(
-            name=curve.name,
-            tokens=k * (tokens + extra.get(curve.name, 0.0)),
-            accuracy=curve.mean[k - 1],
-            worths=curve.worths[k],
-            clusters=clusters,
-        )
-        for curve in curves
-        for k in ks
-    ]
-    if replayed is not None and not math.isnan(replayed.tokens):
-        points.append(
-            Spending(
-                name="adaptive vote",
-                tokens=replayed.tokens,
-                accuracy=replayed.accuracy,
-                worths=replayed.worths,
-                clusters=clusters,
-            )
-        )
-    return tuple(points)
-
-
-def pareto_front(points: Sequence[Spending]) -> list[Spending]:
-    """Keep the points that beat every cheaper one of the front beyond noise, the cheapest first.
-
-    Beyond noise: the interval of the paired difference over questions, at a level for all points
-    together, lies above 0. The highest of many equal points would be on any front otherwise.
-    """
-    front: list[Spending] = []
-    confidence = 1 - 0.05 / max(1, len(points))
-    for point in sorted(points, key=lambda p: (p.tokens, -p.accuracy)):
-        if not front or _gain(point, front[-1], confidence).low > 0:
-            front.append(point)
-    return front
-
-
-def _gain(point: Spending, over: Spending, confidence: float) -> Difference:
-    return paired_difference(point.worths, over.worths, confidence, point.clusters)
 
 
 def _risk(row: Row) -> tuple[RiskPoint, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
 
-from nbest.experiments.analysis.paired import paired_runs
+from nbest.experiments.analysis.paired import Pair, compared, run_pairs
 from nbest.experiments.analysis.replay.adaptive import ReplayedAdaptive
 from nbest.experiments.language.expressions import split_expressions
 from nbest.experiments.language.text import printable
@@ -71,7 +71,7 @@ def report_page(reports: Sequence[RunReport], prices: Prices) -> str:
     graded = [report for report in reports if report.num_graded]
     return template.render(
         title=printable(_listed([report.name for report in reports])),
-        compared=[line for other in reports[1:] for line in _compared(reports[0], other)],
+        compared=_compared(reports),
         reports=reports,
         ahead=ReplayedAdaptive().ahead,
         graded=graded,
@@ -83,17 +83,23 @@ def report_page(reports: Sequence[RunReport], prices: Prices) -> str:
     )
 
 
-def _compared(first: RunReport, other: RunReport) -> list[str]:
-    """What the other run wins over the first; questions that only share an id are left out."""
-    same = same_questions(first, other)
-    lines = paired_runs(first.name, first.rows, other.name, other.rows, same)
-    different = sum(not is_same for is_same in same.values())
-    if different:
-        what = "have other texts or gold answers, and are left out"
-        lines.append(
-            f"{other.name}: {different:,} of {len(same):,} questions of the same id {what}"
-        )
-    return lines
+def _compared(reports: Sequence[RunReport]) -> list[str]:
+    """What the other runs win over the first, all lines judged together.
+
+    Questions that only share an id are left out.
+    """
+    pairs: list[Pair] = []
+    left_out: list[str] = []
+    for other in reports[1:]:
+        first, same = reports[0], same_questions(reports[0], other)
+        pairs += run_pairs(first.name, first.rows, other.name, other.rows, same)
+        different = sum(not is_same for is_same in same.values())
+        if different:
+            what = "have other texts or gold answers, and are left out"
+            left_out.append(
+                f"{other.name}: {different:,} of {len(same):,} questions of the same id {what}"
+            )
+    return [*(line.sentence() for line in compared(pairs)), *left_out]
 
 
 def _listed(names: Sequence[str]) -> str:

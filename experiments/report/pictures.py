@@ -12,7 +12,8 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from nbest.experiments.analysis.curves.view import plot_label
-from nbest.experiments.report.data import RunReport, Spending, pareto_front
+from nbest.experiments.report.data import RunReport
+from nbest.experiments.report.spending import Spending, pareto_front
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

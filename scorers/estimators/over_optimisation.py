@@ -29,6 +29,7 @@ FOLDS = 5  # of the questions, for a verdict on a peak that was found in others
 # Levels of the tests. Losses are skewed, so noise raises an alarm somewhat more often than they
 # say: on 2.5% of scorers alone, and in 5% of reports, at most (`nbest bench statistics`).
 ALONE, TOGETHER = 0.0175, 0.025
+FEWEST = 2 * FOLDS  # questions or templates: with fewer nothing can be told
 GRID = 200  # numbers of samples that are looked at, evenly spread on a logarithmic scale
 
 
@@ -49,6 +50,7 @@ class Watch:
     loss: float  # what the largest k costs against a peak found in other questions
     p_value: float  # of the hypothesis that the largest k costs nothing
     fitted_k: float  # the peak of the fitted curve of Gao et al.; inf where it has none
+    is_enough: bool = True  # whether there are questions enough to tell
     is_worse: bool  # the loss is certain: p_value is at most ALONE
 
     @property
@@ -60,6 +62,8 @@ class Watch:
         """The verdict on the accuracy, for a report."""
         peak = f"the highest accuracy, {self.at_peak:.3f}, is at k={self.peak_k}"
         interval = f"95% interval of k: {self.low_k} to {self.high_k}"
+        if not self.is_enough:
+            return f"too few questions to tell whether more samples make it worse: {peak}"
         if not self.is_worse:
             return f"no over-optimisation is seen up to k={self.largest_k}: {peak} ({interval})"
         return (
@@ -121,6 +125,7 @@ def watch(
         loss=loss,
         p_value=p_value,
         fitted_k=fitted_peak(mean),
+        is_enough=len(_of_templates(on_grid, clusters)) >= FEWEST,
         is_worse=p_value <= ALONE,
     )
 
@@ -225,7 +230,7 @@ def _cross_fitted_loss(
     """
     names = np.arange(len(curves)) if clusters is None else np.asarray(clusters)
     units, places = np.unique(names, return_inverse=True)
-    if len(units) < 2 * FOLDS:
+    if len(units) < FEWEST:
         return float(np.max(curves.mean(axis=0)) - last.mean()), 1.0
     fold = (np.random.default_rng(seed).permutation(len(units)) % FOLDS)[places]
     losses = np.empty(len(curves))

@@ -40,10 +40,12 @@ def paired_difference(
     """The mean of first - second over questions [Q], worths from 0 to 1, with its interval.
 
     Bonett and Price 2012 add one question that only the first gets right and one that only the
-    second does: the interval is never of width 0, and holds the truth in 95 of 100 cases or more,
-    whatever the number of questions. For worths between 0 and 1 the same is done to the mean of the
-    gains. Where questions come from templates, `clusters` [Q] names these, two templates are added,
-    and the error is that of `clustered_mean`. Without questions it is all of [-1, 1].
+    second does: the interval is never of width 0, and holds the truth in 94 of 100 cases or more in
+    the settings of `nbest bench statistics`; in 93 at some numbers of questions where only one side
+    ever wins, and in 89 of ten questions at all of which the two differ. For worths between 0 and 1
+    the same is done to the mean of the gains. Where questions come from templates, `clusters` [Q]
+    names these, two templates are added, and the error is that of `clustered_mean`. Without
+    questions it is all of [-1, 1].
     """
     normal_quantile(confidence)  # says what is wrong
     gains = _gains(first, second)

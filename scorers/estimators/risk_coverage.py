@@ -152,7 +152,7 @@ def auroc_bounds(
 
     With a given number of them right, `auroc` is least where the right ones are those of lowest
     confidence, and greatest where they are those of highest: these numbers are tried, at most
-    `MOST_TRIED` of them.
+    `MOST_TRIED` of them, and the widest ends are taken.
     """
     scores, known = np.asarray(confidence, np.float64), np.asarray(verdicts, np.float64)
     unknown = np.flatnonzero(np.isnan(known))
@@ -170,7 +170,8 @@ def auroc_bounds(
     upper = [with_right(ranked[len(ranked) - count :]) for count in counts]
     if any(math.isnan(order) for order, _ in lower):  # all may be right, or all wrong
         return Interval(0.0, 1.0)
-    return Interval(min(lower)[1].low, max(upper)[1].high)
+    tried = [interval for _, interval in (*lower, *upper)]
+    return Interval(min(i.low for i in tried), max(i.high for i in tried))
 
 
 def _beaten_shares(scores: Floats, others: Floats) -> Floats:

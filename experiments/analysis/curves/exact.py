@@ -36,6 +36,8 @@ class Curve:
     subsets: int = 0  # drawn of each question; 0: none, it has a closed form
     # [Q] What each question is worth, by k: powers of two, and the largest.
     worths: Mapping[int, Scores] = field(default_factory=dict, repr=False, compare=False)
+    # The same, if all that the grader could not say were right.
+    worths_most: Mapping[int, Scores] = field(default_factory=dict, repr=False, compare=False)
 
 
 def curve_of(
@@ -68,6 +70,7 @@ def curve_of(
         drawing_error=0.0 if variances is None else _drawing_error(variances),
         subsets=subsets,
         worths={k: by_question[:, k - 1].copy() for k in powers_of_two(len(by_question.T))},
+        worths_most={k: upper[:, k - 1].copy() for k in powers_of_two(len(by_question.T))},
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nbest.experiments.analysis.bias_notes import run_notes
 from nbest.experiments.analysis.case_notes import curve_notes, sampling_notes
@@ -125,8 +126,8 @@ def _extrapolated(cases: Sequence[Case], ks: Sequence[int]) -> dict[int, Extrapo
     seen = float(any_curves(cases, int(drawn.min()))[:, -1].mean())
     points = [p._replace(coverage=max(p.coverage, seen), high=max(p.high, seen)) for p in points]
     if not np.array_equal(least, most):
-        above = extrapolate(most, drawn, ks)
-        points = [p._replace(high=a.high) for p, a in zip(points, above, strict=True)]
+        highs = _highest(most, drawn, ks)
+        points = [p._replace(high=max(p.high, h)) for p, h in zip(points, highs, strict=True)]
     return dict(zip(ks, points, strict=True))
 
 
@@ -156,6 +157,14 @@ def scored_pools(scorers: Mapping[str, Scorer], cases: Sequence[Case]) -> Scored
         }
 
     return ScoredPools(cases=cases, scores=wait_for(scored()))
+
+
+def _highest(most: NDArray[np.int64], drawn: NDArray[np.int64], ks: Sequence[int]) -> list[float]:
+    """The upper ends if all unknown samples are right; 1 where there is too little for a law."""
+    try:
+        return [point.high for point in extrapolate(most, drawn, ks)]
+    except InputError:
+        return [1.0] * len(ks)
 
 
 def selector_curves(

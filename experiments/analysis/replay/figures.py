@@ -53,10 +53,14 @@ class Replay:
     seconds_high: float = math.nan
     seconds_fixed: float = math.nan  # until the last of max_n has ended
     worths: Scores = field(default_factory=lambda: np.empty(0), repr=False, compare=False)  # [Q]
+    worths_most: Scores = field(default_factory=lambda: np.empty(0), repr=False, compare=False)
+    notes: tuple[str, ...] = ()  # what no grader could say, and what is left out
 
     def as_json(self) -> dict[str, float | None]:
         """What `--json` prints; nan becomes null, for JSON has none."""
-        numbers = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "worths"}
+        no_numbers = {"worths", "worths_most", "notes"}
+        names = [f.name for f in fields(self) if f.name not in no_numbers]
+        numbers = {name: float(getattr(self, name)) for name in names}
         return {key: None if math.isnan(v) else v for key, v in numbers.items()}
 
 
@@ -113,6 +117,7 @@ def summed_up(
         agreement_low=agrees.low,
         agreement_high=agrees.high,
         worths=columns["right"],
+        worths_most=columns["right_most"],
     )
     return _with_seconds(_with_tokens(replayed, columns, clusters), columns, clusters)
 
@@ -141,7 +146,8 @@ def _with_seconds(
     replayed: Replay, columns: Mapping[str, Scores], clusters: list[str] | None
 ) -> Replay:
     """The replay with its seconds; without where the samples do not say how long they took."""
-    pace = ratio_interval(columns["seconds"], columns["seconds_fixed"], clusters)
+    # One after the other takes longer than all at once.
+    pace = ratio_interval(columns["seconds"], columns["seconds_fixed"], clusters, most=math.inf)
     if math.isnan(pace.mean):
         return replayed
     fixed = float(columns["seconds_fixed"].mean())
@@ -165,19 +171,23 @@ def _gain(columns: Mapping[str, Scores], clusters: Sequence[str] | None) -> Diff
     return Difference(gain.mean, low.low, high.high)
 
 
-def ratio_interval(tokens: Scores, of: Scores, clusters: Sequence[str] | None = None) -> Accuracy:
+def ratio_interval(
+    tokens: Scores, of: Scores, clusters: Sequence[str] | None = None, most: float = 1.0
+) -> Accuracy:
     """The ratio of two sums over questions [Q], and its 95% interval; nan if unknown.
 
     The residuals of a ratio estimate (Cochran 1977, section 6.4), as `clustered_interval` takes
     them: a question of the mean size that costs nothing and one that costs all are added. Where
-    questions come from templates, `clusters` [Q] names these, and they are what was drawn.
+    questions come from templates, `clusters` [Q] names these, and they are what was drawn. `most`
+    is the most that a question can cost, as a share of `of`; infinite where it knows no limit.
     """
     total = float(of.sum())
     if not total or np.isnan(tokens).any():
         return NOTHING
     ratio = float(tokens.sum()) / total
     shares = np.divide(tokens, of, out=np.zeros(len(of)), where=of > 0)
-    mean = clustered_mean(shares, clusters, ends=(0.0, 1.0), weights=of)
+    ends = (0.0, min(most, 2 * max(ratio, 0.5)))
+    mean = clustered_mean(shares, clusters, ends=ends, weights=of)
     half = student_quantile(mean.degrees, 0.975) * mean.error
     low, high = min(ratio, mean.mean - half), max(ratio, mean.mean + half)
-    return Accuracy(ratio, max(0.0, low), min(1.0, high))
+    return Accuracy(ratio, max(0.0, low), min(most, high))

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from nbest.experiments.analysis.case_notes import curve_notes
 from nbest.experiments.analysis.curves.exact import ended_cases, graded_cases
 from nbest.experiments.analysis.replay.drawn import Drawn, pointwise_scores
 from nbest.experiments.analysis.replay.figures import OrderFigures, Replay, summed_up
@@ -57,7 +59,8 @@ def replay(
     fewest = min(len(case.candidates) for case in cases)
     rule = f"lie in 1..{fewest}, the samples of the question that has fewest"
     require(1 <= max_n <= fewest, "max_n", rule, max_n)
-    return replay_cases(cases, built, max_n, shuffles, seed, tell)
+    replayed = replay_cases(cases, built, max_n, shuffles, seed, tell)
+    return replace(replayed, notes=curve_notes({}, loaded, graded_cases(loaded)))
 
 
 def _require_whole_samples(run: RunReader) -> None:

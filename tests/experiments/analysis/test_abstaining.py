@@ -160,7 +160,7 @@ def test_a_threshold_is_used_with_as_many_samples_as_it_was_fitted_with(run: Pat
     )
     assert str(result.exception) == (
         "min_confidence 0.7@16 must be used with 16 samples a question, as it was fitted, "
-        "question 'sure' has 5"
+        "question 'sure' has 5 that ended"
     )
 
 

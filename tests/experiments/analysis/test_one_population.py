@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -20,7 +21,13 @@ from nbest.experiments.analysis.abstaining import (
 from nbest.experiments.analysis.accuracy import Accuracy
 from nbest.experiments.analysis.baselines import BaselineGrading
 from nbest.experiments.analysis.curves.of_run import curves_of
-from nbest.experiments.analysis.paired import agreeing, paired_sentences
+from nbest.experiments.analysis.paired import (
+    agreeing,
+    compared,
+    pair_of,
+    paired_sentences,
+    run_pairs,
+)
 from nbest.experiments.analysis.replay.ahead import SampleCost
 from nbest.experiments.analysis.replay.replay import replay
 from nbest.experiments.analysis.replay.view import sentences
@@ -31,12 +38,14 @@ from nbest.experiments.cli.app import app
 from nbest.experiments.config.plugins import build_grader
 from nbest.experiments.questions.gold import Gold
 from nbest.experiments.report.duels import duels
+from nbest.experiments.report.spending import Spending, pareto_front
 from nbest.experiments.runs.cases import Case, graded_case
 from nbest.experiments.runs.exchange.export import export_run
 from nbest.experiments.runs.exchange.import_pool import import_pool
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.query.selection import WholeText, read_answers
 from nbest.orchestrator.types import Query, Sample, Status
+from nbest.scorers.estimators.over_optimisation import watch
 from nbest.scorers.estimators.paired import Difference
 
 NAN = math.nan
@@ -107,7 +116,7 @@ async def test_a_question_at_which_a_grader_fails_counts() -> None:
         return (await graded_case(query, read, known, build_grader(grade))).is_graded
 
     assert await case("json", "[1]", "[2]")
-    assert not await case("json", "[1]", "no JSON")  # such a gold answer tells nothing of others
+    assert await case("json", "[1]", "no JSON")  # its own text is right, and others unknown
     assert not await case("json", "[1]", None)
     assert not await case("python_tests", "x = 1", None)  # it brings no tests
     assert await case('regex(pattern="7")', "8", None)
@@ -263,3 +272,82 @@ def test_a_sample_that_comes_at_once_is_paid_for_when_it_ends(
     elapsed: float, tokens: float
 ) -> None:
     assert SampleCost(10, 2.0, first_token_s=2.0).tokens_by(elapsed) == tokens
+
+
+def test_seconds_lie_in_their_interval_though_one_after_the_other_takes_longer(
+    tmp_path: Path,
+) -> None:
+    samples = [{**answer(str(i % 5)), "seconds": 1.0 + i / 10} for i in range(16)]
+    run = pool(tmp_path, [{"gold": "1", "samples": samples}] * 8)
+    replayed = replay(run, "adaptive(ahead=1)", max_n=16, shuffles=5)
+    assert replayed.seconds > replayed.seconds_fixed  # each waits for the one before
+    assert replayed.seconds_low < replayed.seconds < replayed.seconds_high
+
+
+def test_the_same_answer_wins_nothing_over_itself_whatever_it_is_worth() -> None:
+    unknown = [NAN] * 20 + [1.0] * 20
+    (same,) = compared([pair_of(row("a", *unknown), row("b", *unknown))])
+    assert (same.gain.low, same.gain.high) == pytest.approx((-0.067, 0.067), abs=0.01)
+    wins = [1.0] * 30 + [NAN] * 10
+    loses = [0.0] * 30 + [NAN] * 10
+    (line,) = compared([pair_of(row("a", *loses), row("b", *wins))])
+    assert line.is_claim
+    assert line.gain.low > 0.5
+
+
+@pytest.mark.parametrize("named_first", [True, False])
+def test_templates_count_whichever_run_names_them(named_first: bool) -> None:
+    names = [f"t{q // 10}" for q in range(40)]
+    worse, better = [0.0] * 10 + [1.0] * 30, [1.0] * 40
+    first = row("vote", *worse, clusters=names if named_first else None)
+    other = row("vote", *better, clusters=None if named_first else names)
+    (line,) = compared(run_pairs("a", [first], "b", [other]))
+    assert line.pair.clusters == names
+    assert not line.is_claim  # one template of four
+
+
+def test_the_lines_of_several_runs_are_corrected_together() -> None:
+    first, other = row("vote", *[0.0] * 9, *[1.0] * 31), row("vote", *[1.0] * 40)
+    (alone,) = compared(run_pairs("a", [first], "b", [other]))
+    pairs = [pair for _ in range(6) for pair in run_pairs("a", [first], "b", [other])]
+    together = compared(pairs)[0]
+    assert together.count == 6
+    assert together.p_value == pytest.approx(6 * alone.p_value)
+
+
+def test_the_front_claims_nothing_of_what_nobody_knows() -> None:
+    cheap = Spending(
+        name="one", tokens=10.0, accuracy=0.5, worths=np.full(60, 0.5), most=np.ones(60)
+    )
+    dear = Spending(name="all", tokens=90.0, accuracy=1.0, worths=np.ones(60))
+    assert pareto_front([cheap, dear]) == [cheap]
+    assert pareto_front([replace(cheap, most=None), dear]) == [replace(cheap, most=None), dear]
+
+
+def test_a_threshold_counts_the_samples_that_ended(tmp_path: Path) -> None:
+    run = pool(tmp_path, [{"gold": "7", "samples": [answer("7")] * 4 + [FAILED] * 12}] * 3)
+    with pytest.raises(InputError, match="has 4 that ended"):
+        compare(run, "vote", min_confidence="0.5@16")
+    assert compare(run, "vote", min_confidence="0.5@4").rows[0].samples_each == (4, 4)
+
+
+def test_a_replay_says_what_it_leaves_out(partly_failed: Path) -> None:
+    outcome = replay(partly_failed, max_n=2, shuffles=2)
+    assert any("has no sample that ended" in note for note in outcome.notes)
+    told = CliRunner().invoke(app, ["replay", str(partly_failed), "--max-n", "2"]).stdout
+    assert "has no sample that ended" in " ".join(told.split())
+
+
+def test_how_many_questions_an_accuracy_is_of_is_told(tmp_path: Path) -> None:
+    samples = [answer("7")] * 2
+    lines: list[dict[str, object]] = [{"gold": "7", "samples": samples}, {"samples": samples}]
+    notes = compare(pool(tmp_path, lines), "vote").notes
+    assert notes[0].startswith("accuracies are of 1 of 2 questions")
+
+
+def test_too_few_questions_are_not_said_to_be_fine() -> None:
+    falling = np.linspace(1.0, 0.0, 16)
+    few, many = watch(np.tile(falling, (9, 1))), watch(np.tile(falling, (40, 1)))
+    assert few.sentence().startswith("too few questions to tell")
+    assert many.is_worse
+    assert not watch(np.tile(falling, (40, 1)), clusters=[q % 9 for q in range(40)]).is_enough

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from nbest.experiments.analysis.curves.of_run import curves_of
-from nbest.experiments.analysis.paired import paired_runs, paired_sentences, winner_note
+from nbest.experiments.analysis.paired import compared, paired_sentences, run_pairs, winner_note
 from nbest.experiments.analysis.rows import GradedChoice, Row
 from nbest.experiments.analysis.select import compare
 from nbest.experiments.report.page import write_report
@@ -91,7 +91,8 @@ def test_equal_selectors_are_seldom_told_apart() -> None:
 
 def test_runs_are_paired_on_the_same_questions_alone() -> None:
     same = {f"q{q}": q >= 10 for q in range(30)}
-    (sentence,) = paired_runs("a", [VOTE], "b", [row("vote", *[1.0] * 30)], same)
+    (line,) = compared(run_pairs("a", [VOTE], "b", [row("vote", *[1.0] * 30)], same))
+    sentence = line.sentence()
     assert "the same 20 questions; right alone 0 to 0" in sentence
 
 

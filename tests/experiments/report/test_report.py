@@ -14,8 +14,9 @@ import pytest
 
 from nbest import MajorityVote
 from nbest.experiments.report.costs import Prices, costs_of
-from nbest.experiments.report.data import Spending, pareto_front, run_report
+from nbest.experiments.report.data import run_report
 from nbest.experiments.report.page import write_report
+from nbest.experiments.report.spending import Spending, pareto_front
 from nbest.experiments.runs.exchange.import_pool import import_pool
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.store.format.files import RunFolder
