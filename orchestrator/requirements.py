@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 from nbest.orchestrator.errors import InputError
 
 
@@ -23,3 +26,13 @@ def is_unicode(text: str) -> bool:
 def require_share(key: str, value: float) -> None:
     """Raise InputError unless the value lies in [0, 1]."""
     require(0.0 <= value <= 1.0, key, "lie in [0, 1]", value)
+
+
+def did_you_mean(name: str, choices: Iterable[str]) -> str:
+    """The end of a message about a wrong name: the nearest that there is; empty if none is near.
+
+    >>> did_you_mean("votes", ["vote", "first"])
+    "; did you mean 'vote'?"
+    """
+    near = get_close_matches(name.lower(), sorted(choices), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""

@@ -101,7 +101,8 @@ def answered_sentence(row: Row) -> str:
 
 def guarantee_sentence(row: Row, limit: RiskLimit, num_selectors: int = 1) -> str:
     """Say the threshold and what holds for it, or why there is none."""
-    if _answered(row).clusters is not None:
+    answered = _answered(row)
+    if answered.clusters is not None:
         return (
             f"{row.select}: no threshold is fitted: the questions come from templates "
             "(dataset.cluster), and the guarantee is for questions that are drawn independently"
@@ -111,11 +112,11 @@ def guarantee_sentence(row: Row, limit: RiskLimit, num_selectors: int = 1) -> st
     together = f" for all {num_selectors} selectors together" if num_selectors > 1 else ""
     if guarantee is None:
         least = answers_needed(limit.max_risk, limit.delta / num_selectors)
-        answered = _answered(row).is_right()
+        right = answered.is_right()
         return (
             f"{row.select}: no threshold keeps the risk at {most} with {sure} certainty{together}"
-            f" (it takes at least {least} graded answers, all right; here are {len(answered)}, "
-            f"{sum(answered)} of them right)"
+            f" (it takes at least {least} graded answers, all right; here are {len(right)}, "
+            f"{sum(right)} of them right)"
         )
     threshold = f"{guarantee.threshold:.2f}"
     assert float(threshold) == guarantee.threshold  # what is printed is what was tested
@@ -142,11 +143,10 @@ class _Answered(NamedTuple):
 
 
 def _answered(row: Row) -> _Answered:
-    given = [c for c in row.choices if c.is_graded and c.answer is not None]
     return _Answered(
-        [choice.confidence for choice in given],
-        [choice.verdict for choice in given],
-        named_clusters([choice.cluster for choice in given]),
+        [choice.confidence for choice in row.given],
+        [choice.verdict for choice in row.given],
+        named_clusters([choice.cluster for choice in row.given]),
     )
 
 

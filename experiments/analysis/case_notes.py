@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from nbest.experiments.analysis.curves.exact import Curve, ungraded_samples
+from nbest.experiments.analysis.curves.exact import Curve, ended_cases, ungraded_samples
 from nbest.experiments.runs.cases import Case
 from nbest.orchestrator.protocols import Scorer
-from nbest.orchestrator.store.format.schema import FINAL
 from nbest.scorers.votes.majority import MajorityVote
 
 
@@ -16,7 +15,7 @@ def curve_notes(
     scorers: Mapping[str, Scorer], cases: Sequence[Case], graded: Sequence[Case]
 ) -> tuple[str, ...]:
     """Say of cases, and of the graded ones among them, what is unknown, uneven or tied."""
-    without = sum(not any(s.status in FINAL for s in case.candidates.samples) for case in cases)
+    without = len(cases) - len(ended_cases(cases))
     return (
         *graded_notes(len(graded), len(cases) - without),
         *unended_notes(without),

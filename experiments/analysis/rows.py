@@ -74,10 +74,14 @@ class Row:
     scorer_s: float = 0.0  # that their calls took, summed up
 
     @property
+    def given(self) -> list[GradedChoice]:
+        """The choices of graded questions that have an answer."""
+        return [c for c in self.choices if c.is_graded and c.answer is not None]
+
+    @property
     def answered(self) -> list[tuple[float, bool]]:
         """The confidence of each graded answer, and whether it is right, beyond doubt."""
-        graded = [c for c in self.choices if c.is_graded]
-        return [(c.confidence, c.verdict == 1.0) for c in graded if c.answer is not None]
+        return [(choice.confidence, choice.verdict == 1.0) for choice in self.given]
 
     @property
     def verdicts(self) -> dict[str, float]:

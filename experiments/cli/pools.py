@@ -100,7 +100,8 @@ def import_(
     """Make a run of samples that were made elsewhere; the same again changes nothing.
 
     A line: {"id": "q0", "gold": "33", "samples": [{"answer": "33", "tokens": 2141}]}. A sample may
-    have text, logprobs, finish_reason and scores; a line a prompt.
+    have text, reasoning, logprobs, finish_reason and scores; a line a prompt, and as cluster the
+    template of its question.
     """
     from nbest.experiments.runs.exchange.import_pool import import_pool
 

@@ -6,9 +6,9 @@ It knows no config and no plugin.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 from nbest.orchestrator.errors import first_line
+from nbest.orchestrator.requirements import did_you_mean
 
 SHOWN_CHARACTERS = 80
 
@@ -22,9 +22,8 @@ def suggestion(name: str, choices: Iterable[str]) -> str:
     '; it is one of: first, vote'
     """
     names = sorted(choices)
-    near = get_close_matches(name.lower(), names, n=1)
-    if near:
-        return f"; did you mean {near[0]!r}?"
+    if near := did_you_mean(name, names):
+        return near
     return f"; it is one of: {', '.join(names)}" if names else "; there is none"
 
 

@@ -134,7 +134,7 @@ def run_report(
         agreements=() if graded else agreements(rows),
         warnings=_warnings(working, scored, pools),
         paired=(*paired_sentences(rows), *winner_note(rows)),
-        notes=(*_curve_notes(working, curves, cases), *run_notes(reader), *_failures(rows)),
+        notes=(*_curve_notes(working, curves, cases, graded), *run_notes(reader), *_failures(rows)),
         watched=_watched(working, pools),
         best=best(graded, shown),
         worst=worst(graded, shown),
@@ -167,10 +167,12 @@ def _watched(
 
 
 def _curve_notes(
-    scorers: Mapping[str, Scorer], curves: Sequence[Curve], cases: Sequence[Case]
+    scorers: Mapping[str, Scorer],
+    curves: Sequence[Curve],
+    cases: Sequence[Case],
+    graded: Sequence[Case],
 ) -> tuple[str, ...]:
     """What is estimated in the curves, unknown, uneven or tied."""
-    graded = graded_cases(cases)
     return (*sampling_notes(curves), *curve_notes(scorers, cases, graded)) if graded else ()
 
 

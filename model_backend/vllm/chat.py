@@ -6,11 +6,11 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.requirements import did_you_mean
 from nbest.orchestrator.types import Message
 
 if TYPE_CHECKING:
@@ -29,6 +29,18 @@ class ChatFormat:
 
     template: str | None = None  # Jinja; None: the model's own
     arguments: Mapping[str, Any] = field(default_factory=dict)  # of the template
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """What of it decides what samples say; nothing where nothing is set."""
+        identity = {}
+        if self.template is not None:
+            digest = hashlib.sha256(self.template.encode()).hexdigest()[:16]
+            identity["chat_template"] = digest
+        if self.arguments:
+            arguments = json.dumps(dict(self.arguments), sort_keys=True, default=str)
+            identity["chat_template_kwargs"] = arguments
+        return identity
 
     def token_ids(
         self, tokenizer: TokenizerLike, prompt: str | tuple[Message, ...]
@@ -53,12 +65,10 @@ class ChatFormat:
         known = variables_of(template)
         for name in self.arguments:
             if name not in known:
-                near = get_close_matches(name, sorted(known), n=1)
-                its_own = sorted(known - _GIVEN)
-                names = f"it reads {', '.join(its_own)}" if its_own else "it reads none"
-                hint = f"did you mean {near[0]!r}?" if near else names
+                its_own = ", ".join(sorted(known - _GIVEN)) or "none"
+                hint = did_you_mean(name, known) or f"; it reads {its_own}"
                 raise InputError(
-                    f"chat_template_kwargs: the model's template reads no {name!r}; {hint}"
+                    f"chat_template_kwargs: the model's template reads no {name!r}{hint}"
                 )
 
 
@@ -90,13 +100,3 @@ def read_template(text_or_path: str) -> str:
         raise InputError(f"chat_template must {rule}, got {text_or_path!r}") from error
     variables_of(text)
     return text
-
-
-def identity_of_chat(template: str | None, arguments: Mapping[str, Any]) -> dict[str, str]:
-    """What of these decides what samples say; nothing where nothing is set."""
-    identity = {}
-    if template is not None:
-        identity["chat_template"] = hashlib.sha256(template.encode()).hexdigest()[:16]
-    if arguments:
-        identity["chat_template_kwargs"] = json.dumps(dict(arguments), sort_keys=True, default=str)
-    return identity

@@ -9,12 +9,12 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Mapping
-from difflib import get_close_matches
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
 from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.requirements import did_you_mean
 
 # What `VLLM` has a field for, under the same name: one setting has one place.
 SETTINGS = frozenset(
@@ -60,9 +60,7 @@ def check_engine_options(options: Mapping[str, object]) -> None:
             )
         known = argument_names()
         if known and name not in known:
-            near = get_close_matches(name, sorted(known), n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise InputError(f"engine: vLLM has no argument {name!r}{hint}")
+            raise InputError(f"engine: vLLM has no argument {name!r}{did_you_mean(name, known)}")
 
 
 @cache

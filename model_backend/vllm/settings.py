@@ -12,9 +12,9 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from nbest.model_backend.vllm.chat import ChatFormat, identity_of_chat, read_template
+from nbest.model_backend.vllm.chat import ChatFormat, read_template
 from nbest.model_backend.vllm.engine import VLLMEngine
 from nbest.model_backend.vllm.engine_options import check_engine_options, identity_of
 from nbest.model_backend.vllm.failure_log import failure_log
@@ -23,9 +23,6 @@ from nbest.model_backend.vllm.stall import Stall, StepLogger
 from nbest.model_backend.vllm.start import shut_down, start, start_guarded
 from nbest.model_backend.vllm.thoughts import TAGS, parting, require_parser
 from nbest.orchestrator.requirements import require
-
-if TYPE_CHECKING:
-    from vllm.tokenizers import TokenizerLike
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +88,13 @@ class VLLM:
             "dtype": self.dtype,
             "max_model_len": self.max_model_len,
             **({} if self.reasoning == TAGS else {"reasoning": self.reasoning}),
-            **identity_of_chat(self.chat_template, self.chat_template_kwargs),
+            **self._chat.identity,
             **identity_of(self.engine),
         }
 
-    def _chat(self, tokenizer: TokenizerLike) -> ChatFormat:
-        chat = ChatFormat(template=self.chat_template, arguments=self.chat_template_kwargs)
-        chat.check(tokenizer)
-        return chat
+    @property
+    def _chat(self) -> ChatFormat:
+        return ChatFormat(template=self.chat_template, arguments=self.chat_template_kwargs)
 
     @asynccontextmanager
     async def open(self, name: str = "") -> AsyncIterator[VLLMEngine]:
@@ -109,13 +105,14 @@ class VLLM:
             engine = await start_guarded(guard, partial(start, self, log, step_logger))
             at_end.callback(shut_down, engine)
             tokenizer = engine.get_tokenizer()
+            self._chat.check(tokenizer)
             live = VLLMEngine(
                 engine,
                 stall,
                 log,
                 name,
                 part=parting(self.reasoning, tokenizer),
-                chat=self._chat(tokenizer),
+                chat=self._chat,
             )
             watching = asyncio.create_task(live.watch())
             at_end.callback(watching.cancel)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from difflib import get_close_matches
 from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
 from nbest.model_backend.vllm.engine_options import installed_source
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.reasoning import with_thought_apart
+from nbest.orchestrator.requirements import did_you_mean
 from nbest.orchestrator.types import Sample, Status
 
 if TYPE_CHECKING:
@@ -46,8 +46,7 @@ def require_parser(name: str) -> None:
     """Raise InputError unless the installed vLLM has the parser; without vLLM all names pass."""
     known = parser_names()
     if is_parser(name) and known and name not in known:
-        near = get_close_matches(name, sorted(known), n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else f"; they are {', '.join(sorted(known))}"
+        hint = did_you_mean(name, known) or f"; they are {', '.join(sorted(known))}"
         rule = "be tags, none or a reasoning parser of vLLM"
         raise InputError(f"reasoning must {rule}, got {name!r}{hint}")
 

@@ -112,7 +112,8 @@ def watch(
     on_grid = curves[:, ks - 1]
     mean = curves.mean(axis=0)
     peak_k = int(np.argmax(mean)) + 1
-    kept = ks[_may_be_highest(_of_templates(on_grid, clusters), seed, reach)]
+    of_units = _of_templates(on_grid, clusters)
+    kept = ks[_may_be_highest(of_units, seed, reach)]
     last = curves[:, -1] if most is None else most[:, -1]
     loss, p_value = _cross_fitted_loss(on_grid, last, clusters, seed, reach)
     return Watch(
@@ -125,7 +126,7 @@ def watch(
         loss=loss,
         p_value=p_value,
         fitted_k=fitted_peak(mean),
-        is_enough=len(_of_templates(on_grid, clusters)) >= FEWEST,
+        is_enough=len(of_units) >= FEWEST,
         is_worse=p_value <= ALONE,
     )
 

@@ -52,7 +52,8 @@ def replay(
     reader = RunReader(run)
     _require_whole_samples(reader)
     loaded = cases_of(reader, reading_of(reader, extract, grade, equivalence), [built.select])
-    cases = graded_cases(loaded) or ended_cases(loaded)
+    graded = graded_cases(loaded)
+    cases = graded or ended_cases(loaded)
     if not cases:
         raise InputError(f"run must hold samples that ended, {str(run)!r} has none")
     require_logprobs(strategy, built.select, cases)
@@ -60,7 +61,7 @@ def replay(
     rule = f"lie in 1..{fewest}, the samples of the question that has fewest"
     require(1 <= max_n <= fewest, "max_n", rule, max_n)
     replayed = replay_cases(cases, built, max_n, shuffles, seed, tell)
-    return replace(replayed, notes=curve_notes({}, loaded, graded_cases(loaded)))
+    return replace(replayed, notes=curve_notes({}, loaded, graded))
 
 
 def _require_whole_samples(run: RunReader) -> None:
