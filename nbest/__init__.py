@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from nbest.model_backend.fake.engine import FakeBackend
     from nbest.model_backend.fake.rewards import Rewards
     from nbest.model_backend.fake.script import Reply, SeededAnswers
+    from nbest.model_backend.openai.settings import Endpoint
     from nbest.model_backend.reward.steps import Steps
     from nbest.model_backend.reward.torch_settings import TorchReward
     from nbest.model_backend.vllm.reward import VLLMReward
@@ -146,6 +147,7 @@ __all__ = [
     "DeepConf",
     "Difference",
     "EValueStop",
+    "Endpoint",
     "Equivalence",
     "Extractor",
     "FakeBackend",
@@ -256,6 +258,7 @@ _NAMES = {
         "Reply",
         "SeededAnswers",
     ),
+    "model_backend.openai.settings": ("Endpoint",),
     "model_backend.reward.steps": ("Steps",),
     "model_backend.reward.torch_settings": ("TorchReward",),
     "model_backend.vllm.reward": ("VLLMReward",),

@@ -18,8 +18,10 @@ from nbest.experiments.cli.app import app
 from nbest.experiments.config.config import load_config
 from nbest.experiments.config.plugins import build_scorer
 from nbest.experiments.language.expressions import split_expressions
+from nbest.model_backend.fake.script import SeededAnswers
 from nbest.orchestrator.store.choices import Sitting
 from nbest.orchestrator.store.reader import RunReader
+from tests.model_backend.openai.fake_server import FakeServer, served_in_a_thread
 from tests.test_docs import PAGES, ROOT, code_blocks
 
 CONFIG = """
@@ -109,9 +111,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    """The address of a server that runs already."""
+    answers = SeededAnswers(
+        answers=tuple(f"The answer is {i}." for i in range(50)), weights=(1,) * 50
+    )
+    with served_in_a_thread(FakeServer(answers)) as server:
+        yield server.url
+
+
 @pytest.mark.parametrize("line", COMMANDS)
 def test_a_command_that_is_shown_works(
-    line: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+    line: str, folder: Path, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     command = line.split()[0]
     if command in NOT_HERE:
@@ -125,7 +137,9 @@ def test_a_command_that_is_shown_works(
         elif "--out" in words:
             out = words.index("--out") + 1
             words[out] = f"{abs(hash(line))}-{place}-{Path(words[out]).name}"
-        if command == "ask":
+        if "--base-url" in words:
+            words = [url if word == "http://localhost:8000/v1" else word for word in words]
+        elif command == "ask":
             words += ["--backend", "fake"]
         if command == "select" and "reward(" in line:  # there is no such verifier
             assert build_scorer(split_expressions(words[words.index("--select") + 1])[0])

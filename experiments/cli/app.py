@@ -43,6 +43,17 @@ MinConfidence = Annotated[
         "there are 16 samples a question.",
     ),
 ]
+BaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="Ask an OpenAI-compatible server that runs already, as http://localhost:8000/v1.",
+    ),
+]
+KeyName = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="The environment variable with the key for --base-url."),
+]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="A.B=C", help="Change a value of the config.")
 ]
@@ -72,6 +83,11 @@ def options(
 def run(
     config: Annotated[Path, typer.Argument(help="A YAML file.", show_default=False)],
     set_: SetOption = None,
+    base_url: BaseUrl = None,
+    model: Annotated[
+        str | None, typer.Option(help="Of --base-url; default: the name that the config has.")
+    ] = None,
+    api_key_env: KeyName = None,
     out: Annotated[
         str | None, typer.Option(help="Run folder or URI, as s3://bucket/run; default: runs/NAME.")
     ] = None,
@@ -103,11 +119,13 @@ def run(
     from nbest.experiments.cli.display.progress_view import shown_progress
     from nbest.experiments.cli.run_summary import conclude, print_plan
     from nbest.experiments.config.config import load_config
+    from nbest.experiments.config.endpoints import endpoint_overrides
     from nbest.experiments.runs.execute import carry_out, endings_of
     from nbest.experiments.runs.plan import make_plan
 
     allowed = ["cluster.allow_unauthenticated=true"] if allow_unauthenticated_ray else []
-    plan = make_plan(load_config(config, [*(set_ or ()), *allowed]), limit)
+    served = endpoint_overrides(config, base_url, model, api_key_env)
+    plan = make_plan(load_config(config, [*served, *(set_ or ()), *allowed]), limit)
     for note in plan.notes:
         print(f"nbest: {note}", file=sys.stderr)
     if dry_run:
@@ -178,7 +196,14 @@ def ask(
     equivalence: Annotated[
         str, typer.Option(help="Which answers count as the same, e.g. mathematics.")
     ] = "exact",
-    model: Annotated[str, typer.Option(help="Name, folder or hub id.")] = "smollm2-135m",
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="Name, folder or hub id; default: smollm2-135m, or the one model of --base-url."
+        ),
+    ] = None,
+    base_url: BaseUrl = None,
+    api_key_env: KeyName = None,
     temperature: Annotated[float, typer.Option(help="0 is greedy.")] = 0.7,
     max_tokens: Annotated[int, typer.Option(help="Longest answer.")] = 256,
     seed: Annotated[int, typer.Option(help="Same seed, same samples.")] = 0,
@@ -208,6 +233,8 @@ def ask(
         race=race,
         min_confidence=min_confidence,
         backend=backend,
+        base_url=base_url,
+        api_key_env=api_key_env,
     )
     selection = answer(settings)
     if as_json:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
+from nbest.experiments.config.endpoints import served_model
 from nbest.experiments.config.objects import Objects
 from nbest.experiments.config.plugins import (
     build_backend,
@@ -19,6 +20,7 @@ from nbest.experiments.config.strategy import Sampling, StrategySection
 from nbest.experiments.language.errors import describe
 from nbest.experiments.language.text import safe_lines
 from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.protocols import BackendConfig
 from nbest.orchestrator.query.choice import Choice
 from nbest.orchestrator.requirements import require
 from nbest.orchestrator.run.local import ask
@@ -35,7 +37,7 @@ class Question:
     select: str
     extract: str
     equivalence: str
-    model: str
+    model: str | None  # None: the small model, or the one that the server at base_url serves
     temperature: float
     max_tokens: int
     seed: int
@@ -43,15 +45,28 @@ class Question:
     race: str | None  # the validator that the first sample must pass
     min_confidence: str  # a share, maybe with the number of samples, as 0.7@16
     backend: str
+    base_url: str | None = None  # of a server that runs already
+    api_key_env: str | None = None
+
+
+SMALL_MODEL = "smollm2-135m"
 
 
 def answer(question: Question) -> Selection:
     """Start the engine, draw samples, and choose one."""
     require(bool(question.text.strip()), "question", "hold a text", question.text)
     strategy = _strategy(question)
-    settings = {"model": question.model} if question.backend == "vllm" else {}
-    backend = build_backend(question.backend, settings)
-    return ask(question.text, strategy, backend, seed=question.seed)
+    return ask(question.text, strategy, _backend(question), seed=question.seed)
+
+
+def _backend(question: Question) -> BackendConfig:
+    if question.base_url is not None:
+        return served_model(question.base_url, question.model, question.api_key_env)
+    rule = "be given with base_url"
+    require(question.api_key_env is None, "api_key_env", rule, question.api_key_env)
+    is_named = question.backend == "vllm"
+    settings = {"model": question.model or SMALL_MODEL} if is_named else {}
+    return build_backend(question.backend, settings)
 
 
 def _strategy(question: Question) -> Sampling:

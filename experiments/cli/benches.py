@@ -130,6 +130,42 @@ def engine(
     print(f"median of {compared.rounds} rounds: ratio {compared.ratio:.3f} (plain, nbest: {rates})")
 
 
+@bench.command(epilog="Example: nbest bench endpoint --rounds 5 -n 64")
+def endpoint(
+    model: Annotated[str, typer.Option(help="Name, folder or hub id.")] = "smollm2-135m",
+    queries: Annotated[int, typer.Option(help="Prompts a round.")] = 1,
+    n: Annotated[int, typer.Option("-n", help="Samples a prompt.")] = 64,
+    max_tokens: Annotated[int, typer.Option(help="Longest answer.")] = 64,
+    max_model_len: Annotated[int, typer.Option(help="Prompt and answer.")] = 1024,
+    rounds: Annotated[int, typer.Option(help="Rounds that count, after one that does not.")] = 5,
+    as_json: Json = False,
+) -> None:
+    """The same samples from an engine of ours and from vLLM's own server, in turns."""
+    from nbest.experiments.bench.endpoint import EndpointRound, compare_endpoint
+    from nbest.experiments.bench.engine import EngineLoad
+    from nbest.model_backend.vllm.settings import VLLM
+
+    def tell(result: EndpointRound) -> None:
+        print(
+            f"engine {result.engine_tokens_per_s:.0f} tokens/s, "
+            f"endpoint {result.endpoint_tokens_per_s:.0f}, ratio {result.ratio:.3f}",
+            file=sys.stderr,
+        )
+
+    settings = VLLM(model, max_model_len=max_model_len, max_num_seqs=max(64, n))
+    load = EngineLoad(queries=queries, n=n, max_tokens=max_tokens)
+    compared = compare_endpoint(settings, load, rounds, tell)
+    if as_json:
+        print_document(asdict(compared))
+        return
+    rates = f"{compared.engine_tokens_per_s:.0f} and {compared.endpoint_tokens_per_s:.0f} tokens/s"
+    same = f"{compared.same:.0%} of the texts are equal"
+    print(
+        f"median of {compared.rounds} rounds: ratio {compared.ratio:.3f} "
+        f"(engine, endpoint: {rates}); {same}"
+    )
+
+
 @bench.command(epilog="Example: nbest bench reward verifiers/sums --rounds 5")
 def reward(
     model: Annotated[str, typer.Argument(help="A reward model: folder or hub id.")],

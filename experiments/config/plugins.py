@@ -137,6 +137,7 @@ BACKENDS = PluginKind(
     methods=("open", "max_concurrency", "gpus", "identity"),
     built_in={
         "vllm": "nbest.model_backend.vllm.settings:VLLM",
+        "openai": "nbest.model_backend.openai.settings:Endpoint",
         "fake": "nbest.model_backend.fake.factories:seeded_fake",
         "faulty_fake": "nbest.model_backend.fake.factories:faulty_fake",
     },

@@ -26,7 +26,7 @@ This page is written from the code:
 `python -m nbest.experiments.config.reference > docs/config.md`.
 """
 _ROW_HEAD = ("| key | default | what it says |", "| --- | --- | --- |")
-_SHOWN_BACKENDS = ("vllm", "fake")
+_SHOWN_BACKENDS = ("vllm", "openai", "fake")
 
 
 def config_page() -> str:

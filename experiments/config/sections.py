@@ -25,7 +25,8 @@ class ModelSection(Section):
     __pydantic_extra__: dict[str, JsonValue]
 
     backend: str = Field(
-        default="vllm", description="vllm, fake, or the name of an installed plugin."
+        default="vllm",
+        description="vllm, openai (a server that runs already), fake, or an installed plugin.",
     )
 
     @field_validator("backend")

@@ -16,7 +16,10 @@ import pytest_asyncio
 
 from nbest.model_backend.fake.engine import FakeBackend, FakeEngine
 from nbest.model_backend.fake.script import Reply
+from nbest.model_backend.openai.engine import EndpointEngine
+from nbest.model_backend.openai.settings import Endpoint
 from nbest.model_backend.vllm.engine import VLLMEngine
+from nbest.model_backend.vllm.server import vllm_server
 from nbest.model_backend.vllm.settings import VLLM
 from nbest.orchestrator.engines.batches import Result, generate_each
 from nbest.orchestrator.engines.pool import Pool
@@ -72,9 +75,32 @@ async def over_ray() -> AsyncIterator[Backend]:
         ray.shutdown()
 
 
+@asynccontextmanager
+async def over_http(*, is_streamed: bool = True) -> AsyncIterator[Backend]:
+    pytest.importorskip("aiohttp")
+    from tests.model_backend.openai.fake_server import FakeServer, serving
+
+    async with serving(FakeServer(story)) as server:
+        endpoint = Endpoint("fake", base_url=server.url, stream=is_streamed)
+        async with endpoint.open() as live:
+            yield live
+
+
+@asynccontextmanager
+async def over_vllm_server() -> AsyncIterator[Backend]:
+    settings = VLLM("smollm2-135m", max_model_len=MAX_MODEL_LEN, max_num_seqs=64)
+    async with (
+        vllm_server(settings) as base_url,
+        Endpoint("smollm2-135m", base_url=base_url).open() as live,
+    ):
+        yield live
+
+
 BACKENDS = {
     "fake": FAKE.open,
     "pool": over_pool,
+    "http": over_http,
+    "server": over_vllm_server,
     "ray": over_ray,
     "vllm": VLLM("smollm2-135m", max_model_len=MAX_MODEL_LEN, max_num_seqs=64).open,
 }
@@ -86,6 +112,8 @@ BACKENDS = {
     params=[
         "fake",
         "pool",
+        "http",
+        pytest.param("server", marks=[pytest.mark.engine, pytest.mark.timeout(400)]),
         pytest.param("ray", marks=pytest.mark.ray),
         pytest.param("vllm", marks=[pytest.mark.engine, pytest.mark.timeout(400)]),
     ],
@@ -118,7 +146,7 @@ async def under_way(backend: Backend, name: str, max_tokens: int = 400) -> async
 async def nothing_runs(backend: Backend) -> None:
     """Wait until the engine has nothing left to do; the test's timeout ends it if it never does."""
     while True:
-        if isinstance(backend, FakeEngine):
+        if isinstance(backend, (FakeEngine, EndpointEngine)):
             busy = len(backend.in_flight)
         elif isinstance(backend, VLLMEngine):
             busy = backend.num_unfinished

@@ -1,0 +1,1 @@
+"""OpenAI-compatible servers as backends: settings, requests, replies, limits, failures."""

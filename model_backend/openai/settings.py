@@ -1,0 +1,180 @@
+"""OpenAI-compatible servers as a backend: its settings, and the connection while it is open.
+
+It knows no Ray, no store and no scorer; aiohttp is imported when a connection is opened.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import KW_ONLY, dataclass, field
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from nbest.model_backend.openai.connection import Connection
+from nbest.model_backend.openai.engine import EndpointEngine, Manner
+from nbest.model_backend.openai.failures import Words
+from nbest.model_backend.openai.opening import look_at, names_at, require_seeds
+from nbest.model_backend.openai.requests import Server
+from nbest.model_backend.openai.throttle import Throttle
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.requirements import did_you_mean, require
+
+# Fields of a request's body that have a setting of their own.
+OURS = frozenset(
+    {
+        *("model", "messages", "prompt", "n", "best_of", "stream", "stream_options", "seed"),
+        *("temperature", "top_p", "top_k", "min_p", "presence_penalty", "frequency_penalty"),
+        *("repetition_penalty", "max_tokens", "max_completion_tokens", "min_tokens", "stop"),
+        *("stop_token_ids", "include_stop_str_in_output", "ignore_eos", "bad_words"),
+        *("allowed_token_ids", "logit_bias", "skip_special_tokens", "logprobs", "top_logprobs"),
+        *("spaces_between_special_tokens", "response_format", "structured_outputs", "echo"),
+        *("return_token_ids", "return_tokens_as_token_ids"),
+    }
+)
+SECRETS = ("api_key", "api-key", "authorization", "password", "secret", "access_token")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Settings of a connection to an OpenAI-compatible server that runs already.
+
+    Example: `Endpoint("Qwen/Qwen3-8B", base_url="http://localhost:8000/v1")`
+    """
+
+    model: str  # the name that the server has for it
+    _: KW_ONLY
+    base_url: str  # as the server's own documentation gives it, mostly with /v1 at its end
+    api_key_env: str | None = None  # the environment variable that holds the key; None: no key
+    max_concurrency: int = 64  # requests under way at once; fewer while the server asks for it
+    # Which fields the server reads beyond the protocol; auto asks the server.
+    server: Literal["auto", "openai", "vllm", "sglang", "llama.cpp", "other"] = "auto"
+    # Whether equal seeds give equal samples: checked when the connection opens, trusted, or none.
+    seeds: Literal["checked", "trusted", "none"] = "checked"
+    reasoning: Literal["tags", "none"] = "tags"  # how thoughts are told apart that stand in a text
+    stream: bool = True  # False: less to read, but an aborted sample has no text and no count
+    body: Mapping[str, Any] = field(default_factory=dict, hash=False)  # further fields
+    revision: str | None = None  # what you know of the model's version; another one, another run
+    connect_timeout_s: float = 10.0
+    read_timeout_s: float = 600.0  # without a single byte
+    patience_s: float = 60.0  # for a server that is away while a run goes on
+
+    def __post_init__(self) -> None:
+        require(bool(self.model), "model", "be named", self.model)
+        object.__setattr__(self, "base_url", _checked_url(self.base_url))
+        require(self.max_concurrency >= 1, "max_concurrency", "be at least 1", self.max_concurrency)
+        for key in ("connect_timeout_s", "read_timeout_s"):
+            require(getattr(self, key) > 0, key, "be above 0", getattr(self, key))
+        require(self.patience_s >= 0, "patience_s", "be at least 0", self.patience_s)
+        for name in self.body:
+            require(name not in OURS, "body", f"leave {name} to the setting for it", name)
+            is_secret = name.lower().replace("-", "_") in {s.replace("-", "_") for s in SECRETS}
+            require(not is_secret, "body", "hold no secret: name api_key_env", name)
+        if self.api_key_env is not None and not self.api_key_env.isidentifier():
+            rule = "be the name of an environment variable, not a key"
+            require(False, "api_key_env", rule, "***")
+
+    @property
+    def gpus(self) -> int:
+        return 0
+
+    @property
+    def identity(self) -> dict[str, str | int | None]:
+        import json
+
+        more = {
+            "server": None if self.server == "auto" else self.server,
+            "seeds": None if self.seeds != "none" else "none",
+            "reasoning": None if self.reasoning == "tags" else self.reasoning,
+            "body": json.dumps(dict(self.body), sort_keys=True, default=str) if self.body else None,
+        }
+        return {
+            "model": self.model,
+            "base_url": self.base_url,
+            "revision": self.revision,
+            **{key: value for key, value in more.items() if value is not None},
+        }
+
+    @asynccontextmanager
+    async def open(self, name: str = "") -> AsyncIterator[EndpointEngine]:
+        """Connect, see what the server is, and draw a few tokens to see whether it minds seeds."""
+        async with self.connect() as connection:
+            server = await look_at(connection, self.model, self.server)
+            engine = EndpointEngine(
+                connection,
+                self._manner(server),
+                Throttle(self.max_concurrency),
+                name,
+                patience_s=self.patience_s,
+            )
+            await require_seeds(engine, self.seeds, where=self.base_url)
+            yield engine
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[Connection]:
+        """Make ready to speak with the server; nothing is sent yet."""
+        from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+
+        key = self._key()
+        timeout = ClientTimeout(
+            total=None, sock_connect=self.connect_timeout_s, sock_read=self.read_timeout_s
+        )
+        async with ClientSession(
+            connector=TCPConnector(limit=0),
+            timeout=timeout,
+            headers={"Authorization": f"Bearer {key}"} if key else {},
+            cookie_jar=DummyCookieJar(),
+        ) as session:
+            words = Words(secrets=(key,) if key else ())
+            yield Connection(session=session, base_url=self.base_url, words=words)
+
+    def _manner(self, server: Server) -> Manner:
+        return Manner(
+            model=self.model,
+            server=server,
+            is_seeded=self.seeds != "none",
+            is_streamed=self.stream,
+            has_tags=self.reasoning == "tags",
+            more=self.body,
+        )
+
+    def _key(self) -> str:
+        """The key, read where it is used: it is in no setting, and so in no file and no log."""
+        if self.api_key_env is None:
+            return ""
+        key = os.environ.get(self.api_key_env, "").strip()
+        if not key or not key.isprintable():
+            hint = did_you_mean(self.api_key_env, os.environ) if not key else ""
+            rule = f"name an environment variable that holds a key{hint}"
+            raise InputError(f"model.api_key_env must {rule}, got {self.api_key_env!r}")
+        return key
+
+
+async def only_model(endpoint: Endpoint) -> str:
+    """The name of the one model that is served at an address.
+
+    InputError where there is none, or are several; BackendError where nothing answers.
+    """
+    async with endpoint.connect() as connection:
+        names = await names_at(connection)
+    if len(names) != 1:
+        what = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "") or "no names"
+        raise InputError(f"model must be given: {endpoint.base_url} lists {what}")
+    return names[0]
+
+
+def _checked_url(url: str) -> str:
+    """The address without a slash at its end; InputError where it is none, or holds a secret."""
+    rule = "be an address as http://HOST:PORT/v1"
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 # it raises where it is no number
+    except ValueError as error:
+        raise InputError(f"base_url must {rule} ({error})") from error
+    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
+        where = f"{parts.scheme}://{parts.hostname}{parts.path}"
+        raise InputError(f"base_url must hold no user, key or query: name api_key_env, got {where}")
+    is_url = parts.scheme in ("http", "https") and bool(parts.hostname)
+    require(is_url, "base_url", rule, url)
+    return url.rstrip("/").removesuffix("/chat/completions").removesuffix("/completions")
