@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     )
     from nbest.orchestrator.query.selection import WholeText
     from nbest.orchestrator.run.local import ask, run
+    from nbest.orchestrator.run.open_model import OpenModel, open_model
     from nbest.orchestrator.sampling_params import ConfidenceFloor, Constraint, SamplingParams
     from nbest.orchestrator.strategies.adaptive import Adaptive
     from nbest.orchestrator.strategies.best_of_n import BestOfN
@@ -173,6 +174,7 @@ __all__ = [
     "MinimumBayesRisk",
     "ModelCalls",
     "NumberEquivalence",
+    "OpenModel",
     "Outcome",
     "PassesTests",
     "Perplexity",
@@ -236,6 +238,7 @@ __all__ = [
     "majority_at_k",
     "mcnemar",
     "mean_logprob",
+    "open_model",
     "paired_difference",
     "pass_at_k",
     "run",
@@ -279,6 +282,7 @@ _NAMES = {
         "Validator",
     ),
     "orchestrator.query.selection": ("WholeText",),
+    "orchestrator.run.open_model": ("OpenModel", "open_model"),
     "orchestrator.run.local": (
         "ask",
         "run",

@@ -99,6 +99,7 @@ nbest.Message(*, role: Literal['system', 'user', 'assistant'], content: str)
 nbest.MinimumBayesRisk(*, utility: Literal['exact', 'f1', 'chrf'] | Utility = 'f1')
 nbest.ModelCalls { ask: Ask; rate: Rate }
 nbest.NumberEquivalence(*, tolerance: float = 0.0)
+nbest.OpenModel(backend: BackendConfig)
 nbest.Outcome: ANSWERED=answered, ABSTAINED=abstained, ERROR=error, QUARANTINED=quarantined,
     OUT_OF_BUDGET=out_of_budget
 nbest.PassesTests(*, tests: str | None = None, key: str = 'tests', template: str | None = None,
@@ -215,6 +216,7 @@ nbest.majority_at_k(counts: Sequence[int], values: Sequence[float], nulls: int =
     None = None) -> Scores
 nbest.mcnemar(first: Scores, second: Scores) -> float
 nbest.mean_logprob(samples: Sequence[Sample]) -> Scores
+nbest.open_model(backend: BackendConfig) -> OpenModel
 nbest.paired_difference(first: Scores, second: Scores, confidence: float = 0.95, clusters:
     Clusters | None = None) -> Difference
 nbest.pass_at_k(n: int, c: int, k: int) -> float

@@ -33,6 +33,9 @@ Runner = Literal["generate", "pooling"]
 # Block size of the KV cache on CPUs: the smallest that the attention kernels are made for.
 CPU_BLOCK_TOKENS = 32
 
+# What the processes of an engine get to leave by themselves: one that computes would take longer.
+LEAVE_S = 0.3
+
 # How often to look for the core's process while it starts: for that long it might be orphaned.
 LOOK_S = 0.2
 
@@ -171,8 +174,8 @@ def stat_loggers(
 
 
 def shut_down(engine: AsyncLLM) -> None:
-    """Shut an engine down, once."""
-    engine.shutdown()
+    """Shut an engine down, once: its processes get a moment to leave, for all is said by now."""
+    engine.shutdown(timeout=LEAVE_S)
     # Its __del__ would do so again at exit, and fail in an interpreter half taken down.
     vars(engine)["shutdown"] = lambda: None
 

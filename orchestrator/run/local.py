@@ -63,12 +63,12 @@ async def open_loop(work: Work, backend: BackendConfig | None) -> AsyncIterator[
         pool = Pool([])
         if backend is not None:
             engines.append(LocalEngine(backend, "engine0"))
-            pool = await running.enter_async_context(_running(engines[0], backend))
+            pool = await running.enter_async_context(running_pool(engines[0], backend))
         models: dict[str, Pool] = {}
         for place, (key, model) in enumerate(models_of(work.strategy).items()):
             engine = LocalEngine(model, f"reward{place}")
             engines.append(engine)
-            models[key] = await running.enter_async_context(_running(engine, model))
+            models[key] = await running.enter_async_context(running_pool(engine, model))
         loop = Loop(
             strategy=work.strategy,
             pool=pool,
@@ -82,7 +82,7 @@ async def open_loop(work: Work, backend: BackendConfig | None) -> AsyncIterator[
 
 
 @asynccontextmanager
-async def _running(engine: LocalEngine, settings: BackendConfig) -> AsyncIterator[Pool]:
+async def running_pool(engine: LocalEngine, settings: BackendConfig) -> AsyncIterator[Pool]:
     """Start the engine and yield a pool of it."""
     slots = slots_for(settings.max_concurrency)
     pooled = PooledEngine(name=engine.name, backend=engine, slots=slots, revive=engine.revive)
@@ -148,15 +148,23 @@ async def _ask(
     backend: BackendConfig,
     seed: int,
 ) -> Selection:
-    chat = (Message(role="user", content=question),) if isinstance(question, str) else question
     work = Work(run="ask", seed=seed, strategy=strategy, directory=None)
     async with open_loop(work, backend) as here:
-        answered = await here.loop.answer(Query(id="q0", prompt=chat))
-    if answered.selection is None:
-        if isinstance(answered.cause, NbestError):
-            raise answered.cause
-        raise BackendError(answered.record.error) from answered.cause
-    return answered.selection
+        return selection_of(await here.loop.answer(Query(id="q0", prompt=as_chat(question))))
+
+
+def as_chat(question: str | tuple[Message, ...]) -> tuple[Message, ...]:
+    """A question as a chat: one user turn, where it is a text."""
+    return (Message(role="user", content=question),) if isinstance(question, str) else question
+
+
+def selection_of(answered: Answered) -> Selection:
+    """The selection of a question that was answered; raises what ended it, if it was not."""
+    if answered.selection is not None:
+        return answered.selection
+    if isinstance(answered.cause, NbestError):
+        raise answered.cause
+    raise BackendError(answered.record.error) from answered.cause
 
 
 async def _regularly(show: Callable[[], None]) -> None:

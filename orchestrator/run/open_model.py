@@ -1,0 +1,229 @@
+"""A model that stays: started once, asked often, from any thread and any event loop.
+
+Its engine lives in an event loop of a thread of its own, so that it serves scripts, notebooks and
+servers alike. Each question has a store of its own, which is gone when it is answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import itertools
+import threading
+from collections.abc import Coroutine, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import AsyncExitStack, suppress
+from dataclasses import replace
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from nbest.orchestrator.engines.local_engine import LocalEngine
+from nbest.orchestrator.engines.pool import Pool
+from nbest.orchestrator.errors import BackendError, InputError
+from nbest.orchestrator.protocols import BackendConfig, BatchStrategy, Strategy
+from nbest.orchestrator.query.model_calls import models_of
+from nbest.orchestrator.run.local import as_chat, running_pool, selection_of
+from nbest.orchestrator.run.loop import Answered, Loop, one_lease
+from nbest.orchestrator.store.run_store import MemoryStore
+from nbest.orchestrator.types import Message, Query, Record, Selection
+
+# How long an interrupted start is waited for: an engine's library that is being imported cannot be
+# stopped, so the thread ends on its own when that is over.
+PATIENCE_S = 0.5
+
+T = TypeVar("T")
+Question = str | tuple[Message, ...]
+
+
+class OpenModel:
+    """A model whose engine runs until `close`, or to the end of its `with` block.
+
+    It may be asked from several threads and event loops at once.
+    """
+
+    def __init__(self, backend: BackendConfig) -> None:
+        self._backend = backend
+        self._loop: asyncio.AbstractEventLoop
+        self._serving: asyncio.Task[None] | None = None
+        self._has_begun = threading.Event()  # so there is a loop
+        self._stop = asyncio.Event()
+        self._is_closed = False
+        self._under_way: set[asyncio.Task[Any]] = set()
+        self._cut_off: set[asyncio.Task[Any]] = set()  # under way when the model was closed
+        self._resources = AsyncExitStack()
+        self._pool = Pool([])
+        self._models: dict[str, Pool] = {}  # reward models, by key, from their first use on
+        self._opening = asyncio.Lock()
+        self._numbers = itertools.count()
+        self._thread = threading.Thread(target=self._serve, name="nbest-model", daemon=True)
+        self._is_up: Future[None] = Future()
+        atexit.register(self.close)  # a notebook may forget to
+        self._thread.start()
+        try:
+            self._is_up.result()
+        except BaseException:
+            self._finish(PATIENCE_S)
+            raise
+
+    def ask(
+        self, question: Question, strategy: Strategy | BatchStrategy, *, seed: int = 0
+    ) -> Selection:
+        """Ask one question, as `nbest.ask` does: the same seed draws the same samples.
+
+        BackendError where the engine fails, PartFailed where a part of the user's own does.
+        """
+        return self._result(self._ask(question, strategy, seed))
+
+    async def aask(
+        self, question: Question, strategy: Strategy | BatchStrategy, *, seed: int = 0
+    ) -> Selection:
+        """Ask one question from an event loop; to cancel it aborts its samples."""
+        return await asyncio.wrap_future(self._begin(self._ask(question, strategy, seed)))
+
+    def ask_many(
+        self, questions: Sequence[Question], strategy: Strategy | BatchStrategy, *, seed: int = 0
+    ) -> list[Record]:
+        """Ask many questions at once; returns a record of each, in their order.
+
+        A record has its `selection`; None where the question ended in an error, which `error` says.
+        """
+        return self._result(self._ask_many(questions, strategy, seed))
+
+    def close(self) -> None:
+        """Abort what is under way and stop the engine; to close twice does nothing."""
+        self._finish()
+
+    def _finish(self, timeout_s: float | None = None) -> None:
+        if not self._is_closed:
+            self._is_closed = True
+            atexit.unregister(self.close)
+            self._has_begun.wait()
+            with suppress(RuntimeError):  # its loop has ended by itself
+                self._loop.call_soon_threadsafe(self._end)
+            self._thread.join(timeout_s)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _result(self, work: Coroutine[Any, Any, T]) -> T:
+        """Wait for work in the model's thread; what interrupts the wait ends the work."""
+        future = self._begin(work)
+        try:
+            return future.result()
+        except BaseException:  # Ctrl-C above all
+            future.cancel()
+            raise
+
+    def _begin(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        is_own = threading.current_thread() is self._thread
+        if is_own or self._is_closed:
+            work.close()
+            rule = "be asked by a part of its own question" if is_own else "be asked after its end"
+            raise InputError(f"a model must not {rule}")
+        return asyncio.run_coroutine_threadsafe(self._noted(work), self._loop)
+
+    async def _noted(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do the work as long as the model is open."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._under_way.add(task)
+        try:
+            return await work
+        except asyncio.CancelledError:
+            if task in self._cut_off:
+                raise BackendError("the model was closed while it was asked") from None
+            raise
+        finally:
+            self._under_way.discard(task)
+
+    def _serve(self) -> None:
+        """Be the model's thread: start the engine, serve until the end, stop it."""
+        try:
+            asyncio.run(self._until_stopped())
+        # Whoever opens the model hears of it, whatever it is.
+        except BaseException as error:  # noqa: BLE001
+            if not self._is_up.done():
+                self._is_up.set_exception(error)
+
+    async def _until_stopped(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._serving = asyncio.current_task()
+        self._has_begun.set()
+        async with self._resources:
+            engine = LocalEngine(self._backend, "engine0")
+            context = running_pool(engine, self._backend)
+            self._pool = await self._resources.enter_async_context(context)
+            self._is_up.set_result(None)
+            await self._stop.wait()
+            self._cut_off = {task for task in self._under_way if not task.cancelling()}
+            for task in self._cut_off:
+                task.cancel()
+            if self._under_way:
+                await asyncio.wait(self._under_way)
+
+    def _end(self) -> None:
+        """Stop, in the model's thread: at once, where the engine is still starting."""
+        self._stop.set()
+        if not self._is_up.done() and self._serving is not None:
+            self._serving.cancel()
+
+    async def _ask(
+        self, question: Question, strategy: Strategy | BatchStrategy, seed: int
+    ) -> Selection:
+        loop = await self._loop_for(strategy, seed)
+        return selection_of(await loop.answer(Query(id="q0", prompt=as_chat(question))))
+
+    async def _ask_many(
+        self, questions: Sequence[Question], strategy: Strategy | BatchStrategy, seed: int
+    ) -> list[Record]:
+        loop = await self._loop_for(strategy, seed)
+        queries = [Query(id=f"q{i}", prompt=as_chat(q)) for i, q in enumerate(questions)]
+        answered: dict[str, Answered] = {}
+
+        def keep(one: Answered) -> None:
+            answered[one.record.query_id] = one
+
+        await loop.answer_leases(one_lease(queries), keep)
+        ordered = [answered[query.id] for query in queries]
+        return [replace(one.record, selection=one.selection) for one in ordered]
+
+    async def _loop_for(self, strategy: Strategy | BatchStrategy, seed: int) -> Loop:
+        """A loop of its own for each call: no two calls share a request id or a sample."""
+        models = await self._models_for(strategy)
+        run = f"ask{next(self._numbers)}"
+        store = MemoryStore()
+        return Loop(
+            strategy=strategy, pool=self._pool, store=store, run=run, seed=seed, models=models
+        )
+
+    async def _models_for(self, strategy: Strategy | BatchStrategy) -> Mapping[str, Pool]:
+        """The reward models that a strategy wants; each is started when it is first wanted."""
+        wanted = models_of(strategy)
+        async with self._opening:
+            for key, settings in wanted.items():
+                if key not in self._models:
+                    engine = LocalEngine(settings, f"reward{len(self._models)}")
+                    context = running_pool(engine, settings)
+                    self._models[key] = await self._resources.enter_async_context(context)
+        return {key: self._models[key] for key in wanted}
+
+
+def open_model(backend: BackendConfig) -> OpenModel:
+    """Start a model that stays: it is asked often, and started once.
+
+    BackendError or InputError where it cannot be started.
+
+    Example:
+
+        with open_model(VLLM("smollm2-135m")) as model:
+            model.ask("How many days are in a week?", BestOfN(n=16, select=MajorityVote()))
+    """
+    return OpenModel(backend)
