@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         Strategy,
         Validator,
     )
+    from nbest.orchestrator.query.panel import Arm, Panel
     from nbest.orchestrator.query.selection import WholeText
     from nbest.orchestrator.run.local import ask, run
     from nbest.orchestrator.run.open_model import OpenModel, open_model
@@ -127,6 +128,7 @@ __all__ = [
     "AfterMarker",
     "AllOf",
     "AmongValid",
+    "Arm",
     "AsksModel",
     "Backend",
     "BackendConfig",
@@ -176,6 +178,7 @@ __all__ = [
     "NumberEquivalence",
     "OpenModel",
     "Outcome",
+    "Panel",
     "PassesTests",
     "Perplexity",
     "Pessimistic",
@@ -281,6 +284,7 @@ _NAMES = {
         "Strategy",
         "Validator",
     ),
+    "orchestrator.query.panel": ("Arm", "Panel"),
     "orchestrator.query.selection": ("WholeText",),
     "orchestrator.run.open_model": ("OpenModel", "open_model"),
     "orchestrator.run.local": (

@@ -42,8 +42,13 @@ class Query:
     id: str
     prompt: str | tuple[Message, ...]  # raw text, or a chat that the model's own template renders
     meta: Mapping[str, Any] = field(default_factory=dict)  # the data set's own; nbest ignores it
+    # The prompts of arms that have another one, by the name of the variant.
+    variants: Mapping[str, str | tuple[Message, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if self.variants:
+            for name, prompt in self.variants.items():
+                Query(id=f"{self.id} ({name})", prompt=prompt)  # the same rules
         is_plain = isinstance(self.id, str) and bool(self.id) and isinstance(self.prompt, str)
         if is_plain and is_unicode(f"{self.id}{self.prompt}"):
             return  # nearly all are like this, and a run may have a hundred thousand
@@ -120,6 +125,7 @@ class Sample:
     first_token_s: float = 0.0  # from request to first token, waiting included
     total_s: float = 0.0  # from request to end
     engine: str = ""  # which engine made it
+    arm: str = ""  # which arm of a panel drew it
 
 
 Ask = Callable[[str, str | tuple[Message, ...], SamplingParams], Awaitable[Sample]]

@@ -45,6 +45,7 @@ STAND_INS = {
     "a.b=c": "strategy.n=4",
     "FILE.csv|jsonl|parquet": "FILE.csv|FILE.jsonl|FILE.parquet",
 }
+EXAMPLE = "http://localhost:8000/v1"  # of a server that runs already
 # They start engines, serve a page, train or measure: tests of their own do that.
 NOT_HERE = {"bench", "pick", "train-verifier", "doctor"}
 
@@ -138,7 +139,7 @@ def test_a_command_that_is_shown_works(
             out = words.index("--out") + 1
             words[out] = f"{abs(hash(line))}-{place}-{Path(words[out]).name}"
         if "--base-url" in words:
-            words = [url if word == "http://localhost:8000/v1" else word for word in words]
+            words = [url if word in ("URL", EXAMPLE) else word for word in words]
         elif command == "ask":
             words += ["--backend", "fake"]
         if command == "select" and "reward(" in line:  # there is no such verifier

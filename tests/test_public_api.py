@@ -33,6 +33,7 @@ nbest.Adaptive(*, select: Scorer, extract: Extractor = ..., equivalence: Equival
 nbest.AfterMarker(*, marker: str = '####', reads_reasoning: bool = False)
 nbest.AllOf(*, rules: tuple[Validator, ...])
 nbest.AmongValid(*, rule: Validator, by: Scorer)
+nbest.Arm(*, name: str, params: SamplingParams = ..., weight: int = 1, prompt: str = '')
 nbest.AsksModel { asks_model: bool }
 nbest.Backend { async generate(request: Request) -> Sample; async abort(request_id: str) -> None
     }
@@ -102,12 +103,14 @@ nbest.NumberEquivalence(*, tolerance: float = 0.0)
 nbest.OpenModel(backend: BackendConfig)
 nbest.Outcome: ANSWERED=answered, ABSTAINED=abstained, ERROR=error, QUARANTINED=quarantined,
     OUT_OF_BUDGET=out_of_budget
+nbest.Panel(*, arms: tuple[Arm, ...])
 nbest.PassesTests(*, tests: str | None = None, key: str = 'tests', template: str | None = None,
     before: str | None = None, timeout_s: float = 5.0, memory_mb: int = 512)
 nbest.Perplexity()
 nbest.Pessimistic(*, by: Scorer, alpha: float = 1.0)
 nbest.Pointwise { is_pointwise: bool }
-nbest.Query(*, id: str, prompt: str | tuple[Message, ...], meta: Mapping[str, Any] = ...)
+nbest.Query(*, id: str, prompt: str | tuple[Message, ...], meta: Mapping[str, Any] = ...,
+    variants: Mapping[str, str | tuple[Message, ...]] = ...)
 nbest.RaceToValid(*, n: int, rule: Validator, extract: Extractor = ..., params: SamplingParams =
     ...)
 nbest.Random(*, seed: int = 0)
@@ -129,7 +132,7 @@ nbest.Sample(*, id: str, text: str, reasoning: str = '', token_ids: tuple[int, .
     logprobs: tuple[float, ...] | None = None, top_logprobs: TopLogprobs | None = None, status:
     Status = Status.OK, error: str = '', prompt_tokens: int = 0, cached_tokens: int = 0,
     generated_tokens: int = 0, reasoning_tokens: int = 0, first_token_s: float = 0.0, total_s:
-    float = 0.0, engine: str = '')
+    float = 0.0, engine: str = '', arm: str = '')
 nbest.Sampler { async __call__(index: int, params: SamplingParams) -> Sample; async ask(name:
     str, prompt: str | tuple[Message, ...], params: SamplingParams) -> Sample; async
     rate(identity: Identity, responses: Sequence[str]) -> tuple[Sample, ...]; async abort(index:
@@ -204,7 +207,7 @@ nbest.WithinBudget(*, select: Scorer, extract: Extractor = ..., equivalence: Equ
 nbest.YamlValid(*, schema: str | Any | None = None, of: Of = 'text')
 nbest.all_at_k(n: int, c: int, k: int) -> float
 nbest.ask(question: str | tuple[Message, ...], strategy: Strategy | BatchStrategy, backend:
-    BackendConfig, *, seed: int = 0) -> Selection
+    BackendConfig, *, seed: int = 0, panel: Panel | None = None) -> Selection
 nbest.best_of_k(scores: Scores, values: Scores) -> Scores
 nbest.canonical_number(text: str) -> str | None
 nbest.clustered_interval(means: Sequence[float] | Scores, confidence: float = 0.95, clusters:
@@ -221,7 +224,7 @@ nbest.paired_difference(first: Scores, second: Scores, confidence: float = 0.95,
     Clusters | None = None) -> Difference
 nbest.pass_at_k(n: int, c: int, k: int) -> float
 nbest.run(queries: Iterable[Query], strategy: Strategy | BatchStrategy, backend: BackendConfig,
-    *, seed: int = 0) -> list[Record]
+    *, seed: int = 0, panel: Panel | None = None) -> list[Record]
 nbest.self_certainty(logprobs: NDArray[np.float32]) -> float
 nbest.sum_logprob(samples: Sequence[Sample]) -> Scores
 nbest.vote_shares(answers: Sequence[str | None]) -> Scores

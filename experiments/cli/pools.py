@@ -100,8 +100,8 @@ def import_(
     """Make a run of samples that were made elsewhere; the same again changes nothing.
 
     A line: {"id": "q0", "gold": "33", "samples": [{"answer": "33", "tokens": 2141}]}. A sample may
-    have text, reasoning, logprobs, finish_reason and scores; a line a prompt, and as cluster the
-    template of its question.
+    have text, reasoning, arm, logprobs, finish_reason and scores; a line a prompt, and as cluster
+    the template of its question.
     """
     from nbest.experiments.runs.exchange.import_pool import import_pool
 
@@ -131,7 +131,12 @@ def curve(
 ) -> None:
     """Accuracy against the number of samples, over all subsets of those that are stored."""
     from nbest.experiments.analysis.curves.of_run import curves_of, json_rows
-    from nbest.experiments.analysis.curves.view import curve_table, picture_format, plot_curves
+    from nbest.experiments.analysis.curves.view import (
+        arms_view,
+        curve_table,
+        picture_format,
+        plot_curves,
+    )
     from nbest.experiments.cli.display.documents import print_document
     from nbest.experiments.language.text import printable
 
@@ -143,11 +148,18 @@ def curve(
         plot_curves(curves, plot)
         print(f"wrote {plot}", file=sys.stderr)
     if as_json:
-        print_document({"rows": json_rows(curves), "notes": list(curves.notes)})
+        arms = None if curves.arms is None else curves.arms.as_json()
+        document = {"rows": json_rows(curves), "arms": arms, "notes": list(curves.notes)}
+        print_document(document)
         return
+    from nbest.experiments.analysis.curves.arms import best_arm_sentence
     from nbest.experiments.cli.display.tables import console
 
     console().print(curve_table(curves))
+    if curves.arms is not None:
+        print()
+        console().print(arms_view(curves.arms))
+        print(printable(best_arm_sentence(curves.arms)))
     for k, estimate in curves.beyond.items():
         print(
             f"any right of {k:,}: {estimate.coverage:.3f} if a beta-binomial law holds that is "

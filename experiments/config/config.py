@@ -13,12 +13,14 @@ from typing import Annotated, Self
 from pydantic import (
     BeforeValidator,
     Field,
+    JsonValue,
     PrivateAttr,
     ValidationError,
     ValidationInfo,
     model_validator,
 )
 
+from nbest.experiments.config.arms import ArmSection, build_panel, build_prompts
 from nbest.experiments.config.objects import Objects, builds, objects_of
 from nbest.experiments.config.overrides import apply_overrides
 from nbest.experiments.config.plugins import (
@@ -42,6 +44,7 @@ from nbest.experiments.questions.reading import Reading
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import Scorer
 from nbest.orchestrator.query.choice import Choice
+from nbest.orchestrator.query.panel import Panel
 
 
 def _as_list(value: object) -> object:
@@ -75,6 +78,17 @@ class Config(Section):
     model: ModelSection = Field(description="Which model answers, and its engine's settings.")
     sampling: SamplingSection = Field(
         default=SamplingSection(), description="How samples are drawn."
+    )
+    arms: Annotated[tuple[ArmSection, ...], Field(strict=False)] = Field(
+        default=(),
+        description="Ways to draw that take turns over the samples of a question, as "
+        "[{temperature: 0.3}, {temperature: 1.0, prompt: brief, weight: 2}]: each says what it has "
+        "otherwise than sampling and prompt.",
+    )
+    prompts: dict[str, dict[str, JsonValue]] = Field(
+        default={},
+        description='Prompts for arms, by name, as {brief: {system: "Be brief."}}: what each has '
+        "otherwise than prompt.",
     )
     strategy: StrategySection = Field(default=StrategySection(), description="How many samples.")
     select: Selectors = Field(
@@ -113,7 +127,26 @@ class Config(Section):
             raise InputError(f"cluster.workers must {rule}, got {self.cluster.workers}")
         if parse_expression(self.grade).name == "reasoning_gym":
             self._check_task_grader()
+        self._check_arms()
         return self
+
+    def _check_arms(self) -> None:
+        self.build_panel()
+        self.build_prompts()
+        unused = self.prompts.keys() - {arm.prompt for arm in self.arms}
+        if unused:
+            raise InputError(f"prompts must be used by an arm each, got {sorted(unused)}")
+        if self.arms and self.strategy.deep_conf is not None:
+            rule = "be left out with arms: it compares the confidence of samples drawn alike"
+            raise InputError(f"strategy.deep_conf must {rule}")
+
+    def build_panel(self) -> Panel | None:
+        """Build the arms that draw; None where all samples are drawn in one way."""
+        return build_panel(self.arms, self.sampling, self.prompts)
+
+    def build_prompts(self) -> dict[str, PromptSection]:
+        """Build the prompts of the arms, by name."""
+        return build_prompts(self.prompt, self.prompts)
 
     def _check_task_grader(self) -> None:
         if not isinstance(self.dataset, TaskData):

@@ -55,7 +55,7 @@ def _sections_of(name: str, field: FieldInfo) -> Iterator[tuple[str, type[BaseMo
 def _models_in(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    if get_origin(annotation) in (Union, UnionType):
+    if get_origin(annotation) in (Union, UnionType, tuple):  # a tuple is a list of sections
         return [model for part in get_args(annotation) for model in _models_in(part)]
     return []
 

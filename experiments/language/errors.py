@@ -104,7 +104,7 @@ def _refused_value(path: KeyPath, message: str, is_section: bool) -> tuple[KeyPa
     """Describe a validator's InputError about the value at `path` or about a key in it."""
     key = ABOUT_A_KEY.match(message)
     if key is None or not is_section:
-        return path, f"{dotted(path)}: {message}"
+        return path, f"{dotted(path)}: {message}" if path else message
     prefix = f"{dotted(path)}." if path else ""
     return (*path, *key[1].split(".")), f"{prefix}{message}"
 

@@ -9,8 +9,9 @@ It knows no dataset format and no model, and reads gold answers of worked exampl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from random import Random
 from typing import Self
 
 from pydantic import Field, model_validator
@@ -49,6 +50,11 @@ class PromptSection(Section):
         description="One worked example, with {question}, {answer}, {full_answer} (the answer "
         "before answer_after cut it) and other columns in braces.",
     )
+    shot_order: int = Field(
+        default=0,
+        ge=0,
+        description="Another order of the worked examples, by this seed; 0 is their own.",
+    )
     chat: bool = Field(
         default=False, description="Send it as a chat message, in the model's own chat format."
     )
@@ -78,10 +84,30 @@ class Prompts:
     bad: tuple[Item, ...]  # `Item.error` says why
 
 
-def render(prompt: PromptSection, questions: Questions) -> Prompts:
-    """Render a query for every item that can be asked."""
-    check_columns(prompt, questions)
-    before = "".join(_shot_text(prompt, shot) for shot in questions.shots)
+def render(
+    prompt: PromptSection,
+    questions: Questions,
+    variants: Mapping[str, PromptSection] | None = None,
+) -> Prompts:
+    """Render a query for every item that can be asked, with the other prompts of arms by name."""
+    plain = _render(prompt, questions)
+    if not variants:
+        return plain
+    bad = {item.id: item for item in plain.bad}
+    others: dict[str, dict[str, str | tuple[Message, ...]]] = {}
+    for name, variant in variants.items():
+        rendered = _render(variant, questions, f"prompts.{name}")
+        bad = {item.id: item for item in rendered.bad} | bad
+        for query in rendered.queries:
+            others.setdefault(query.id, {})[name] = query.prompt
+    asked = (query for query in plain.queries if query.id not in bad)
+    queries = tuple(replace(query, variants=others[query.id]) for query in asked)
+    return Prompts(queries=queries, bad=tuple(bad.values()))
+
+
+def _render(prompt: PromptSection, questions: Questions, key: str = "prompt") -> Prompts:
+    check_columns(prompt, questions, key)
+    before = "".join(_shot_text(prompt, shot, key) for shot in _shots(prompt, questions))
     names = names_in(prompt.template, prompt.syntax, "template")
     queries: list[Query] = []
     bad: list[Item] = []
@@ -95,12 +121,20 @@ def render(prompt: PromptSection, questions: Questions) -> Prompts:
     return Prompts(queries=tuple(queries), bad=tuple(bad))
 
 
-def check_columns(prompt: PromptSection, questions: Questions) -> None:
+def _shots(prompt: PromptSection, questions: Questions) -> Sequence[Item]:
+    """The worked examples of a prompt, in its order."""
+    shots = list(questions.shots[: prompt.shots])
+    if prompt.shot_order:
+        Random(prompt.shot_order).shuffle(shots)
+    return shots
+
+
+def check_columns(prompt: PromptSection, questions: Questions, key: str = "prompt") -> None:
     """Refuse a placeholder that no row of the dataset has."""
     columns = {"question"} | {key for item in questions.items for key in item.fields}
     for_shots = columns | {"answer", "full_answer"}
-    _check_names("template", prompt.template, prompt.syntax, columns)
-    _check_names("shot_template", prompt.shot_template or "", prompt.syntax, for_shots)
+    _check_names(f"{key}.template", prompt.template, prompt.syntax, columns)
+    _check_names(f"{key}.shot_template", prompt.shot_template or "", prompt.syntax, for_shots)
 
 
 def _check_names(key: str, template: str, syntax: Syntax, columns: set[str]) -> None:
@@ -108,16 +142,16 @@ def _check_names(key: str, template: str, syntax: Syntax, columns: set[str]) -> 
         if name not in columns:
             what = f"no column named {name!r}{suggestion(name, columns)}"
             hint = f" ({BRACES})" if syntax == "braces" else ""
-            raise InputError(f"prompt.{key}: {what}{hint}")
+            raise InputError(f"{key}: {what}{hint}")
 
 
-def _shot_text(prompt: PromptSection, shot: Item) -> str:
+def _shot_text(prompt: PromptSection, shot: Item, key: str) -> str:
     template = prompt.shot_template or ""
     answer, full = ("", "") if shot.gold is None else (shot.gold.answer, shot.gold.full)
     fields = {**shot.fields, "answer": answer, "full_answer": full or answer}
     for name in names_in(template, prompt.syntax, "shot_template"):
         if name not in fields:
-            raise InputError(f"prompt.shot_template: {shot.id} has no {name!r} to show")
+            raise InputError(f"{key}.shot_template: {shot.id} has no {name!r} to show")
     return filled(template, prompt.syntax, fields)
 
 

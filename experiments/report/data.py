@@ -10,20 +10,21 @@ from typing import Literal
 from nbest.experiments.analysis.baselines import baseline_rows
 from nbest.experiments.analysis.bias_notes import run_notes
 from nbest.experiments.analysis.case_notes import curve_notes, sampling_notes
+from nbest.experiments.analysis.curves.arms import arm_table, best_arm_sentence
 from nbest.experiments.analysis.curves.exact import (
     Curve,
     baseline_curves,
     ended_cases,
     graded_cases,
+    has_arms,
     powers_of_two,
     smallest_pool,
 )
-from nbest.experiments.analysis.curves.of_run import (
+from nbest.experiments.analysis.curves.of_run import may_be_fooled, watch_warnings
+from nbest.experiments.analysis.curves.of_selectors import (
     ScoredPools,
-    may_be_fooled,
     scored_pools,
     selector_curves,
-    watch_warnings,
 )
 from nbest.experiments.analysis.paired import paired_sentences, winner_note
 from nbest.experiments.analysis.replay.adaptive import ReplayedAdaptive
@@ -151,6 +152,8 @@ def _warnings(
     scorers: Mapping[str, Scorer], graded: ScoredPools, pools: Sequence[Case]
 ) -> tuple[str, ...]:
     """What the watch sees: in accuracies, or where there are none in vote shares."""
+    if has_arms(pools):  # it takes samples for alike
+        return ()
     if graded.cases:
         return watch_warnings(scorers, graded, smallest_pool(graded.cases))
     return wait_for(share_warnings(scorers, pools))
@@ -160,7 +163,7 @@ def _watched(
     scorers: Mapping[str, Scorer], pools: Sequence[Case]
 ) -> Literal["none", "too few", "enough"]:
     """Whether the watch looks at a selector, and has questions, or templates, enough to tell."""
-    if not any(map(may_be_fooled, scorers.values())):
+    if has_arms(pools) or not any(map(may_be_fooled, scorers.values())):
         return "none"
     units = named_clusters([case.cluster for case in pools]) or [case.query.id for case in pools]
     return "enough" if len(set(units)) >= FEWEST else "too few"
@@ -172,8 +175,12 @@ def _curve_notes(
     cases: Sequence[Case],
     graded: Sequence[Case],
 ) -> tuple[str, ...]:
-    """What is estimated in the curves, unknown, uneven or tied."""
-    return (*sampling_notes(curves), *curve_notes(scorers, cases, graded)) if graded else ()
+    """What is estimated in the curves, unknown, uneven or tied, and what a panel wins."""
+    if not graded:
+        return ()
+    arms = arm_table(*next(iter(scorers.items())), graded) if scorers else None
+    wins = () if arms is None else (best_arm_sentence(arms),)
+    return (*wins, *sampling_notes(curves), *curve_notes(scorers, cases, graded))
 
 
 def question_keys(cases: Sequence[Case], gold: Mapping[str, Gold]) -> dict[str, int]:

@@ -50,6 +50,11 @@ class Case:
     cluster: str | None = None  # the template that the question comes from, if the data say so
 
     @property
+    def arms(self) -> tuple[str, ...]:
+        """[N] the arm that drew each sample; empty texts where there is no panel."""
+        return tuple(sample.arm for sample in self.candidates.samples)
+
+    @property
     def worths(self) -> list[float]:
         """1 for every sample that is right, 0 for wrong ones and abstentions, nan if ungraded.
 

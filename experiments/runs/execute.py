@@ -132,6 +132,7 @@ def _work(plan: Plan, out: StrPath) -> Work:
         seed=plan.config.seed,
         strategy=plan.strategy,
         directory=os.fspath(out),
+        panel=plan.panel,
     )
 
 
@@ -151,7 +152,9 @@ async def _answer(plan: Plan, done: Set[str], out: StrPath, report: Report) -> l
             if item.id not in refused:
                 store.add_record(_refusal(item.id, item.error, strategy))
         complete = await _complete(store, pending, plan.strategy)
-        loop = Loop(strategy=plan.strategy, pool=Pool([]), store=store, run=work.run)
+        loop = Loop(
+            strategy=plan.strategy, pool=Pool([]), store=store, run=work.run, panel=plan.panel
+        )
         await loop.answer_leases(
             one_lease(complete), lambda answered: records.append(answered.record)
         )

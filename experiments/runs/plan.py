@@ -20,6 +20,7 @@ from nbest.orchestrator.cluster.settings import Cluster
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import BackendConfig
 from nbest.orchestrator.query.model_calls import FIRST_PARAMS
+from nbest.orchestrator.query.panel import Arm, Panel
 from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.store.format.manifest import Json
 from nbest.orchestrator.strategies.deep_conf import DeepConf
@@ -34,6 +35,7 @@ class Plan:
     gold: Mapping[str, Gold]  # by query id; it stays in `experiments`
     strategy: Sampling
     backend: BackendConfig
+    panel: Panel | None = None  # the arms that draw
     notes: tuple[str, ...] = ()  # what the user should know before anything is drawn
 
     @property
@@ -48,6 +50,9 @@ class Plan:
             "model": {"backend": self.config.model.backend, **self.backend.identity},
             "sampling": sampling,
         }
+        if self.panel is not None:
+            settings["arms"] = {arm.name: _arm_identity(arm) for arm in self.panel.arms}
+            settings["turns"] = list(self.panel.arms_of(self.panel.round_size))
         if isinstance(self.strategy, DeepConf):  # it ends samples that other strategies finish
             settings["deep_conf"] = self._early_ends(self.strategy)
         return settings
@@ -63,6 +68,14 @@ class Plan:
     def cluster(self) -> Cluster:
         """The Ray cluster that the plan runs on."""
         return self.config.cluster.build()
+
+
+def _arm_identity(arm: Arm) -> dict[str, Json]:
+    """What decides which samples an arm draws; the texts of its prompts are kept by query."""
+    return {
+        "prompt": arm.prompt,
+        "sampling": sampling_identity(arm.params),
+    }
 
 
 def sampling_identity(params: SamplingParams) -> dict[str, Json]:
@@ -86,10 +99,11 @@ def make_plan(config: Config, limit: int | None = None) -> Plan:
     questions = config.dataset.load(config.prompt.shots, limit)
     return Plan(
         config=config,
-        prompts=render(config.prompt, questions),
+        prompts=render(config.prompt, questions, config.build_prompts()),
         gold=questions.gold(),
         strategy=config.build_strategy(),
         backend=config.model.build(),
+        panel=config.build_panel(),
         notes=grading_notes(config, questions),
     )
 

@@ -99,6 +99,7 @@ class QueryWorker:
             store=store,
             run=self._work.run,
             seed=self._work.seed,
+            panel=self._work.panel,
             tally=self._tally,
         )
         running = asyncio.create_task(loop.answer_leases(self._leases(), self._note))

@@ -15,6 +15,7 @@ from nbest.orchestrator.errors import BackendError, EngineDead, Quarantined
 from nbest.orchestrator.ids import request_id, sample_id, sample_seed
 from nbest.orchestrator.protocols import Backend, SampleStore
 from nbest.orchestrator.query.model_calls import BatchedAsk, call_key, model_key, rating_key
+from nbest.orchestrator.query.panel import Panel
 from nbest.orchestrator.query.tally import Tally
 from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.tasks import task_group
@@ -39,6 +40,7 @@ class StoredSampler:
         response: str | None = None,
         attempt: int = 0,
         hold: Callable[[Sample], None] = lambda sample: None,
+        panel: Panel | None = None,
     ) -> None:
         self._run = run
         self._seed = seed
@@ -51,6 +53,7 @@ class StoredSampler:
         self._affinity = query.id if affinity is None else affinity
         self._response = response  # what the requests want rated; None: they generate
         self._attempt = attempt  # how many workers have died in this run before it was leased
+        self._panel = panel
         self._hold = hold  # told of every sample that is kept for the strategy
         self._samples: list[Sample] = []
         self._replies: dict[str, Sample] = {}  # of models to scorers, by key
@@ -163,9 +166,13 @@ class StoredSampler:
         return sample
 
     def _request(self, index: int, params: SamplingParams) -> Request:
+        prompt = self._query.prompt
+        if self._panel is not None:
+            arm = self._panel.arm_of(index)
+            prompt, params = arm.prompt_for(self._query), arm.params_for(params)
         return Request(
             id=self._request_id(index),
-            prompt=self._query.prompt,
+            prompt=prompt,
             params=params,
             seed=sample_seed(self._seed, self._query.id, index),
             affinity=self._affinity,
@@ -177,6 +184,8 @@ class StoredSampler:
         if isinstance(result, Sample):
             if self._attempt:
                 result = replace(result, id=sample_id(self._run, self._query.id, index))
+            if self._panel is not None:
+                result = replace(result, arm=self._panel.arm_of(index).name)
             self._store.add(self._query.id, index, result)
         elif isinstance(result, (EngineDead, Quarantined)):
             raise result  # there will be no sample: the run or the query ends here

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from nbest.orchestrator.ids import require_once
 from nbest.orchestrator.protocols import BackendConfig, BatchStrategy, Strategy
 from nbest.orchestrator.query.model_calls import models_of
+from nbest.orchestrator.query.panel import Panel
 from nbest.orchestrator.types import Query
 
 
@@ -22,6 +23,7 @@ class Work:
     seed: int
     strategy: Strategy | BatchStrategy
     directory: str | None  # the run's folder; None keeps samples in memory for the time of the run
+    panel: Panel | None = None  # the arms that draw; None: one way for all samples
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

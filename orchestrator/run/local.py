@@ -14,6 +14,7 @@ from nbest.orchestrator.engines.pool_engine import PooledEngine, slots_for
 from nbest.orchestrator.errors import BackendError, NbestError
 from nbest.orchestrator.protocols import BackendConfig, BatchStrategy, Strategy
 from nbest.orchestrator.query.model_calls import models_of
+from nbest.orchestrator.query.panel import Panel
 from nbest.orchestrator.query.tally import Tally
 from nbest.orchestrator.run.job import Job, Work
 from nbest.orchestrator.run.loop import Answered, Loop, one_lease
@@ -75,6 +76,7 @@ async def open_loop(work: Work, backend: BackendConfig | None) -> AsyncIterator[
             store=store,
             run=work.run,
             seed=work.seed,
+            panel=work.panel,
             tally=Tally(),
             models=models,
         )
@@ -103,14 +105,15 @@ def run(
     backend: BackendConfig,
     *,
     seed: int = 0,
+    panel: Panel | None = None,
 ) -> list[Record]:
     """Answer queries in this process and return a record of each, in the order in which they end.
 
     Each has its `selection`: the samples, their scores, and which one was chosen; None where the
-    query ended in an error. It writes nothing: for runs that survive a crash, use `nbest run` or
-    `run_here` with a folder.
+    query ended in an error. With a `panel`, its arms draw the samples. It writes nothing: for runs
+    that survive a crash, use `nbest run` or `run_here` with a folder.
     """
-    work = Work(run="run", seed=seed, strategy=strategy, directory=None)
+    work = Work(run="run", seed=seed, strategy=strategy, directory=None, panel=panel)
     return wait_for(_run(Job(work=work, backend=backend, queries=tuple(queries))))
 
 
@@ -132,23 +135,24 @@ def ask(
     backend: BackendConfig,
     *,
     seed: int = 0,
+    panel: Panel | None = None,
 ) -> Selection:
     """Ask one question, as a chat with one user turn if it is a text.
 
+    With a `panel`, its arms draw the samples.
     BackendError where the engine fails, PartFailed where a part of the user's own does.
 
     Example: `ask("How many days are in a week?", BestOfN(n=16, select=MajorityVote()), backend)`
     """
-    return wait_for(_ask(question, strategy, backend, seed))
+    work = Work(run="ask", seed=seed, strategy=strategy, directory=None, panel=panel)
+    return wait_for(_ask(question, work, backend))
 
 
 async def _ask(
     question: str | tuple[Message, ...],
-    strategy: Strategy | BatchStrategy,
+    work: Work,
     backend: BackendConfig,
-    seed: int,
 ) -> Selection:
-    work = Work(run="ask", seed=seed, strategy=strategy, directory=None)
     async with open_loop(work, backend) as here:
         return selection_of(await here.loop.answer(Query(id="q0", prompt=as_chat(question))))
 

@@ -20,6 +20,7 @@ from nbest.orchestrator.errors import (
     StoreError,
 )
 from nbest.orchestrator.protocols import BatchStrategy, Strategy
+from nbest.orchestrator.query.panel import Panel
 from nbest.orchestrator.query.sampler import StoredSampler
 from nbest.orchestrator.query.tally import Tally
 from nbest.orchestrator.run.open_queries import OpenQueries, OpenQuery
@@ -46,6 +47,7 @@ class Loop:
     store: RunStore
     run: str = "run"  # first part of every request id
     seed: int = 0
+    panel: Panel | None = None  # the arms that draw; None: one way for all samples
     tally: Tally = field(default_factory=Tally)
     models: Mapping[str, Pool] = field(default_factory=dict)  # those that scorers need, by key
     # By query id, how many workers had died when the query was leased; 0 where it is not named.
@@ -168,6 +170,7 @@ class Loop:
             models=self.models,
             attempt=self.attempts.pop(query.id, 0),
             hold=hold,
+            panel=self.panel,
         )
 
     async def close(self) -> None:

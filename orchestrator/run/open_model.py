@@ -22,6 +22,7 @@ from nbest.orchestrator.engines.pool import Pool
 from nbest.orchestrator.errors import BackendError, InputError
 from nbest.orchestrator.protocols import BackendConfig, BatchStrategy, Strategy
 from nbest.orchestrator.query.model_calls import models_of
+from nbest.orchestrator.query.panel import Panel
 from nbest.orchestrator.run.local import as_chat, running_pool, selection_of
 from nbest.orchestrator.run.loop import Answered, Loop, one_lease
 from nbest.orchestrator.store.run_store import MemoryStore
@@ -66,28 +67,43 @@ class OpenModel:
             raise
 
     def ask(
-        self, question: Question, strategy: Strategy | BatchStrategy, *, seed: int = 0
+        self,
+        question: Question,
+        strategy: Strategy | BatchStrategy,
+        *,
+        seed: int = 0,
+        panel: Panel | None = None,
     ) -> Selection:
         """Ask one question, as `nbest.ask` does: the same seed draws the same samples.
 
         BackendError where the engine fails, PartFailed where a part of the user's own does.
         """
-        return self._result(self._ask(question, strategy, seed))
+        return self._result(self._ask(question, strategy, seed, panel))
 
     async def aask(
-        self, question: Question, strategy: Strategy | BatchStrategy, *, seed: int = 0
+        self,
+        question: Question,
+        strategy: Strategy | BatchStrategy,
+        *,
+        seed: int = 0,
+        panel: Panel | None = None,
     ) -> Selection:
         """Ask one question from an event loop; to cancel it aborts its samples."""
-        return await asyncio.wrap_future(self._begin(self._ask(question, strategy, seed)))
+        return await asyncio.wrap_future(self._begin(self._ask(question, strategy, seed, panel)))
 
     def ask_many(
-        self, questions: Sequence[Question], strategy: Strategy | BatchStrategy, *, seed: int = 0
+        self,
+        questions: Sequence[Question],
+        strategy: Strategy | BatchStrategy,
+        *,
+        seed: int = 0,
+        panel: Panel | None = None,
     ) -> list[Record]:
         """Ask many questions at once; returns a record of each, in their order.
 
         A record has its `selection`; None where the question ended in an error, which `error` says.
         """
-        return self._result(self._ask_many(questions, strategy, seed))
+        return self._result(self._ask_many(questions, strategy, seed, panel))
 
     def close(self) -> None:
         """Abort what is under way and stop the engine; to close twice does nothing."""
@@ -176,15 +192,23 @@ class OpenModel:
             self._serving.cancel()
 
     async def _ask(
-        self, question: Question, strategy: Strategy | BatchStrategy, seed: int
+        self,
+        question: Question,
+        strategy: Strategy | BatchStrategy,
+        seed: int,
+        panel: Panel | None,
     ) -> Selection:
-        loop = await self._loop_for(strategy, seed)
+        loop = await self._loop_for(strategy, seed, panel)
         return selection_of(await loop.answer(Query(id="q0", prompt=as_chat(question))))
 
     async def _ask_many(
-        self, questions: Sequence[Question], strategy: Strategy | BatchStrategy, seed: int
+        self,
+        questions: Sequence[Question],
+        strategy: Strategy | BatchStrategy,
+        seed: int,
+        panel: Panel | None,
     ) -> list[Record]:
-        loop = await self._loop_for(strategy, seed)
+        loop = await self._loop_for(strategy, seed, panel)
         queries = [Query(id=f"q{i}", prompt=as_chat(q)) for i, q in enumerate(questions)]
         answered: dict[str, Answered] = {}
 
@@ -195,13 +219,19 @@ class OpenModel:
         ordered = [answered[query.id] for query in queries]
         return [replace(one.record, selection=one.selection) for one in ordered]
 
-    async def _loop_for(self, strategy: Strategy | BatchStrategy, seed: int) -> Loop:
+    async def _loop_for(
+        self, strategy: Strategy | BatchStrategy, seed: int, panel: Panel | None
+    ) -> Loop:
         """A loop of its own for each call: no two calls share a request id or a sample."""
         models = await self._models_for(strategy)
-        run = f"ask{next(self._numbers)}"
-        store = MemoryStore()
         return Loop(
-            strategy=strategy, pool=self._pool, store=store, run=run, seed=seed, models=models
+            strategy=strategy,
+            pool=self._pool,
+            store=MemoryStore(),
+            run=f"ask{next(self._numbers)}",
+            seed=seed,
+            panel=panel,
+            models=models,
         )
 
     async def _models_for(self, strategy: Strategy | BatchStrategy) -> Mapping[str, Pool]:

@@ -180,7 +180,8 @@ def _read_columns(fields: Collection[str]) -> list[str]:
     return ["query_id", "index", *sorted({"id", "status", *fields})]
 
 
-_LATER: dict[str, str | int] = {"reasoning": "", "reasoning_tokens": 0}  # null in merged parts
+# Columns of later versions, null where parts of both were merged.
+_LATER: dict[str, str | int] = {"reasoning": "", "reasoning_tokens": 0, "arm": ""}
 
 _ROW_BYTES = 1000  # about what the Python objects of a row take, besides its text
 

@@ -145,7 +145,7 @@ def _delete_temporaries(folder: RunFolder) -> None:
 
 def _write_queries(folder: RunFolder, queries: Sequence[Query]) -> None:
     """Add the queries that are new to the run."""
-    tables, damaged = read_parts(folder, QUERIES, ["id", "prompt", "messages"])
+    tables, damaged = read_parts(folder, QUERIES, ["id", "prompt", "messages", "variants"])
     for damage in damaged:
         warn_of_damage(damage)
     prompts = {key: row for table in tables for key, row in prompts_of(table).items()}

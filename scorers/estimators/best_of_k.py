@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nbest.orchestrator.requirements import require
 from nbest.orchestrator.types import Scores
@@ -32,6 +33,19 @@ def best_of_k(scores: Scores, values: Scores) -> Scores:
         return np.zeros(len(scores))
     curve = [np.diff(shares) @ means[1:] for shares in _shares_below(upto, len(scores))]
     return np.concatenate(curve)
+
+
+def best_choices(scores: Scores, values: Scores, subsets: NDArray[np.int64]) -> Scores:
+    """[R] the mean value of the best scored in each of `subsets` [R, k], places in the pool.
+
+    The readable twin of `best_of_k`, and what serves where subsets are not drawn from all alike. Of
+    equal scores each wins as often; where no candidate of a subset has a score, the value is 0.
+    """
+    drawn = np.where(np.isnan(scores), -np.inf, scores)[subsets]
+    best = drawn.max(axis=1, keepdims=True)
+    wins = (drawn == best) & np.isfinite(best)
+    means: Scores = (wins * values[subsets]).sum(axis=1) / np.maximum(wins.sum(axis=1), 1)
+    return means
 
 
 def _groups(scores: Scores, values: Scores) -> tuple[Scores, Scores]:

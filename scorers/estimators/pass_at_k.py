@@ -1,10 +1,15 @@
-"""Pass@k and pass^k of one question: exact integers, rounded once."""
+"""Pass@k and pass^k of one question: exact integers, rounded once; and pass@k of a panel."""
 
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
 
 from nbest.orchestrator.requirements import require
+from nbest.orchestrator.types import Scores
 
 
 def pass_at_k(n: int, c: int, k: int) -> float:
@@ -17,6 +22,28 @@ def pass_at_k(n: int, c: int, k: int) -> float:
     require(1 <= k <= n, "k", f"lie in 1..{n}", k)
     draws = math.comb(n, k)
     return (draws - math.comb(n - c, k)) / draws
+
+
+def any_at_turns(values: Scores, arms: Sequence[str]) -> Scores:
+    """[N] for k = 1..N: the chance that a right one is among the first k turns of a panel.
+
+    `values` [N] are 1 for right and 0 for wrong, and `arms` [N] says which arm has each turn. An
+    arm's k_a turns hold any of its own n_a samples, drawn without replacement: the chance of none
+    right is the product over arms of C(n_a - c_a, k_a) / C(n_a, k_a). Unbiased, as pass@k is; arms
+    are strata, and samples of one never stand for another's.
+    """
+    rule = f"name an arm for each of the {len(values)} samples"
+    require(len(arms) == len(values), "arms", rule, len(arms))
+    left, wrong = Counter(arms), Counter[str]()
+    for arm, value in zip(arms, values, strict=True):
+        wrong[arm] += int(value == 0)
+    chances, none_right = [], 1.0
+    for arm in arms:
+        none_right *= max(0, wrong[arm]) / left[arm]
+        wrong[arm] -= 1
+        left[arm] -= 1
+        chances.append(1.0 - none_right)
+    return np.array(chances, np.float64)
 
 
 def all_at_k(n: int, c: int, k: int) -> float:

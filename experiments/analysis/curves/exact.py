@@ -20,6 +20,7 @@ from nbest.orchestrator.store.format.schema import FINAL
 from nbest.orchestrator.types import Scores
 from nbest.scorers.estimators.best_of_k import best_of_k
 from nbest.scorers.estimators.majority_at_k import majority_at_k
+from nbest.scorers.estimators.pass_at_k import any_at_turns
 from nbest.scorers.votes.majority import vote_shares
 
 
@@ -147,7 +148,7 @@ def best_curves(
     Each score must depend on its candidate alone.
     """
     pairs = zip(cases, scores, strict=True)
-    return np.array([best_of_k(_answered(c, s), values_of(c, unknown))[:max_k] for c, s in pairs])
+    return np.array([best_of_k(answered(c, s), values_of(c, unknown))[:max_k] for c, s in pairs])
 
 
 def share_curves(cases: Sequence[Case], scores: Sequence[Scores], max_k: int) -> Scores:
@@ -155,19 +156,39 @@ def share_curves(cases: Sequence[Case], scores: Sequence[Scores], max_k: int) ->
     curves = []
     for case, case_scores in zip(cases, scores, strict=True):
         shares = np.nan_to_num(vote_shares(case.candidates.answers))
-        curves.append(best_of_k(_answered(case, case_scores), shares)[:max_k])
+        curves.append(best_of_k(answered(case, case_scores), shares)[:max_k])
     return np.array(curves)
 
 
 def any_curves(cases: Sequence[Case], max_k: int, unknown: float = 0.0) -> Scores:
     """[Q, K] The chance that any of k is right: coverage, pass@k."""
-    values = (values_of(case, unknown) for case in cases)
-    return np.array([best_of_k(v, v)[:max_k] for v in values])
+    return np.array([_any_curve(case, unknown)[:max_k] for case in cases])
+
+
+def _any_curve(case: Case, unknown: float) -> Scores:
+    values = values_of(case, unknown)
+    return any_at_turns(values, case.arms) if has_arms([case]) else best_of_k(values, values)
 
 
 def one_curves(cases: Sequence[Case], max_k: int, unknown: float = 0.0) -> Scores:
-    """[Q, K] The accuracy of one sample alone, the same at every k."""
-    return np.array([np.full(max_k, values_of(case, unknown).mean()) for case in cases])
+    """[Q, K] The accuracy of one sample alone: the same at every k, but for a panel's turns."""
+    return np.array([_one_curve(case, max_k, unknown) for case in cases])
+
+
+def _one_curve(case: Case, max_k: int, unknown: float) -> Scores:
+    values = values_of(case, unknown)
+    if not has_arms([case]):
+        return np.full(max_k, values.mean())
+    arms = np.array(case.arms)
+    means = {arm: values[arms == arm].mean() for arm in set(case.arms)}
+    turns = np.array([means[arm] for arm in case.arms[:max_k]])
+    of_turns: Scores = turns.cumsum() / np.arange(1, max_k + 1)
+    return of_turns
+
+
+def has_arms(cases: Sequence[Case]) -> bool:
+    """Whether the samples were drawn in several ways, which no formula may take for one."""
+    return any(len(set(case.arms)) > 1 for case in cases)
 
 
 def answered_curves(cases: Sequence[Case], max_k: int, unknown: float = 0.0) -> Scores:
@@ -191,7 +212,7 @@ def baseline_curves(cases: Sequence[Case], max_k: int) -> tuple[Curve, Curve]:
     )
 
 
-def _answered(case: Case, scores: Scores) -> Scores:
+def answered(case: Case, scores: Scores) -> Scores:
     """The scores, with nan where there is no answer to win with."""
     has_answer = np.array([answer is not None for answer in case.candidates.answers], np.bool_)
     return np.where(has_answer, scores, np.nan)

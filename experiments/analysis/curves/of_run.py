@@ -14,36 +14,34 @@ from numpy.typing import NDArray
 
 from nbest.experiments.analysis.bias_notes import run_notes
 from nbest.experiments.analysis.case_notes import curve_notes, sampling_notes
+from nbest.experiments.analysis.curves.arms import ArmTable, arm_table
 from nbest.experiments.analysis.curves.exact import (
     Curve,
-    answered_curves,
     any_curves,
     baseline_curves,
     best_curves,
-    both_ways,
-    curve_of,
     graded_cases,
+    has_arms,
     powers_of_two,
     smallest_pool,
     ungraded_samples,
     values_of,
-    vote_curves,
 )
-from nbest.experiments.analysis.curves.sampled import sampled_curves
-from nbest.experiments.analysis.rows import named_clusters
-from nbest.experiments.analysis.stored_logprobs import require_logprobs
+from nbest.experiments.analysis.curves.of_selectors import (
+    ScoredPools,
+    scored_pools,
+    selector_curves,
+)
 from nbest.experiments.language.expressions import split_expressions
 from nbest.experiments.runs.cases import Case, cases_of, named_scorer, reading_of
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.protocols import Scorer, is_pointwise
 from nbest.orchestrator.store.reader import RunReader
-from nbest.orchestrator.tasks import wait_for
 from nbest.orchestrator.types import Scores
 from nbest.scorers.baselines import First, Longest, Random, Shortest
 from nbest.scorers.estimators.coverage import Extrapolation, extrapolate
 from nbest.scorers.estimators.over_optimisation import Watch, judged_together, watch
-from nbest.scorers.votes.majority import MajorityVote
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +53,7 @@ class Curves:
     ks: tuple[int, ...]  # the numbers of samples to show
     notes: tuple[str, ...]  # what is estimated; where more samples make a choice worse
     beyond: Mapping[int, Extrapolation]  # coverage by k, for more samples than were drawn
+    arms: ArmTable | None = None  # of the first selector, where a panel has drawn
 
 
 def curves_of(
@@ -79,6 +78,8 @@ def curves_of(
         raise InputError(f"run must hold graded questions, {str(run)!r} has none")
     largest = smallest_pool(cases)
     shown_ks = tuple(ks) if ks else powers_of_two(largest)
+    if beyond and has_arms(cases):
+        raise InputError("beyond must be left out for a run with arms: they follow no one law")
     for k in shown_ks:
         rule = f"lie in 1..{largest}, the samples of the question that has fewest"
         if not 1 <= k <= largest:
@@ -102,6 +103,7 @@ def curves_of(
             *warnings,
         ),
         beyond=_extrapolated(cases, beyond),
+        arms=arm_table(*next(iter(scorers.items())), cases),
     )
 
 
@@ -131,34 +133,6 @@ def _extrapolated(cases: Sequence[Case], ks: Sequence[int]) -> dict[int, Extrapo
     return dict(zip(ks, points, strict=True))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScoredPools:
-    """Cases, and what the selectors that look at each candidate alone make of them: once each."""
-
-    cases: Sequence[Case]
-    scores: Mapping[str, Sequence[Scores]]  # by selector: of each case, [N]
-
-    @property
-    def clusters(self) -> list[str] | None:
-        """[Q] The templates of the questions, where the data name them."""
-        return named_clusters([case.cluster for case in self.cases])
-
-
-def scored_pools(scorers: Mapping[str, Scorer], cases: Sequence[Case]) -> ScoredPools:
-    """Score the cases by each selector that looks at each candidate alone."""
-    for name, scorer in scorers.items():
-        require_logprobs(name, scorer, cases)
-
-    async def scored() -> dict[str, list[Scores]]:
-        return {
-            name: [await scorer(case.query, case.candidates) for case in cases]
-            for name, scorer in scorers.items()
-            if is_pointwise(scorer) and not isinstance(scorer, MajorityVote | First | Random)
-        }
-
-    return ScoredPools(cases=cases, scores=wait_for(scored()))
-
-
 def _highest(most: NDArray[np.int64], drawn: NDArray[np.int64], ks: Sequence[int]) -> list[float]:
     """The upper ends if all unknown samples are right; 1 where there is too little for a law."""
     try:
@@ -167,17 +141,12 @@ def _highest(most: NDArray[np.int64], drawn: NDArray[np.int64], ks: Sequence[int
         return [1.0] * len(ks)
 
 
-def selector_curves(
-    scorers: Mapping[str, Scorer], pools: ScoredPools, ks: Sequence[int], largest: int
-) -> dict[str, Curve]:
-    """The curve of each selector, by name."""
-    return {n: wait_for(_curve(n, s, pools, ks, largest)) for n, s in scorers.items()}
-
-
 def watch_warnings(
     scorers: Mapping[str, Scorer], pools: ScoredPools, largest: int
 ) -> tuple[str, ...]:
     """Warn where more samples make a choice worse, all selectors of a table judged together."""
+    if has_arms(pools.cases):  # the watch takes samples for alike
+        return ()
     watched = {
         name: _watched(pools, scores, largest)
         for name, scores in pools.scores.items()
@@ -198,25 +167,6 @@ def _watched(pools: ScoredPools, scores: Sequence[Scores], largest: int) -> Watc
 def may_be_fooled(scorer: Scorer) -> bool:
     """Whether the watch looks at a selector: at no baseline, for nobody has optimised a length."""
     return is_pointwise(scorer) and not isinstance(scorer, First | Random | Shortest | Longest)
-
-
-async def _curve(
-    name: str, scorer: Scorer, pools: ScoredPools, ks: Sequence[int], largest: int
-) -> Curve:
-    """The curve of one selector; without a closed form, nan at every k that `ks` lacks."""
-    cases, scores = pools.cases, pools.scores.get(name)
-    if isinstance(scorer, MajorityVote):
-        return both_ways(name, cases, lambda unknown: vote_curves(cases, largest, unknown))
-    if isinstance(scorer, First | Random):  # any of k is as good as any other
-        return both_ways(name, cases, lambda unknown: answered_curves(cases, largest, unknown))
-    if scores is not None:
-        return both_ways(name, cases, lambda u: best_curves(cases, scores, largest, u))
-    drawn = await sampled_curves(scorer, cases, ks, largest)
-    most = None
-    if ungraded_samples(cases):
-        most = (await sampled_curves(scorer, cases, ks, largest, unknown=1.0)).means
-    variances, subsets = drawn.variances, drawn.subsets
-    return curve_of(name, drawn.means, variances, subsets, most=most, clusters=pools.clusters)
 
 
 def json_rows(curves: Curves) -> list[dict[str, str | int | float]]:

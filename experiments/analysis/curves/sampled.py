@@ -21,7 +21,9 @@ from nbest.experiments.runs.cases import Case
 from nbest.orchestrator.protocols import Scorer
 from nbest.orchestrator.query.selection import candidates_at
 from nbest.orchestrator.types import Scores
+from nbest.scorers.estimators.best_of_k import best_choices
 from nbest.scorers.estimators.weighted_at_k import weighted_choices
+from nbest.scorers.votes.majority import MajorityVote
 from nbest.scorers.votes.weighted import WeightedVote
 
 SUBSETS = 20_000  # of all questions together
@@ -44,10 +46,13 @@ async def sampled_curves(
     ks: Sequence[int],
     largest: int,
     unknown: float = 0.0,
+    scores: Sequence[Scores] | None = None,
 ) -> SampledCurves:
     """The mean of what the scorer chooses in random subsets of k, for each of `ks`.
 
-    An answer at which the grader could not say is worth `unknown`.
+    An answer at which the grader could not say is worth `unknown`. `scores` [Q][N] are those of a
+    scorer that looks at each candidate alone, nan where there is no answer; None asks the scorer.
+    Samples of a panel change places with those of their own arm alone.
     """
     means = np.full((len(cases), largest), np.nan)
     variances = np.full((len(cases), largest), np.nan)
@@ -55,29 +60,43 @@ async def sampled_curves(
     for q, case in enumerate(cases):
         size = len(case.candidates)
         weights = await _lasting_weights(scorer, case)
-        draws = most if weights is None else IN_ONE_GO * most
-        orders = _orders(case.query.id, size, draws)
+        draws = most if weights is None and scores is None else IN_ONE_GO * most
+        arms = case.arms
+        orders = _orders(case.query.id, arms, draws)
+        is_panel = len(set(arms)) > 1
         for k in ks:
-            is_all = math.comb(size, k) <= max(draws, size)
+            is_all = not is_panel and math.comb(size, k) <= max(draws, size)
             subsets = np.array(list(combinations(range(size), k))) if is_all else orders[:, :k]
-            if weights is None:
+            if scores is not None:
+                values = best_choices(scores[q], values_of(case, unknown), subsets)
+            elif weights is None:
                 values = await chosen_one_by_one(scorer, case, subsets, unknown)
             else:
                 answers = case.candidates.answers
                 values = weighted_choices(answers, weights, values_of(case, unknown), subsets)
             means[q, k - 1] = values.mean()
-            variances[q, k - 1] = 0.0 if is_all else values.var(ddof=1) / len(values)
+            is_certain = is_all or k == size
+            variances[q, k - 1] = 0.0 if is_certain else values.var(ddof=1) / len(values)
     return SampledCurves(means=means, variances=variances, subsets=draws)
 
 
-def _orders(query_id: str, size: int, draws: int) -> NDArray[np.int64]:
-    """[R, N] Random orders; the first k of each are a random subset, part of that of a larger k."""
+def _orders(query_id: str, arms: Sequence[str], draws: int) -> NDArray[np.int64]:
+    """[R, N] Random orders; the first k of each are a random subset, part of that of a larger k.
+
+    `arms` [N] names the arm of each place, and keeps it.
+    """
     digest = blake2b(query_id.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     rng = np.random.default_rng(int.from_bytes(digest))
-    return rng.permuted(np.tile(np.arange(size), (draws, 1)), axis=1)
+    orders = np.tile(np.arange(len(arms)), (draws, 1))
+    for arm in dict.fromkeys(arms):
+        places = np.array([place for place, name in enumerate(arms) if name == arm])
+        orders[:, places] = rng.permuted(np.tile(places, (draws, 1)), axis=1)
+    return orders
 
 
 async def _lasting_weights(scorer: Scorer, case: Case) -> Scores | None:
+    if isinstance(scorer, MajorityVote):
+        return np.ones(len(case.candidates))
     if not isinstance(scorer, WeightedVote):
         return None
     return await scorer.lasting_weights(case.query, case.candidates)

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nbest.experiments.analysis.accuracy import Accuracy
+from nbest.experiments.analysis.curves.arms import ArmTable
 from nbest.experiments.analysis.curves.exact import Curve
 from nbest.experiments.analysis.curves.of_run import Curves
 from nbest.experiments.language.text import printable
@@ -63,6 +65,32 @@ def _across(curves: Curves, shown: Sequence[Curve]) -> Table:
 
 def _cell(curve: Curve, k: int) -> str:
     return f"{curve.mean[k - 1]:.3f} ({curve.low[k - 1]:.2f}-{curve.high[k - 1]:.2f})"
+
+
+def arms_view(arms: ArmTable) -> Table:
+    """A table with a row for each arm: alone, and choosing for the tokens that all can pay."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("arm", no_wrap=True)
+    chosen = f"{arms.select} at equal tokens"
+    for head in ("samples", "tokens each", "one sample", chosen, "all arms win"):
+        table.add_column(Text(printable(head)), justify="right", no_wrap=True)
+    for row in arms.rows:
+        table.add_row(
+            Text(printable(row.name)),
+            f"{row.samples:,}",
+            f"{row.tokens:,.1f}",
+            _accuracy(row.one),
+            f"{_accuracy(row.chosen)} of {row.chosen_k:.1f}",
+            "" if row.gain is None else "{:+.3f} ({:+.2f} to {:+.2f})".format(*row.gain),
+        )
+    return table
+
+
+def _accuracy(accuracy: Accuracy) -> str:
+    return f"{accuracy.mean:.3f} ({accuracy.low:.2f}-{accuracy.high:.2f})"
 
 
 PICTURES = ("svg", "png", "pdf")

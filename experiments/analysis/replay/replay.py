@@ -145,6 +145,16 @@ async def _measured(
 
 
 def orders(case: Case, max_n: int, shuffles: int, seed: int, place: int) -> list[list[int]]:
-    """Random orders of `max_n` of the samples of a question."""
+    """Random orders of `max_n` of the samples of a question; a panel's arms keep their turns."""
     rng = np.random.default_rng([seed, place])
-    return [rng.permutation(len(case.candidates))[:max_n].tolist() for _ in range(shuffles)]
+    of_arms = [
+        np.array([i for i, name in enumerate(case.arms) if name == arm])
+        for arm in dict.fromkeys(case.arms)
+    ]
+    drawn = []
+    for _ in range(shuffles):
+        order = np.arange(len(case.candidates))
+        for places in of_arms:
+            order[places] = rng.permutation(places)
+        drawn.append(order[:max_n].tolist())
+    return drawn

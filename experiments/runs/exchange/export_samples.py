@@ -54,6 +54,8 @@ def _sample(case: Case, i: int) -> dict[str, object]:
     entry: dict[str, object] = {"answer": case.candidates.answers[i], "text": sample.text}
     if sample.reasoning:
         entry["reasoning"] = sample.reasoning
+    if sample.arm:
+        entry["arm"] = sample.arm
     entry["tokens"] = sample.generated_tokens
     if sample.status in FINISH_OF_STATUS:
         entry["finish_reason"] = FINISH_OF_STATUS[sample.status]

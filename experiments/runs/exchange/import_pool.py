@@ -33,7 +33,7 @@ from nbest.orchestrator.types import Query
 
 CLUSTER = "cluster"  # the key of a question's meta that names its template
 TELL_EVERY = 1000  # questions
-_LATER_SAMPLE_KEYS = {"reasoning", "top_logprobs", "top_tokens", "prompt_tokens", "seconds"}
+_LATER_SAMPLE_KEYS = {"arm", "reasoning", "top_logprobs", "top_tokens", "prompt_tokens", "seconds"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -79,6 +79,7 @@ class PoolSample(BaseModel):
     reasoning: str | None = Field(
         default=None, validation_alias=AliasChoices("reasoning", "reasoning_content")
     )
+    arm: str = ""  # which of several ways to draw has drawn it
     tokens: int = Field(default=0, ge=0)
     logprobs: tuple[float, ...] | None = Field(default=None, strict=False)
     top_logprobs: Rows[float] | None = Field(default=None, strict=False)  # [T, k] likeliest first
@@ -158,6 +159,7 @@ class PoolSample(BaseModel):
             id=id_,
             text=valid_unicode(self.text if self.text is not None else self.answer or ""),
             reasoning=valid_unicode(self.reasoning or ""),
+            arm=valid_unicode(self.arm),
             logprobs=self.logprobs,
             top_logprobs=self._top(),
             status=status,

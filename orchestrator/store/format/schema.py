@@ -2,7 +2,7 @@
 
     samples   query_id, index, and every field of Sample
     records   every field of Record, with the fields of Usage as usage_NAME
-    queries   id, prompt (raw text) or messages (JSON), meta (JSON)
+    queries   id, prompt (raw text) or messages (JSON), meta (JSON), variants (JSON)
     scores    query_id, index, score
 
 This module knows no file.
@@ -31,8 +31,8 @@ from nbest.orchestrator.types import (
 
 SampleRow = tuple[str, int, Sample]
 """query id, index, sample"""
-PromptRow = tuple[str | None, str | None]
-"""prompt, messages; one of them is None"""
+PromptRow = tuple[str | None, str | None, str | None]
+"""prompt, messages, one of them None; variants, None where there are none"""
 ScoreRow = tuple[str, int, float]
 """query id, index, score"""
 
@@ -72,6 +72,7 @@ SAMPLES = pa.schema(
         # Of later versions: missing in earlier runs, or null where parts of both were merged.
         pa.field("reasoning", pa.string()),
         pa.field("reasoning_tokens", _COUNT),
+        pa.field("arm", pa.string()),
     ]
 )
 RECORDS = pa.schema(
@@ -90,6 +91,7 @@ QUERIES = pa.schema(
         pa.field("prompt", pa.string()),
         pa.field("messages", pa.string()),
         *_required(meta=pa.string()),
+        pa.field("variants", pa.string()),  # of later versions, as `reasoning` above
     ]
 )
 SCORES = pa.schema(_required(query_id=pa.string(), index=pa.int32(), score=pa.float64()))
@@ -133,6 +135,7 @@ def queries_table(queries: Sequence[Query]) -> Table:
         "messages": [None if isinstance(p, str) else _messages_json(p) for p in prompts],
         # What JSON does not know, such as a date from a Parquet file, is stored as its text.
         "meta": [json.dumps(dict(query.meta), default=str) for query in queries],
+        "variants": [_variants_json(query) for query in queries],
     }
     return table_of(QUERIES, columns)
 
@@ -140,25 +143,34 @@ def queries_table(queries: Sequence[Query]) -> Table:
 def prompts_of(table: Table) -> dict[str, PromptRow]:
     """By query id, the prompt as its row holds it."""
     columns = (table[name].to_pylist() for name in ("id", "prompt", "messages"))
-    return {key: (prompt, messages) for key, prompt, messages in zip(*columns, strict=True)}
+    variants = _variants_of(table)
+    rows = zip(*columns, variants, strict=True)
+    return {key: (prompt, messages, others) for key, prompt, messages, others in rows}
+
+
+def _variants_of(table: Table) -> list[str | None]:
+    has_any = "variants" in table.column_names
+    return table["variants"].to_pylist() if has_any else [None] * len(table)
 
 
 def prompt_row(query: Query) -> PromptRow:
     """The prompt of a query as a row holds it: raw text, or messages as JSON."""
     if isinstance(query.prompt, str):
-        return query.prompt, None
-    return None, _messages_json(query.prompt)
+        return query.prompt, None, _variants_json(query)
+    return None, _messages_json(query.prompt), _variants_json(query)
 
 
 def queries_of(table: Table) -> list[Query]:
-    columns = [table[name].to_pylist() for name in QUERIES.names]
+    names = ("id", "prompt", "messages", "meta")
+    columns = [*(table[name].to_pylist() for name in names), _variants_of(table)]
     return [
         Query(
             id=key,
             prompt=prompt if prompt is not None else _messages(messages),
             meta={} if meta == "{}" else json.loads(meta),
+            variants={} if variants is None else _variants(variants),
         )
-        for key, prompt, messages, meta in zip(*columns, strict=True)
+        for key, prompt, messages, meta, variants in zip(*columns, strict=True)
     ]
 
 
@@ -191,6 +203,26 @@ def _record(row: dict[str, Any]) -> Record:
 
 def _messages_json(messages: Sequence[Message]) -> str:
     return json.dumps([[message.role, message.content] for message in messages])
+
+
+def _variants_json(query: Query) -> str | None:
+    """The other prompts of a query, by name: a raw text as a text, a chat as its messages."""
+    if not query.variants:
+        return None
+    prompts = {
+        name: prompt if isinstance(prompt, str) else [[m.role, m.content] for m in prompt]
+        for name, prompt in query.variants.items()
+    }
+    return json.dumps(prompts, sort_keys=True)
+
+
+def _variants(text: str) -> dict[str, str | tuple[Message, ...]]:
+    return {
+        name: prompt
+        if isinstance(prompt, str)
+        else tuple(Message(role=role, content=content) for role, content in prompt)
+        for name, prompt in json.loads(text).items()
+    }
 
 
 def _messages(text: str) -> tuple[Message, ...]:

@@ -31,9 +31,8 @@ from nbest.experiments.analysis.curves.of_run import (
     json_rows,
     powers_of_two,
     sampling_notes,
-    scored_pools,
-    selector_curves,
 )
+from nbest.experiments.analysis.curves.of_selectors import scored_pools, selector_curves
 from nbest.experiments.analysis.curves.sampled import chosen_one_by_one, sampled_curves
 from nbest.experiments.analysis.curves.view import curve_table, plot_curves
 from nbest.experiments.analysis.select import compare

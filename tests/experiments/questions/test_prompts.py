@@ -54,20 +54,40 @@ def test_a_chat_is_one_message_and_the_system() -> None:
 def test_every_setting_changes_the_prompt() -> None:
     settings: dict[str, object] = {
         "template": "{question}!",
-        "shots": 1,
+        "shots": 2,
         "shot_template": "{question}={answer};",
         "chat": True,
         "system": "Be brief.",
         "syntax": "braces",
+        "shot_order": 1,
     }
-    questions = Questions(items=ASKED.items, shots=(item("s", "5"),))
+    questions = Questions(items=ASKED.items, shots=(item("s", "5"), item("t", "6")))
     whole = prompts(questions, **settings)
     assert set(settings) == set(PromptSection.model_fields)
-    for name, other in (("template", "{question}?"), ("shot_template", "-"), ("system", None)):
+    others = {"template": "{question}?", "shot_template": "-", "system": None, "shots": 1}
+    for name, other in {**others, "shot_order": 0}.items():
         assert prompts(questions, **{**settings, name: other}) != whole
     assert prompts(questions, **{**settings, "chat": False, "system": None}) != whole
     # How many shots there are depends on the dataset, which gets the number.
     assert prompts(ASKED, **settings) != whole
+
+
+def test_other_prompts_of_a_query_stand_by_their_names() -> None:
+    plain = PromptSection(template="{question}")
+    brief = PromptSection(template="Briefly: {question}", chat=True)
+    rendered = render(plain, ASKED, {"brief": brief})
+    first = rendered.queries[0]
+    assert first.prompt == "a"
+    assert first.variants == {"brief": (Message(role="user", content="Briefly: a"),)}
+
+
+def test_a_question_that_one_prompt_cannot_ask_is_not_asked_at_all() -> None:
+    rows = (item("a", topic="x"), item("b"))
+    rendered = render(
+        PromptSection(), Questions(items=rows), {"topic": PromptSection(template="{topic}")}
+    )
+    assert [query.id for query in rendered.queries] == [rows[0].id]
+    assert [bad.id for bad in rendered.bad] == [rows[1].id]
 
 
 def test_no_query_holds_the_gold_answer() -> None:

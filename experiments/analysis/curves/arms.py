@@ -1,0 +1,190 @@
+"""The arms of a panel side by side, and what the mixture of them wins at equal tokens.
+
+Arms cost differently: one that thinks at length draws fewer samples for the same tokens. So each
+arm is given as many samples as the tokens of the comparison pay for, on average over a coin that
+decides about the last one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from nbest.experiments.analysis.accuracy import Accuracy, accuracy_of
+from nbest.experiments.analysis.curves.exact import (
+    has_arms,
+    one_curves,
+    smallest_pool,
+    ungraded_samples,
+)
+from nbest.experiments.analysis.curves.of_selectors import question_curves, scored_pools
+from nbest.experiments.analysis.rows import named_clusters
+from nbest.experiments.runs.cases import Case
+from nbest.orchestrator.protocols import Scorer
+from nbest.orchestrator.query.selection import candidates_at
+from nbest.orchestrator.types import Scores
+from nbest.scorers.estimators.paired import Difference, holm, paired_difference, paired_p_value
+
+MIXTURE = "all arms"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmRow:
+    """One arm, or all of them: alone, and choosing for the tokens that all can pay."""
+
+    name: str
+    samples: int  # of each question
+    tokens: float  # generated, of one sample in the mean
+    one: Accuracy  # of one sample
+    chosen_k: float  # samples that the tokens of the comparison pay for
+    chosen: Accuracy  # of the selector among so many
+    gain: Difference | None = None  # of all arms over this one
+    p_value: float = math.nan  # of the gain, corrected for the number of arms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmTable:
+    """The arms of a run, all arms together last."""
+
+    select: str
+    tokens: float  # of a question, the same for each row
+    rows: tuple[ArmRow, ...]
+
+    def as_json(self) -> dict[str, object]:
+        return {
+            "select": self.select,
+            "tokens": self.tokens,
+            "arms": [_row_json(row) for row in self.rows],
+        }
+
+
+def _row_json(row: ArmRow) -> dict[str, object]:
+    return {
+        "arm": row.name,
+        "samples": row.samples,
+        "tokens": row.tokens,
+        "one": row.one._asdict(),
+        "k": row.chosen_k,
+        "chosen": row.chosen._asdict(),
+        "gain": None if row.gain is None else row.gain._asdict(),
+        "p_value": None if math.isnan(row.p_value) else row.p_value,
+    }
+
+
+def by_arm(cases: Sequence[Case]) -> dict[str, list[Case]]:
+    """The cases of each arm, with its samples alone; only questions that every arm has drawn for.
+
+    Empty where there are no arms.
+    """
+    if not has_arms(cases):
+        return {}
+    names = list(dict.fromkeys(arm for case in cases for arm in case.arms))
+    whole = [case for case in cases if set(names) <= set(case.arms)]
+    return {name: [_of_arm(case, name) for case in whole] for name in sorted(names)}
+
+
+def _of_arm(case: Case, name: str) -> Case:
+    places = [place for place, arm in enumerate(case.arms) if arm == name]
+    return replace(case, candidates=candidates_at(case.candidates, places))
+
+
+def tokens_of(cases: Sequence[Case]) -> float:
+    """Generated tokens of one sample, in the mean over questions."""
+    means = [
+        np.mean([sample.generated_tokens for sample in case.candidates.samples]) for case in cases
+    ]
+    return float(np.mean(means))
+
+
+def arm_table(select: str, scorer: Scorer, cases: Sequence[Case]) -> ArmTable | None:
+    """The table of arms for one selector; None where there are no arms.
+
+    The tokens of the comparison are the most that every row can pay with the samples it has.
+    """
+    arms = by_arm(cases)
+    if not arms:
+        return None
+    pools: dict[str, Sequence[Case]] = {**arms, MIXTURE: _whole(cases, arms)}
+    costs = {name: tokens_of(pool) for name, pool in pools.items()}
+    tokens = min(costs[name] * smallest_pool(pool) for name, pool in pools.items())
+    ks = {name: max(1.0, tokens / cost) if cost else 1.0 for name, cost in costs.items()}
+    clusters = named_clusters([case.cluster for case in pools[MIXTURE]])
+    worths = {n: _worths(select, scorer, pool, ks[n]) for n, pool in pools.items()}
+    rows = [
+        ArmRow(
+            name=name,
+            samples=smallest_pool(pool),
+            tokens=costs[name],
+            one=accuracy_of(*_one_sample(pool), clusters),
+            chosen_k=ks[name],
+            chosen=accuracy_of(*worths[name], clusters),
+        )
+        for name, pool in pools.items()
+    ]
+    least = {name: worth for name, (worth, _) in worths.items()}
+    return ArmTable(select=select, tokens=tokens, rows=_with_gains(rows, least, clusters))
+
+
+def _whole(cases: Sequence[Case], arms: Mapping[str, Sequence[Case]]) -> list[Case]:
+    """The cases of the questions that every arm has drawn for."""
+    ids = {case.query.id for pool in arms.values() for case in pool}
+    return [case for case in cases if case.query.id in ids]
+
+
+def _worths(select: str, scorer: Scorer, pool: Sequence[Case], k: float) -> tuple[Scores, Scores]:
+    """[Q] what a choice among k is worth, with unknown verdicts as 0, and as 1."""
+    largest = smallest_pool(pool)
+    low = min(math.floor(k), largest)
+    ks = sorted({low, min(low + 1, largest)})
+    scored = scored_pools({select: scorer}, pool)
+    least = worth_at(question_curves(select, scorer, scored, ks), k)
+    if not ungraded_samples(pool):
+        return least, least
+    return least, worth_at(question_curves(select, scorer, scored, ks, unknown=1.0), k)
+
+
+def _one_sample(pool: Sequence[Case]) -> tuple[Scores, Scores]:
+    largest = smallest_pool(pool)
+    least, most = (one_curves(pool, largest, unknown)[:, -1] for unknown in (0.0, 1.0))
+    return least, most
+
+
+def _with_gains(
+    rows: Sequence[ArmRow], worths: Mapping[str, Scores], clusters: Sequence[str] | None
+) -> tuple[ArmRow, ...]:
+    """The rows of arms with what all arms win over each, corrected for their number (Holm)."""
+    arms = [row for row in rows if row.name != MIXTURE]
+    mixture = worths[MIXTURE]
+    p_values = holm([paired_p_value(mixture, worths[row.name], clusters) for row in arms])
+    gains = [paired_difference(mixture, worths[row.name], clusters=clusters) for row in arms]
+    compared = [
+        replace(row, gain=gain, p_value=p)
+        for row, gain, p in zip(arms, gains, p_values, strict=True)
+    ]
+    return (*compared, *(row for row in rows if row.name == MIXTURE))
+
+
+def worth_at(curve: Scores, k: float) -> Scores:
+    """[Q] what a choice among k of curves [Q, K] is worth; between whole numbers, a mixture."""
+    low = min(max(1, math.floor(k)), curve.shape[1])
+    high = min(low + 1, curve.shape[1])
+    share = min(max(k - low, 0.0), 1.0)
+    worth: Scores = (1 - share) * curve[:, low - 1] + share * curve[:, high - 1]
+    return worth
+
+
+def best_arm_sentence(table: ArmTable) -> str:
+    """Say what all arms win over the best of them, which was the best on these very questions."""
+    arms = [row for row in table.rows if row.gain is not None]
+    best = max(arms, key=lambda row: row.chosen.mean)
+    gain = best.gain
+    assert gain is not None
+    verdict = "" if best.p_value <= 0.05 else ", which may be chance"
+    return (
+        f"{table.select} at {table.tokens:,.0f} tokens a question: all arms win "
+        f"{gain.mean:+.3f} ({gain.low:+.3f} to {gain.high:+.3f}) over {best.name}, the best arm on "
+        f"these questions{verdict}"
+    )

@@ -1,0 +1,92 @@
+"""A panel of arms: the N samples of a question, drawn in several ways.
+
+An arm is one way to draw: sampling parameters and, where it has another one, a prompt. Sample i
+belongs to an arm by a pure function of i, so N may grow and no sample changes its arm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from nbest.orchestrator.requirements import require
+from nbest.orchestrator.sampling_params import SamplingParams
+from nbest.orchestrator.types import Message, Query
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arm:
+    """One way to draw samples.
+
+    Example: `Arm(name="cold", params=SamplingParams(temperature=0.3))`
+    """
+
+    name: str
+    params: SamplingParams = SamplingParams()
+    weight: int = 1  # samples of it for each that an arm of weight 1 gets
+    prompt: str = ""  # the variant of the query's prompt; empty: the prompt itself
+
+    def __post_init__(self) -> None:
+        require(bool(self.name), "arm", "have a name", self.name)
+        require(self.weight >= 1, "weight", "be at least 1", self.weight)
+
+    def params_for(self, wanted: SamplingParams) -> SamplingParams:
+        """The parameters of the arm, with the log-probabilities and the floor that are wanted."""
+        logprobs = max(
+            (k for k in (self.params.logprobs, wanted.logprobs) if k is not None), default=None
+        )
+        texts = self.params.token_texts or wanted.token_texts
+        return replace(self.params, logprobs=logprobs, token_texts=texts, floor=wanted.floor)
+
+    def prompt_for(self, query: Query) -> str | tuple[Message, ...]:
+        """The prompt of a query in the words of the arm."""
+        return query.variants[self.prompt] if self.prompt else query.prompt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Panel:
+    """The arms that take turns over the samples of each question.
+
+    Example: `Panel(arms=(Arm(name="cold", params=cold), Arm(name="hot", params=hot, weight=2)))`
+    """
+
+    arms: tuple[Arm, ...]
+
+    def __post_init__(self) -> None:
+        require(bool(self.arms), "arms", "be at least one", self.arms)
+        names = [arm.name for arm in self.arms]
+        require(len(set(names)) == len(names), "arms", "have different names", names)
+
+    def arm_of(self, index: int) -> Arm:
+        """The arm of sample `index`."""
+        turns = turns_of(tuple(arm.weight for arm in self.arms))
+        return self.arms[turns[index % len(turns)]]
+
+    @property
+    def round_size(self) -> int:
+        """W, the number of turns after which the arms begin anew."""
+        return sum(arm.weight for arm in self.arms)
+
+    def arms_of(self, count: int) -> tuple[str, ...]:
+        """[N] the names of the arms of the first `count` samples."""
+        return tuple(self.arm_of(i).name for i in range(count))
+
+
+@lru_cache(maxsize=64)
+def turns_of(weights: Sequence[int]) -> tuple[int, ...]:
+    """[W] one round of turns, W the sum of the weights: which arm draws at each place.
+
+    At every place, each arm has had its share of the turns so far to within less than one: the
+    quota method of Still (1979), by earliest deadline. Rounds follow each other for ever.
+    """
+    total = sum(weights)
+    counts = [0] * len(weights)
+    turns = []
+    for place in range(1, total + 1):
+        # One more turn must not put an arm above its quota, place * weight / total, rounded up.
+        able = [a for a, w in enumerate(weights) if counts[a] * total < place * w]
+        arm = min(able, key=lambda a: ((counts[a] + 1) / weights[a], a))
+        counts[arm] += 1
+        turns.append(arm)
+    return tuple(turns)
