@@ -61,6 +61,8 @@ def answer(question: Question) -> Selection:
 
 def _backend(question: Question) -> BackendConfig:
     if question.base_url is not None:
+        rule = "be left out with base_url"
+        require(question.backend == "vllm", "backend", rule, question.backend)
         return served_model(question.base_url, question.model, question.api_key_env)
     rule = "be given with base_url"
     require(question.api_key_env is None, "api_key_env", rule, question.api_key_env)

@@ -9,6 +9,7 @@ import yaml
 
 from nbest.experiments.language.yaml_text import read_yaml
 from nbest.model_backend.openai.settings import Endpoint, only_model
+from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.requirements import require
 from nbest.orchestrator.tasks import wait_for
 
@@ -27,23 +28,43 @@ def served_model(base_url: str, model: str | None, api_key_env: str | None) -> E
 def endpoint_overrides(
     config: Path, base_url: str | None, model: str | None, api_key_env: str | None
 ) -> list[str]:
-    """The assignments that put a server in the place of the model of a config, under its name."""
+    """The assignments that put a server in the place of the model of a config, under its name.
+
+    What an `openai` section has besides is kept. Of another section, what decides how fast an own
+    engine is falls away; InputError names a key that decides what its samples say.
+    """
     if base_url is None:
         for key, value in (("model", model), ("api_key_env", api_key_env)):
             require(value is None, key, "be given with base_url", value)
         return []
-    named = model or _model_of(config)
+    section = _model_section(config)
+    name = section.get("model")
+    named = model or (name if isinstance(name, str) else None)
     endpoint = served_model(base_url, named, api_key_env)
-    section = {"backend": "openai", "model": endpoint.model, "base_url": endpoint.base_url}
+    kept = _kept(section) | {
+        "backend": "openai",
+        "model": endpoint.model,
+        "base_url": endpoint.base_url,
+    }
     if api_key_env is not None:
-        section["api_key_env"] = api_key_env
-    flow = yaml.safe_dump(section, default_flow_style=True, width=10_000).strip()
+        kept["api_key_env"] = api_key_env
+    flow = yaml.safe_dump(kept, default_flow_style=True, width=10_000).strip()
     return [f"model={flow}"]
 
 
-def _model_of(config: Path) -> str | None:
-    """The name of a config's model, where it is one that a server may have."""
+def _kept(section: Mapping[str, object]) -> dict[str, object]:
+    """What a server can be told of a config's model."""
+    if section.get("backend") == "openai":
+        return dict(section)
+    for key in ("chat_template", "reasoning", "engine", "revision", "dtype"):
+        if section.get(key):
+            rule = "be left out with base_url: the server decides it"
+            raise InputError(f"model.{key} must {rule}, got {section[key]!r}")
+    arguments = section.get("chat_template_kwargs")
+    return {"body": {"chat_template_kwargs": arguments}} if arguments else {}
+
+
+def _model_section(config: Path) -> Mapping[str, object]:
     raw = read_yaml(config).value
     section = raw.get("model") if isinstance(raw, Mapping) else None
-    name = section.get("model") if isinstance(section, Mapping) else None
-    return name if isinstance(name, str) else None
+    return section if isinstance(section, Mapping) else {}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -20,14 +21,16 @@ from nbest.model_backend.openai.failures import (
     failure_in_reply,
     failure_of,
 )
-from nbest.model_backend.openai.replies import Reply
 from nbest.model_backend.openai.stream import events
-from nbest.orchestrator.errors import first_line
+from nbest.model_backend.openai.wire import Reply
+from nbest.orchestrator.errors import NbestError, first_line
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse, ClientSession
 
 LONGEST_BODY = 64 * 2**20  # bytes of a reply
+LONGEST_ERROR = 2**16  # bytes of a reply that says what is wrong; the rest is not read
+LAST_BYTES_S = 1.0  # for the end of a stream to come, after which its connection is used again
 LOOK_S = 10.0  # for a question whether the server is there
 END_OF_STREAM = b"[DONE]"
 
@@ -46,9 +49,9 @@ class Connection:
             async with asyncio.timeout(LOOK_S), self._call("GET", "/models") as response:
                 if response.status in (404, 405, 501):
                     return []
-                text = await self._text(response)
                 if response.status != 200:
-                    raise failure_of(response.status, _lower(response.headers), text, self.words)
+                    raise await self._failure(response)
+                text = await self._text(response)
         except TimeoutError as error:
             raise Unreachable(f"no answer within {LOOK_S:g} s") from error
         return _listed(text)
@@ -56,11 +59,9 @@ class Connection:
     async def whole(self, path: str, body: Mapping[str, Any]) -> tuple[Reply, Mapping[str, str]]:
         """Send a request and return its reply, with the headers."""
         async with self._call("POST", path, body) as response:
-            text = await self._text(response)
-            headers = _lower(response.headers)
             if response.status != 200:
-                raise failure_of(response.status, headers, text, self.words)
-            return self._reply(text), headers
+                raise await self._failure(response)
+            return self._reply(await self._text(response)), _lower(response.headers)
 
     async def pieces(
         self, path: str, body: Mapping[str, Any], answered: Callable[[Mapping[str, str]], None]
@@ -70,16 +71,16 @@ class Connection:
         Whoever stops early closes the connection, and so ends the request at the server.
         """
         async with self._call("POST", path, body) as response:
-            headers = _lower(response.headers)
             if response.status != 200:
-                text = await self._text(response)
-                raise failure_of(response.status, headers, text, self.words)
+                raise await self._failure(response)
+            headers = _lower(response.headers)
             answered(headers)
             if "event-stream" not in headers.get("content-type", ""):
                 yield self._reply(await self._text(response))  # it knows no streams
                 return
-            async for data in events(response.content.iter_any()):
+            async for data in events(_bounded(response)):
                 if data.strip() == END_OF_STREAM:
+                    await _to_the_end(response)
                     return
                 yield self._reply(data)
 
@@ -88,6 +89,9 @@ class Connection:
         self, method: str, path: str, body: Mapping[str, Any] | None = None
     ) -> AsyncIterator[ClientResponse]:
         from aiohttp import ClientConnectorError, ClientError
+
+        if self.session.closed:
+            raise Unreachable("the connection has been closed")
 
         url = self.base_url + path
         try:
@@ -109,17 +113,20 @@ class Connection:
         code = getattr(cause, "errno", None)
         what = os.strerror(code) if code and code > 0 else getattr(cause, "strerror", None)
         what = (what or first_line(cause)).lower()
+        if isinstance(cause, ssl.SSLError):
+            what = f"no TLS: {cause.reason or 'it speaks another protocol'}".lower()
+        elif (status := getattr(error, "status", None)) is not None:  # of a proxy
+            what = f"{status} {getattr(error, 'message', '')}"
         if isinstance(error, TimeoutError):
             what = "no byte for too long (model.read_timeout_s)"
         return self.words.shown(what)
 
+    async def _failure(self, response: ClientResponse) -> NbestError:
+        text = (await _beginning(response)).decode("utf-8", errors="replace")
+        return failure_of(response.status, _lower(response.headers), text, self.words)
+
     async def _text(self, response: ClientResponse) -> str:
-        parts, size = [], 0
-        async for part in response.content.iter_any():
-            parts.append(part)
-            size += len(part)
-            if size > LONGEST_BODY:
-                raise Broken(f"the server has sent more than {LONGEST_BODY:,} bytes")
+        parts = [part async for part in _bounded(response)]
         return b"".join(parts).decode("utf-8", errors="replace")
 
     def _reply(self, text: str | bytes) -> Reply:
@@ -131,6 +138,34 @@ class Connection:
         if reply.error:
             raise failure_in_reply(reply.error, self.words)
         return reply
+
+
+async def _bounded(response: ClientResponse) -> AsyncIterator[bytes]:
+    """The parts of a body as they come; Broken where there is no end to it."""
+    size = 0
+    async for part in response.content.iter_any():
+        size += len(part)
+        if size > LONGEST_BODY:
+            raise Broken(f"the server has sent more than {LONGEST_BODY:,} bytes")
+        yield part
+
+
+async def _beginning(response: ClientResponse) -> bytes:
+    """The first bytes of a body that says what is wrong."""
+    body = b""
+    async for part in response.content.iter_any():
+        body += part
+        if len(body) >= LONGEST_ERROR:
+            break
+    return body[:LONGEST_ERROR]
+
+
+async def _to_the_end(response: ClientResponse) -> None:
+    """Wait a moment for the end of a stream that has said all: its connection can serve others."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LAST_BYTES_S):
+            async for _ in response.content.iter_any():
+                pass
 
 
 def _lower(headers: Mapping[str, str]) -> dict[str, str]:
@@ -146,6 +181,12 @@ def _listed(text: str) -> list[Mapping[str, Any]]:
         return []
     listed = said.get("data") if isinstance(said, Mapping) else said
     return [m for m in listed if isinstance(m, Mapping)] if isinstance(listed, list) else []
+
+
+def proxy_secrets(url: str) -> tuple[str, ...]:
+    """The password in the address of the proxy for an address, where it has one."""
+    password = urlsplit(proxy_of(url) or "").password
+    return (password,) if password else ()
 
 
 def proxy_of(url: str) -> str | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any
@@ -36,6 +36,7 @@ from nbest.orchestrator.types import Request, Sample
 TRIES = 3  # at a request whose connection or reply broke
 PAUSE_S = 0.5  # before the second try; twice as long before the third
 REFUSALS = 6  # "later" this often in a row is an overloaded engine, which rests
+LONGEST_REFUSED_S = 600.0  # of one request, after which it has failed
 LOOK_AGAIN_S = 1.0  # at a server that is away
 
 
@@ -62,6 +63,7 @@ class EndpointEngine:
         name: str = "",
         *,
         patience_s: float = 60.0,
+        silence_s: float = 600.0,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._connection = connection
@@ -69,11 +71,13 @@ class EndpointEngine:
         self._throttle = throttle
         self._name = name
         self._patience_s = patience_s
+        self._silence_s = silence_s  # without anything that was generated
         self._pause = pause
         self._early = EarlyAborts()
         self._live: dict[str, asyncio.Task[Sample]] = {}
         self._aborted: set[str] = set()
         self._looking: asyncio.Task[None] | None = None
+        self._is_closed = False
 
     @property
     def in_flight(self) -> tuple[str, ...]:
@@ -83,6 +87,8 @@ class EndpointEngine:
     async def generate(self, request: Request) -> Sample:
         if self._early.take(request.id):
             return cancelled_sample(request)
+        if self._is_closed:
+            raise NotBegun("the connection has been closed")
         draft = [Draft(request.params)]  # the one that is under way: a new one at each try
         started_s = time.monotonic()
         drawing = asyncio.ensure_future(self._draw(request, draft))
@@ -91,14 +97,15 @@ class EndpointEngine:
             await asyncio.wait([drawing])
         finally:
             del self._live[request.id]
-            await _end(drawing)
-        if drawing.cancelled() and request.id in self._aborted:
+            was_aborted = request.id in self._aborted
             self._aborted.discard(request.id)
+            await _end(drawing)
+        if drawing.cancelled() and was_aborted:
             total_s = time.monotonic() - started_s
-            return self._parted(
-                sample_of(request, draft[0], total_s, self._name, is_cancelled=True)
-            )
-        self._aborted.discard(request.id)
+            cut = sample_of(request, draft[0], total_s, self._name, is_cancelled=True)
+            return self._parted(cut)
+        if drawing.cancelled():
+            raise NotBegun("the connection was closed")
         return drawing.result()
 
     async def abort(self, request_id: str) -> None:
@@ -109,11 +116,24 @@ class EndpointEngine:
             self._aborted.add(request_id)
             drawing.cancel()
 
+    async def close(self) -> None:
+        """End all that is under way: its callers hear that this connection is gone.
+
+        Nothing else would wake those that wait for a reply.
+        """
+        self._is_closed = True
+        ending = [*self._live.values(), *([self._looking] if self._looking else [])]
+        for task in ending:
+            task.cancel()
+        if ending:
+            await asyncio.wait(ending)
+
     async def _draw(self, request: Request, draft: list[Draft]) -> Sample:
         """Try until there is a sample, or until it is clear that there will be none."""
         if request.response is not None:
             raise RequestRejected("this model generates: it rates no responses")
-        breaks = refusals = 0
+        breaks: list[Broken] = []
+        refusals, first_s = 0, time.monotonic()
         while True:
             async with self._throttle.place():
                 began_s = time.monotonic()
@@ -123,11 +143,13 @@ class EndpointEngine:
                 except Busy as busy:
                     refusals += 1
                     self._throttle.refused(began_s, busy.wait_s)
+                    if time.monotonic() - first_s > LONGEST_REFUSED_S:
+                        raise BackendError(f"{busy} ({refusals} times)") from busy
                     if refusals >= REFUSALS:
                         raise Overloaded(first_line(busy)) from busy
                 except Broken as broken:
-                    breaks += 1
-                    await self._after_break(broken, breaks)
+                    breaks.append(broken)
+                    await self._after_break(breaks)
                 except Denied as denied:
                     # No query is the cause; the engine is opened again, and that says the same.
                     raise NotBegun(first_line(denied)) from denied
@@ -160,28 +182,39 @@ class EndpointEngine:
         self, path: str, body: Mapping[str, Any], draft: Draft, started_s: float
     ) -> None:
         pieces = self._connection.pieces(path, body, self._note_headers)
-        async with aclosing(pieces):
-            async for piece in pieces:
-                draft.add(piece, time.monotonic() - started_s)
-                if draft.has_fallen:
-                    return
+        loop = asyncio.get_running_loop()
+        try:
+            async with aclosing(pieces), asyncio.timeout(self._silence_s) as silence:
+                async for piece in pieces:
+                    before = draft.pieces
+                    draft.add(piece, time.monotonic() - started_s)
+                    if draft.has_fallen:
+                        return
+                    if draft.pieces > before:  # a sign of life that says nothing is none
+                        silence.reschedule(loop.time() + self._silence_s)
+        except TimeoutError as error:
+            what = f"nothing was generated for {self._silence_s:g} s (model.read_timeout_s)"
+            raise Broken(what) from error
 
-    async def _after_break(self, broken: Broken, breaks: int) -> None:
+    async def _after_break(self, breaks: Sequence[Broken]) -> None:
         """Pause before the next try; raise if there is none, or if the server is away."""
-        if breaks >= TRIES or isinstance(broken, Unreachable):
+        broken, count = breaks[-1], len(breaks)
+        if count >= TRIES or isinstance(broken, Unreachable):
             if await self._is_there():
-                if breaks >= TRIES:
-                    raise BackendError(f"{broken} ({breaks} times)") from broken
+                if count >= TRIES:
+                    raise BackendError(f"{broken} ({count} times)") from broken
             else:
                 await self._until_back()
-                death = NotBegun if isinstance(broken, Unreachable) else EngineDead
+                # A request that was under way when the server left may be why it did.
+                has_begun = not all(isinstance(one, Unreachable) for one in breaks)
+                death = EngineDead if has_begun else NotBegun
                 raise death(f"the server was away: {broken}") from broken
-        await self._pause(PAUSE_S * 2 ** (breaks - 1))
+        await self._pause(PAUSE_S * 2 ** (count - 1))
 
     async def _is_there(self) -> bool:
         try:
             await self._connection.models()
-        except Broken:
+        except (Broken, Busy):  # one that is loading answers 503
             return False
         except NbestError:  # an answer, whatever it says
             return True

@@ -15,10 +15,14 @@ from typing import Any
 from nbest.orchestrator.errors import BackendError, NbestError, RequestRejected
 
 SHOWN_CHARACTERS = 200
-LONGEST_WAIT_S = 300.0  # what a server may ask for at once
+LONGEST_SHOWN = 10_000  # characters that are looked at for them
+LONGEST_WAIT_S = 300.0  # what a refusal may ask for at once
+LONGEST_HOLD_S = 60.0  # what an answer may, that says that a quota is used up
 
-REFUSED = frozenset({400, 404, 405, 413, 415, 422})  # this request can never succeed
-DENIED = frozenset({401, 402, 403})  # no request can, until a person does something
+# This request can never succeed. Of 403: filters refuse a prompt with it, and a key that is no good
+# at all is found out when the connection opens.
+REFUSED = frozenset({400, 403, 404, 405, 413, 415, 422})
+DENIED = frozenset({401, 402})  # no request can, until a person does something
 BUSY = frozenset({408, 409, 425, 429, 503, 529})  # the same request may succeed later
 QUOTA = ("insufficient_quota", "billing_hard_limit_reached", "credit balance")
 
@@ -53,16 +57,28 @@ class Words:
         """One line, without secrets and control characters, not too long."""
         for secret in self.secrets:
             text = text.replace(secret, "***")
+        text = re.sub(r"://[^/@\s]{1,200}@", "://***@", text[:LONGEST_SHOWN])
         line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
         is_long = len(line) > SHOWN_CHARACTERS
         return line[:SHOWN_CHARACTERS] + ("..." if is_long else "")
 
     def of_body(self, body: str) -> str:
         """What a body says is wrong: the message of its error, or what can be read of it."""
+        for secret in self.secrets:  # before anything is cut: half a key would pass
+            body = body.replace(secret, "***")
         if body.lstrip()[:1] == "<":
-            title = re.search(r"<title[^>]*>([^<]{1,300})", body, re.IGNORECASE)
-            return self.shown(f"a page of HTML{': ' + title[1] if title else ''}")
+            title = title_of(body)
+            return self.shown(f"a page of HTML{f': {title}' if title else ''}")
         return self.shown(message_of(body)) or "nothing"
+
+
+def title_of(page: str) -> str:
+    """The title of a page of HTML; empty where it has none."""
+    lower = page.lower()
+    start = lower.find("<title")
+    start = lower.find(">", start) + 1 if start >= 0 else 0
+    end = lower.find("<", start) if start else -1
+    return page[start:end] if end > start else ""
 
 
 def message_of(body: str) -> str:
@@ -121,20 +137,27 @@ def wait_of(headers: Mapping[str, str]) -> float | None:
         return min(LONGEST_WAIT_S, seconds)
     if after and (date := _until(after, headers.get("date", ""))) is not None:
         return min(LONGEST_WAIT_S, date)
-    resets = [
-        _duration(headers.get(f"x-ratelimit-reset-{of}", "")) for of in ("requests", "tokens")
-    ]
-    known = [seconds for seconds in resets if seconds is not None]
-    return min(LONGEST_WAIT_S, max(known)) if known else None
+    resets = _resets(headers)
+    used_up = [seconds for seconds, is_used_up in resets if is_used_up]
+    known = [max(used_up)] if used_up else [min(s for s, _ in resets)] if resets else []
+    return min(LONGEST_WAIT_S, *known) if known else None
+
+
+def _resets(headers: Mapping[str, str]) -> list[tuple[float, bool]]:
+    """For requests and for tokens: in how many seconds they are full again, and whether none is
+    left."""
+    found = []
+    for of in ("requests", "tokens"):
+        seconds = _duration(headers.get(f"x-ratelimit-reset-{of}", ""))
+        if seconds is not None:
+            found.append((seconds, _number(headers.get(f"x-ratelimit-remaining-{of}")) == 0))
+    return found
 
 
 def used_up_for(headers: Mapping[str, str]) -> float:
     """How long nothing more is let through, as the headers of an answer say; 0 where there is."""
-    waits = [0.0]
-    for of in ("requests", "tokens"):
-        if _number(headers.get(f"x-ratelimit-remaining-{of}")) == 0:
-            waits.append(_duration(headers.get(f"x-ratelimit-reset-{of}", "")) or 0.0)
-    return min(LONGEST_WAIT_S, max(waits))
+    waits = [seconds for seconds, is_used_up in _resets(headers) if is_used_up]
+    return min(LONGEST_HOLD_S, max(waits, default=0.0))
 
 
 def _number(text: str | None) -> float | None:
@@ -158,5 +181,5 @@ def _until(after: str, date: str) -> float | None:
         return max(
             0.0, (parsedate_to_datetime(after) - parsedate_to_datetime(date)).total_seconds()
         )
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None

@@ -1,6 +1,6 @@
-"""Reads what OpenAI-compatible servers reply, whole or piece by piece, and makes samples of it.
+"""Makes samples of what OpenAI-compatible servers reply, whole or piece by piece.
 
-What a server says is checked for its form: a reply that is none is a failure, never half a sample.
+A reply that is none is a failure, never half a sample.
 """
 
 from __future__ import annotations
@@ -9,16 +9,28 @@ import math
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-from pydantic import BaseModel, ConfigDict
 
 from nbest.model_backend.confidence_floor import FloorWatch
+from nbest.model_backend.openai.failures import Broken
+from nbest.model_backend.openai.wire import (
+    NO_LOGPROB,
+    Choice,
+    Counts,
+    Details,
+    Likely,
+    Logprobs,
+    Part,
+    Reply,
+    Said,
+)
 from nbest.orchestrator.errors import BackendError, RequestRejected
 from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.types import Request, Sample, Status, TopLogprobs
 
-NO_LOGPROB = -9999.0  # what servers write where a probability is 0
+SPARE_TOKENS = 16  # beyond max_tokens, for those that a server may count otherwise
+LONGEST_TOKEN = 256  # characters
+UNCOUNTED = 3  # tokens that a server may count and send no log-probability of: ends of turns
+
 STATUS_OF_FINISH = {
     "stop": Status.OK,
     "eos": Status.OK,
@@ -26,91 +38,10 @@ STATUS_OF_FINISH = {
     "length": Status.TRUNCATED,
     "max_tokens": Status.TRUNCATED,
     "repetition": Status.TRUNCATED,
-    "abort": Status.CANCELLED,
     "content_filter": Status.UNPARSEABLE,
     "tool_calls": Status.UNPARSEABLE,
     "function_call": Status.UNPARSEABLE,
 }
-
-
-class Wire(BaseModel):
-    """A part of a reply; what is not named here is not read."""
-
-    model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
-
-
-class Part(Wire):
-    """One part of a content that is a list."""
-
-    type: str = ""
-    text: str | None = None
-
-
-class Said(Wire):
-    """A message, or a piece of one."""
-
-    content: str | list[Part] | None = None
-    reasoning: str | None = None
-    reasoning_content: str | None = None
-    refusal: str | None = None
-
-
-class Likely(Wire):
-    """A token and its log-probability, in nats."""
-
-    token: str = ""
-    logprob: float = NO_LOGPROB
-
-
-class Position(Likely):
-    """The token at one position of a chat's reply, and the likeliest there."""
-
-    top_logprobs: list[Likely] | None = None
-
-
-class Logprobs(Wire):
-    """Log-probabilities: `content` in a chat, the other fields for a raw text."""
-
-    content: list[Position] | None = None
-    token_logprobs: list[float | None] | None = None
-    top_logprobs: list[dict[str, float | None] | None] | None = None
-
-
-class Choice(Wire):
-    """One sample, or a piece of one."""
-
-    index: int = 0
-    message: Said | None = None
-    delta: Said | None = None
-    text: str | None = None
-    logprobs: Logprobs | None = None
-    finish_reason: str | None = None
-    token_ids: list[int] | None = None
-
-
-class Details(Wire):
-    """Parts of a count of tokens."""
-
-    cached_tokens: int | None = None
-    reasoning_tokens: int | None = None
-
-
-class Counts(Wire):
-    """The tokens that a request has cost."""
-
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    prompt_tokens_details: Details | None = None
-    completion_tokens_details: Details | None = None
-
-
-class Reply(Wire):
-    """A whole reply, or one piece of a streamed one."""
-
-    choices: list[Choice] | None = None
-    usage: Counts | None = None
-    system_fingerprint: str | None = None
-    error: Any = None
 
 
 @dataclass(slots=True)
@@ -124,6 +55,7 @@ class Draft:
     logprobs: list[float] = field(default_factory=list)  # [T]
     likeliest: list[list[Likely]] = field(default_factory=list)  # [T] lists of k
     pieces: int = 0  # those that held anything that was generated
+    characters: int = 0
     finish: str | None = None
     is_refusal: bool = False
     counts: Counts = field(default_factory=Counts)
@@ -153,9 +85,9 @@ class Draft:
         """Take a piece in, or a whole reply; BackendError if it is none of a sample."""
         self.fingerprint = reply.system_fingerprint or self.fingerprint
         self.counts = reply.usage or self.counts
-        for choice in reply.choices or ():
-            if choice.index == 0:
-                self._add_choice(choice, elapsed_s)
+        first = next((choice for choice in reply.choices or () if not choice.index), None)
+        if first is not None and self.finish is None:  # what comes after an end is not part of it
+            self._add_choice(first, elapsed_s)
 
     def _add_choice(self, choice: Choice, elapsed_s: float) -> None:
         said = choice.message or choice.delta or Said()
@@ -169,7 +101,15 @@ class Draft:
         if text or thought or choice.token_ids:
             self.pieces += 1
             self.first_token_s = self.first_token_s or elapsed_s
+        self.characters += len(text) + len(thought)
         self.finish = choice.finish_reason or self.finish
+        self._require_bounds()
+
+    def _require_bounds(self) -> None:
+        """Raise Broken where a server goes on and on, whatever it was asked for."""
+        most = self.params.max_tokens + SPARE_TOKENS
+        if len(self.token_ids) > most or self.characters > most * LONGEST_TOKEN:
+            raise Broken(f"the server sends more than max_tokens, {self.params.max_tokens}")
 
     def _add_logprobs(self, logprobs: Logprobs | None) -> None:
         if logprobs is None or self.params.logprobs is None or self.has_fallen:
@@ -179,7 +119,7 @@ class Draft:
         else:
             rows = list(_rows_of_text(logprobs))
         for logprob, likeliest in rows:
-            self.logprobs.append(min(logprob, 0.0))
+            self.logprobs.append(min(0.0, max(NO_LOGPROB, logprob)))
             if self.params.logprobs:
                 self.likeliest.append(_sorted(likeliest, self.params.logprobs))
             if self.watch is not None:
@@ -205,11 +145,21 @@ def _number(logprob: float | None) -> float:
 
 
 def _sorted(likeliest: Sequence[Likely], k: int) -> list[Likely]:
-    """The k likeliest, likeliest first; BackendError if the server has sent fewer."""
-    if len(likeliest) < k:
+    """The k likeliest, likeliest first; RequestRejected if the server has sent far fewer.
+
+    A few may be missing: in the reply to a raw text two tokens of one text are one entry. The least
+    of those that are there stands for them, which is the most that they can be.
+    """
+    if len(likeliest) * 2 < k:
         what = f"{len(likeliest)} of the {k} likeliest tokens of a position"
         raise RequestRejected(f"the server has sent {what} (sampling.logprobs)")
-    return sorted(likeliest, key=lambda likely: -likely.logprob)[:k]
+    ordered = sorted(map(_clamped, likeliest), key=lambda likely: -likely.logprob)[:k]
+    return ordered + ordered[-1:] * (k - len(ordered))
+
+
+def _clamped(likely: Likely) -> Likely:
+    logprob = min(0.0, max(NO_LOGPROB, likely.logprob))
+    return likely if logprob == likely.logprob else Likely(token=likely.token, logprob=logprob)
 
 
 def sample_of(
@@ -230,8 +180,11 @@ def sample_of(
         logprobs=None if request.params.logprobs is None else tuple(draft.logprobs),
         top_logprobs=_top_logprobs(request.params, draft),
         status=status,
-        prompt_tokens=max(0, draft.counts.prompt_tokens or 0),
-        cached_tokens=_detail(draft.counts.prompt_tokens_details, "cached_tokens"),
+        prompt_tokens=draft.counts.prompt_tokens or 0,
+        cached_tokens=min(
+            draft.counts.prompt_tokens or 0,
+            _detail(draft.counts.prompt_tokens_details, "cached_tokens"),
+        ),
         generated_tokens=draft.generated_tokens,
         reasoning_tokens=_reasoning_tokens(draft, text, reasoning),
         first_token_s=draft.first_token_s,
@@ -251,6 +204,8 @@ def _until_stop(text: str, params: SamplingParams) -> tuple[str, bool]:
 def _status(request: Request, draft: Draft, text: str, reasoning: str) -> Status:
     if draft.has_fallen:
         return Status.TRUNCATED
+    if draft.finish == "abort":  # of its own accord: nobody here has asked for it
+        raise Broken("the server aborted the sample")
     status = STATUS_OF_FINISH.get(draft.finish or "")
     if status is None:
         raise BackendError(f"the server ended {request.id} with {draft.finish!r}")
@@ -267,9 +222,17 @@ def _require_logprobs(params: SamplingParams, draft: Draft, *, is_cancelled: boo
         return
     if not draft.logprobs:
         raise RequestRejected("the server has sent no log-probabilities (sampling.logprobs)")
-    count = len(draft.token_ids)
-    if count and count != len(draft.logprobs):
-        what = f"{len(draft.logprobs)} log-probabilities for {count} tokens"
+    found, exact = len(draft.logprobs), len(draft.token_ids)
+    counted = draft.counts.completion_tokens
+    thought = _detail(draft.counts.completion_tokens_details, "reasoning_tokens")
+    if exact:
+        fits = found == exact
+    elif counted is not None:
+        fits = any(0 <= c - found <= UNCOUNTED for c in (counted, counted - thought))
+    else:
+        fits = True
+    if not fits:
+        what = f"{found} log-probabilities for {exact or counted} tokens"
         raise BackendError(f"the server has sent {what}")
 
 
@@ -283,7 +246,7 @@ def _top_logprobs(params: SamplingParams, draft: Draft) -> TopLogprobs | None:
 
 
 def _detail(details: Details | None, name: str) -> int:
-    return max(0, int(getattr(details, name, None) or 0))
+    return int(getattr(details, name, None) or 0)
 
 
 def _reasoning_tokens(draft: Draft, text: str, reasoning: str) -> int:

@@ -6,13 +6,14 @@ It knows no Ray, no store and no scorer; aiohttp is imported when a connection i
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from nbest.model_backend.openai.connection import Connection
+from nbest.model_backend.openai.connection import Connection, proxy_secrets
 from nbest.model_backend.openai.engine import EndpointEngine, Manner
 from nbest.model_backend.openai.failures import Words
 from nbest.model_backend.openai.opening import look_at, names_at, require_seeds
@@ -22,6 +23,7 @@ from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.requirements import did_you_mean, require
 
 # Fields of a request's body that have a setting of their own.
+SERVERS = ("auto", "openai", "vllm", "sglang", "llama.cpp", "other")
 OURS = frozenset(
     {
         *("model", "messages", "prompt", "n", "best_of", "stream", "stream_options", "seed"),
@@ -33,7 +35,15 @@ OURS = frozenset(
         *("return_token_ids", "return_tokens_as_token_ids"),
     }
 )
-SECRETS = ("api_key", "api-key", "authorization", "password", "secret", "access_token")
+SECRETS = frozenset(
+    {
+        *("apikey", "key", "token", "accesstoken", "authtoken", "authorization", "bearer"),
+        *("password", "passwd", "secret", "clientsecret", "credentials"),
+    }
+)
+
+
+_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +77,15 @@ class Endpoint:
         for key in ("connect_timeout_s", "read_timeout_s"):
             require(getattr(self, key) > 0, key, "be above 0", getattr(self, key))
         require(self.patience_s >= 0, "patience_s", "be at least 0", self.patience_s)
+        words = {"server": SERVERS, "seeds": ("checked", "trusted", "none")}
+        for key, allowed in {**words, "reasoning": ("tags", "none")}.items():
+            value = getattr(self, key)
+            require(value in allowed, key, f"be one of {', '.join(allowed)}", value)
         for name in self.body:
             require(name not in OURS, "body", f"leave {name} to the setting for it", name)
-            is_secret = name.lower().replace("-", "_") in {s.replace("-", "_") for s in SECRETS}
-            require(not is_secret, "body", "hold no secret: name api_key_env", name)
-        if self.api_key_env is not None and not self.api_key_env.isidentifier():
-            rule = "be the name of an environment variable, not a key"
+        _require_no_secret(self.body)
+        if self.api_key_env is not None and not _VARIABLE.fullmatch(self.api_key_env):
+            rule = "be the name of an environment variable, in capitals, and not a key"
             require(False, "api_key_env", rule, "***")
 
     @property
@@ -100,16 +113,20 @@ class Endpoint:
     async def open(self, name: str = "") -> AsyncIterator[EndpointEngine]:
         """Connect, see what the server is, and draw a few tokens to see whether it minds seeds."""
         async with self.connect() as connection:
-            server = await look_at(connection, self.model, self.server)
+            server = await look_at(connection, self.model, self.server, self.patience_s)
             engine = EndpointEngine(
                 connection,
                 self._manner(server),
                 Throttle(self.max_concurrency),
                 name,
                 patience_s=self.patience_s,
+                silence_s=self.read_timeout_s,
             )
-            await require_seeds(engine, self.seeds, where=self.base_url)
-            yield engine
+            try:
+                await require_seeds(engine, self.seeds, where=self.base_url)
+                yield engine
+            finally:
+                await engine.close()
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[Connection]:
@@ -126,7 +143,7 @@ class Endpoint:
             headers={"Authorization": f"Bearer {key}"} if key else {},
             cookie_jar=DummyCookieJar(),
         ) as session:
-            words = Words(secrets=(key,) if key else ())
+            words = Words(secrets=(*([key] if key else []), *proxy_secrets(self.base_url)))
             yield Connection(session=session, base_url=self.base_url, words=words)
 
     def _manner(self, server: Server) -> Manner:
@@ -151,6 +168,18 @@ class Endpoint:
         return key
 
 
+def _require_no_secret(value: object) -> None:
+    """Raise InputError where a field is called as keys are: the config is stored with its run."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            plain = re.sub("[^a-z]", "", str(name).lower())
+            require(plain not in SECRETS, "body", "hold no secret: name api_key_env", name)
+            _require_no_secret(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            _require_no_secret(inner)
+
+
 async def only_model(endpoint: Endpoint) -> str:
     """The name of the one model that is served at an address.
 
@@ -171,10 +200,10 @@ def _checked_url(url: str) -> str:
         parts = urlsplit(url)
         parts.port  # noqa: B018 # it raises where it is no number
     except ValueError as error:
-        raise InputError(f"base_url must {rule} ({error})") from error
+        raise InputError(f"base_url must {rule}, got {'***' if '@' in url else url!r}") from error
     if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
         where = f"{parts.scheme}://{parts.hostname}{parts.path}"
         raise InputError(f"base_url must hold no user, key or query: name api_key_env, got {where}")
     is_url = parts.scheme in ("http", "https") and bool(parts.hostname)
-    require(is_url, "base_url", rule, url)
+    require(is_url, "base_url", rule, "***" if "@" in url else url)
     return url.rstrip("/").removesuffix("/chat/completions").removesuffix("/completions")

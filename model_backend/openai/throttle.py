@@ -13,6 +13,8 @@ from contextlib import asynccontextmanager
 
 FIRST_WAIT_S = 0.5  # after a refusal that names no time: twice as long each time
 LONGEST_WAIT_S = 60.0
+LEAST_WAIT_S = 0.02  # some say that no time need pass
+MOST_DOUBLINGS = 10
 
 
 class Throttle:
@@ -62,8 +64,9 @@ class Throttle:
             self._refusals += 1
             self._successes = 0
         if wait_s is None:
-            wait_s = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** (self._refusals - 1))
-        self._open_s = max(self._open_s, now_s + wait_s)
+            doublings = min(self._refusals - 1, MOST_DOUBLINGS)
+            wait_s = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0**doublings)
+        self._open_s = max(self._open_s, now_s + max(LEAST_WAIT_S, wait_s))
 
     def hold(self, wait_s: float) -> None:
         """Begin nothing for so long: the server has said that its quota is used up until then."""

@@ -58,7 +58,7 @@ class Pool:
             take=self._take, readmit=self._readmit, note_death=self._note_death
         )
         self._background = Background(lambda error: self._fail(EngineDead(first_line(error))))
-        self._death: EngineDead | None = None  # of the last engine
+        self.death: EngineDead | None = None  # of the last engine
         self._room = asyncio.Event()
         self._room.set()
         self.has_finished = False  # whether any sample has been finished yet
@@ -97,7 +97,7 @@ class Pool:
                 self.leave(engine, request)
 
     def place(self, request: Request) -> PooledEngine | None:
-        if self._waiting or self._death is not None or request.id in self._aborted:
+        if self._waiting or self.death is not None or request.id in self._aborted:
             return None
         if self._quarantine.concerns(request):
             return None
@@ -159,8 +159,8 @@ class Pool:
 
     async def _acquire(self, request: Request, query: str) -> PooledEngine | None:
         """Wait for a slot on an engine; None when the request was aborted while it waited."""
-        if self._death is not None:
-            raise self._death
+        if self.death is not None:
+            raise self.death
         if not self._engines:
             raise EngineDead("the pool has no engine")
         is_suspected = self._quarantine.is_suspected(query)
@@ -253,7 +253,7 @@ class Pool:
 
     def _fail(self, death: EngineDead) -> None:
         """Fail all requests that wait, and all that come."""
-        self._death = death
+        self.death = death
         self._quarantine.fail(death)
         for _, turn in self._waiting.values():
             if not turn.done():

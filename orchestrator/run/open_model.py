@@ -11,7 +11,7 @@ import atexit
 import itertools
 import threading
 from collections.abc import Coroutine, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from types import TracebackType
@@ -28,9 +28,11 @@ from nbest.orchestrator.run.loop import Answered, Loop, one_lease
 from nbest.orchestrator.store.run_store import MemoryStore
 from nbest.orchestrator.types import Message, Query, Record, Selection
 
-# How long an interrupted start is waited for: an engine's library that is being imported cannot be
-# stopped, so the thread ends on its own when that is over.
+# How long an interrupted model is waited for: a library that is being imported, or a scorer that
+# computes, cannot be stopped, so the thread ends on its own when that is over.
 PATIENCE_S = 0.5
+
+CLOSED = "the model was closed while it was asked"
 
 T = TypeVar("T")
 Question = str | tuple[Message, ...]
@@ -44,9 +46,10 @@ class OpenModel:
 
     def __init__(self, backend: BackendConfig) -> None:
         self._backend = backend
-        self._loop: asyncio.AbstractEventLoop
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._serving: asyncio.Task[None] | None = None
-        self._has_begun = threading.Event()  # so there is a loop
+        self._has_begun = threading.Event()  # so there is a loop, or there will be none
+        self._submitting = threading.Lock()  # held while a question is handed over
         self._stop = asyncio.Event()
         self._is_closed = False
         self._under_way: set[asyncio.Task[Any]] = set()
@@ -58,8 +61,8 @@ class OpenModel:
         self._numbers = itertools.count()
         self._thread = threading.Thread(target=self._serve, name="nbest-model", daemon=True)
         self._is_up: Future[None] = Future()
-        atexit.register(self.close)  # a notebook may forget to
         self._thread.start()
+        atexit.register(self.close)  # a notebook may forget to
         try:
             self._is_up.result()
         except BaseException:
@@ -110,13 +113,18 @@ class OpenModel:
         self._finish()
 
     def _finish(self, timeout_s: float | None = None) -> None:
-        if not self._is_closed:
+        if threading.current_thread() is self._thread:
+            raise InputError("a model must not be closed by a part of a question to it")
+        with self._submitting:
+            if self._is_closed:
+                return
             self._is_closed = True
-            atexit.unregister(self.close)
-            self._has_begun.wait()
-            with suppress(RuntimeError):  # its loop has ended by itself
+        atexit.unregister(self.close)
+        self._has_begun.wait()
+        if self._loop is not None:
+            with suppress(RuntimeError):  # it has ended by itself
                 self._loop.call_soon_threadsafe(self._end)
-            self._thread.join(timeout_s)
+        self._thread.join(timeout_s)
 
     def __enter__(self) -> Self:
         return self
@@ -127,24 +135,28 @@ class OpenModel:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.close()
+        is_interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
+        self._finish(PATIENCE_S if is_interrupted else None)
 
     def _result(self, work: Coroutine[Any, Any, T]) -> T:
         """Wait for work in the model's thread; what interrupts the wait ends the work."""
         future = self._begin(work)
         try:
             return future.result()
+        except CancelledError as error:  # it had been handed over and not begun
+            raise BackendError(CLOSED) from error
         except BaseException:  # Ctrl-C above all
             future.cancel()
             raise
 
     def _begin(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         is_own = threading.current_thread() is self._thread
-        if is_own or self._is_closed:
-            work.close()
-            rule = "be asked by a part of its own question" if is_own else "be asked after its end"
-            raise InputError(f"a model must not {rule}")
-        return asyncio.run_coroutine_threadsafe(self._noted(work), self._loop)
+        with self._submitting:
+            if self._loop is not None and not is_own and not self._is_closed:
+                return asyncio.run_coroutine_threadsafe(self._noted(work), self._loop)
+        work.close()
+        rule = "be asked by a part of its own question" if is_own else "be asked after its end"
+        raise InputError(f"a model must not {rule}")
 
     async def _noted(self, work: Coroutine[Any, Any, T]) -> T:
         """Do the work as long as the model is open."""
@@ -155,7 +167,7 @@ class OpenModel:
             return await work
         except asyncio.CancelledError:
             if task in self._cut_off:
-                raise BackendError("the model was closed while it was asked") from None
+                raise BackendError(CLOSED) from None
             raise
         finally:
             self._under_way.discard(task)
@@ -168,15 +180,15 @@ class OpenModel:
         except BaseException as error:  # noqa: BLE001
             if not self._is_up.done():
                 self._is_up.set_exception(error)
+        finally:
+            self._has_begun.set()
 
     async def _until_stopped(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._serving = asyncio.current_task()
         self._has_begun.set()
         async with self._resources:
-            engine = LocalEngine(self._backend, "engine0")
-            context = running_pool(engine, self._backend)
-            self._pool = await self._resources.enter_async_context(context)
+            await self._start()
             self._is_up.set_result(None)
             await self._stop.wait()
             self._cut_off = {task for task in self._under_way if not task.cancelling()}
@@ -184,6 +196,11 @@ class OpenModel:
                 task.cancel()
             if self._under_way:
                 await asyncio.wait(self._under_way)
+
+    async def _start(self) -> None:
+        engine = LocalEngine(self._backend, "engine0")
+        context = running_pool(engine, self._backend)
+        self._pool = await self._resources.enter_async_context(context)
 
     def _end(self) -> None:
         """Stop, in the model's thread: at once, where the engine is still starting."""
@@ -223,6 +240,9 @@ class OpenModel:
         self, strategy: Strategy | BatchStrategy, seed: int, panel: Panel | None
     ) -> Loop:
         """A loop of its own for each call: no two calls share a request id or a sample."""
+        async with self._opening:
+            if self._pool.death is not None:  # who saw it die has failed; this question may not
+                await self._start()
         models = await self._models_for(strategy)
         return Loop(
             strategy=strategy,

@@ -184,7 +184,7 @@ def best_arm_sentence(table: ArmTable) -> str:
     assert gain is not None
     verdict = "" if best.p_value <= 0.05 else ", which may be chance"
     return (
-        f"{table.select} at {table.tokens:,.0f} tokens a question: all arms win "
-        f"{gain.mean:+.3f} ({gain.low:+.3f} to {gain.high:+.3f}) over {best.name}, the best arm on "
-        f"these questions{verdict}"
+        f"{table.select} at {table.tokens:,.0f} tokens a question: all arms together against "
+        f"{best.name}, the best arm on these questions: {gain.mean:+.3f} ({gain.low:+.3f} to "
+        f"{gain.high:+.3f}){verdict}"
     )

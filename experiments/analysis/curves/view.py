@@ -75,7 +75,7 @@ def arms_view(arms: ArmTable) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("arm", no_wrap=True)
     chosen = f"{arms.select} at equal tokens"
-    for head in ("samples", "tokens each", "one sample", chosen, "all arms win"):
+    for head in ("samples", "tokens each", "one sample", chosen, "all against it"):
         table.add_column(Text(printable(head)), justify="right", no_wrap=True)
     for row in arms.rows:
         table.add_row(

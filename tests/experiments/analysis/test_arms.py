@@ -159,7 +159,7 @@ def test_arms_are_compared_at_equal_tokens() -> None:
     assert rows["good"].gain is not None
     assert rows["dear"].gain is not None
     assert rows["good"].gain.mean < 0 < rows["dear"].gain.mean
-    assert "over good, the best arm on these questions" in best_arm_sentence(table)
+    assert "against good, the best arm on these questions" in best_arm_sentence(table)
     document = table.as_json()
     assert document["select"] == "vote"
 

@@ -120,6 +120,39 @@ def test_wrong_input_is_one_line(folder: Path, args: list[str], what: str) -> No
         assert process.stderr.count("\n") == 1
 
 
+def test_settings_that_a_server_cannot_be_given_are_named(server: FakeServer, folder: Path) -> None:
+    for setting, what in (("dtype: float32", "model.dtype"), ("reasoning: qwen3", "model.reason")):
+        text = CONFIG.replace("max_model_len: 512", f"max_model_len: 512, {setting}")
+        (folder / "other.yaml").write_text(text)
+        process = nbest(folder, "run", "other.yaml", *at(server))
+        assert process.returncode == 2
+        assert f"{what}" in process.stderr
+        assert "must be left out with base_url" in process.stderr
+
+
+def test_settings_of_an_endpoint_are_kept_and_arguments_of_the_template_go_along(
+    server: FakeServer, folder: Path
+) -> None:
+    template = "chat_template_kwargs: {enable_thinking: false}"
+    (folder / "a.yaml").write_text(CONFIG.replace("max_model_len: 512", template))
+    section = "model: {backend: openai, model: small, base_url: 'http://x/v1', seeds: none}"
+    lines = [section if line.startswith("model:") else line for line in CONFIG.splitlines()]
+    (folder / "b.yaml").write_text("\n".join(lines))
+    for name in ("a", "b"):
+        out = ("--out", f"runs/{name}")
+        process = nbest(folder, "run", f"{name}.yaml", *at(server), *out)
+        assert process.returncode == 0, process.stderr
+    thinking = [body.get("chat_template_kwargs") for body in server.bodies]
+    assert {"enable_thinking": False} in thinking
+    assert "seed" not in server.bodies[-1]
+
+
+def test_a_backend_and_a_server_are_one_too_many(server: FakeServer, folder: Path) -> None:
+    process = nbest(folder, "ask", "x", *at(server), "--backend", "fake")
+    assert process.returncode == 2
+    assert "backend must be left out with base_url" in process.stderr
+
+
 def test_another_name_than_the_configs(server: FakeServer, folder: Path) -> None:
     process = nbest(folder, "run", "config.yaml", *at(server), "--model", "smal")
     assert process.returncode == 2

@@ -134,7 +134,7 @@ def test_the_curve_of_a_panel_has_a_table_of_its_arms(folder: Path) -> None:
     drawn(folder, "run", "strategy.n=12")
     shown = CliRunner().invoke(app, ["curve", "run", "--select", "vote,first"])
     assert shown.exit_code == 0, shown.output
-    for words in ("vote at equal tokens", "all arms win", "cold", "arm1", "long", "the best arm"):
+    for words in ("vote at equal tokens", "all against it", "cold", "arm1", "long", "the best arm"):
         assert words in shown.output
     told = CliRunner().invoke(app, ["curve", "run", "--select", "vote", "--json"])
     document = json.loads(told.stdout)

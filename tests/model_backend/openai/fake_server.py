@@ -42,8 +42,19 @@ class FakeServer:
     gate: asyncio.Event = field(default_factory=asyncio.Event)  # replies wait while it is clear
     is_seeded: bool = True
     is_idle: asyncio.Event = field(default_factory=asyncio.Event)
+    is_asked: asyncio.Event = field(default_factory=asyncio.Event)  # since the gate was cleared
+    loads: int = 0  # how often it says that it is still loading
+    transports: set[int] = field(default_factory=set)
+
+    @property
+    def connections(self) -> int:
+        """How many connections requests have come by."""
+        return len(self.transports)
 
     async def models(self, request: web.Request) -> web.StreamResponse:
+        if self.loads:
+            self.loads -= 1
+            return web.json_response({"error": {"message": "loading"}}, status=503)
         if self.key and request.headers.get("Authorization") != f"Bearer {self.key}":
             return web.json_response({"error": {"message": "wrong key"}}, status=401)
         listed = [{"id": self.model, "object": "model", "owned_by": self.owner}]
@@ -53,6 +64,9 @@ class FakeServer:
         self.headers.append(dict(request.headers))
         body = await request.json()
         self.bodies.append(body)
+        self.transports.add(request.transport.get_extra_info("peername")[1])  # type: ignore[union-attr]
+        if not self.gate.is_set():
+            self.is_asked.set()
         self.under_way += 1
         self.is_idle.clear()
         self.most = max(self.most, self.under_way)

@@ -9,9 +9,10 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
+from aiohttp import web
 
 from nbest.model_backend.fake.script import Reply
-from nbest.model_backend.openai import connection, engine
+from nbest.model_backend.openai import connection, engine, opening
 from nbest.model_backend.openai.engine import EndpointEngine
 from nbest.model_backend.openai.settings import Endpoint
 from nbest.orchestrator.engines.local_engine import LocalEngine
@@ -29,6 +30,7 @@ from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.types import Message, Request, Sample, Status
 from tests.model_backend.openai.fake_server import (
     FakeServer,
+    Fault,
     is_silent,
     resets,
     says,
@@ -54,12 +56,12 @@ def ask(name: str = "r/q/s0", **settings: object) -> Request:
 
 
 @asynccontextmanager
-async def opened(server: FakeServer, **settings: object) -> AsyncIterator[EndpointEngine]:
+async def opened(fake: FakeServer, /, **settings: object) -> AsyncIterator[EndpointEngine]:
     """A live connection to a server, with what the opening had asked forgotten."""
     more = {"patience_s": 0.0} | settings
-    endpoint = Endpoint(server.model, base_url=server.url, **more)  # type: ignore[arg-type]
+    endpoint = Endpoint(fake.model, base_url=fake.url, **more)  # type: ignore[arg-type]
     async with endpoint.open("e0") as live:
-        server.bodies.clear()
+        fake.bodies.clear()
         yield live
 
 
@@ -178,7 +180,6 @@ async def test_a_request_that_can_never_succeed_is_tried_once(
         ("length", Status.TRUNCATED),
         ("content_filter", Status.UNPARSEABLE),
         ("tool_calls", Status.UNPARSEABLE),
-        ("abort", Status.CANCELLED),
     ],
 )
 async def test_how_a_sample_ended(finish: str, status: Status) -> None:
@@ -186,6 +187,14 @@ async def test_how_a_sample_ended(finish: str, status: Status) -> None:
     async with serving(FakeServer(script)) as server, opened(server) as live:
         server.faults.append(streams({"choices": [choice]}))
         assert (await live.generate(ask())).status is status
+
+
+async def test_an_abort_of_the_servers_own_is_drawn_again() -> None:
+    choice = {"index": 0, "delta": {"content": "x"}, "finish_reason": "abort"}
+    async with serving(FakeServer(script)) as server, opened(server) as live:
+        server.faults.append(streams({"choices": [choice]}))
+        sample = await live.generate(ask())
+    assert (sample.text, sample.status) == ("7 is 42", Status.OK)
 
 
 async def test_an_unknown_end_is_a_failure() -> None:
@@ -245,6 +254,166 @@ async def test_only_the_first_of_several_choices_is_the_sample() -> None:
         server.faults.append(says(200, {"choices": choices}))
         sample = await live.generate(ask())
     assert (sample.text, sample.status) == ("42", Status.OK)
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        [{"message": {"content": "42"}, "finish_reason": "stop"}, {"message": {"content": "17"}}],
+        [
+            {"index": 0, "message": {"content": "42"}, "finish_reason": "stop"},
+            {"index": 0, "message": {"content": "17"}},
+        ],
+    ],
+)
+async def test_choices_are_never_glued_together(choices: list[object]) -> None:
+    async with serving(FakeServer(script)) as server, opened(server, stream=False) as live:
+        server.faults.append(says(200, {"choices": choices}))
+        assert (await live.generate(ask())).text == "42"
+
+
+async def test_what_comes_after_the_end_is_not_part_of_it() -> None:
+    pieces = [("42", "stop"), ("17", None)]
+    events = [{"choices": [{"delta": {"content": t}, "finish_reason": f}]} for t, f in pieces]
+    async with serving(FakeServer(script)) as server, opened(server) as live:
+        server.faults.append(streams(*events))
+        assert (await live.generate(ask())).text == "42"
+
+
+HOSTILE_NUMBERS = {
+    "count": {"usage": {"prompt_tokens": 1, "completion_tokens": 10**20}},
+    "huge count": {"usage": {"prompt_tokens": 10**400}},
+    "negative count": {"usage": {"completion_tokens": -1}},
+    "token id": {"choices": [{"message": {"content": "4"}, "token_ids": [10**12]}]},
+    "negative id": {"choices": [{"message": {"content": "4"}, "token_ids": [-1]}]},
+    "text": {"choices": [{"message": {"content": {"a": 1}}}]},
+}
+
+
+@pytest.mark.parametrize("name", sorted(HOSTILE_NUMBERS))
+async def test_numbers_that_no_store_keeps_are_no_reply(name: str) -> None:
+    async with serving(FakeServer(script)) as server, opened(server, stream=False) as live:
+        server.faults.append(says(200, WHOLE | HOSTILE_NUMBERS[name]))
+        assert (await live.generate(ask())).text == "7 is 42"
+
+
+async def test_no_more_is_cached_than_there_is() -> None:
+    usage = {"prompt_tokens": 5, "prompt_tokens_details": {"cached_tokens": 999}}
+    async with serving(FakeServer(script)) as server, opened(server, stream=False) as live:
+        server.faults.append(says(200, WHOLE | {"usage": usage}))
+        assert (await live.generate(ask())).cached_tokens == 5
+
+
+async def test_what_a_server_calls_itself_is_short_and_plain() -> None:
+    reply = WHOLE | {"system_fingerprint": "v\x1b[31m" + "9" * 10_000}
+    async with serving(FakeServer(script)) as server, opened(server, stream=False) as live:
+        server.faults.append(says(200, reply))
+        engine_name = (await live.generate(ask())).engine
+    assert engine_name.isprintable()
+    assert len(engine_name) < 100
+
+
+def endless(event: bytes) -> Fault:
+    """A fault: the same event again and again, for ever."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        while True:
+            await response.write(event)
+            await asyncio.sleep(0.0005)
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        b'data: {"choices": [{"delta": {"content": "' + b"word " * 500 + b'"}}]}\n\n',
+        b'data: {"choices": [{"text": "x", "token_ids": [1, 2, 3]}]}\n\n',
+        b": ping\n\n",
+        b'data: {"choices": []}\n\n',
+    ],
+    ids=["text", "tokens", "heartbeats", "empty"],
+)
+async def test_a_stream_without_end_is_left(event: bytes) -> None:
+    async with (
+        serving(FakeServer(script)) as server,
+        opened(server, read_timeout_s=0.3) as live,
+    ):
+        server.faults.append(endless(event))
+        assert (await live.generate(ask())).text == "7 is 42"
+
+
+async def test_a_long_page_that_says_what_is_wrong_is_not_read_to_its_end() -> None:
+    async with serving(FakeServer(script)) as server, opened(server) as live:
+        server.faults.append(says(400, "<title>no</title>" + "x" * 20_000_000))
+        with pytest.raises(RequestRejected, match="400: a page of HTML: no"):
+            await live.generate(ask())
+
+
+async def test_far_fewer_logprobs_than_tokens_are_refused() -> None:
+    position = {"token": "a", "logprob": -1}
+    choice = WHOLE["choices"][0] | {"logprobs": {"content": [position]}}  # type: ignore[operator]
+    reply = {"choices": [choice], "usage": {"prompt_tokens": 3, "completion_tokens": 8}}
+    async with serving(FakeServer(script)) as server, opened(server, stream=False) as live:
+        server.faults.append(says(200, reply))
+        with pytest.raises(BackendError, match="1 log-probabilities for 8 tokens"):
+            await live.generate(ask(logprobs=0))
+
+
+async def test_one_prompt_that_is_forbidden_costs_no_other() -> None:
+    async with serving(FakeServer(script)) as server, opened(server) as live:
+        server.faults.append(says(403, {"error": {"message": "flagged"}}))
+        with pytest.raises(RequestRejected, match="403: flagged"):
+            await live.generate(ask())
+        assert (await live.generate(ask())).text == "7 is 42"
+
+
+async def test_connections_are_used_again() -> None:
+    async with serving(FakeServer(script)) as server, opened(server) as live:
+        for i in range(10):
+            await live.generate(ask(f"r/q/s{i}"))
+        assert server.connections <= 3  # those that looked at seeds together
+
+
+async def test_closing_wakes_what_is_under_way() -> None:
+    """aiohttp would let a reader of a closed session wait for ever."""
+    async with serving(FakeServer(script)) as server:
+        context = opened(server)
+        live = await context.__aenter__()
+        server.gate.clear()
+        drawing = asyncio.ensure_future(live.generate(ask()))
+        await server.is_asked.wait()
+        await context.__aexit__(None, None, None)
+        with pytest.raises(NotBegun, match="closed"):
+            await drawing
+        with pytest.raises(NotBegun, match="closed"):
+            await live.generate(ask("r/q/s1"))
+
+
+async def test_a_denial_among_many_reopens_and_hangs_nobody() -> None:
+    """One request is denied for once, while others are under way, through a pool."""
+    async with serving(FakeServer(script)) as server:
+        local = LocalEngine(Endpoint("fake", base_url=server.url), "e0")
+        await local.revive()
+        pooled = PooledEngine(name="e0", backend=local, slots=8, revive=local.revive)
+        pool = Pool([pooled])
+        server.faults.append(says(401, {"error": {"message": "expired for a moment"}}))
+        samples = await asyncio.gather(*(pool.generate(ask(f"r/q{i}/s0")) for i in range(12)))
+        assert {sample.text for sample in samples} == {"7 is 42"}
+        await pool.close()
+        await local.close()
+
+
+async def test_a_server_that_loads_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "LOOK_AGAIN_S", 0.001)
+    async with serving(FakeServer(script, loads=3)) as server:
+        async with opened(server, patience_s=30.0) as live:
+            assert (await live.generate(ask())).text == "7 is 42"
+        server.loads = 10_000
+        with pytest.raises(BackendError, match="is not ready: 503: loading"):
+            await open_and_close(server, patience_s=0.01)
 
 
 async def test_a_stop_string_that_the_server_let_pass_is_cut_out() -> None:
@@ -401,8 +570,8 @@ async def test_a_port_where_nobody_listens() -> None:
             pass
 
 
-async def open_and_close(server: FakeServer, **settings: object) -> None:
-    async with opened(server, **settings):
+async def open_and_close(fake: FakeServer, /, **settings: object) -> None:
+    async with opened(fake, **settings):
         pass
 
 
@@ -423,6 +592,32 @@ async def test_a_model_that_is_not_served_is_named_with_the_nearest() -> None:
         with pytest.raises(InputError, match=r"got 'lama-8b'; did you mean 'llama-8b'\?"):
             async with endpoint.open():
                 pass
+
+
+async def test_a_key_that_may_not_list_models_may_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLANTED_KEY", KEY)
+    async with serving(FakeServer(script, key="another")) as server:
+        with pytest.raises(InputError, match="401"):
+            await open_and_close(server, api_key_env="PLANTED_KEY")
+        async with opened(server, api_key_env="PLANTED_KEY", server="vllm") as live:
+            assert (await live.generate(ask())).text == "7 is 42"
+
+
+async def test_thoughts_that_are_not_shown_prove_nothing_about_seeds() -> None:
+    async with serving(FakeServer(lambda request: Reply(tokens=("",) * 3))) as server:
+        with pytest.raises(InputError, match=r"are a thought that .* does not show"):
+            await open_and_close(server)
+
+
+async def test_one_canary_that_differs_is_drawn_once_more() -> None:
+    counts = iter(range(100))
+
+    def busy(request: Request) -> Reply:
+        """Rounds otherwise in the second of its batches."""
+        return Reply(tokens=("x",)) if next(counts) in (1, 2) else script(request)
+
+    async with serving(FakeServer(busy)) as server:
+        await open_and_close(server)
 
 
 async def test_a_redirect_is_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:

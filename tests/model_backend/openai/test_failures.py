@@ -24,8 +24,8 @@ WORDS = Words(secrets=("sk-1234",))
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
-        *((status, RequestRejected) for status in (400, 404, 413, 422)),
-        *((status, Denied) for status in (401, 402, 403, 301, 302, 307, 308)),
+        *((status, RequestRejected) for status in (400, 403, 404, 413, 422)),
+        *((status, Denied) for status in (401, 402, 301, 302, 307, 308)),
         *((status, Busy) for status in (408, 409, 425, 429, 503, 529)),
         *((status, Broken) for status in (500, 502, 504, 520, 418)),
     ],
@@ -67,6 +67,21 @@ def test_a_page_of_html_is_named_as_one() -> None:
     assert str(failure_of(502, {}, body, WORDS)) == "502: a page of HTML: 502 Bad Gateway"
 
 
+def test_a_key_that_is_cut_is_not_shown_in_part() -> None:
+    key = "eyJ" + "a1B2" * 200
+    words = Words(secrets=(key,))
+    for body in (f"<title>{key}</title>", f'{{"error": "{key}"}}', f"<p>{key}", key):
+        assert "a1B2" not in words.of_body(body)
+
+
+def test_the_password_of_an_address_is_not_shown() -> None:
+    assert "s3cret" not in Words().shown("407 url='http://user:s3cret@127.0.0.1:1/x'")
+
+
+def test_a_page_that_never_ends_is_read_in_no_time() -> None:
+    assert Words().of_body("<title" * 200_000) == "a page of HTML"
+
+
 def test_a_hostile_body_is_only_text() -> None:
     deep = "[" * 100_000
     assert len(str(failure_of(400, {}, deep, WORDS))) < 250
@@ -92,7 +107,23 @@ def test_a_hostile_body_is_only_text() -> None:
         ),
         ({"retry-after": "Sat, 28 Nov 2026 10:00:30 GMT"}, None),
         ({"x-ratelimit-reset-requests": "6m0s"}, 300.0),
-        ({"x-ratelimit-reset-requests": "20ms", "x-ratelimit-reset-tokens": "1.5s"}, 1.5),
+        ({"x-ratelimit-reset-requests": "20ms", "x-ratelimit-reset-tokens": "1.5s"}, 0.02),
+        (
+            {
+                "x-ratelimit-remaining-requests": "9000",
+                "x-ratelimit-reset-requests": "24h",
+                "x-ratelimit-remaining-tokens": "0",
+                "x-ratelimit-reset-tokens": "1.2s",
+            },
+            1.2,
+        ),
+        (
+            {
+                "retry-after": "Mon, 01 Jan 2024 00:00:00 +99999999999999999",
+                "date": "Sat, 28 Nov 2026 10:00:00 GMT",
+            },
+            None,
+        ),
         ({"x-ratelimit-reset-tokens": "1m2s"}, 62.0),
         ({}, None),
     ],

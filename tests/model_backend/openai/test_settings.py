@@ -28,7 +28,16 @@ def test_the_address_is_taken_in_every_form_that_people_copy(url: str) -> None:
         ({"base_url": "http://x:99999999/v1"}, "base_url must be an address"),
         ({"base_url": "http://user:hunter2@x/v1"}, "base_url must hold no user, key"),
         ({"base_url": "http://x/v1?key=hunter2"}, "base_url must hold no user, key"),
+        ({"base_url": "user:hunter2@x/v1"}, "base_url must be an address"),
+        ({"base_url": "https:/user:hunter2@x"}, "base_url must be an address"),
+        ({"base_url": "http://user:hunter2/a@x/v1"}, "base_url must"),
         ({"api_key_env": "sk-hunter2"}, "api_key_env must be the name"),
+        ({"api_key_env": "gsk_hunter2"}, "api_key_env must be the name"),
+        ({"body": {"extra": [{"access_token": "hunter2"}]}}, "body must hold no secret"),
+        ({"body": {"token": "hunter2"}}, "body must hold no secret"),
+        ({"seeds": "None"}, "seeds must be one of checked, trusted, none"),
+        ({"reasoning": "qwen3"}, "reasoning must be one of tags, none"),
+        ({"server": "vLLM"}, "server must be one of auto"),
         ({"max_concurrency": 0}, "max_concurrency must be at least 1"),
         ({"read_timeout_s": 0}, "read_timeout_s must be above 0"),
         ({"patience_s": -1}, "patience_s must be at least 0"),
@@ -88,4 +97,14 @@ def test_settings_travel() -> None:
     ],
 )
 def test_kinds_of_servers(url: str, owner: str, kind: Server) -> None:
-    assert kind_of(url, [{"id": "m", "owned_by": owner}]) is kind
+    assert kind_of(url, "m", [{"id": "m", "owned_by": owner}]) is kind
+
+
+def test_a_gateway_is_of_the_kind_of_the_model_that_is_asked() -> None:
+    models = [{"id": "a", "owned_by": "vllm"}, {"id": "b", "owned_by": "openai"}]
+    assert [kind_of(URL, name, models) for name in ("a", "b", "alias")] == [
+        Server.VLLM,
+        Server.OTHER,
+        Server.OTHER,
+    ]
+    assert kind_of(URL, "alias", models[:1] * 2) is Server.VLLM

@@ -83,6 +83,14 @@ async def test_waits_grow_where_it_does_not_say() -> None:
     assert max(time.paused) == 60.0
 
 
+def test_thousands_of_refusals_are_no_error() -> None:
+    gate, time = throttle(1)
+    for _ in range(3000):
+        time.now_s += 1.0
+        gate.refused(time.now_s, 0.0)
+    gate.refused(time.now_s, None)
+
+
 def test_refusals_of_one_moment_halve_once() -> None:
     gate, time = throttle(64)
     time.now_s = 10.0

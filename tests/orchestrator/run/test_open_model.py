@@ -36,7 +36,7 @@ from nbest import (
 )
 from nbest.model_backend.fake.engine import FakeEngine
 from nbest.model_backend.fake.rewards import fake_rewards
-from nbest.orchestrator.errors import BackendError, InputError, RequestRejected
+from nbest.orchestrator.errors import BackendError, EngineDead, InputError, RequestRejected
 
 VOTE = BestOfN(n=9, select=MajorityVote())
 SCRIPT = SeededAnswers(answers=("42", "41", "40"), weights=(2, 1, 1))
@@ -212,14 +212,42 @@ def test_a_reward_model_is_started_when_it_is_first_wanted(model: OpenModel) -> 
     assert rewards.opened == ["reward0"]
 
 
+def test_an_engine_that_has_died_for_good_is_started_again_for_the_next_question() -> None:
+    @dataclass
+    class AwayAtTimes(Counted):
+        """It dies at the first question, and cannot be started again at once."""
+
+        @asynccontextmanager
+        async def open(self, name: str = "") -> AsyncIterator[FakeEngine]:
+            self.opened += 1
+            if self.opened == 2:
+                raise BackendError("nothing answers")
+            script = dies if self.opened == 1 else SCRIPT
+            async with FakeBackend(script=script).open(name) as engine:
+                yield engine
+
+    def dies(request: Request) -> Reply:
+        return Reply(tokens=(), error=EngineDead("the server has gone"))
+
+    backend = AwayAtTimes()
+    with open_model(backend) as model:
+        with pytest.raises(EngineDead, match="cannot be started again: nothing answers"):
+            model.ask("What?", VOTE)
+        assert model.ask("What?", VOTE).answer is not None
+    assert backend.opened == 3
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AsksItsOwnModel:
     """A scorer that asks the model which waits for it."""
 
     model: OpenModel
+    closes: bool = False
     needs_logprobs: int | None = None
 
     async def __call__(self, query: Query, candidates: Candidates) -> Scores:
+        if self.closes:
+            self.model.close()
         self.model.ask("and what do you say?", VOTE)
         return np.zeros(len(candidates.samples))
 
@@ -229,6 +257,8 @@ def test_a_part_of_a_question_that_asks_its_own_model_fails_and_does_not_hang(
 ) -> None:
     with pytest.raises(InputError, match="by a part of its own question"):
         model.ask("What?", BestOfN(n=2, select=AsksItsOwnModel(model=model)))
+    with pytest.raises(InputError, match="closed by a part of a question"):
+        model.ask("What?", BestOfN(n=2, select=AsksItsOwnModel(model=model, closes=True)))
 
 
 ENDLESS = """
