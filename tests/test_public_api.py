@@ -68,9 +68,9 @@ nbest.EValueStop(*, alpha: float = 0.05)
 nbest.Endpoint(model: str, *, base_url: str, api_key_env: str | None = None, max_concurrency:
     int = 64, server: Literal['auto', 'openai', 'vllm', 'sglang', 'llama.cpp', 'other'] =
     'auto', seeds: Literal['checked', 'trusted', 'none'] = 'checked', reasoning: Literal['tags',
-    'none'] = 'tags', stream: bool = True, body: Mapping[str, Any] = ..., revision: str | None =
-    None, connect_timeout_s: float = 10.0, read_timeout_s: float = 600.0, patience_s: float =
-    60.0)
+    'none'] = 'tags', stream: bool = True, body: Mapping[str, Any] = ..., price: Mapping[str,
+    float] = ..., revision: str | None = None, connect_timeout_s: float = 10.0, read_timeout_s:
+    float = 600.0, patience_s: float = 60.0)
 nbest.Equivalence { async __call__(query: Query, answers: Sequence[str]) -> Sequence[int] }
 nbest.Extractor { __call__(text: str) -> str | None }
 nbest.FakeBackend(*, script: Script, max_concurrency: int = 256, gpus: int = 0, clock: Clock =

@@ -16,6 +16,7 @@ from nbest.experiments.cli.ending import Exit
 from nbest.experiments.config.strategy import StrategySection
 from nbest.experiments.language.text import printable, safe_lines
 from nbest.experiments.questions.prompts import prompt_text
+from nbest.experiments.runs.bill import bill_line
 from nbest.experiments.runs.cases import named_scorer
 from nbest.experiments.runs.execute import Endings
 from nbest.experiments.runs.plan import Plan
@@ -41,6 +42,8 @@ def conclude(plan: Plan, folder: StrPath, endings: Endings, tolerated: int, as_j
         print_comparison(compared, as_json)
         tell_notes(scope.notes(), as_json)
         print_notes(folder, as_json)
+    if price := getattr(plan.backend, "price", None):
+        tell_notes([bill_line(price, endings.usage)], as_json)
     tell_errors(failed, plan.num_queries)
     _tell_out_of_budget(endings)
     if len(failed) > tolerated:

@@ -34,7 +34,7 @@ from nbest.orchestrator.store.opening import OpenRun, open_run
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.store.run_store import RunStore, open_store
 from nbest.orchestrator.tasks import wait_for
-from nbest.orchestrator.types import Outcome, Query, Record
+from nbest.orchestrator.types import Outcome, Query, Record, Usage
 
 # Often enough to keep small files below a few thousand, seldom enough not to slow a run.
 TIDY_S = 300.0
@@ -111,6 +111,7 @@ class Endings:
     total: int
     failed: tuple[Record, ...]
     out_of_budget: int  # got no sample, for the budget was spent
+    usage: Usage = Usage()  # of all questions together
 
 
 def endings_of(records: Sequence[Record]) -> Endings:
@@ -118,6 +119,7 @@ def endings_of(records: Sequence[Record]) -> Endings:
         total=len(records),
         failed=tuple(failures(records)),
         out_of_budget=sum(record.outcome is Outcome.OUT_OF_BUDGET for record in records),
+        usage=sum((record.usage for record in records), Usage()),
     )
 
 

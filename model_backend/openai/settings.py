@@ -5,6 +5,7 @@ It knows no Ray, no store and no scorer; aiohttp is imported when a connection i
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import AsyncIterator, Mapping
@@ -35,6 +36,7 @@ OURS = frozenset(
         *("return_token_ids", "return_tokens_as_token_ids"),
     }
 )
+PRICES = ("input", "cached", "output")
 SECRETS = frozenset(
     {
         *("apikey", "key", "token", "accesstoken", "authtoken", "authorization", "bearer"),
@@ -65,6 +67,8 @@ class Endpoint:
     reasoning: Literal["tags", "none"] = "tags"  # how thoughts are told apart that stand in a text
     stream: bool = True  # False: less to read, but an aborted sample has no text and no count
     body: Mapping[str, Any] = field(default_factory=dict, hash=False)  # further fields
+    # Dollars for a million tokens: {input: 0.15, cached: 0.075, output: 0.6}
+    price: Mapping[str, float] = field(default_factory=dict, hash=False)
     revision: str | None = None  # what you know of the model's version; another one, another run
     connect_timeout_s: float = 10.0
     read_timeout_s: float = 600.0  # without a single byte
@@ -84,6 +88,9 @@ class Endpoint:
         for name in self.body:
             require(name not in OURS, "body", f"leave {name} to the setting for it", name)
         _require_no_secret(self.body)
+        for name, dollars in self.price.items():
+            require(name in PRICES, "price", f"name {', '.join(PRICES)}", name)
+            require(0 <= dollars < math.inf, f"price.{name}", "be at least 0", dollars)
         if self.api_key_env is not None and not _VARIABLE.fullmatch(self.api_key_env):
             rule = "be the name of an environment variable, in capitals, and not a key"
             require(False, "api_key_env", rule, "***")

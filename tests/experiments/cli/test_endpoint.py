@@ -147,6 +147,14 @@ def test_settings_of_an_endpoint_are_kept_and_arguments_of_the_template_go_along
     assert "seed" not in server.bodies[-1]
 
 
+def test_a_run_says_what_it_has_cost(server: FakeServer, folder: Path) -> None:
+    price = ("--set", "model.price={input: 1000, output: 1000}")
+    process = nbest(folder, "run", "config.yaml", *at(server), *price)
+    assert process.returncode == 0, process.stderr
+    # 20 samples, three prompt tokens and two generated ones each, a tenth of a cent a token
+    assert "price: $0.1000 for 60 prompt tokens and 40 generated" in process.stdout
+
+
 def test_a_backend_and_a_server_are_one_too_many(server: FakeServer, folder: Path) -> None:
     process = nbest(folder, "ask", "x", *at(server), "--backend", "fake")
     assert process.returncode == 2
