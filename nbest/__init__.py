@@ -36,7 +36,7 @@ if TYPE_CHECKING:
         Strategy,
         Validator,
     )
-    from nbest.orchestrator.query.panel import Arm, Panel
+    from nbest.orchestrator.query.panel import Arm, NamedModel, Panel
     from nbest.orchestrator.query.selection import WholeText
     from nbest.orchestrator.run.local import ask, run
     from nbest.orchestrator.run.open_model import OpenModel, open_model
@@ -175,6 +175,7 @@ __all__ = [
     "Message",
     "MinimumBayesRisk",
     "ModelCalls",
+    "NamedModel",
     "NumberEquivalence",
     "OpenModel",
     "Outcome",
@@ -284,7 +285,7 @@ _NAMES = {
         "Strategy",
         "Validator",
     ),
-    "orchestrator.query.panel": ("Arm", "Panel"),
+    "orchestrator.query.panel": ("Arm", "NamedModel", "Panel"),
     "orchestrator.query.selection": ("WholeText",),
     "orchestrator.run.open_model": ("OpenModel", "open_model"),
     "orchestrator.run.local": (

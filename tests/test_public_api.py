@@ -33,7 +33,8 @@ nbest.Adaptive(*, select: Scorer, extract: Extractor = ..., equivalence: Equival
 nbest.AfterMarker(*, marker: str = '####', reads_reasoning: bool = False)
 nbest.AllOf(*, rules: tuple[Validator, ...])
 nbest.AmongValid(*, rule: Validator, by: Scorer)
-nbest.Arm(*, name: str, params: SamplingParams = ..., weight: int = 1, prompt: str = '')
+nbest.Arm(*, name: str, params: SamplingParams = ..., weight: int = 1, prompt: str = '', model:
+    NamedModel | None = None)
 nbest.AsksModel { asks_model: bool }
 nbest.Backend { async generate(request: Request) -> Sample; async abort(request_id: str) -> None
     }
@@ -99,6 +100,7 @@ nbest.MeanLogprob()
 nbest.Message(*, role: Literal['system', 'user', 'assistant'], content: str)
 nbest.MinimumBayesRisk(*, utility: Literal['exact', 'f1', 'chrf'] | Utility = 'f1')
 nbest.ModelCalls { ask: Ask; rate: Rate }
+nbest.NamedModel(*, name: str, settings: BackendConfig)
 nbest.NumberEquivalence(*, tolerance: float = 0.0)
 nbest.OpenModel(backend: BackendConfig)
 nbest.Outcome: ANSWERED=answered, ABSTAINED=abstained, ERROR=error, QUARANTINED=quarantined,

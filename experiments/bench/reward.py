@@ -22,7 +22,7 @@ from nbest.model_backend.reward.text import reward_ids
 from nbest.model_backend.reward.torch_settings import TorchReward
 from nbest.model_backend.vllm.plain import EncodeCall, PlainVLLM, plain_vllm
 from nbest.model_backend.vllm.reward import VLLMReward
-from nbest.orchestrator.cluster.actors import start_reward_engines, start_workers
+from nbest.orchestrator.cluster.actors import start_model_engines, start_workers
 from nbest.orchestrator.cluster.driver import Driver
 from nbest.orchestrator.cluster.session import ray_session
 from nbest.orchestrator.cluster.settings import Cluster
@@ -114,7 +114,7 @@ async def _rounds(
     cluster: Cluster,
     tell: Callable[[RewardRound], None],
 ) -> list[RewardRound]:
-    engines = start_reward_engines(models_of(RewardModel(settings)), cluster)
+    engines = start_model_engines(models_of(RewardModel(settings)), cluster)
     await asyncio.gather(*(handle.actor.ready.remote() for handle in engines))
     measured: list[RewardRound] = []
     count = load.queries * load.n

@@ -16,7 +16,7 @@ from nbest.experiments.cli.ending import Exit
 from nbest.experiments.config.strategy import StrategySection
 from nbest.experiments.language.text import printable, safe_lines
 from nbest.experiments.questions.prompts import prompt_text
-from nbest.experiments.runs.bill import bill_line
+from nbest.experiments.runs.bill import COUNTS, bill_line, bill_lines
 from nbest.experiments.runs.cases import named_scorer
 from nbest.experiments.runs.execute import Endings
 from nbest.experiments.runs.plan import Plan
@@ -42,14 +42,21 @@ def conclude(plan: Plan, folder: StrPath, endings: Endings, tolerated: int, as_j
         print_comparison(compared, as_json)
         tell_notes(scope.notes(), as_json)
         print_notes(folder, as_json)
-    if price := getattr(plan.backend, "price", None):
-        tell_notes([bill_line(price, endings.usage)], as_json)
+    tell_notes(_bill(plan, folder, endings), as_json)
     tell_errors(failed, plan.num_queries)
     _tell_out_of_budget(endings)
     if len(failed) > tolerated:
         raise typer.Exit(Exit.SOME_ERRORS)
     if compared is not None:
         end_by_failures(compared, tolerated)
+
+
+def _bill(plan: Plan, folder: StrPath, endings: Endings) -> list[str]:
+    """What the run has cost: by model, where there are several."""
+    if plan.panel is not None and plan.panel.models:
+        return bill_lines(plan.panel, plan.backend, RunReader(folder).samples(COUNTS))
+    price = getattr(plan.backend, "price", None)
+    return [f"price: {bill_line(price, endings.usage)}"] if price else []
 
 
 def print_notes(folder: StrPath, as_json: bool) -> None:

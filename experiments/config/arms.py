@@ -10,13 +10,13 @@ from typing import Any
 
 from pydantic import ConfigDict, Field, JsonValue, ValidationError
 
-from nbest.experiments.config.sections import SamplingSection
+from nbest.experiments.config.sections import ModelSection, SamplingSection
 from nbest.experiments.language.errors import describe
 from nbest.experiments.language.section import Section
 from nbest.experiments.language.text import suggestion
 from nbest.experiments.questions.prompts import PromptSection
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.query.panel import Arm, Panel
+from nbest.orchestrator.query.panel import Arm, NamedModel, Panel
 
 
 class ArmSection(Section):
@@ -36,23 +36,44 @@ class ArmSection(Section):
     prompt: str | None = Field(
         default=None, description="The name of an entry of `prompts`. Default: the run's prompt."
     )
+    model: str | None = Field(
+        default=None, description="The name of an entry of `models`. Default: the run's model."
+    )
 
 
 def build_panel(
-    arms: Sequence[ArmSection], sampling: SamplingSection, prompts: Mapping[str, object]
+    arms: Sequence[ArmSection],
+    sampling: SamplingSection,
+    prompts: Mapping[str, object],
+    models: Mapping[str, ModelSection],
 ) -> Panel | None:
     """The panel of a config; None where there are no arms. InputError names a wrong arm."""
     if not arms:
         return None
     built = []
     for place, arm in enumerate(arms):
-        if arm.prompt is not None and arm.prompt not in prompts:
-            hint = suggestion(arm.prompt, prompts)
-            raise InputError(f"arms[{place}].prompt: no prompt named {arm.prompt!r}{hint}")
-        name = f"arm{place}" if arm.name is None else arm.name
-        params = _sampling_of(arm, sampling, place).build()
-        built.append(Arm(name=name, params=params, weight=arm.weight, prompt=arm.prompt or ""))
+        _require_named(f"arms[{place}].prompt", "prompt", arm.prompt, prompts)
+        _require_named(f"arms[{place}].model", "model", arm.model, models)
+        built.append(
+            Arm(
+                name=f"arm{place}" if arm.name is None else arm.name,
+                params=_sampling_of(arm, sampling, place).build(),
+                weight=arm.weight,
+                prompt=arm.prompt or "",
+                model=None if arm.model is None else _named(arm.model, models),
+            )
+        )
     return Panel(arms=tuple(built))
+
+
+def _named(name: str, models: Mapping[str, ModelSection]) -> NamedModel:
+    return NamedModel(name=name, settings=models[name].build())
+
+
+def _require_named(key: str, noun: str, name: str | None, known: Mapping[str, object]) -> None:
+    if name is not None and name not in known:
+        hint = suggestion(name, known) if known else f"; there are no {noun}s"
+        raise InputError(f"{key}: no {noun} named {name!r}{hint}")
 
 
 def _sampling_of(arm: ArmSection, sampling: SamplingSection, place: int) -> SamplingSection:

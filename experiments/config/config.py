@@ -58,6 +58,9 @@ Selectors = Annotated[
 ]
 
 
+ModelName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.]{0,39}$")]
+
+
 class Config(Section):
     """All settings of a run."""
 
@@ -76,6 +79,10 @@ class Config(Section):
         default=PromptSection(), description="How it is put to the model."
     )
     model: ModelSection = Field(description="Which model answers, and its engine's settings.")
+    models: dict[ModelName, ModelSection] = Field(
+        default={},
+        description="Further models, by name, each with the keys of model: arms name them.",
+    )
     sampling: SamplingSection = Field(
         default=SamplingSection(), description="How samples are drawn."
     )
@@ -133,16 +140,17 @@ class Config(Section):
     def _check_arms(self) -> None:
         self.build_panel()
         self.build_prompts()
-        unused = self.prompts.keys() - {arm.prompt for arm in self.arms}
-        if unused:
-            raise InputError(f"prompts must be used by an arm each, got {sorted(unused)}")
+        for key, names in (("prompt", self.prompts.keys()), ("model", self.models.keys())):
+            unused = sorted(names - {getattr(arm, key) for arm in self.arms})
+            if unused:
+                raise InputError(f"{key}s must be used by an arm each, got {unused}")
         if self.arms and self.strategy.deep_conf is not None:
             rule = "be left out with arms: it compares the confidence of samples drawn alike"
             raise InputError(f"strategy.deep_conf must {rule}")
 
     def build_panel(self) -> Panel | None:
         """Build the arms that draw; None where all samples are drawn in one way."""
-        return build_panel(self.arms, self.sampling, self.prompts)
+        return build_panel(self.arms, self.sampling, self.prompts, self.models)
 
     def build_prompts(self) -> dict[str, PromptSection]:
         """Build the prompts of the arms, by name."""

@@ -171,7 +171,7 @@ class ClusterSection(Section):
 
     engines: int = Field(default=1, ge=1, description="Engines, each with the whole model.")
     reward_engines: int = Field(
-        default=1, ge=1, description="Engines of each reward model that a selector wants."
+        default=1, ge=1, description="Engines of each reward model, and of each of `models`."
     )
     workers: int = Field(
         default=1, ge=1, description="Processes that send requests and score answers."

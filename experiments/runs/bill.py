@@ -1,12 +1,17 @@
-"""What a run has cost in money, where the model has a price."""
+"""What a run has cost, by model, and in money where a model has a price."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from nbest.orchestrator.types import Usage
+from nbest.orchestrator.protocols import BackendConfig
+from nbest.orchestrator.query.panel import Panel
+from nbest.orchestrator.query.sampler import usage_of
+from nbest.orchestrator.types import Sample, Usage
 
 MILLION = 1_000_000
+OWN = "model"  # what the run's own model is called beside others
+COUNTS = ("arm", "prompt_tokens", "cached_tokens", "generated_tokens")
 
 
 def dollars(price: Mapping[str, float], usage: Usage) -> float:
@@ -20,10 +25,39 @@ def dollars(price: Mapping[str, float], usage: Usage) -> float:
     return (cost + usage.generated_tokens * price.get("output", 0.0)) / MILLION
 
 
+def bill_lines(
+    panel: Panel | None, backend: BackendConfig, samples: Iterable[tuple[str, Sequence[Sample]]]
+) -> list[str]:
+    """A line for each model of a run with several: what its samples have cost, in the end all.
+
+    `samples` are those of each question, calls of scorers among them, which the run's own model
+    answers.
+    """
+    if panel is None or not panel.models:
+        return []
+    model_of = {arm.name: arm.model for arm in panel.arms}
+    settings = {OWN: backend, **{m.name: m.settings for m in panel.models.values()}}
+    drawn: dict[str, list[Sample]] = {name: [] for name in settings}
+    for _, of_question in samples:
+        for sample in of_question:
+            model = model_of.get(sample.arm)
+            drawn[OWN if model is None else model.name].append(sample)
+    return [
+        f"{name}: {len(of_model):,} samples, {bill_line(_price(settings[name]), usage_of(of_model))}"
+        for name, of_model in drawn.items()
+        if of_model
+    ]
+
+
+def _price(settings: BackendConfig) -> Mapping[str, float]:
+    price: Mapping[str, float] = getattr(settings, "price", {})
+    return price
+
+
 def bill_line(price: Mapping[str, float], usage: Usage) -> str:
-    """Say what the questions of a run have cost, whenever their samples were drawn."""
+    """Say what tokens there were, and what they have cost where they have a price."""
     cached = f" ({usage.cached_tokens:,} cached)" if usage.cached_tokens else ""
-    return (
-        f"price: ${dollars(price, usage):,.4f} for {usage.prompt_tokens:,} prompt tokens{cached} "
-        f"and {usage.generated_tokens:,} generated"
+    tokens = (
+        f"{usage.prompt_tokens:,} prompt tokens{cached} and {usage.generated_tokens:,} generated"
     )
+    return f"${dollars(price, usage):,.4f} for {tokens}" if price else tokens

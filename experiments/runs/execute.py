@@ -10,7 +10,7 @@ import gc
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence, Set
 from contextlib import aclosing, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nbest.experiments.config.strategy import Sampling
 from nbest.experiments.language.optional_packages import optional
@@ -165,6 +165,8 @@ async def _answer(plan: Plan, done: Set[str], out: StrPath, report: Report) -> l
     has_samples = [await has_all_samples(store, query, plan.strategy) for query in missing]
     is_sampled = not needs_engine(plan.strategy) and all(has_samples)
     backend = None if is_sampled else plan.backend
+    if is_sampled:  # then no arm draws any more
+        work = replace(work, panel=None)
     job = Job(work=work, backend=backend, queries=missing)
     return [*records, *await _generate(plan, job, report)]
 

@@ -51,7 +51,7 @@ class Plan:
             "sampling": sampling,
         }
         if self.panel is not None:
-            settings["arms"] = {arm.name: _arm_identity(arm) for arm in self.panel.arms}
+            settings["arms"] = {arm.name: self._arm_identity(arm) for arm in self.panel.arms}
             settings["turns"] = list(self.panel.arms_of(self.panel.round_size))
         if isinstance(self.strategy, DeepConf):  # it ends samples that other strategies finish
             settings["deep_conf"] = self._early_ends(self.strategy)
@@ -65,17 +65,20 @@ class Plan:
             "k": strategy.by.k,
         }
 
+    def _arm_identity(self, arm: Arm) -> dict[str, Json]:
+        """What decides which samples an arm draws; the texts of its prompts are kept by query."""
+        settings: dict[str, Json] = {
+            "prompt": arm.prompt,
+            "sampling": sampling_identity(arm.params),
+        }
+        if arm.model is not None:
+            backend = self.config.models[arm.model.name].backend
+            settings["model"] = {"backend": backend, **arm.model.settings.identity}
+        return settings
+
     def cluster(self) -> Cluster:
         """The Ray cluster that the plan runs on."""
         return self.config.cluster.build()
-
-
-def _arm_identity(arm: Arm) -> dict[str, Json]:
-    """What decides which samples an arm draws; the texts of its prompts are kept by query."""
-    return {
-        "prompt": arm.prompt,
-        "sampling": sampling_identity(arm.params),
-    }
 
 
 def sampling_identity(params: SamplingParams) -> dict[str, Json]:

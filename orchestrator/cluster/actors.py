@@ -53,7 +53,7 @@ def _bundles(gpus: int, cpus: float) -> list[dict[str, float]]:
 @contextmanager
 def started_engines(job: Job, cluster: Cluster) -> Iterator[list[EngineHandle]]:
     """Start the engines of all models of a job; remove their groups at the end."""
-    rewards = start_reward_engines(job.models, cluster)
+    rewards = start_model_engines(job.models, cluster, job.work.names)
     if job.backend is None:
         yield rewards
         return
@@ -70,16 +70,20 @@ def start_engines(
     return [_start(backend, cluster, f"engine{i}", place) for i, place in enumerate(places)]
 
 
-def start_reward_engines(
-    models: Mapping[str, BackendConfig], cluster: Cluster
+def start_model_engines(
+    models: Mapping[str, BackendConfig], cluster: Cluster, names: Mapping[str, str] | None = None
 ) -> list[EngineHandle]:
-    """Start the engines of the models that scorers need: `reward0`, `reward1` and so on."""
+    """Start the engines of the models of scorers and arms, with `names` by key.
+
+    They are `reward0`, `large-1` and so on.
+    """
     has_gpus = ray.cluster_resources().get("GPU", 0) > 0
     by_engine = [item for item in models.items() for _ in range(cluster.reward_engines)]
-    return [
-        _start(model, cluster, f"reward{i}", {"num_gpus": model.gpus if has_gpus else 0}, key)
-        for i, (key, model) in enumerate(by_engine)
-    ]
+    handles = []
+    for i, (key, model) in enumerate(by_engine):
+        gpus = {"num_gpus": model.gpus if has_gpus else 0}
+        handles.append(_start(model, cluster, f"{(names or {}).get(key, 'reward')}{i}", gpus, key))
+    return handles
 
 
 def _start(

@@ -20,7 +20,6 @@ from nbest.orchestrator.cluster.shared_folder import Mark, check_mark
 from nbest.orchestrator.engines.pool import Pool
 from nbest.orchestrator.engines.pool_engine import PooledEngine
 from nbest.orchestrator.protocols import BatchStrategy
-from nbest.orchestrator.query.model_calls import models_of
 from nbest.orchestrator.query.tally import Tally
 from nbest.orchestrator.run.job import Work
 from nbest.orchestrator.run.loop import Answered, Loop
@@ -89,7 +88,7 @@ class QueryWorker:
         self._engines = {}
         pools = {
             model: Pool([self._pooled(handle) for handle in engines if handle.model == model])
-            for model in ("", *models_of(self._work.strategy))
+            for model in ("", *self._work.models)
         }
         await pools[""].assemble(ASSEMBLE_S)
         loop = Loop(

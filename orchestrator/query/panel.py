@@ -1,18 +1,36 @@
 """A panel of arms: the N samples of a question, drawn in several ways.
 
-An arm is one way to draw: sampling parameters and, where it has another one, a prompt. Sample i
-belongs to an arm by a pure function of i, so N may grow and no sample changes its arm.
+An arm is one way to draw: sampling parameters and, where it has other ones, a prompt and a model.
+Sample i belongs to an arm by a pure function of i, so N may grow and no sample changes its arm.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
+from nbest.orchestrator.protocols import BackendConfig
+from nbest.orchestrator.query.model_calls import model_key
 from nbest.orchestrator.requirements import require
 from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.types import Message, Query
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedModel:
+    """A model of a run besides the one that all have, by the name that its engines and bill show.
+
+    Example: `NamedModel(name="large", settings=VLLM("Qwen/Qwen3-8B"))`
+    """
+
+    name: str
+    settings: BackendConfig
+    key: str = field(init=False, repr=False)  # of its identity, by which a run knows its engines
+
+    def __post_init__(self) -> None:
+        require(bool(self.name), "model", "have a name", self.name)
+        object.__setattr__(self, "key", model_key(self.settings.identity))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +44,7 @@ class Arm:
     params: SamplingParams = SamplingParams()
     weight: int = 1  # samples of it for each that an arm of weight 1 gets
     prompt: str = ""  # the variant of the query's prompt; empty: the prompt itself
+    model: NamedModel | None = None  # None: the run's own
 
     def __post_init__(self) -> None:
         require(bool(self.name), "arm", "have a name", self.name)
@@ -57,6 +76,12 @@ class Panel:
         require(bool(self.arms), "arms", "be at least one", self.arms)
         names = [arm.name for arm in self.arms]
         require(len(set(names)) == len(names), "arms", "have different names", names)
+
+    @property
+    def models(self) -> dict[str, NamedModel]:
+        """The models of arms that have one of their own, by key."""
+        named = (arm.model for arm in self.arms)
+        return {model.key: model for model in named if model is not None}
 
     def arm_of(self, index: int) -> Arm:
         """The arm of sample `index`."""

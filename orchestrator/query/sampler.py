@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from nbest.orchestrator.engines.batches import Result, generate_each
+from nbest.orchestrator.engines.batches import Done, Result, generate_each
 from nbest.orchestrator.errors import BackendError, EngineDead, Quarantined
 from nbest.orchestrator.ids import request_id, sample_id, sample_seed
 from nbest.orchestrator.protocols import Backend, SampleStore
@@ -49,7 +49,7 @@ class StoredSampler:
         self._store = store
         self._tally = tally
         self._begun = begun
-        self._models = models or {}  # reward models, by key
+        self._models = models or {}  # besides that of `backend`, by key
         self._affinity = query.id if affinity is None else affinity
         self._response = response  # what the requests want rated; None: they generate
         self._attempt = attempt  # how many workers have died in this run before it was leased
@@ -73,7 +73,7 @@ class StoredSampler:
             return sample
         request = self._request(index, params)
         try:
-            result: Result = await self._backend.generate(request)
+            result: Result = await self._backend_of(index).generate(request)
         except BackendError as error:
             result = error
         return self._take_result(index, request, result)
@@ -91,8 +91,7 @@ class StoredSampler:
             index = index_of[request.id]
             samples[index] = self._take_result(index, request, result)
 
-        if requests:
-            await generate_each(self._backend, requests, done)
+        await self._generate_all(requests, [self._backend_of(i) for i in missing], done)
         return tuple(sample for sample in samples.values() if sample is not None)
 
     @property
@@ -108,7 +107,26 @@ class StoredSampler:
         return tuple(tasks[response].result() for response in responses)
 
     async def abort(self, index: int) -> None:
-        await self._backend.abort(self._request_id(index))
+        await self._backend_of(index).abort(self._request_id(index))
+
+    def _backend_of(self, index: int) -> Backend:
+        """The model that draws a sample: that of its arm, where the arm has one."""
+        model = None if self._panel is None else self._panel.arm_of(index).model
+        return self._backend if model is None else self._models.get(model.key, NotStarted())
+
+    async def _generate_all(
+        self, requests: Sequence[Request], backends: Sequence[Backend], done: Done
+    ) -> None:
+        """Have each request answered by its model, all of a model in one call."""
+        of_model: dict[int, tuple[Backend, list[Request]]] = {}
+        for request, backend in zip(requests, backends, strict=True):
+            of_model.setdefault(id(backend), (backend, []))[1].append(request)
+        if len(of_model) == 1:  # nearly always, and then no task is needed
+            (backend, batch), *_ = of_model.values()
+            return await generate_each(backend, batch, done)
+        async with task_group() as group:
+            for backend, batch in of_model.values():
+                group.create_task(generate_each(backend, batch, done))
 
     async def _ask(
         self, name: str, prompt: str | tuple[Message, ...], params: SamplingParams
@@ -212,7 +230,7 @@ class NotStarted:
     """The `Backend` of a model that this run has not started."""
 
     async def generate(self, request: Request) -> Sample:
-        raise BackendError("the reward model has not been started")
+        raise BackendError("the model has not been started")
 
     async def abort(self, request_id: str) -> None: ...
 

@@ -25,6 +25,18 @@ class Work:
     directory: str | None  # the run's folder; None keeps samples in memory for the time of the run
     panel: Panel | None = None  # the arms that draw; None: one way for all samples
 
+    @property
+    def models(self) -> dict[str, BackendConfig]:
+        """The models of scorers and of arms, besides the one that the run has, by key."""
+        arms = {} if self.panel is None else self.panel.models
+        return models_of(self.strategy) | {key: model.settings for key, model in arms.items()}
+
+    @property
+    def names(self) -> dict[str, str]:
+        """What the engines of each of these models are called, by key: `large-`, `reward`."""
+        arms = {} if self.panel is None else self.panel.models
+        return {key: f"{arms[key].name}-" if key in arms else "reward" for key in self.models}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
@@ -39,5 +51,5 @@ class Job:
 
     @property
     def models(self) -> dict[str, BackendConfig]:
-        """The models that scorers need, by key."""
-        return models_of(self.work.strategy)
+        """The models of scorers and of arms, by key."""
+        return self.work.models

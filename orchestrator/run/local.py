@@ -13,7 +13,6 @@ from nbest.orchestrator.engines.pool import Pool
 from nbest.orchestrator.engines.pool_engine import PooledEngine, slots_for
 from nbest.orchestrator.errors import BackendError, NbestError
 from nbest.orchestrator.protocols import BackendConfig, BatchStrategy, Strategy
-from nbest.orchestrator.query.model_calls import models_of
 from nbest.orchestrator.query.panel import Panel
 from nbest.orchestrator.query.tally import Tally
 from nbest.orchestrator.run.job import Job, Work
@@ -66,8 +65,8 @@ async def open_loop(work: Work, backend: BackendConfig | None) -> AsyncIterator[
             engines.append(LocalEngine(backend, "engine0"))
             pool = await running.enter_async_context(running_pool(engines[0], backend))
         models: dict[str, Pool] = {}
-        for place, (key, model) in enumerate(models_of(work.strategy).items()):
-            engine = LocalEngine(model, f"reward{place}")
+        for place, (key, model) in enumerate(work.models.items()):
+            engine = LocalEngine(model, f"{work.names[key]}{place}")
             engines.append(engine)
             models[key] = await running.enter_async_context(running_pool(engine, model))
         loop = Loop(

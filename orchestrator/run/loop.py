@@ -49,7 +49,7 @@ class Loop:
     seed: int = 0
     panel: Panel | None = None  # the arms that draw; None: one way for all samples
     tally: Tally = field(default_factory=Tally)
-    models: Mapping[str, Pool] = field(default_factory=dict)  # those that scorers need, by key
+    models: Mapping[str, Pool] = field(default_factory=dict)  # of scorers and arms, by key
     # By query id, how many workers had died when the query was leased; 0 where it is not named.
     attempts: dict[str, int] = field(default_factory=dict)
     doubtful: list[Record] = field(default_factory=list)  # quarantines that are not stored yet
@@ -100,7 +100,13 @@ class Loop:
                 has_begun = asyncio.Event()
                 group.create_task(self._answer_one(query, has_begun, place, done))
                 await has_begun.wait()
-                await self.pool.room()
+                for pool in self._drawing_pools():
+                    await pool.room()
+
+    def _drawing_pools(self) -> list[Pool]:
+        """The pools of the models that draw samples."""
+        arms = () if self.panel is None else self.panel.models
+        return [self.pool, *(self.models[key] for key in arms if key in self.models)]
 
     async def _answer_one(
         self,
@@ -180,7 +186,7 @@ class Loop:
 
     def settle(self) -> None:
         """Store the quarantines in doubt if any sample has been finished; otherwise drop them."""
-        if self.pool.has_finished:
+        if self._has_worked():
             for record in self.doubtful:
                 self.store.add_record(record)
         self.doubtful.clear()
@@ -195,8 +201,12 @@ class Loop:
             self.doubtful.append(record)
             return
         self.store.add_record(record)
-        if self.doubtful and self.pool.has_finished:
+        if self.doubtful and self._has_worked():
             self.settle()
+
+    def _has_worked(self) -> bool:
+        """Whether any engine has finished a sample."""
+        return any(pool.has_finished for pool in self._drawing_pools())
 
     async def _select(
         self, strategy: Strategy, query: Query, sampler: StoredSampler

@@ -21,8 +21,8 @@ from nbest.orchestrator.engines.local_engine import LocalEngine
 from nbest.orchestrator.engines.pool import Pool
 from nbest.orchestrator.errors import BackendError, InputError
 from nbest.orchestrator.protocols import BackendConfig, BatchStrategy, Strategy
-from nbest.orchestrator.query.model_calls import models_of
 from nbest.orchestrator.query.panel import Panel
+from nbest.orchestrator.run.job import Work
 from nbest.orchestrator.run.local import as_chat, running_pool, selection_of
 from nbest.orchestrator.run.loop import Answered, Loop, one_lease
 from nbest.orchestrator.store.run_store import MemoryStore
@@ -56,7 +56,7 @@ class OpenModel:
         self._cut_off: set[asyncio.Task[Any]] = set()  # under way when the model was closed
         self._resources = AsyncExitStack()
         self._pool = Pool([])
-        self._models: dict[str, Pool] = {}  # reward models, by key, from their first use on
+        self._models: dict[str, Pool] = {}  # of scorers and arms, by key, from their first use on
         self._opening = asyncio.Lock()
         self._numbers = itertools.count()
         self._thread = threading.Thread(target=self._serve, name="nbest-model", daemon=True)
@@ -243,7 +243,8 @@ class OpenModel:
         async with self._opening:
             if self._pool.death is not None:  # who saw it die has failed; this question may not
                 await self._start()
-        models = await self._models_for(strategy)
+        work = Work(run="", seed=seed, strategy=strategy, directory=None, panel=panel)
+        models = await self._models_for(work)
         return Loop(
             strategy=strategy,
             pool=self._pool,
@@ -254,13 +255,13 @@ class OpenModel:
             models=models,
         )
 
-    async def _models_for(self, strategy: Strategy | BatchStrategy) -> Mapping[str, Pool]:
-        """The reward models that a strategy wants; each is started when it is first wanted."""
-        wanted = models_of(strategy)
+    async def _models_for(self, work: Work) -> Mapping[str, Pool]:
+        """The models of scorers and arms; each is started when it is first wanted."""
+        wanted, names = work.models, work.names
         async with self._opening:
             for key, settings in wanted.items():
                 if key not in self._models:
-                    engine = LocalEngine(settings, f"reward{len(self._models)}")
+                    engine = LocalEngine(settings, f"{names[key]}{len(self._models)}")
                     context = running_pool(engine, settings)
                     self._models[key] = await self._resources.enter_async_context(context)
         return {key: self._models[key] for key in wanted}

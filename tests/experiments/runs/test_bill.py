@@ -19,10 +19,11 @@ def test_each_kind_of_token_has_its_price() -> None:
 
 
 def test_the_line_says_what_was_paid_for() -> None:
-    line = bill_line({"input": 2.0, "cached": 0.5, "output": 8.0}, USAGE)
-    assert line == (
-        "price: $8.5000 for 3,000,000 prompt tokens (1,000,000 cached) and 500,000 generated"
+    assert bill_line({}, Usage(prompt_tokens=3, generated_tokens=2)) == (
+        "3 prompt tokens and 2 generated"
     )
+    line = bill_line({"input": 2.0, "cached": 0.5, "output": 8.0}, USAGE)
+    assert line == ("$8.5000 for 3,000,000 prompt tokens (1,000,000 cached) and 500,000 generated")
 
 
 @pytest.mark.parametrize(
