@@ -11,7 +11,8 @@ from nbest.orchestrator.types import Sample, Usage
 
 MILLION = 1_000_000
 OWN = "model"  # what the run's own model is called beside others
-COUNTS = ("arm", "prompt_tokens", "cached_tokens", "generated_tokens")
+REWARD = "reward models"
+COUNTS = ("arm", "engine", "prompt_tokens", "cached_tokens", "generated_tokens")
 
 
 def dollars(price: Mapping[str, float], usage: Usage) -> float:
@@ -30,26 +31,27 @@ def bill_lines(
 ) -> list[str]:
     """A line for each model of a run with several: what its samples have cost, in the end all.
 
-    `samples` are those of each question, calls of scorers among them, which the run's own model
-    answers.
+    `samples` are those of each question, and of each call of a scorer.
     """
     if panel is None or not panel.models:
         return []
     model_of = {arm.name: arm.model for arm in panel.arms}
     settings = {OWN: backend, **{m.name: m.settings for m in panel.models.values()}}
-    drawn: dict[str, list[Sample]] = {name: [] for name in settings}
+    drawn: dict[str, list[Sample]] = {name: [] for name in (*settings, REWARD)}
     for _, of_question in samples:
         for sample in of_question:
             model = model_of.get(sample.arm)
-            drawn[OWN if model is None else model.name].append(sample)
-    return [
-        f"{name}: {len(of_model):,} samples, {bill_line(_price(settings[name]), usage_of(of_model))}"
-        for name, of_model in drawn.items()
-        if of_model
-    ]
+            own = REWARD if not sample.arm and sample.engine.startswith("reward") else OWN
+            drawn[own if model is None else model.name].append(sample)
+    lines = []
+    for name, of_model in drawn.items():
+        if of_model:
+            tokens = bill_line(_price(settings.get(name)), usage_of(of_model))
+            lines.append(f"{name}: {len(of_model):,} samples, {tokens}")
+    return lines
 
 
-def _price(settings: BackendConfig) -> Mapping[str, float]:
+def _price(settings: BackendConfig | None) -> Mapping[str, float]:
     price: Mapping[str, float] = getattr(settings, "price", {})
     return price
 
