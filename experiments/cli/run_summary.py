@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 import typer
 
@@ -85,6 +86,7 @@ def print_plan(plan: Plan, as_json: bool) -> None:
             "bad_questions": len(plan.prompts.bad),
             "samples_each": plan.config.strategy.n,
             "first_prompt": prompt_text(queries[0]) if queries else None,
+            "arms": _first_prompts(plan),
             "notes": list(plan.notes),
         }
         return print_document(document)
@@ -93,6 +95,18 @@ def print_plan(plan: Plan, as_json: bool) -> None:
     bad = f", {len(plan.prompts.bad)} that cannot be asked" if plan.prompts.bad else ""
     summary = f"{len(queries)} questions{bad}, {_samples_each(plan.config.strategy)}"
     print(f"-- the prompt of the first of {summary}", file=sys.stderr)
+    for arm, text in _first_prompts(plan).items():
+        print(safe_lines(text))
+        print(f"-- the same for the arm {arm}", file=sys.stderr)
+
+
+def _first_prompts(plan: Plan) -> dict[str, str]:
+    """The first question in the words of each arm of a panel, by its name."""
+    if plan.panel is None or not plan.prompts.queries:
+        return {}
+    query = plan.prompts.queries[0]
+    asked = {arm.name: arm.prompt_for(query) for arm in plan.panel.arms}
+    return {name: prompt_text(replace(query, prompt=prompt)) for name, prompt in asked.items()}
 
 
 def print_comparison(comparison: Comparison, as_json: bool, limit: RiskLimit | None = None) -> None:

@@ -33,7 +33,7 @@ COMMANDS: dict[str, tuple[str, set[str]]] = {
     "run": ("run c.yaml --out fresh --quiet", {"select", "accuracy", *ROWS}),
     "run --dry-run": (
         "run c.yaml --dry-run",
-        {"questions", "bad_questions", "samples_each", "first_prompt", "notes"},
+        {"questions", "bad_questions", "samples_each", "first_prompt", "arms", "notes"},
     ),
     "select": ("select r --select vote,first", {"select", "accuracy", *ROWS}),
     "select --max-risk": ("select r --select vote --max-risk 0.2", {"rows"}),

@@ -122,6 +122,17 @@ def test_a_wrong_panel_is_one_line_before_anything_starts(
     assert "\n" not in str(caught.value)
 
 
+def test_a_rehearsal_shows_the_prompt_of_each_arm(folder: Path) -> None:
+    shown = CliRunner().invoke(app, ["run", "c.yaml", "--dry-run", "--json"])
+    assert json.loads(shown.stdout)["arms"] == {
+        "cold": "Q: What is 0?",
+        "arm1": "Briefly: What is 0?",
+        "long": "Q: What is 0?",
+    }
+    plain = CliRunner().invoke(app, ["run", "c.yaml", "--dry-run"])
+    assert "Briefly: What is 0?" in plain.stdout
+
+
 def test_arms_go_out_with_a_pool_and_come_back(folder: Path) -> None:
     drawn(folder, "run")
     (folder / "pool.jsonl").write_text("\n".join(pool_lines(folder / "run")) + "\n")
