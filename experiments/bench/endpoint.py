@@ -49,7 +49,43 @@ def compare_endpoint(
     settings: VLLM, load: EngineLoad, rounds: int, tell: Callable[[EndpointRound], None]
 ) -> EndpointCompared:
     """Alternate the two; the first round of each warms up and does not count."""
-    measured = asyncio.run(_rounds(settings, load, rounds, tell))
+    return asyncio.run(_compare_live(settings, load, rounds, tell))
+
+
+async def _compare_live(
+    settings: VLLM, load: EngineLoad, rounds: int, tell: Callable[[EndpointRound], None]
+) -> EndpointCompared:
+    concurrency = settings.max_num_seqs
+    async with (
+        vllm_server(settings) as base_url,
+        settings.open() as engine,
+        Endpoint(settings.model, base_url=base_url, max_concurrency=concurrency).open() as served,
+    ):
+        return await compared(engine, served, load, rounds, tell)
+
+
+async def compared(
+    engine: Backend,
+    served: Backend,
+    load: EngineLoad,
+    rounds: int,
+    tell: Callable[[EndpointRound], None],
+) -> EndpointCompared:
+    """Draw the same samples from both, in turns."""
+    measured = []
+    for i in range(rounds + 1):
+        requests = _requests(load, seed=10_000 * i)
+        ours, ours_s = await _draw(engine, requests)
+        theirs, theirs_s = await _draw(served, requests)
+        pairs = list(zip(ours, theirs, strict=True))
+        result = EndpointRound(
+            engine_tokens_per_s=_tokens(ours) / ours_s,
+            endpoint_tokens_per_s=_tokens(theirs) / theirs_s,
+            same=sum(a.text == b.text for a, b in pairs) / len(pairs),
+        )
+        if i > 0:
+            measured.append(result)
+            tell(result)
     return EndpointCompared(
         ratio=statistics.median(r.ratio for r in measured),
         engine_tokens_per_s=statistics.median(r.engine_tokens_per_s for r in measured),
@@ -57,32 +93,6 @@ def compare_endpoint(
         same=statistics.mean(r.same for r in measured),
         rounds=rounds,
     )
-
-
-async def _rounds(
-    settings: VLLM, load: EngineLoad, rounds: int, tell: Callable[[EndpointRound], None]
-) -> list[EndpointRound]:
-    measured = []
-    concurrency = settings.max_num_seqs
-    async with (
-        vllm_server(settings) as base_url,
-        settings.open() as engine,
-        Endpoint(settings.model, base_url=base_url, max_concurrency=concurrency).open() as served,
-    ):
-        for i in range(rounds + 1):
-            requests = _requests(load, seed=10_000 * i)
-            ours, ours_s = await _draw(engine, requests)
-            theirs, theirs_s = await _draw(served, requests)
-            pairs = list(zip(ours, theirs, strict=True))
-            result = EndpointRound(
-                engine_tokens_per_s=_tokens(ours) / ours_s,
-                endpoint_tokens_per_s=_tokens(theirs) / theirs_s,
-                same=sum(a.text == b.text for a, b in pairs) / len(pairs),
-            )
-            if i > 0:
-                measured.append(result)
-                tell(result)
-    return measured
 
 
 def _requests(load: EngineLoad, seed: int) -> list[Request]:

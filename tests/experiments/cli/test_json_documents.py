@@ -54,6 +54,7 @@ MEASURED = {
         "control",
         "selectors",
         "estimates",
+        "endpoint",
         "engine",
         "reward",
         "race",
