@@ -185,11 +185,12 @@ def test_a_sample_holds_all_that_came_back() -> None:
 
 
 def test_every_field_of_a_sample_is_filled() -> None:
-    """Only the error stays empty, and what is parted later; the status has its default."""
+    """Only the error stays empty, and what is known later; the status has its default."""
     sample = sample_of(PLAIN, output(logprobs=[[-0.5], [-0.25], [-1.0]]), 1.5, "e0")
     blank = Sample(id="", text="")
     unfilled = {f.name for f in fields(Sample) if getattr(sample, f.name) == getattr(blank, f.name)}
-    assert unfilled == {"status", "error", "top_logprobs", "reasoning", "reasoning_tokens"}
+    later = {"reasoning", "reasoning_tokens", "arm"}  # when a sample is parted, and stored
+    assert unfilled == {"status", "error", "top_logprobs", *later}
 
 
 @pytest.mark.parametrize(
