@@ -86,9 +86,7 @@ def test_it_learns_what_can_be_learned_and_holds_for_other_questions(
 ) -> None:
     steps: list[TrainingProgress] = []
     trained = train(graded(240), settings(base), tmp_path / "out", steps)
-    assert (
-        held_out_order(trained) > 0.9
-    )  # 0.94 to 0.97, as the arithmetic of the CPU is; chance: 0.5
+    assert held_out_order(trained) > 0.9  # 0.94 on some CPUs, more on others
     assert trained.result.losses[trained.result.best] == min(trained.result.losses)
     assert steps[-1].step <= steps[-1].num_steps
     assert [progress.step for progress in steps] == list(range(1, len(steps) + 1))
