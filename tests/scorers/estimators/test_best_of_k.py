@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.types import Scores
-from nbest.scorers.estimators.best_of_k import BLOCK, best_of_k
+from nbest.scorers.estimators.best_of_k import BLOCK, best_choices, best_of_k
 from nbest.scorers.estimators.pass_at_k import pass_at_k
 from nbest.scorers.votes.ranked import best_of_m_chances
 
@@ -98,3 +98,14 @@ def test_a_large_pool_is_done_in_blocks_that_join() -> None:
     for k in (1, 2, 217, 218, 219, 437, 600, 701, 702, n):
         exact = math.comb(rank, k - 1) / math.comb(n, k)
         assert curve[k - 1] == pytest.approx(exact, rel=1e-9, abs=1e-15)
+
+
+@given(st.lists(candidate, min_size=1, max_size=7))
+def test_the_mean_of_choices_over_all_subsets_is_the_curve(
+    pool: list[tuple[float, float]],
+) -> None:
+    scores, values = map(np.array, zip(*pool, strict=True))
+    curve = best_of_k(scores, values)
+    for k in range(1, len(pool) + 1):
+        subsets = np.array(list(combinations(range(len(pool)), k)))
+        assert best_choices(scores, values, subsets).mean() == pytest.approx(curve[k - 1])
