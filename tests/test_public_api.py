@@ -33,8 +33,8 @@ nbest.Adaptive(*, select: Scorer, extract: Extractor = ..., equivalence: Equival
 nbest.AfterMarker(*, marker: str = '####', reads_reasoning: bool = False)
 nbest.AllOf(*, rules: tuple[Validator, ...])
 nbest.AmongValid(*, rule: Validator, by: Scorer)
-nbest.Arm(*, name: str, params: SamplingParams = ..., weight: int = 1, prompt: str = '', model:
-    NamedModel | None = None)
+nbest.Arm(*, name: str, params: SamplingParams | None = None, weight: int = 1, prompt: str = '',
+    model: NamedModel | None = None)
 nbest.AsksModel { asks_model: bool }
 nbest.Backend { async generate(request: Request) -> Sample; async abort(request_id: str) -> None
     }

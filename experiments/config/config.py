@@ -58,7 +58,7 @@ Selectors = Annotated[
 ]
 
 
-ModelName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.]{0,39}$")]
+EntryName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.]{0,39}$")]
 
 
 class Config(Section):
@@ -79,7 +79,7 @@ class Config(Section):
         default=PromptSection(), description="How it is put to the model."
     )
     model: ModelSection = Field(description="Which model answers, and its engine's settings.")
-    models: dict[ModelName, ModelSection] = Field(
+    models: dict[EntryName, ModelSection] = Field(
         default={},
         description="Further models, by name, each with the keys of model: arms name them.",
     )
@@ -92,7 +92,7 @@ class Config(Section):
         "[{temperature: 0.3}, {temperature: 1.0, prompt: brief, weight: 2}]: each says what it has "
         "otherwise than sampling and prompt.",
     )
-    prompts: dict[str, dict[str, JsonValue]] = Field(
+    prompts: dict[EntryName, dict[str, JsonValue]] = Field(
         default={},
         description='Prompts for arms, by name, as {brief: {system: "Be brief."}}: what each has '
         "otherwise than prompt.",

@@ -69,7 +69,7 @@ class Plan:
         """What decides which samples an arm draws; the texts of its prompts are kept by query."""
         settings: dict[str, Json] = {
             "prompt": arm.prompt,
-            "sampling": sampling_identity(arm.params),
+            "sampling": sampling_identity(arm.params_for(self.strategy.sampling())),
         }
         if arm.model is not None:
             backend = self.config.models[arm.model.name].backend

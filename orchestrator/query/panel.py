@@ -6,10 +6,12 @@ Sample i belongs to an arm by a pure function of i, so N may grow and no sample 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
+from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import BackendConfig
 from nbest.orchestrator.query.model_calls import model_key
 from nbest.orchestrator.requirements import require
@@ -29,7 +31,9 @@ class NamedModel:
     key: str = field(init=False, repr=False)  # of its identity, by which a run knows its engines
 
     def __post_init__(self) -> None:
-        require(bool(self.name), "model", "have a name", self.name)
+        is_free = bool(self.name) and self.name != "model" and not self.name.startswith("reward")
+        rule = "have a name, and none of nbest's own: model, reward"
+        require(is_free, "model", rule, self.name)
         object.__setattr__(self, "key", model_key(self.settings.identity))
 
 
@@ -41,7 +45,7 @@ class Arm:
     """
 
     name: str
-    params: SamplingParams = SamplingParams()
+    params: SamplingParams | None = None  # None: those of the strategy
     weight: int = 1  # samples of it for each that an arm of weight 1 gets
     prompt: str = ""  # the variant of the query's prompt; empty: the prompt itself
     model: NamedModel | None = None  # None: the run's own
@@ -52,6 +56,8 @@ class Arm:
 
     def params_for(self, wanted: SamplingParams) -> SamplingParams:
         """The parameters of the arm, with the log-probabilities and the floor that are wanted."""
+        if self.params is None:
+            return wanted
         logprobs = max(
             (k for k in (self.params.logprobs, wanted.logprobs) if k is not None), default=None
         )
@@ -60,7 +66,13 @@ class Arm:
 
     def prompt_for(self, query: Query) -> str | tuple[Message, ...]:
         """The prompt of a query in the words of the arm."""
-        return query.variants[self.prompt] if self.prompt else query.prompt
+        if not self.prompt:
+            return query.prompt
+        if self.prompt not in query.variants:
+            raise InputError(
+                f"query {query.id!r} must have a variant {self.prompt!r} of its prompt"
+            )
+        return query.variants[self.prompt]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +88,10 @@ class Panel:
         require(bool(self.arms), "arms", "be at least one", self.arms)
         names = [arm.name for arm in self.arms]
         require(len(set(names)) == len(names), "arms", "have different names", names)
+        models = {arm.model.name: arm.model.key for arm in self.arms if arm.model is not None}
+        for name, key in models.items():
+            twins = [other for other in models if models[other] == key and other != name]
+            require(not twins, f"model {name!r}", "differ from all others in what it says", twins)
 
     @property
     def models(self) -> dict[str, NamedModel]:
@@ -85,13 +101,29 @@ class Panel:
 
     def arm_of(self, index: int) -> Arm:
         """The arm of sample `index`."""
-        turns = turns_of(tuple(arm.weight for arm in self.arms))
+        turns = turns_of(self._weights)
         return self.arms[turns[index % len(turns)]]
+
+    def params_of(self, index: int, wanted: SamplingParams) -> SamplingParams:
+        """The parameters of sample `index`, with log-probabilities as all of the arms have them.
+
+        A selector that reads them would see some arms alone.
+        """
+        params = self.arm_of(index).params_for(wanted)
+        kept = [arm.params.logprobs for arm in self.arms if arm.params is not None]
+        most = max((k for k in (*kept, params.logprobs) if k is not None), default=None)
+        return params if most == params.logprobs else replace(params, logprobs=most)
+
+    @property
+    def _weights(self) -> tuple[int, ...]:
+        """The weights in their lowest terms."""
+        weights = [arm.weight for arm in self.arms]
+        return tuple(weight // math.gcd(*weights) for weight in weights)
 
     @property
     def round_size(self) -> int:
         """W, the number of turns after which the arms begin anew."""
-        return sum(arm.weight for arm in self.arms)
+        return sum(self._weights)
 
     def arms_of(self, count: int) -> tuple[str, ...]:
         """[N] the names of the arms of the first `count` samples."""

@@ -187,7 +187,7 @@ class StoredSampler:
         prompt = self._query.prompt
         if self._panel is not None:
             arm = self._panel.arm_of(index)
-            prompt, params = arm.prompt_for(self._query), arm.params_for(params)
+            prompt, params = arm.prompt_for(self._query), self._panel.params_of(index, params)
         return Request(
             id=self._request_id(index),
             prompt=prompt,

@@ -12,6 +12,8 @@ from nbest.orchestrator.ids import require_once
 from nbest.orchestrator.protocols import BackendConfig, BatchStrategy, Strategy
 from nbest.orchestrator.query.model_calls import models_of
 from nbest.orchestrator.query.panel import Panel
+from nbest.orchestrator.requirements import require
+from nbest.orchestrator.strategies.deep_conf import DeepConf
 from nbest.orchestrator.types import Query
 
 
@@ -24,6 +26,11 @@ class Work:
     strategy: Strategy | BatchStrategy
     directory: str | None  # the run's folder; None keeps samples in memory for the time of the run
     panel: Panel | None = None  # the arms that draw; None: one way for all samples
+
+    def __post_init__(self) -> None:
+        rule = "be left out with arms: it compares the confidence of samples drawn alike"
+        is_alike = self.panel is None or not isinstance(self.strategy, DeepConf)
+        require(is_alike, "deep_conf", rule, "both")
 
     @property
     def models(self) -> dict[str, BackendConfig]:

@@ -41,9 +41,15 @@ def best_choices(scores: Scores, values: Scores, subsets: NDArray[np.int64]) -> 
     The readable twin of `best_of_k`, and what serves where subsets are not drawn from all alike. Of
     equal scores each wins as often; where no candidate of a subset has a score, the value is 0.
     """
-    drawn = np.where(np.isnan(scores), -np.inf, scores)[subsets]
-    best = drawn.max(axis=1, keepdims=True)
-    wins = (drawn == best) & np.isfinite(best)
+    rows = max(1, BLOCK // max(1, subsets.shape[1]))
+    blocks = [_chosen(scores, values, subsets[i : i + rows]) for i in range(0, len(subsets), rows)]
+    return np.concatenate(blocks)
+
+
+def _chosen(scores: Scores, values: Scores, subsets: NDArray[np.int64]) -> Scores:
+    is_scored = ~np.isnan(scores)[subsets]
+    drawn = np.where(is_scored, scores[subsets], -np.inf)
+    wins = is_scored & (drawn == drawn.max(axis=1, keepdims=True))
     means: Scores = (wins * values[subsets]).sum(axis=1) / np.maximum(wins.sum(axis=1), 1)
     return means
 

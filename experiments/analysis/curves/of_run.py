@@ -32,11 +32,13 @@ from nbest.experiments.analysis.curves.of_selectors import (
     scored_pools,
     selector_curves,
 )
+from nbest.experiments.analysis.rows import named_clusters
 from nbest.experiments.language.expressions import split_expressions
 from nbest.experiments.runs.cases import Case, cases_of, named_scorer, reading_of
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.protocols import Scorer, is_pointwise
+from nbest.orchestrator.store.format.schema import FINAL
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.types import Scores
 from nbest.scorers.baselines import First, Longest, Random, Shortest
@@ -97,8 +99,7 @@ def curves_of(
         ks=shown_ks,
         notes=(
             *sampling_notes(curves),
-            *curve_notes(scorers, loaded, cases),
-            *(_template_notes(pools) if beyond else ()),
+            *_notes(scorers, loaded, cases, beyond),
             *run_notes(reader),
             *warnings,
         ),
@@ -107,9 +108,28 @@ def curves_of(
     )
 
 
-def _template_notes(pools: ScoredPools) -> tuple[str, ...]:
+def _notes(
+    scorers: Mapping[str, Scorer],
+    loaded: Sequence[Case],
+    cases: Sequence[Case],
+    beyond: Sequence[int],
+) -> tuple[str, ...]:
+    """What is uneven, tied or unknown in the samples of a run."""
+    templates = _template_notes(cases) if beyond else ()
+    return (*curve_notes(scorers, loaded, cases), *templates, *_panel_notes(loaded))
+
+
+def _panel_notes(loaded: Sequence[Case]) -> tuple[str, ...]:
+    """Say where samples of a panel never ended: the turns after them come forward."""
+    failed = sum(s.status not in FINAL for case in loaded for s in case.candidates.samples)
+    if not failed or not has_arms(loaded):
+        return ()
+    return (f"{failed} samples never ended: at small k, arms have the turns of those that did",)
+
+
+def _template_notes(cases: Sequence[Case]) -> tuple[str, ...]:
     """Say that an extrapolation knows no templates."""
-    if pools.clusters is None:
+    if named_clusters([case.cluster for case in cases]) is None:
         return ()
     return (
         "--beyond takes questions for independent: for those of a template its range is narrow",

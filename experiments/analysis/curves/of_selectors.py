@@ -101,7 +101,7 @@ async def _question_curves(
 ) -> SampledCurves:
     cases, scores = pools.cases, pools.scores.get(name)
     if has_arms(cases):
-        if isinstance(scorer, First | Random):  # any of k is as good as any other
+        if isinstance(scorer, Random):  # any of k is as good as any other
             scores = [np.zeros(len(case.candidates)) for case in cases]
         if scores is not None:
             scores = [answered(c, s) for c, s in zip(cases, scores, strict=True)]

@@ -21,6 +21,7 @@ from nbest.experiments.runs.cases import Case
 from nbest.orchestrator.protocols import Scorer
 from nbest.orchestrator.query.selection import candidates_at
 from nbest.orchestrator.types import Scores
+from nbest.scorers.baselines import First
 from nbest.scorers.estimators.best_of_k import best_choices
 from nbest.scorers.estimators.weighted_at_k import weighted_choices
 from nbest.scorers.votes.majority import MajorityVote
@@ -67,15 +68,18 @@ async def sampled_curves(
         for k in ks:
             is_all = not is_panel and math.comb(size, k) <= max(draws, size)
             subsets = np.array(list(combinations(range(size), k))) if is_all else orders[:, :k]
-            if scores is not None:
+            if is_panel and isinstance(scorer, First):
+                values = first_choices(case, subsets, unknown)
+            elif scores is not None:
                 values = best_choices(scores[q], values_of(case, unknown), subsets)
             elif weights is None:
-                values = await chosen_one_by_one(scorer, case, subsets, unknown)
+                ordered = subsets if is_panel else np.sort(subsets, axis=1)
+                values = await chosen_one_by_one(scorer, case, ordered, unknown)
             else:
                 answers = case.candidates.answers
                 values = weighted_choices(answers, weights, values_of(case, unknown), subsets)
             means[q, k - 1] = values.mean()
-            is_certain = is_all or k == size
+            is_certain = is_all or (k == size and not isinstance(scorer, First))
             variances[q, k - 1] = 0.0 if is_certain else values.var(ddof=1) / len(values)
     return SampledCurves(means=means, variances=variances, subsets=draws)
 
@@ -102,6 +106,14 @@ async def _lasting_weights(scorer: Scorer, case: Case) -> Scores | None:
     return await scorer.lasting_weights(case.query, case.candidates)
 
 
+def first_choices(case: Case, subsets: NDArray[np.int64], unknown: float = 0.0) -> Scores:
+    """[R] The value of the first answer in each of `subsets` [R, k]: the arms keep their turns."""
+    has_answer = np.array([answer is not None for answer in case.candidates.answers])[subsets]
+    first = subsets[np.arange(len(subsets)), has_answer.argmax(axis=1)]
+    values: Scores = np.where(has_answer.any(axis=1), values_of(case, unknown)[first], 0.0)
+    return values
+
+
 async def chosen_one_by_one(
     scorer: Scorer, case: Case, subsets: NDArray[np.int64], unknown: float = 0.0
 ) -> Scores:
@@ -111,7 +123,7 @@ async def chosen_one_by_one(
     """
     verdicts, values = values_of(case, unknown), []
     for subset in subsets:
-        places = sorted(subset.tolist())
+        places = subset.tolist()
         candidates = candidates_at(case.candidates, places)
         scores = await scorer(case.query, candidates)
         able = np.array([answer is not None for answer in candidates.answers]) & ~np.isnan(scores)

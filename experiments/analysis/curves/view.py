@@ -83,7 +83,7 @@ def arms_view(arms: ArmTable) -> Table:
             f"{row.samples:,}",
             f"{row.tokens:,.1f}",
             _accuracy(row.one),
-            f"{_accuracy(row.chosen)} of {row.chosen_k:.1f}",
+            f"{_accuracy(row.chosen)} of {row.chosen_k:.1f}" if row.chosen_k else "not one",
             "" if row.gain is None else "{:+.3f} ({:+.2f} to {:+.2f})".format(*row.gain),
         )
     return table

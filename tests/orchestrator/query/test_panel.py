@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbest import Arm, BestOfN, First, Message, Panel, Query, SamplingParams, run
+from nbest import (
+    Arm,
+    BestOfN,
+    Confidence,
+    DeepConf,
+    First,
+    Message,
+    NamedModel,
+    Panel,
+    Query,
+    SamplingParams,
+    run,
+)
 from nbest.model_backend.fake.engine import FakeBackend
 from nbest.model_backend.fake.script import Reply
 from nbest.orchestrator.errors import InputError
@@ -14,11 +28,18 @@ from nbest.orchestrator.query.panel import turns_of
 from nbest.orchestrator.sampling_params import ConfidenceFloor
 from nbest.orchestrator.types import Request
 
+FAKE = FakeBackend(script=lambda request: Reply(tokens=("x",)))
 COLD = Arm(name="cold", params=SamplingParams(temperature=0.3, max_tokens=9))
 BRIEF = Arm(name="brief", params=SamplingParams(max_tokens=7), weight=2, prompt="brief")
 PANEL = Panel(arms=(COLD, BRIEF))
 CHAT = (Message(role="user", content="Briefly: a?"),)
 QUERY = Query(id="q", prompt="a?", variants={"brief": CHAT})
+
+
+def twins() -> Iterator[Arm]:
+    """Two arms whose models have two names and are one."""
+    for name in ("a", "b"):
+        yield Arm(name=name, model=NamedModel(name=name, settings=FAKE))
 
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=6))
@@ -54,9 +75,32 @@ def test_an_arm_keeps_its_own_settings_and_takes_what_a_strategy_needs() -> None
     assert more.params_for(SamplingParams()).logprobs == 5
 
 
+def test_an_arm_without_settings_draws_as_the_strategy_does() -> None:
+    wanted = SamplingParams(temperature=0.1, max_tokens=7)
+    assert Arm(name="plain").params_for(wanted) == wanted
+
+
+def test_all_arms_have_the_logprobs_of_the_one_that_has_most() -> None:
+    """A selector that reads them would judge half of the samples otherwise."""
+    more = Arm(name="more", params=SamplingParams(logprobs=3))
+    panel = Panel(arms=(Arm(name="plain"), COLD, more))
+    drawn = [panel.params_of(i, SamplingParams(logprobs=0)).logprobs for i in range(3)]
+    assert drawn == [3, 3, 3]
+
+
+def test_equal_shares_are_the_same_turns_however_they_are_written() -> None:
+    def panel(*weights: int) -> Panel:
+        return Panel(arms=tuple(Arm(name=f"{i}", weight=w) for i, w in enumerate(weights)))
+
+    assert panel(2, 2).arms_of(8) == panel(1, 1).arms_of(8)
+    assert (panel(4, 6).round_size, panel(4, 6).arms_of(20)) == (5, panel(2, 3).arms_of(20))
+
+
 def test_the_prompt_of_an_arm() -> None:
     assert COLD.prompt_for(QUERY) == "a?"
     assert BRIEF.prompt_for(QUERY) == CHAT
+    with pytest.raises(InputError, match="query 'x' must have a variant 'brief'"):
+        BRIEF.prompt_for(Query(id="x", prompt="?"))
 
 
 @pytest.mark.parametrize(
@@ -65,12 +109,21 @@ def test_the_prompt_of_an_arm() -> None:
         (lambda: Arm(name=""), "have a name"),
         (lambda: Arm(name="a", weight=0), "weight must be at least 1"),
         (lambda: Panel(arms=()), "be at least one"),
+        (lambda: NamedModel(name="model", settings=FAKE), "none of nbest's own"),
+        (lambda: NamedModel(name="reward2", settings=FAKE), "none of nbest's own"),
+        (lambda: Panel(arms=tuple(twins())), "must differ from all others"),
         (lambda: Panel(arms=(Arm(name="a"), Arm(name="a"))), "different names"),
     ],
 )
 def test_wrong_panels(make: object, what: str) -> None:
     with pytest.raises(InputError, match=what):
         make()  # type: ignore[operator]
+
+
+def test_deep_conf_is_refused() -> None:
+    strategy = DeepConf(max_n=8, warm_up=2, by=Confidence(measure="lowest"), select=First())
+    with pytest.raises(InputError, match="deep_conf must be left out with arms"):
+        run([QUERY], strategy, FAKE, panel=PANEL)
 
 
 def test_a_run_draws_each_sample_in_the_way_of_its_arm() -> None:
