@@ -119,11 +119,12 @@ def test_somebody_elses_file_is_refused_if_everybody_can_read_it(tmp_path: Path)
 # -- the address --------------------------------------------------------------------------------
 
 
-def test_an_address_is_known_unless_ray_has_to_look_for_it() -> None:
+def test_an_address_is_known_unless_ray_has_to_look_for_it(tmp_path: Path) -> None:
+    nothing_started = {"TMPDIR": str(tmp_path)}  # whatever other tests have started here
     assert known_address("10.0.0.1:6379", {"RAY_ADDRESS": "10.9.9.9:1"}) == "10.0.0.1:6379"
     assert known_address("auto", {"RAY_ADDRESS": "10.0.0.1:6379"}) == "10.0.0.1:6379"
     assert known_address("auto", {"RAY_ADDRESS": "auto"}) is None
-    assert known_address("auto", {}) is None
+    assert known_address("auto", nothing_started) is None
 
 
 @pytest.mark.parametrize("address", ["ray://head:10001", "auto"])
