@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nbest.orchestrator.requirements import require, require_share
 
@@ -72,6 +72,11 @@ class SamplingParams:
     constraint: Constraint | None = None
     token_texts: bool = False  # with logprobs=k: the k likeliest tokens as text too
     floor: ConfidenceFloor | None = None  # with logprobs=k or more; set by strategies
+
+    def with_logprobs(self, *wanted: int | None) -> SamplingParams:
+        """The same with the log-probabilities of whoever wants most of them; None wants none."""
+        most = max((k for k in (self.logprobs, *wanted) if k is not None), default=None)
+        return self if most == self.logprobs else replace(self, logprobs=most)
 
     def __post_init__(self) -> None:
         require(0.0 <= self.temperature <= 2.0, "temperature", "lie in [0, 2]", self.temperature)

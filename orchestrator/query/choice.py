@@ -72,7 +72,4 @@ class Choice:
 
 def sampling_for(scorer: Scorer, params: SamplingParams) -> SamplingParams:
     """The parameters, with the log-probabilities that the scorer needs."""
-    needed, requested = scorer.needs_logprobs, params.logprobs
-    if needed is None or (requested is not None and requested >= needed):
-        return params
-    return replace(params, logprobs=needed)
+    return params.with_logprobs(scorer.needs_logprobs)

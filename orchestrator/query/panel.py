@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import BackendConfig
@@ -58,11 +57,9 @@ class Arm:
         """The parameters of the arm, with the log-probabilities and the floor that are wanted."""
         if self.params is None:
             return wanted
-        logprobs = max(
-            (k for k in (self.params.logprobs, wanted.logprobs) if k is not None), default=None
-        )
-        texts = self.params.token_texts or wanted.token_texts
-        return replace(self.params, logprobs=logprobs, token_texts=texts, floor=wanted.floor)
+        params = self.params.with_logprobs(wanted.logprobs)
+        texts = params.token_texts or wanted.token_texts
+        return replace(params, token_texts=texts, floor=wanted.floor)
 
     def prompt_for(self, query: Query) -> str | tuple[Message, ...]:
         """The prompt of a query in the words of the arm."""
@@ -83,6 +80,7 @@ class Panel:
     """
 
     arms: tuple[Arm, ...]
+    turns: tuple[int, ...] = field(init=False, repr=False)  # [W] of one round, by place of the arm
 
     def __post_init__(self) -> None:
         require(bool(self.arms), "arms", "be at least one", self.arms)
@@ -92,6 +90,9 @@ class Panel:
         for name, key in models.items():
             twins = [other for other in models if models[other] == key and other != name]
             require(not twins, f"model {name!r}", "differ from all others in what it says", twins)
+        weights = [arm.weight for arm in self.arms]
+        lowest = tuple(weight // math.gcd(*weights) for weight in weights)
+        object.__setattr__(self, "turns", turns_of(lowest))
 
     @property
     def models(self) -> dict[str, NamedModel]:
@@ -101,8 +102,7 @@ class Panel:
 
     def arm_of(self, index: int) -> Arm:
         """The arm of sample `index`."""
-        turns = turns_of(self._weights)
-        return self.arms[turns[index % len(turns)]]
+        return self.arms[self.turns[index % len(self.turns)]]
 
     def params_of(self, index: int, wanted: SamplingParams) -> SamplingParams:
         """The parameters of sample `index`, with log-probabilities as all of the arms have them.
@@ -110,27 +110,19 @@ class Panel:
         A selector that reads them would see some arms alone.
         """
         params = self.arm_of(index).params_for(wanted)
-        kept = [arm.params.logprobs for arm in self.arms if arm.params is not None]
-        most = max((k for k in (*kept, params.logprobs) if k is not None), default=None)
-        return params if most == params.logprobs else replace(params, logprobs=most)
-
-    @property
-    def _weights(self) -> tuple[int, ...]:
-        """The weights in their lowest terms."""
-        weights = [arm.weight for arm in self.arms]
-        return tuple(weight // math.gcd(*weights) for weight in weights)
+        kept = (arm.params.logprobs for arm in self.arms if arm.params is not None)
+        return params.with_logprobs(*kept)
 
     @property
     def round_size(self) -> int:
         """W, the number of turns after which the arms begin anew."""
-        return sum(self._weights)
+        return len(self.turns)
 
     def arms_of(self, count: int) -> tuple[str, ...]:
         """[N] the names of the arms of the first `count` samples."""
         return tuple(self.arm_of(i).name for i in range(count))
 
 
-@lru_cache(maxsize=64)
 def turns_of(weights: Sequence[int]) -> tuple[int, ...]:
     """[W] one round of turns, W the sum of the weights: which arm draws at each place.
 

@@ -81,7 +81,7 @@ class OpenModel:
 
         BackendError where the engine fails, PartFailed where a part of the user's own does.
         """
-        return self._result(self._ask(question, strategy, seed, panel))
+        return self._result(self._ask(question, self._work(strategy, seed, panel)))
 
     async def aask(
         self,
@@ -92,7 +92,8 @@ class OpenModel:
         panel: Panel | None = None,
     ) -> Selection:
         """Ask one question from an event loop; to cancel it aborts its samples."""
-        return await asyncio.wrap_future(self._begin(self._ask(question, strategy, seed, panel)))
+        work = self._work(strategy, seed, panel)
+        return await asyncio.wrap_future(self._begin(self._ask(question, work)))
 
     def ask_many(
         self,
@@ -106,7 +107,7 @@ class OpenModel:
 
         A record has its `selection`; None where the question ended in an error, which `error` says.
         """
-        return self._result(self._ask_many(questions, strategy, seed, panel))
+        return self._result(self._ask_many(questions, self._work(strategy, seed, panel)))
 
     def close(self) -> None:
         """Abort what is under way and stop the engine; to close twice does nothing."""
@@ -208,24 +209,17 @@ class OpenModel:
         if not self._is_up.done() and self._serving is not None:
             self._serving.cancel()
 
-    async def _ask(
-        self,
-        question: Question,
-        strategy: Strategy | BatchStrategy,
-        seed: int,
-        panel: Panel | None,
-    ) -> Selection:
-        loop = await self._loop_for(strategy, seed, panel)
+    def _work(self, strategy: Strategy | BatchStrategy, seed: int, panel: Panel | None) -> Work:
+        """What a call wants, under a name of its own: no two calls share a request id."""
+        run = f"ask{next(self._numbers)}"
+        return Work(run=run, seed=seed, strategy=strategy, directory=None, panel=panel)
+
+    async def _ask(self, question: Question, work: Work) -> Selection:
+        loop = await self._loop_for(work)
         return selection_of(await loop.answer(Query(id="q0", prompt=as_chat(question))))
 
-    async def _ask_many(
-        self,
-        questions: Sequence[Question],
-        strategy: Strategy | BatchStrategy,
-        seed: int,
-        panel: Panel | None,
-    ) -> list[Record]:
-        loop = await self._loop_for(strategy, seed, panel)
+    async def _ask_many(self, questions: Sequence[Question], work: Work) -> list[Record]:
+        loop = await self._loop_for(work)
         queries = [Query(id=f"q{i}", prompt=as_chat(q)) for i, q in enumerate(questions)]
         answered: dict[str, Answered] = {}
 
@@ -236,22 +230,19 @@ class OpenModel:
         ordered = [answered[query.id] for query in queries]
         return [replace(one.record, selection=one.selection) for one in ordered]
 
-    async def _loop_for(
-        self, strategy: Strategy | BatchStrategy, seed: int, panel: Panel | None
-    ) -> Loop:
-        """A loop of its own for each call: no two calls share a request id or a sample."""
+    async def _loop_for(self, work: Work) -> Loop:
+        """A loop and a store of its own for each call: no two calls share a sample."""
         async with self._opening:
             if self._pool.death is not None:  # who saw it die has failed; this question may not
                 await self._start()
-        work = Work(run="", seed=seed, strategy=strategy, directory=None, panel=panel)
         models = await self._models_for(work)
         return Loop(
-            strategy=strategy,
+            strategy=work.strategy,
             pool=self._pool,
             store=MemoryStore(),
-            run=f"ask{next(self._numbers)}",
-            seed=seed,
-            panel=panel,
+            run=work.run,
+            seed=work.seed,
+            panel=work.panel,
             models=models,
         )
 
