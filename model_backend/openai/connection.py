@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
@@ -173,8 +174,6 @@ def _lower(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def _listed(text: str) -> list[Mapping[str, Any]]:
-    import json
-
     try:
         said = json.loads(text)
     except (ValueError, RecursionError):

@@ -6,6 +6,7 @@ a table of the fields that it reads; a setting that its table has no field for i
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from enum import StrEnum
@@ -172,7 +173,5 @@ def _constraint(constraint: Constraint, server: Server, path: str) -> dict[str, 
 
 
 def _json_schema(schema: str, *, is_strict: bool) -> dict[str, Any]:
-    import json
-
     named: dict[str, Any] = {"name": "answer", "schema": json.loads(schema)}
     return {"type": "json_schema", "json_schema": named | ({"strict": True} if is_strict else {})}

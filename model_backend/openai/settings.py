@@ -5,6 +5,7 @@ It knows no Ray, no store and no scorer; aiohttp is imported when a connection i
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import re
@@ -71,7 +72,7 @@ class Endpoint:
     price: Mapping[str, float] = field(default_factory=dict, hash=False)
     revision: str | None = None  # what you know of the model's version; another one, another run
     connect_timeout_s: float = 10.0
-    read_timeout_s: float = 600.0  # without a single byte
+    read_timeout_s: float = 600.0  # without a byte, or with none that holds anything generated
     patience_s: float = 60.0  # for a server that is away while a run goes on
 
     def __post_init__(self) -> None:
@@ -101,8 +102,6 @@ class Endpoint:
 
     @property
     def identity(self) -> dict[str, str | int | None]:
-        import json
-
         more = {
             "server": None if self.server == "auto" else self.server,
             "seeds": None if self.seeds != "none" else "none",

@@ -30,6 +30,9 @@ from nbest.scorers.estimators.paired import Difference, holm, paired_difference,
 
 MIXTURE = "all arms"
 
+Bounds = tuple[Scores, Scores]
+"""[Q] what a choice is worth with unknown verdicts as 0, and as 1."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArmRow:
@@ -166,7 +169,7 @@ def _whole(cases: Sequence[Case], arms: Mapping[str, Sequence[Case]]) -> list[Ca
     return [case for case in cases if case.query.id in ids]
 
 
-def _worths(select: str, scorer: Scorer, pool: Sequence[Case], k: float) -> tuple[Scores, Scores]:
+def _worths(select: str, scorer: Scorer, pool: Sequence[Case], k: float) -> Bounds:
     """[Q] what a choice among k is worth, with unknown verdicts as 0, and as 1."""
     largest = smallest_pool(pool)
     low = min(math.floor(k), largest)
@@ -178,14 +181,10 @@ def _worths(select: str, scorer: Scorer, pool: Sequence[Case], k: float) -> tupl
     return least, worth_at(question_curves(select, scorer, scored, ks, unknown=1.0), k)
 
 
-def _one_sample(pool: Sequence[Case]) -> tuple[Scores, Scores]:
+def _one_sample(pool: Sequence[Case]) -> Bounds:
     largest = smallest_pool(pool)
     least, most = (one_curves(pool, largest, unknown)[:, -1] for unknown in (0.0, 1.0))
     return least, most
-
-
-Bounds = tuple[Scores, Scores]
-"""[Q] what a choice is worth with unknown verdicts as 0, and as 1."""
 
 
 def _with_gains(
