@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,9 +20,21 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # spinning, and a training of 10 seconds would take minutes. It is read when torch is imported.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Commands and Ray's workers are processes of their own: each would compile all of nbest again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # Ray makes its workers nicer than all else by 15: engines in them would wait for all other tests.
 os.environ.setdefault("RAY_worker_niceness", "0")
+
+
+@pytest.fixture(scope="module")
+def local_ray() -> Iterator[None]:
+    """One Ray for all tests of a file: `ray_session` joins it. A start takes some ten seconds."""
+    ray = pytest.importorskip("ray")
+    ray.init(address="local", num_cpus=16, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()
+
 
 TESTS = Path(__file__).parent
 COVERED = [TESTS / "orchestrator", TESTS / "scorers"]

@@ -222,7 +222,6 @@ wait $job
 
 
 @pytest.mark.ray
-@pytest.mark.timeout(180)
 def test_the_slurm_script_ends_early_with_75_and_queues_again(
     alone: list[str], environment: dict[str, str], folder: Path
 ) -> None:
@@ -254,7 +253,6 @@ submit "$@" > second.log 2>&1
 
 
 @pytest.mark.ray
-@pytest.mark.timeout(180)
 def test_a_job_is_submitted_once_and_again_when_it_has_ended(
     alone: list[str], environment: dict[str, str], folder: Path
 ) -> None:

@@ -109,7 +109,7 @@ def ran(python: Path, project: Path, *args: str) -> subprocess.CompletedProcess[
         env={key: value for key, value in os.environ.items() if key != "PYTHONPATH"},
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=300,
         check=False,
     )
 

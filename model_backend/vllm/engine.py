@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from nbest.model_backend.confidence_floor import FloorWatch
 from nbest.model_backend.vllm.chat import ChatFormat
 from nbest.model_backend.vllm.errors import backend_error
-from nbest.model_backend.vllm.orphans import kill_tree
+from nbest.model_backend.vllm.processes.orphans import kill_tree
 from nbest.model_backend.vllm.requests import falls_now, sample_of, vllm_params
 from nbest.model_backend.vllm.thoughts import Parting
 from nbest.orchestrator.engines.aborts import EarlyAborts, cancelled_sample
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from vllm import RequestOutput
     from vllm.v1.engine.async_llm import AsyncLLM
 
-    from nbest.model_backend.vllm.failure_log import FailureLog
-    from nbest.model_backend.vllm.stall import Stall
+    from nbest.model_backend.vllm.processes.failure_log import FailureLog
+    from nbest.model_backend.vllm.processes.stall import Stall
 
 # An abort may overtake its request on its way into the engine, which then ignores it; so it is
 # repeated at this interval until the request has come back.

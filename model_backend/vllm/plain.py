@@ -15,11 +15,16 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from nbest.model_backend.models.names import resolve_model
-from nbest.model_backend.vllm.orphans import orphan_guard
+from nbest.model_backend.vllm.processes.orphans import orphan_guard
+from nbest.model_backend.vllm.processes.start import (
+    Runner,
+    engine_args,
+    engine_cores,
+    engine_environment,
+)
 from nbest.model_backend.vllm.requests import vllm_params
 from nbest.model_backend.vllm.reward_engine import pooling_params
 from nbest.model_backend.vllm.settings import VLLM
-from nbest.model_backend.vllm.start import Runner, engine_args, engine_cores, engine_environment
 from nbest.orchestrator.errors import EngineDead
 from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.types import Request

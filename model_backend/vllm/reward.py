@@ -18,12 +18,12 @@ from nbest.model_backend.models.folder_digest import folder_digest
 from nbest.model_backend.models.names import resolve_model
 from nbest.model_backend.reward.reading import InputFormat, read_question_after
 from nbest.model_backend.reward.steps import Steps
-from nbest.model_backend.vllm.failure_log import failure_log
-from nbest.model_backend.vllm.orphans import orphan_guard
+from nbest.model_backend.vllm.processes.failure_log import failure_log
+from nbest.model_backend.vllm.processes.orphans import orphan_guard
+from nbest.model_backend.vllm.processes.stall import Stall, StepLogger
+from nbest.model_backend.vllm.processes.start import shut_down, start, start_guarded
 from nbest.model_backend.vllm.reward_engine import VLLMRewardEngine
 from nbest.model_backend.vllm.settings import VLLM
-from nbest.model_backend.vllm.stall import Stall, StepLogger
-from nbest.model_backend.vllm.start import shut_down, start, start_guarded
 
 if TYPE_CHECKING:
     from vllm.v1.engine.async_llm import AsyncLLM

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from vllm.outputs import PoolingRequestOutput
     from vllm.v1.engine.async_llm import AsyncLLM
 
-    from nbest.model_backend.vllm.failure_log import FailureLog
-    from nbest.model_backend.vllm.stall import Stall
+    from nbest.model_backend.vllm.processes.failure_log import FailureLog
+    from nbest.model_backend.vllm.processes.stall import Stall
 
 
 class VLLMRewardEngine(VLLMEngine):

@@ -19,9 +19,9 @@ from dataclasses import asdict
 from typing import Any
 
 from nbest.model_backend.models.names import resolve_model
-from nbest.model_backend.vllm.orphans import kill_tree
+from nbest.model_backend.vllm.processes.orphans import kill_tree
+from nbest.model_backend.vllm.processes.start import cpu_args, engine_environment
 from nbest.model_backend.vllm.settings import VLLM
-from nbest.model_backend.vllm.start import cpu_args, engine_environment
 from nbest.orchestrator.errors import BackendError
 
 HOST = "127.0.0.1"

@@ -17,10 +17,10 @@ from typing import Any
 from nbest.model_backend.vllm.chat import ChatFormat, read_template
 from nbest.model_backend.vllm.engine import VLLMEngine
 from nbest.model_backend.vllm.engine_options import check_engine_options, identity_of
-from nbest.model_backend.vllm.failure_log import failure_log
-from nbest.model_backend.vllm.orphans import orphan_guard
-from nbest.model_backend.vllm.stall import Stall, StepLogger
-from nbest.model_backend.vllm.start import shut_down, start, start_guarded
+from nbest.model_backend.vllm.processes.failure_log import failure_log
+from nbest.model_backend.vllm.processes.orphans import orphan_guard
+from nbest.model_backend.vllm.processes.stall import Stall, StepLogger
+from nbest.model_backend.vllm.processes.start import shut_down, start, start_guarded
 from nbest.model_backend.vllm.thoughts import TAGS, parting, require_parser
 from nbest.orchestrator.requirements import require
 
@@ -34,7 +34,7 @@ class VLLM:
 
     model: str  # "smollm2-135m", a folder, or a hub id
     _: KW_ONLY
-    dtype: str = "auto"
+    dtype: str = "auto"  # the model's own; float32 on a CPU that computes no bfloat16
     max_model_len: int | None = None  # tokens of prompt and answer together; None: the model's own
     max_num_seqs: int = 128  # samples that decode at once
     tensor_parallel_size: int = 1  # GPUs an engine

@@ -113,9 +113,9 @@ BACKENDS = {
         "fake",
         "pool",
         "http",
-        pytest.param("server", marks=[pytest.mark.engine, pytest.mark.timeout(400)]),
+        pytest.param("server", marks=[pytest.mark.engine]),
         pytest.param("ray", marks=pytest.mark.ray),
-        pytest.param("vllm", marks=[pytest.mark.engine, pytest.mark.timeout(400)]),
+        pytest.param("vllm", marks=[pytest.mark.engine]),
     ],
 )
 async def backend(request: pytest.FixtureRequest) -> AsyncIterator[Backend]:

@@ -79,6 +79,6 @@ def test_another_process_draws_the_same_seeds() -> None:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=300,
     )
     assert int(done.stdout) == sample_seed(7, "frage \u00e4", 3)

@@ -163,7 +163,7 @@ def test_a_process_that_only_reads_ends_well(run: Path) -> None:
             cwd=Path(__file__).parents[3],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
         )
         assert (process.returncode, process.stderr) == (0, "")
 
@@ -182,7 +182,7 @@ print(sorted({{"ray", "torch", "vllm", "transformers", "reasoning_gym"}} & set(s
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=300,
     )
     assert process.stdout == "[]\n"
 

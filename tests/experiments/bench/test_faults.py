@@ -204,7 +204,7 @@ def test_the_command_prints_one_document_and_says_whether_all_holds(tmp_path: Pa
         env=os.environ | {"PYTHONPATH": str(root)},
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=300,
     )
     (row,) = json.loads(process.stdout)["rows"]
     assert (row["scenario"], row["kills"], row["holds"]) == ("two_drivers", 1, True), row
@@ -257,13 +257,11 @@ def test_a_signal_to_the_whole_group_ends_the_run_in_time(tmp_path: Path) -> Non
 
 
 @pytest.mark.ray
-@pytest.mark.timeout(150)
 def test_a_second_interrupt_leaves_at_once(tmp_path: Path) -> None:
     carried_out(lambda setting: second_signal(setting, SMALL), tmp_path)
 
 
 @pytest.mark.ray
-@pytest.mark.timeout(200)
 def test_a_cluster_of_three_loses_an_engine_and_more(tmp_path: Path) -> None:
     row = carried_out(lambda setting: cluster(setting, SMALL), tmp_path)
     assert row.kills >= 1  # a run may end before the second

@@ -53,7 +53,7 @@ def environment() -> dict[str, str]:
 
 def nbest(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command(*args), cwd=folder, env=environment(), capture_output=True, text=True, timeout=100
+        command(*args), cwd=folder, env=environment(), capture_output=True, text=True, timeout=300
     )
 
 
@@ -253,7 +253,7 @@ def test_help_imports_nothing_heavy() -> None:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=300,
     )
     imported = {
         line.rpartition("|")[2].strip().partition(".")[0] for line in process.stderr.splitlines()
@@ -294,7 +294,6 @@ def place(request: pytest.FixtureRequest) -> list[str]:
 SLOW = ["--set", "model.token_s=0.2", "--set", "model.max_concurrency=8"]
 
 
-@pytest.mark.timeout(200)
 def test_sigkill_in_mid_run_then_the_same_command(folder: Path, place: list[str]) -> None:
     """Every committed sample is used again, none is there twice, and the table is the same."""
     args = ["run", "config.yaml", *SLOW, *place, "--json", "--out"]
@@ -303,7 +302,7 @@ def test_sigkill_in_mid_run_then_the_same_command(folder: Path, place: list[str]
     process = start_nbest(folder, *args, "broken")
     wait_for_samples(run, process, files=2)
     process.kill()
-    process.communicate(timeout=60)
+    process.communicate(timeout=300)
     before = dict(RunReader(run).samples())
     assert 0 < sum(map(len, before.values())) < 96
     again = nbest(folder, *args, "broken")
@@ -316,7 +315,6 @@ def test_sigkill_in_mid_run_then_the_same_command(folder: Path, place: list[str]
     assert all(stored[s.id] == s for samples in before.values() for s in samples)
 
 
-@pytest.mark.timeout(200)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_exits_75_and_keeps_what_it_had(
     folder: Path, place: list[str], number: signal.Signals
@@ -324,7 +322,7 @@ def test_an_interrupted_run_exits_75_and_keeps_what_it_had(
     process = start_nbest(folder, "run", "config.yaml", *SLOW, *place)
     wait_for_samples(folder / "runs/t", process, files=1)
     process.send_signal(number)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=300)
     assert process.returncode == 75, errors
     assert "the same command goes on from here" in errors
     assert "Traceback" not in errors

@@ -90,7 +90,7 @@ print(sorted({"ray", "torch", "vllm", "transformers", "datasets"} & set(sys.modu
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=300,
     )
     assert process.stdout == "[]\n"
 
@@ -101,7 +101,7 @@ def test_the_exit_status_says_whether_there_is_a_fault(by_name: dict[str, Findin
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     listed = json.loads(process.stdout)["findings"]
     assert [entry["name"] for entry in listed] == list(by_name)

@@ -77,7 +77,7 @@ def test_a_full_disk_is_one_line(command: list[str]) -> None:
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
-            timeout=100,
+            timeout=300,
         )
     assert ended.returncode == Exit.FAILED
     assert ended.stderr == "nbest: error: No space left on device\n"
@@ -94,6 +94,6 @@ def test_functions_that_run_at_exit_run_before_it_leaves() -> None:
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=300,
     )
     assert (ended.returncode, ended.stdout) == (75, "written at exit\n")

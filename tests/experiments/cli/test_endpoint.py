@@ -55,7 +55,7 @@ def nbest(folder: Path, *args: str, key: str = KEY) -> subprocess.CompletedProce
     environment = os.environ | {"PYTHONPATH": root, "COLUMNS": "200", "PLANTED": key}
     command = [sys.executable, "-m", "nbest", *args]
     return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=100
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300
     )
 
 

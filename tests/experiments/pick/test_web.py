@@ -180,7 +180,6 @@ def at(page: Page, query_id: str) -> None:
     page.wait_for_selector(f'body[data-query="{query_id}"]')
 
 
-@pytest.mark.timeout(120)
 def test_a_person_chooses_by_keyboard_and_by_mouse(page: Page, server: PickServer) -> None:
     page.goto(server.url)
     at(page, "q0")
@@ -210,7 +209,6 @@ def test_a_person_chooses_by_keyboard_and_by_mouse(page: Page, server: PickServe
     assert len(choices) == 3
 
 
-@pytest.mark.timeout(120)
 def test_a_second_tab_that_is_behind_catches_up(page: Page, server: PickServer) -> None:
     page.goto(server.url)
     at(page, "q0")
@@ -220,7 +218,6 @@ def test_a_second_tab_that_is_behind_catches_up(page: Page, server: PickServer) 
     assert server.session.screen.done == 1
 
 
-@pytest.mark.timeout(180)
 def test_nothing_that_a_model_writes_acts_on_the_page(page: Page, tmp_path: Path) -> None:
     texts = attacks()
     assert len(set(texts)) >= 100

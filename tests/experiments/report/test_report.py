@@ -292,7 +292,6 @@ def attacked(folder: Path) -> Path:
     return folder / "run"
 
 
-@pytest.mark.timeout(120)
 def test_nothing_that_a_model_wrote_acts_in_a_browser(tmp_path: Path) -> None:
     api = pytest.importorskip("playwright.sync_api")
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")

@@ -75,6 +75,7 @@ def test_each_model_draws_its_arms_in_one_process(folder: Path) -> None:
 
 
 @pytest.mark.ray
+@pytest.mark.usefixtures("local_ray")
 def test_each_model_draws_its_arms_on_ray(folder: Path) -> None:
     records = carried_out(folder, cluster=ON_RAY)
     assert {record.outcome for record in records} == {Outcome.ANSWERED}
@@ -82,7 +83,7 @@ def test_each_model_draws_its_arms_on_ray(folder: Path) -> None:
 
 
 @pytest.mark.ray
-@pytest.mark.timeout(300)
+@pytest.mark.usefixtures("local_ray")
 @pytest.mark.parametrize("killed", ["model", "large"])
 def test_a_killed_engine_of_either_model_loses_and_mixes_up_nothing(
     folder: Path, killed: str

@@ -28,7 +28,6 @@ from nbest.orchestrator.types import Message, Request, Sample, Status
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.filterwarnings("ignore"),  # of torch and transformers
-    pytest.mark.timeout(240),
 ]
 
 MAX_MODEL_LEN = 256

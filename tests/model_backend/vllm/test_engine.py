@@ -15,8 +15,8 @@ import pytest
 from nbest.model_backend.vllm.chat import ChatFormat
 from nbest.model_backend.vllm.engine import VLLMEngine, describe_exit
 from nbest.model_backend.vllm.errors import backend_error
-from nbest.model_backend.vllm.failure_log import FailureLog
-from nbest.model_backend.vllm.stall import Stall
+from nbest.model_backend.vllm.processes.failure_log import FailureLog
+from nbest.model_backend.vllm.processes.stall import Stall
 from nbest.orchestrator.errors import BackendError, EngineDead, Overloaded, RequestRejected
 from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.types import Message, Request, Status

@@ -18,7 +18,7 @@ from nbest.model_backend.vllm.engine_options import (
     SPEED_ALONE,
     argument_names,
 )
-from nbest.model_backend.vllm.start import engine_args
+from nbest.model_backend.vllm.processes.start import engine_args
 from nbest.orchestrator.errors import InputError
 
 pytest.importorskip("vllm")

@@ -24,15 +24,14 @@ import pytest_asyncio
 from nbest import VLLM
 from nbest.model_backend.models.names import resolve_model
 from nbest.model_backend.vllm.engine import VLLMEngine, core_processes
-from nbest.model_backend.vllm.orphans import descendants, kill_tree
-from nbest.model_backend.vllm.start import engine_cores
+from nbest.model_backend.vllm.processes.orphans import descendants, kill_tree
+from nbest.model_backend.vllm.processes.start import engine_cores
 from nbest.orchestrator.errors import BackendError, EngineDead
 from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.types import Request, Sample, Status
 
 pytestmark = [
     pytest.mark.engine,
-    pytest.mark.timeout(400),
     # A start that fails leaves vLLM's own sockets to the garbage collector.
     pytest.mark.filterwarnings("ignore:Exception ignored in. <function Context.__del__"),
 ]
@@ -40,7 +39,7 @@ pytestmark = [
 on_one_loop = pytest.mark.asyncio(loop_scope="module")
 
 ROOT = Path(__file__).parents[3]
-STALL_S = 5.0
+STALL_S = 30.0  # among other tests, a step of sixty samples may well take five seconds
 SETTINGS = VLLM("smollm2-135m", max_model_len=512, max_num_seqs=64, stall_s=STALL_S)
 
 # Of early stops: enough for a leak to show, in ten seconds or so.
@@ -140,8 +139,8 @@ async def test_a_core_that_hangs_is_killed_and_all_that_it_worked_on_fails(
 ) -> None:
     """The next request fails as well."""
     errors = await deaths(engine, signal.SIGSTOP)
-    assert errors == {"the engine died: no new token for 5 s, so it was killed"}
-    with pytest.raises(EngineDead, match="no new token for 5 s"):
+    assert errors == {"the engine died: no new token for 30 s, so it was killed"}
+    with pytest.raises(EngineDead, match="no new token for 30 s"):
         await engine.generate(ask("next"))
 
 
@@ -160,8 +159,8 @@ async def test_a_core_that_is_killed_fails_all_that_it_worked_on() -> None:
 HOLDER = """
 import asyncio, sys
 from nbest import VLLM
-from nbest.model_backend.vllm.orphans import descendants
-from nbest.model_backend.vllm.start import LOOK_S, engine_cores
+from nbest.model_backend.vllm.processes.orphans import descendants
+from nbest.model_backend.vllm.processes.start import LOOK_S, engine_cores
 
 async def hold():
     opening = asyncio.create_task(VLLM("smollm2-135m", max_model_len=512).open().__aenter__())

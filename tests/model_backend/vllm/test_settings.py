@@ -13,12 +13,20 @@ import sys
 from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from nbest import VLLM
-from nbest.model_backend.vllm.stall import Stall, StepLogger
-from nbest.model_backend.vllm.start import engine_args, engine_environment, start, stat_loggers
+from nbest.model_backend.vllm.processes.stall import Stall, StepLogger
+from nbest.model_backend.vllm.processes.start import (
+    cpu_args,
+    cpu_dtype,
+    engine_args,
+    engine_environment,
+    start,
+    stat_loggers,
+)
 from nbest.orchestrator.errors import InputError, first_line
 
 OURS = (
@@ -42,7 +50,7 @@ REFUSED: list[tuple[str, object, str]] = [
 
 # Another value for every setting but the model.
 OTHER: dict[str, object] = {
-    "dtype": "float32",
+    "dtype": "float16",
     "max_model_len": 5000,
     "max_num_seqs": 7,
     "tensor_parallel_size": 2,
@@ -118,6 +126,27 @@ def test_eager_or_not_is_the_engines_choice_until_it_is_the_users(model: str) ->
     assert eager == {True: True, False: False}
     default = engine_args(VLLM(model), model).enforce_eager
     assert default == current_platform.is_cpu()
+
+
+@pytest.mark.parametrize("has_bfloat16", [True, False])
+def test_a_cpu_without_bfloat16_computes_in_float32(
+    monkeypatch: pytest.MonkeyPatch, has_bfloat16: bool
+) -> None:
+    """A type that the user names stays, and so does that of a quantized model."""
+    torch = pytest.importorskip("torch")
+    ops = SimpleNamespace(_is_mkldnn_bf16_supported=lambda: has_bfloat16)
+    monkeypatch.setattr(torch.ops, "mkldnn", ops)
+    assert cpu_dtype("auto") == ("auto" if has_bfloat16 else "float32")
+    assert cpu_dtype("bfloat16") == "bfloat16"
+
+
+def test_a_quantized_model_keeps_its_type(model: str, tmp_path: Path) -> None:
+    settings = VLLM(model, engine={"quantization": "awq"})
+    assert cpu_args(settings, model)["dtype"] == "auto"
+    config = json.loads((Path(model) / "config.json").read_text())
+    config |= {"quantization_config": {"quant_method": "awq"}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert cpu_args(VLLM(str(tmp_path)), str(tmp_path))["dtype"] == "auto"
 
 
 def test_the_model_is_the_path_that_its_name_leads_to(model: str) -> None:
@@ -306,7 +335,7 @@ def test_an_engine_that_cannot_start_is_one_line(prelude: str, line: str, tmp_pa
     program = f"""
 {prelude}
 from nbest.model_backend.vllm.settings import VLLM
-from nbest.model_backend.vllm.start import start
+from nbest.model_backend.vllm.processes.start import start
 from nbest.orchestrator.errors import NbestError
 try:
     start(VLLM({str(tmp_path)!r}))
@@ -319,7 +348,7 @@ except NbestError as error:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=300,
     )
     (message,) = process.stdout.splitlines()
     assert message.startswith(line.format(str(tmp_path)))

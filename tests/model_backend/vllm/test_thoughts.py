@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from nbest import VLLM
-from nbest.model_backend.vllm.start import engine_args
+from nbest.model_backend.vllm.processes.start import engine_args
 from nbest.model_backend.vllm.thoughts import parser_names, parting
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.types import Sample, Status

@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -36,8 +35,11 @@ from nbest.orchestrator.run.progress import Progress
 from nbest.orchestrator.store.opening import open_run
 from nbest.orchestrator.store.reader import RunReader
 
-ray = pytest.importorskip("ray")
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(120)]
+pytest.importorskip("ray")
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.usefixtures("local_ray"),
+]
 
 N = 6
 BUDGET = WithinBudget(
@@ -46,14 +48,6 @@ BUDGET = WithinBudget(
     params=SamplingParams(max_tokens=8),
 )
 VOTE = BestOfN(n=N, select=MajorityVote(), params=SamplingParams(max_tokens=8, logprobs=0))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def session() -> Iterator[None]:
-    """One Ray for all tests of this file; `ray_session` joins it."""
-    ray.init(address="local", num_cpus=16, include_dashboard=False, log_to_driver=False)
-    yield
-    ray.shutdown()
 
 
 def answers(token_s: float = 0.0) -> FakeBackend:

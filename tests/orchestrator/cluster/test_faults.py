@@ -9,7 +9,7 @@ import asyncio
 import os
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,8 +42,11 @@ from nbest.orchestrator.run.progress import Progress
 from nbest.orchestrator.store.opening import open_run
 from nbest.orchestrator.types import Outcome
 
-ray = pytest.importorskip("ray")
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(120)]
+pytest.importorskip("ray")
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.usefixtures("local_ray"),
+]
 
 N = 3
 COUNT = 24
@@ -53,14 +56,6 @@ ENGINES = 2
 MAX_RESTARTS = ENGINES + 2  # each engine may die once with it beside others, then two probes die
 STALL_S = 6.0  # a process that is starved, and not stopped, must not be taken for one that hangs
 CALM = SeededAnswers(answers=("42", "41", "40"), weights=(3, 2, 1), token_s=0.02)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def session() -> Iterator[None]:
-    """One Ray for all tests of this file; `ray_session` joins it."""
-    ray.init(address="local", num_cpus=16, include_dashboard=False, log_to_driver=False)
-    yield
-    ray.shutdown()
 
 
 def queries(*, with_poison: bool = True) -> list[Query]:

@@ -166,7 +166,6 @@ def wait_for_scrape(page: str, expected: dict[tuple[str, ...], float]) -> None:
 
 
 @pytest.mark.ray
-@pytest.mark.timeout(100)
 def test_a_scrape_finds_the_numbers_of_the_run(page: str) -> None:
     shown: list[Progress] = []
     report = metrics_report(shown.append, "t")

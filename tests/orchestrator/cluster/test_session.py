@@ -27,7 +27,7 @@ ray = pytest.importorskip("ray")
 from ray.cluster_utils import Cluster as Raylets  # noqa: E402
 from ray.util.placement_group import placement_group_table  # noqa: E402
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.ray]
 
 GPU_NODES = 2
 GPUS_A_NODE = 2

@@ -140,7 +140,7 @@ def on_a_terminal(program: str) -> tuple[str, str]:
             stderr=its_end,
             text=True,
             check=True,
-            timeout=60,
+            timeout=300,
         )
         os.close(its_end)
         return process.stdout, b"".join(chunks(terminal)).decode()
@@ -172,7 +172,7 @@ def test_on_a_terminal_there_is_a_line_an_engine_with_its_name_as_it_is() -> Non
 
 
 def test_quiet_is_quiet(capfd: pytest.CaptureFixture[str]) -> None:
-    subprocess.run([sys.executable, "-c", PROGRAM, "quiet"], cwd=ROOT, check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", PROGRAM, "quiet"], cwd=ROOT, check=True, timeout=300)
     assert tuple(capfd.readouterr()) == ("results\n", "")
 
 

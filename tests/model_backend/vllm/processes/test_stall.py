@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbest.model_backend.fake.clocks import ManualClock
-from nbest.model_backend.vllm.stall import FIRST_S, LATE_S, LATE_SHARE, Stall, StepLogger
+from nbest.model_backend.vllm.processes.stall import FIRST_S, LATE_S, LATE_SHARE, Stall, StepLogger
 
 STALL_S = 5.0
 

@@ -11,9 +11,14 @@ from typing import IO
 
 import pytest
 
-from nbest.model_backend.vllm.failure_log import SHOWN_CHARACTERS, failure_log, root_cause
+from nbest.model_backend.vllm.processes.failure_log import (
+    SHOWN_CHARACTERS,
+    failure_log,
+    log_file_hint,
+    root_cause,
+)
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 
 WORKER = """WorkerProc failed to start.
 Traceback (most recent call last):
@@ -98,9 +103,7 @@ def test_a_logging_configuration_of_the_user_stays(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_log_file_is_named_and_a_terminal_or_a_pipe_is_not(tmp_path: Path) -> None:
-    program = (
-        "from nbest.model_backend.vllm.failure_log import log_file_hint as hint; print(hint())"
-    )
+    program = f"from {log_file_hint.__module__} import log_file_hint as hint; print(hint())"
 
     def hint_of(stderr: IO[bytes] | int) -> str:
         command = [sys.executable, "-c", program]

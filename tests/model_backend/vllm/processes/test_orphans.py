@@ -12,17 +12,22 @@ from pathlib import Path
 
 import pytest
 
-from nbest.model_backend.vllm.orphans import descendants, kill_tree, orphan_guard, started_at
+from nbest.model_backend.vllm.processes.orphans import (
+    descendants,
+    kill_tree,
+    orphan_guard,
+    started_at,
+)
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 ENGINE = "import subprocess, sys; w = subprocess.Popen(['sleep', '600']); print(w.pid, flush=True); w.wait()"  # noqa: E501
 
 # Starts an engine with a worker, has both guarded, says so, and waits to be killed.
 HOLDER = f"""
 import subprocess, sys, time
-from nbest.model_backend.vllm.orphans import orphan_guard
+from nbest.model_backend.vllm.processes.orphans import orphan_guard
 
 with orphan_guard() as guard:
     engine = subprocess.Popen(

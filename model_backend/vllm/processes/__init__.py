@@ -1,0 +1,1 @@
+"""The processes of an engine: started, watched, and ended with whoever holds them."""
