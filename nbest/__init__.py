@@ -30,13 +30,14 @@ if TYPE_CHECKING:
         Equivalence,
         Extractor,
         ModelCalls,
+        NamedModel,
         Pointwise,
         Sampler,
         Scorer,
         Strategy,
         Validator,
     )
-    from nbest.orchestrator.query.panel import Arm, NamedModel, Panel
+    from nbest.orchestrator.query.panel import Arm, Panel
     from nbest.orchestrator.query.selection import WholeText
     from nbest.orchestrator.run.local import ask, run
     from nbest.orchestrator.run.open_model import OpenModel, open_model
@@ -106,6 +107,7 @@ if TYPE_CHECKING:
     from nbest.scorers.estimators.weighted_at_k import weighted_choices
     from nbest.scorers.given import StoredScore, UserChoice
     from nbest.scorers.judges.judge import Judge
+    from nbest.scorers.judges.likelihood import Likelihood
     from nbest.scorers.judges.reward import RewardModel
     from nbest.scorers.judges.tournament import Tournament
     from nbest.scorers.judges.universal_vote import UniversalVote
@@ -163,6 +165,7 @@ __all__ = [
     "Judge",
     "LastNumber",
     "LengthPenalisedLogprob",
+    "Likelihood",
     "Longest",
     "LoopClock",
     "MajorityOfBests",
@@ -279,13 +282,14 @@ _NAMES = {
         "Equivalence",
         "Extractor",
         "ModelCalls",
+        "NamedModel",
         "Pointwise",
         "Sampler",
         "Scorer",
         "Strategy",
         "Validator",
     ),
-    "orchestrator.query.panel": ("Arm", "NamedModel", "Panel"),
+    "orchestrator.query.panel": ("Arm", "Panel"),
     "orchestrator.query.selection": ("WholeText",),
     "orchestrator.run.open_model": ("OpenModel", "open_model"),
     "orchestrator.run.local": (
@@ -393,6 +397,7 @@ _NAMES = {
         "UserChoice",
     ),
     "scorers.judges.judge": ("Judge",),
+    "scorers.judges.likelihood": ("Likelihood",),
     "scorers.judges.reward": ("RewardModel",),
     "scorers.judges.tournament": ("Tournament",),
     "scorers.judges.universal_vote": ("UniversalVote",),

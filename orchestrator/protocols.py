@@ -9,14 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nbest.orchestrator.requirements import require
 from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.types import (
     Ask,
+    AskModel,
     Candidates,
     Identity,
     Message,
@@ -26,6 +29,7 @@ from nbest.orchestrator.types import (
     Sample,
     Scores,
     Selection,
+    model_key,
 )
 
 
@@ -41,9 +45,11 @@ class Backend(Protocol):
     4. Cancelling the task that awaits `generate` raises CancelledError there and leaves nothing
        running.
     5. Failure is a BackendError: RequestRejected, Overloaded or EngineDead.
-    6. A request with a `response` is for a reward model: the text of its sample is a JSON list of
-       numbers, nothing is generated, and TRUNCATED says that not all of the response was read. A
-       reward model rejects requests without one, any other model those with one.
+    6. A request with a `response` has that response rated, and nothing is generated: the text of
+       its sample is a JSON list of numbers, and TRUNCATED says that not all of the response was
+       read. The numbers of a reward model are its rewards; it rejects requests without a response.
+       Those of any other model are log-probabilities, in nats, of the response's tokens after the
+       prompt; a model that cannot say them rejects the request.
     """
 
     async def generate(self, request: Request) -> Sample: ...
@@ -74,6 +80,25 @@ class BackendConfig(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedModel:
+    """A model of a run besides the one that all have, by the name that its engines and bill show.
+
+    Example: `NamedModel(name="large", settings=VLLM("Qwen/Qwen3-8B"))`
+    """
+
+    name: str
+    # What decides nothing that it says, as how many samples decode at once, is no part of a record.
+    settings: BackendConfig = field(repr=False)
+    key: str = field(init=False)  # of its identity, by which a run knows its engines
+
+    def __post_init__(self) -> None:
+        is_free = bool(self.name) and self.name != "model" and not self.name.startswith("reward")
+        rule = "have a name, and none of nbest's own: model, reward"
+        require(is_free, "model", rule, self.name)
+        object.__setattr__(self, "key", model_key(self.settings.identity))
+
+
 class Extractor(Protocol):
     """Reads the answer out of a text; None where there is none. It is pure and never raises."""
 
@@ -88,9 +113,10 @@ class Scorer(Protocol):
     2. A candidate whose answer is None may get any score; selection ignores it.
     3. `needs_logprobs` says which log-probabilities the samples must carry, as `logprobs` of
        SamplingParams does: None for none; engines compute them only on request.
-    4. It may put questions about the candidates to a model by way of `candidates.ask`, and have a
-       reward model rate them by way of `candidates.rate`. It has that model's settings, a
-       BackendConfig, among its fields: so the run knows what to start.
+    4. It may put questions about the candidates to the model that made them by way of
+       `candidates.ask`, to another one by way of `candidates.ask_model`, and have a model rate them
+       by way of `candidates.rate`. It has the other model, a BackendConfig or a NamedModel, among
+       its fields: so the run knows what to start.
 
     It may also be `Pointwise` or `Bounded`, and it may be a scorer that `AsksModel`.
     """
@@ -180,7 +206,8 @@ class Sampler(Protocol):
     3. The store has a sample before the sample is returned.
     4. `ask` draws a sample of another prompt, about the samples of this query: what a judge says.
        It is stored and counted like them; the same call again gives the same sample.
-    5. `rate` has a reward model rate responses to the question of this query, in the same way.
+    5. `ask_model` gives the `ask` of another model of the run.
+    6. `rate` has a model rate responses to the question of this query, in the same way.
     """
 
     async def __call__(self, index: int, params: SamplingParams) -> Sample: ...
@@ -188,6 +215,8 @@ class Sampler(Protocol):
     async def ask(
         self, name: str, prompt: str | tuple[Message, ...], params: SamplingParams
     ) -> Sample: ...
+
+    def ask_model(self, identity: Identity) -> Ask: ...
 
     async def rate(self, identity: Identity, responses: Sequence[str]) -> tuple[Sample, ...]: ...
 
@@ -199,6 +228,9 @@ class ModelCalls(Protocol):
 
     @property
     def ask(self) -> Ask: ...
+
+    @property
+    def ask_model(self) -> AskModel: ...
 
     @property
     def rate(self) -> Rate: ...

@@ -9,6 +9,8 @@ This module knows no model, no scorer, no Ray, no clock and no file.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -135,6 +137,9 @@ parameters. The same call again gives the same sample; a failure is a sample wit
 Identity = Mapping[str, str | int | None]
 """The settings of a model that decide what it says."""
 
+AskModel = Callable[[Identity], Ask]
+"""The `Ask` of another model of the run, by the settings that it has."""
+
 Rate = Callable[[Identity, Sequence[str]], Awaitable[tuple[Sample, ...]]]
 """Has a reward model of the run rate responses to the question: which model, and the responses [D].
 
@@ -153,6 +158,7 @@ class Candidates:
     samples: tuple[Sample, ...]  # [N]
     answers: tuple[str | None, ...]  # [N]
     ask: Ask | None = None  # for a scorer that asks a model; None where there is no model
+    ask_model: AskModel | None = None  # for a scorer that asks another model than that
     rate: Rate | None = None  # for a scorer that has a reward model
     scores: Mapping[str, Scores] = field(default_factory=dict)  # [N] numbers that came with them
 
@@ -220,3 +226,20 @@ class Record:
     usage: Usage = Usage()
     seconds: float = 0.0
     selection: Selection | None = field(default=None, repr=False, compare=False)
+
+
+def model_key(identity: Identity) -> str:
+    """16 hexadecimal digits of the settings that decide what a model says.
+
+    A model in a folder is known by the digest of what the folder holds, however its path is spelt.
+    """
+    settings = dict(identity)
+    if settings.get("digest"):
+        settings.pop("model", None)
+    return digest_of(settings)
+
+
+def digest_of(settings: Identity) -> str:
+    """16 hexadecimal digits of settings, whatever their order."""
+    text = json.dumps(dict(settings), sort_keys=True)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]

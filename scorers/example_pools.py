@@ -37,6 +37,7 @@ def pool(samples: Sequence[Sample]) -> Candidates:
         samples=tuple(samples),
         answers=tuple(answers),
         ask=_judge,
+        ask_model=lambda identity: _judge,
         rate=_verifier,
         scores={"verifier": stored},
     )

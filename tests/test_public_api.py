@@ -52,7 +52,8 @@ nbest.Borda(*, by: Scorer, power: float = 1.0)
 nbest.Bounded { score_bounds: tuple[float, float] }
 nbest.Boxed(*, reads_reasoning: bool = False)
 nbest.Candidates(*, samples: tuple[Sample, ...], answers: tuple[str | None, ...], ask: Ask |
-    None = None, rate: Rate | None = None, scores: Mapping[str, Scores] = ...)
+    None = None, ask_model: AskModel | None = None, rate: Rate | None = None, scores:
+    Mapping[str, Scores] = ...)
 nbest.ChoiceEquivalence(*, letters: str = 'ABCDE')
 nbest.ChoiceLetter(*, letters: str = 'ABCDE', reads_reasoning: bool = False)
 nbest.CodeBlock(*, language: str | None = None, needs_fence: bool = False, reads_reasoning: bool
@@ -85,9 +86,10 @@ nbest.JsonEquivalence()
 nbest.JsonValid(*, schema: str | Any | None = None, of: Of = 'text')
 nbest.Judge(*, criterion: str = 'Is the response a right and complete answer to the question?',
     scale: int = 5, repeats: int = 1, by: By = 'text', reads_reasoning: bool = False, params:
-    SamplingParams = ...)
+    SamplingParams = ..., model: NamedModel | None = None)
 nbest.LastNumber(*, reads_reasoning: bool = False)
 nbest.LengthPenalisedLogprob(*, alpha: float = 0.6)
+nbest.Likelihood(model: NamedModel, *, of: Of = 'mean', reads_reasoning: bool = False)
 nbest.Longest()
 nbest.LoopClock()
 nbest.MajorityOfBests(*, by: Scorer, m: int | None = None)
@@ -99,7 +101,7 @@ nbest.MathEquivalence(*, timeout_s: float = 2.0)
 nbest.MeanLogprob()
 nbest.Message(*, role: Literal['system', 'user', 'assistant'], content: str)
 nbest.MinimumBayesRisk(*, utility: Literal['exact', 'f1', 'chrf'] | Utility = 'f1')
-nbest.ModelCalls { ask: Ask; rate: Rate }
+nbest.ModelCalls { ask: Ask; ask_model: AskModel; rate: Rate }
 nbest.NamedModel(*, name: str, settings: BackendConfig)
 nbest.NumberEquivalence(*, tolerance: float = 0.0)
 nbest.OpenModel(backend: BackendConfig)
@@ -136,9 +138,9 @@ nbest.Sample(*, id: str, text: str, reasoning: str = '', token_ids: tuple[int, .
     generated_tokens: int = 0, reasoning_tokens: int = 0, first_token_s: float = 0.0, total_s:
     float = 0.0, engine: str = '', arm: str = '')
 nbest.Sampler { async __call__(index: int, params: SamplingParams) -> Sample; async ask(name:
-    str, prompt: str | tuple[Message, ...], params: SamplingParams) -> Sample; async
-    rate(identity: Identity, responses: Sequence[str]) -> tuple[Sample, ...]; async abort(index:
-    int) -> None }
+    str, prompt: str | tuple[Message, ...], params: SamplingParams) -> Sample;
+    ask_model(identity: Identity) -> Ask; async rate(identity: Identity, responses:
+    Sequence[str]) -> tuple[Sample, ...]; async abort(index: int) -> None }
 nbest.SamplingParams(*, temperature: float = 1.0, top_p: float = 1.0, top_k: int = 0, min_p:
     float = 0.0, presence_penalty: float = 0.0, frequency_penalty: float = 0.0,
     repetition_penalty: float = 1.0, max_tokens: int = 256, min_tokens: int = 0, stop:
@@ -178,10 +180,10 @@ nbest.TorchReward(model: str, *, steps: Steps | None = None, dtype: Dtype = 'aut
 nbest.Tournament(*, kind: Literal['knockout', 'league', 'bradley_terry'] = 'knockout',
     opponents: int | None = None, swap: bool = True, criterion: str = 'Compare how right and how
     complete the responses are.', by: By = 'text', reads_reasoning: bool = False, params:
-    SamplingParams = ...)
+    SamplingParams = ..., model: NamedModel | None = None)
 nbest.UnanimousWindow(*, size: int = 5)
 nbest.UniversalVote(*, criterion: str = 'Select the most consistent response, based on majority
-    consensus.', params: SamplingParams = ...)
+    consensus.', params: SamplingParams = ..., model: NamedModel | None = None)
 nbest.Usage(*, samples: int = 0, prompt_tokens: int = 0, cached_tokens: int = 0,
     generated_tokens: int = 0, cancelled_tokens: int = 0, scorer_tokens: int = 0)
 nbest.UserChoice(*, chosen: Mapping[str, str] = ...)

@@ -54,8 +54,8 @@ def conclude(plan: Plan, folder: StrPath, endings: Endings, tolerated: int, as_j
 
 def _bill(plan: Plan, folder: StrPath, endings: Endings) -> list[str]:
     """What the run has cost: by model, where there are several."""
-    if plan.panel is not None and plan.panel.models:
-        return bill_lines(plan.panel, plan.backend, RunReader(folder).samples(COUNTS))
+    if models := plan.named_models():
+        return bill_lines(plan.backend, models, RunReader(folder).samples(COUNTS))
     price = getattr(plan.backend, "price", None)
     return [f"price: {bill_line(price, endings.usage)}"] if price else []
 

@@ -16,7 +16,8 @@ from nbest.experiments.language.section import Section
 from nbest.experiments.language.text import suggestion
 from nbest.experiments.questions.prompts import PromptSection
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.query.panel import Arm, NamedModel, Panel
+from nbest.orchestrator.protocols import NamedModel
+from nbest.orchestrator.query.panel import Arm, Panel
 
 
 class ArmSection(Section):

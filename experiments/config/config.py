@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from nbest.experiments.config.arms import ArmSection, build_panel, build_prompts
+from nbest.experiments.config.model_names import bound
 from nbest.experiments.config.objects import Objects, builds, objects_of
 from nbest.experiments.config.overrides import apply_overrides
 from nbest.experiments.config.plugins import (
@@ -42,8 +43,9 @@ from nbest.experiments.questions.graders.tasks import runs_text
 from nbest.experiments.questions.prompts import PromptSection
 from nbest.experiments.questions.reading import Reading
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.protocols import Scorer
+from nbest.orchestrator.protocols import BackendConfig, Scorer
 from nbest.orchestrator.query.choice import Choice
+from nbest.orchestrator.query.model_calls import named_models_of
 from nbest.orchestrator.query.panel import Panel
 
 
@@ -81,7 +83,8 @@ class Config(Section):
     model: ModelSection = Field(description="Which model answers, and its engine's settings.")
     models: dict[EntryName, ModelSection] = Field(
         default={},
-        description="Further models, by name, each with the keys of model: arms name them.",
+        description="Further models, by name, each with the keys of model: arms and "
+        "selectors name them, as judge(model=large).",
     )
     sampling: SamplingSection = Field(
         default=SamplingSection(), description="How samples are drawn."
@@ -135,18 +138,30 @@ class Config(Section):
         if parse_expression(self.grade).name == "reasoning_gym":
             self._check_task_grader()
         self._check_arms()
+        self._check_models()
         return self
 
     def _check_arms(self) -> None:
         self.build_panel()
         self.build_prompts()
-        for key, names in (("prompt", self.prompts.keys()), ("model", self.models.keys())):
-            unused = sorted(names - {getattr(arm, key) for arm in self.arms})
-            if unused:
-                raise InputError(f"{key}s must be used by an arm each, got {unused}")
+        unused = sorted(self.prompts.keys() - {arm.prompt for arm in self.arms})
+        if unused:
+            raise InputError(f"prompts must be used by an arm each, got {unused}")
         if self.arms and self.strategy.deep_conf is not None:
             rule = "be left out with arms: it compares the confidence of samples drawn alike"
             raise InputError(f"strategy.deep_conf must {rule}")
+
+    def _check_models(self) -> None:
+        unused = set(self.models) - {arm.model for arm in self.arms}
+        for scorer in self.scorers().values():
+            unused -= {model.name for model in named_models_of(scorer).values()}
+        if unused:
+            rule = "be used each, by an arm or by a selector"
+            raise InputError(f"models must {rule}, got {sorted(unused)}")
+
+    def build_models(self) -> dict[str, BackendConfig]:
+        """Build the settings of the further models, by name."""
+        return {name: section.build() for name, section in self.models.items()}
 
     def build_panel(self) -> Panel | None:
         """Build the arms that draw; None where all samples are drawn in one way."""
@@ -167,7 +182,8 @@ class Config(Section):
 
     def scorers(self) -> dict[str, Scorer]:
         """The selectors' scorers by their expressions, in order; the first gives the answers."""
-        return {text: self._objects.get(build_scorer, text) for text in self.select}
+        models = self.build_models()
+        return {text: bound(self._objects.get(build_scorer, text), models) for text in self.select}
 
     def reading(self) -> Reading:
         """Build what reads, merges and grades answers."""
@@ -186,7 +202,7 @@ class Config(Section):
             equivalence=reading.equivalence,
             params=self.sampling.build(),
         )
-        return self.strategy.build(choice, self._objects)
+        return bound(self.strategy.build(choice, self._objects), self.build_models())
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:

@@ -14,20 +14,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import cast
 
+from nbest.experiments.config.model_names import ModelNames
 from nbest.experiments.language.expressions import parse_expression
 from nbest.experiments.language.plugin_kind import PluginKind
 from nbest.experiments.language.text import suggestion
 from nbest.experiments.questions.graders.by_part import QueryGrader, SameMeaning, Valid
 from nbest.experiments.questions.graders.plain import Grader
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.protocols import BackendConfig, Equivalence, Extractor, Scorer, Validator
+from nbest.orchestrator.protocols import (
+    BackendConfig,
+    Equivalence,
+    Extractor,
+    NamedModel,
+    Scorer,
+    Validator,
+)
 from nbest.orchestrator.strategies.stop_on_scores import ScoreRule
 from nbest.orchestrator.strategies.stop_on_votes import StopRule
 
 
 def named_kinds() -> tuple[PluginKind, ...]:
     """The kinds that a setting may name: `weighted_vote(by=mean_logprob)`."""
-    return SELECTORS, VALIDATORS, EQUIVALENCES, EXTRACTORS, REWARD_MODELS, STOP_RULES
+    return SELECTORS, VALIDATORS, EQUIVALENCES, EXTRACTORS, REWARD_MODELS, STOP_RULES, MODEL_NAMES
 
 
 SELECTORS = PluginKind(
@@ -60,6 +68,7 @@ SELECTORS = PluginKind(
         "self_certainty": "nbest.scorers.confidence.self_certainty:SelfCertainty",
         "confidence": "nbest.scorers.confidence.trace:Confidence",
         "reward": "nbest.scorers.judges.reward:RewardModel",
+        "likelihood": "nbest.scorers.judges.likelihood:Likelihood",
         "score": "nbest.scorers.given:StoredScore",
         "top_vote": "nbest.scorers.votes.ranked:TopVote",
         "best_of_majority": "nbest.scorers.votes.vote_and_score:BestOfMajority",
@@ -178,6 +187,9 @@ STOP_RULES = PluginKind(
         "weighted_consensus": "nbest.orchestrator.strategies.stop_on_scores:WeightedConsensus",
     },
 )
+
+
+MODEL_NAMES = ModelNames(noun="model", group="", methods=(), built_in={}, protocols=(NamedModel,))
 
 
 def build_scorer(text: str) -> Scorer:

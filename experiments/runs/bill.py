@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from nbest.orchestrator.protocols import BackendConfig
-from nbest.orchestrator.query.panel import Panel
+from nbest.orchestrator.protocols import BackendConfig, NamedModel
 from nbest.orchestrator.query.sampler import usage_of
 from nbest.orchestrator.types import Sample, Usage
 
 MILLION = 1_000_000
 OWN = "model"  # what the run's own model is called beside others
 REWARD = "reward models"
-COUNTS = ("arm", "engine", "prompt_tokens", "cached_tokens", "generated_tokens")
+REWARD_ENGINE = "reward"
+COUNTS = ("engine", "prompt_tokens", "cached_tokens", "generated_tokens")
 
 
 def dollars(price: Mapping[str, float], usage: Usage) -> float:
@@ -27,22 +27,22 @@ def dollars(price: Mapping[str, float], usage: Usage) -> float:
 
 
 def bill_lines(
-    panel: Panel | None, backend: BackendConfig, samples: Iterable[tuple[str, Sequence[Sample]]]
+    backend: BackendConfig,
+    models: Iterable[NamedModel],
+    samples: Iterable[tuple[str, Sequence[Sample]]],
 ) -> list[str]:
     """A line for each model of a run with several: what its samples have cost, in the end all.
 
-    `samples` are those of each question, and of each call of a scorer.
+    `samples` are those of each question, and of each call of a scorer; the name of the engine that
+    made one begins with that of its model.
     """
-    if panel is None or not panel.models:
-        return []
-    model_of = {arm.name: arm.model for arm in panel.arms}
-    settings = {OWN: backend, **{m.name: m.settings for m in panel.models.values()}}
+    settings = {OWN: backend, **{model.name: model.settings for model in models}}
     drawn: dict[str, list[Sample]] = {name: [] for name in (*settings, REWARD)}
     for _, of_question in samples:
         for sample in of_question:
-            model = model_of.get(sample.arm)
-            own = REWARD if not sample.arm and sample.engine.startswith("reward") else OWN
-            drawn[own if model is None else model.name].append(sample)
+            name = sample.engine.rpartition("-")[0]
+            own = REWARD if sample.engine.startswith(REWARD_ENGINE) else OWN
+            drawn[name if name in settings else own].append(sample)
     lines = []
     for name, of_model in drawn.items():
         if of_model:

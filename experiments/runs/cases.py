@@ -10,12 +10,14 @@ from typing import TypeVar
 
 import numpy as np
 
+from nbest.experiments.config.model_names import bound, names_in
 from nbest.experiments.config.plugins import (
     build_equivalence,
     build_extractor,
     build_grader,
     build_scorer,
 )
+from nbest.experiments.config.sections import ModelSection
 from nbest.experiments.questions.gold import Gold
 from nbest.experiments.questions.graders.by_part import QueryGrader
 from nbest.experiments.questions.graders.plain import Grader
@@ -28,8 +30,8 @@ from nbest.experiments.runs.user_choice import chosen_by_user
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.ids import index_of
-from nbest.orchestrator.protocols import Scorer
-from nbest.orchestrator.query.selection import merge_answers, read_answers
+from nbest.orchestrator.protocols import BackendConfig, Scorer
+from nbest.orchestrator.query.selection import merge_answers, read_answers, with_calls
 from nbest.orchestrator.store.format.manifest import Json
 from nbest.orchestrator.store.format.schema import FINAL
 from nbest.orchestrator.store.reader import RunReader
@@ -107,7 +109,17 @@ async def _can_grade(query: Query, gold: Gold | None, grade: Grader | QueryGrade
 
 def named_scorer(name: str, run: StrPath) -> Scorer:
     """Build the scorer of a name; `user` stands for what a person chose in this run."""
-    return chosen_by_user(RunReader(run)) if name == "user" else build_scorer(name)
+    if name == "user":
+        return chosen_by_user(RunReader(run))
+    scorer = build_scorer(name)
+    return bound(scorer, models_of_run(RunReader(run))) if names_in(scorer) else scorer
+
+
+def models_of_run(run: RunReader) -> dict[str, BackendConfig]:
+    """The further models of a run's config, by name; nothing is started."""
+    models = run.manifest.config.get("models")
+    sections = models.items() if isinstance(models, dict) else ()
+    return {name: ModelSection.model_validate(section).build() for name, section in sections}
 
 
 def selectors_of(run: RunReader) -> tuple[str, ...]:
@@ -201,13 +213,8 @@ async def each_case(
             of_query = {name: by_query.get(query.id, {}) for name, by_query in scores.items()}
             calls = StoredCalls(query_id=query.id, find=reply_to, is_imported=is_imported)
             bare = await _read(query, samples, reading, recorded.get(query.id, {}))
-            candidates = Candidates(
-                samples=bare.samples,
-                answers=bare.answers,
-                ask=calls,
-                rate=calls.rate,
-                scores={name: scores_of(samples, found) for name, found in of_query.items()},
-            )
+            numbers = {name: scores_of(samples, found) for name, found in of_query.items()}
+            candidates = with_calls(replace(bare, scores=numbers), calls)
             case = await graded_case(query, candidates, gold.get(query.id), reading.grade)
             yield case if column is None else replace(case, cluster=_cluster_of(query, column))
     if is_empty:

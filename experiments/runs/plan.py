@@ -18,8 +18,8 @@ from nbest.experiments.questions.prompts import Prompts, render
 from nbest.experiments.runs.stored_calls import asks_model, require_first
 from nbest.orchestrator.cluster.settings import Cluster
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.protocols import BackendConfig
-from nbest.orchestrator.query.model_calls import FIRST_PARAMS
+from nbest.orchestrator.protocols import BackendConfig, NamedModel
+from nbest.orchestrator.query.model_calls import FIRST_PARAMS, named_models_of
 from nbest.orchestrator.query.panel import Arm, Panel
 from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.store.format.manifest import Json
@@ -56,6 +56,11 @@ class Plan:
         if isinstance(self.strategy, DeepConf):  # it ends samples that other strategies finish
             settings["deep_conf"] = self._early_ends(self.strategy)
         return settings
+
+    def named_models(self) -> list[NamedModel]:
+        """The models that the run has besides its own: of arms, and of its selector."""
+        arms = {} if self.panel is None else self.panel.models
+        return list((named_models_of(self.strategy) | arms).values())
 
     def _early_ends(self, strategy: DeepConf) -> dict[str, Json]:
         return {

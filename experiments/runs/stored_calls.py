@@ -13,13 +13,12 @@ from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import AsksModel, Scorer
 from nbest.orchestrator.query.model_calls import (
     call_key,
-    model_key,
     model_key_by_path,
     models_of,
     rating_key,
 )
 from nbest.orchestrator.sampling_params import SamplingParams
-from nbest.orchestrator.types import Ask, Candidates, Identity, Message, Sample
+from nbest.orchestrator.types import Ask, Candidates, Identity, Message, Sample, model_key
 
 
 class NotAsked(InputError):
@@ -33,14 +32,16 @@ class StoredCalls:
     query_id: str
     find: Callable[[str], Sample | None]  # the reply, by the key of the call
     is_imported: bool = False  # no command draws more samples of an imported run
+    model: str = ""  # the key of the model that is asked; empty: the one that sampled
 
     async def __call__(
         self, name: str, prompt: str | tuple[Message, ...], params: SamplingParams
     ) -> Sample:
-        reply = self.find(call_key(self.query_id, name, prompt, params))
+        reply = self.find(call_key(self.query_id, name, prompt, params, self.model))
         if reply is None:
+            which = "that model" if self.model else "it"
             raise NotAsked(
-                f"{name} needs a model to ask, and this run has not asked it about "
+                f"{name} needs a model to ask, and this run has not asked {which} about "
                 f"{self.query_id!r}: {self._advice}"
             )
         return reply
@@ -50,6 +51,10 @@ class StoredCalls:
         """The `ask` of a `Sampler`: this object itself."""
         return self
 
+    def ask_model(self, identity: Identity) -> Ask:
+        """The `ask` of another model, from what that one has replied."""
+        return replace(self, model=model_key(identity))
+
     async def rate(self, identity: Identity, responses: Sequence[str]) -> tuple[Sample, ...]:
         """The stored ratings of the responses; NotAsked where one is missing."""
         for model in (model_key(identity), model_key_by_path(identity)):
@@ -58,7 +63,7 @@ class StoredCalls:
             if len(ratings) == len(replies):
                 return ratings
         name = identity.get("model", "")
-        what = f"the reward model {name!r} has not rated the samples of {self.query_id!r}"
+        what = f"the model {name!r} has not rated the samples of {self.query_id!r}"
         is_gone = "digest" in identity and identity["digest"] is None
         back = f"; if it has, put its folder back at {name!r}: ratings go by what it holds"
         raise NotAsked(f"{what}: {self._advice}{back if is_gone else ''}")
@@ -93,15 +98,11 @@ class Meter:
 
     def on(self, candidates: Candidates) -> Candidates:
         """The same candidates, with their calls counted here."""
-        ask, rate = candidates.ask, candidates.rate
+        ask, ask_model, rate = candidates.ask, candidates.ask_model, candidates.rate
 
-        async def metered(
-            name: str, prompt: str | tuple[Message, ...], params: SamplingParams
-        ) -> Sample:
-            assert ask is not None
-            sample = await ask(name, prompt, params)
-            self.samples[sample.id] = sample
-            return sample
+        def metered_model(identity: Identity) -> Ask:
+            assert ask_model is not None
+            return self._metered(ask_model(identity))
 
         async def metered_rate(identity: Identity, responses: Sequence[str]) -> tuple[Sample, ...]:
             assert rate is not None
@@ -109,7 +110,22 @@ class Meter:
             self.samples.update({sample.id: sample for sample in samples})
             return samples
 
-        return replace(candidates, ask=ask and metered, rate=rate and metered_rate)
+        return replace(
+            candidates,
+            ask=ask and self._metered(ask),
+            ask_model=ask_model and metered_model,
+            rate=rate and metered_rate,
+        )
+
+    def _metered(self, ask: Ask) -> Ask:
+        async def metered(
+            name: str, prompt: str | tuple[Message, ...], params: SamplingParams
+        ) -> Sample:
+            sample = await ask(name, prompt, params)
+            self.samples[sample.id] = sample
+            return sample
+
+        return metered
 
 
 def asks_model(scorer: Scorer) -> bool:

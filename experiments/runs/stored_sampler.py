@@ -11,7 +11,7 @@ from nbest.experiments.runs.stored_calls import StoredCalls
 from nbest.orchestrator.errors import StoreError
 from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.store.run_store import RunStore
-from nbest.orchestrator.types import Identity, Message, Query, Sample
+from nbest.orchestrator.types import Ask, Identity, Message, Query, Sample
 
 
 class NotStored(StoreError):
@@ -29,6 +29,10 @@ class DrawsNothing:
     ) -> Sample:
         """The stored reply to a call; NotAsked where the store holds none."""
         return await self._calls(name, prompt, params)
+
+    def ask_model(self, identity: Identity) -> Ask:
+        """The stored replies of another model of the run."""
+        return self._calls.ask_model(identity)
 
     async def rate(self, identity: Identity, responses: Sequence[str]) -> tuple[Sample, ...]:
         """The stored ratings of the responses; NotAsked where the store lacks one."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from bisect import bisect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from itertools import accumulate
 
 from nbest.orchestrator.errors import BackendError
@@ -37,7 +39,8 @@ class SeededAnswers:
     """A script that draws an answer by the seed of the request: a model that is often wrong.
 
     To a judge's question it replies in the judge's terms: a score, a letter or a number, drawn by
-    the seed as well, so that judged runs can be rehearsed.
+    the seed as well, so that judged runs can be rehearsed. It rates a response by a hash of each of
+    its words.
 
     Example: `SeededAnswers(answers=("42", "41"), weights=(2, 1))` is right two times of three.
     """
@@ -53,6 +56,8 @@ class SeededAnswers:
         require(bool(self.answers) and is_right, "weights", rule, self.weights)
 
     def __call__(self, request: Request) -> Reply:
+        if request.response is not None:
+            return Reply(tokens=(json.dumps(word_logprobs(request.response)),))
         seed = request.seed or 0
         bounds = tuple(accumulate(self.weights))
         judged = judged_reply(request.prompt, seed)
@@ -64,6 +69,12 @@ class SeededAnswers:
             first_token_s=self.first_token_s,
             token_s=self.token_s,
         )
+
+
+def word_logprobs(response: str) -> list[float]:
+    """Numbers in (-4, 0] that stand for the log-probabilities of words, always the same ones."""
+    words = [word.encode("utf-8", "surrogatepass") for word in response.split()]
+    return [-int.from_bytes(blake2b(word, digest_size=2).digest()) / 2**14 for word in words]
 
 
 _JUDGED = re.compile(

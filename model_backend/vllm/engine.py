@@ -21,17 +21,23 @@ from nbest.model_backend.confidence_floor import FloorWatch
 from nbest.model_backend.vllm.chat import ChatFormat
 from nbest.model_backend.vllm.errors import backend_error
 from nbest.model_backend.vllm.processes.orphans import kill_tree
-from nbest.model_backend.vllm.requests import falls_now, sample_of, vllm_params
+from nbest.model_backend.vllm.requests import (
+    falls_now,
+    rating_of,
+    rating_params,
+    sample_of,
+    vllm_params,
+)
 from nbest.model_backend.vllm.thoughts import Parting
 from nbest.orchestrator.engines.aborts import EarlyAborts, cancelled_sample
-from nbest.orchestrator.errors import BackendError, EngineDead, RequestRejected
+from nbest.orchestrator.errors import BackendError, EngineDead
 from nbest.orchestrator.reasoning import with_thought_apart
 from nbest.orchestrator.types import Request, Sample, Status
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
 
-    from vllm import RequestOutput
+    from vllm import RequestOutput, SamplingParams
     from vllm.v1.engine.async_llm import AsyncLLM
 
     from nbest.model_backend.vllm.processes.failure_log import FailureLog
@@ -113,24 +119,38 @@ class VLLMEngine:
 
     async def _answer(self, request: Request, started_s: float) -> Sample:
         if request.response is not None:
-            raise RequestRejected("this model generates: it rates no responses")
+            return await self._rate(request, request.response, started_s)
         floor = request.params.floor
         watch = None if floor is None else FloorWatch(floor)
-        output = await self._run(request, watch)
+        token_ids = self._token_ids(request.prompt)
+        output = await self._run(request.id, token_ids, vllm_params(request), watch)
         sample = self._part(sample_of(request, output, time.monotonic() - started_s, self._name))
         if watch is None or not watch.fell:
             return sample
         return replace(sample, status=Status.TRUNCATED)  # however far the engine has come by now
 
-    async def _run(self, request: Request, watch: FloorWatch | None) -> RequestOutput:
-        prompt = {"prompt_token_ids": list(self._token_ids(request.prompt))}
+    async def _rate(self, request: Request, response: str, started_s: float) -> Sample:
+        """Read a response after its prompt: how likely each of its tokens is to this model."""
+        tokens = self._engine.get_tokenizer().encode(response, add_special_tokens=False)
+        read = [*self._token_ids(request.prompt), *tokens]
+        output = await self._run(request.id, read, rating_params(), None)
+        return rating_of(request, output, len(tokens), time.monotonic() - started_s, self._name)
+
+    async def _run(
+        self,
+        request_id: str,
+        token_ids: Sequence[int],
+        params: SamplingParams,
+        watch: FloorWatch | None,
+    ) -> RequestOutput:
+        prompt = {"prompt_token_ids": list(token_ids)}
         final: RequestOutput | None = None
-        async for output in self._engine.generate(prompt, vllm_params(request), request.id):
+        async for output in self._engine.generate(prompt, params, request_id):
             final = output
             if watch is not None and falls_now(watch, output):
-                await self._engine.abort(request.id)
+                await self._engine.abort(request_id)
         if final is None:
-            raise EngineDead(f"the engine ended {request.id} without an output")
+            raise EngineDead(f"the engine ended {request_id} without an output")
         return final
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from array import array
 from typing import TYPE_CHECKING
 
@@ -57,6 +58,41 @@ def vllm_params(request: Request) -> SamplingParams:
         structured_outputs=structured_outputs(params.constraint),
         # A floor is watched over while tokens come.
         output_kind=RequestOutputKind.CUMULATIVE if params.floor else RequestOutputKind.FINAL_ONLY,
+    )
+
+
+def rating_params() -> SamplingParams:
+    """Ask for the log-probabilities of the prompt's tokens; vLLM insists on a token more."""
+    from vllm import SamplingParams
+    from vllm.sampling_params import RequestOutputKind
+
+    return SamplingParams(
+        n=1,
+        temperature=0.0,
+        max_tokens=1,
+        prompt_logprobs=0,
+        detokenize=False,
+        output_kind=RequestOutputKind.FINAL_ONLY,
+    )
+
+
+def rating_of(
+    request: Request, output: RequestOutput, count: int, total_s: float, engine: str = ""
+) -> Sample:
+    """Return the log-probabilities of the last `count` tokens that were read, as a rating."""
+    (completion,) = output.outputs
+    read = output.prompt_token_ids or []
+    is_aborted = STATUS_OF_FINISH.get(str(completion.finish_reason)) is Status.CANCELLED
+    positions = list(zip(read, output.prompt_logprobs or [], strict=not is_aborted))
+    logprobs = [by_id[token].logprob for token, by_id in positions[len(read) - count :] if by_id]
+    return Sample(
+        id=request.id,
+        text="" if is_aborted else json.dumps(logprobs),
+        status=Status.CANCELLED if is_aborted else Status.OK,
+        prompt_tokens=len(read),
+        cached_tokens=output.num_cached_tokens or 0,
+        total_s=total_s,
+        engine=engine,
     )
 
 

@@ -6,24 +6,28 @@ It knows no engine, no store and no scorer.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 
-from nbest.orchestrator.protocols import BackendConfig
+from nbest.orchestrator.protocols import BackendConfig, NamedModel
 from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.tasks import task_group
-from nbest.orchestrator.types import Ask, Identity, Message, Sample
+from nbest.orchestrator.types import Ask, Identity, Message, Sample, digest_of, model_key
 
 
 def call_key(
-    query_id: str, name: str, prompt: str | tuple[Message, ...], params: SamplingParams
+    query_id: str,
+    name: str,
+    prompt: str | tuple[Message, ...],
+    params: SamplingParams,
+    model: str = "",
 ) -> str:
     """The query id under which the answer is stored, at index 0: `q17/judge-3f...`.
 
-    It is a hash of the prompt and the parameters, so that another question never gets this answer.
+    It is a hash of the prompt and the parameters, so that another question never gets this answer,
+    and of the key of the `model`, where it is not the one that made the candidates.
     """
-    content = f"({_prompt_text(prompt)}, {_text(params, FIRST_PARAMS)})"
+    content = f"({_prompt_text(prompt)}, {_text(params, FIRST_PARAMS)}){model}"
     digest = hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
     return f"{query_id}/{name}-{digest[:16]}"
 
@@ -94,25 +98,9 @@ class BatchedAsk:
         return tuple(tasks[prompt].result() for prompt in prompts)
 
 
-def model_key(identity: Identity) -> str:
-    """16 hexadecimal digits of the settings that decide what a model says.
-
-    A model in a folder is known by the digest of what the folder holds, however its path is spelt.
-    """
-    settings = dict(identity)
-    if settings.get("digest"):
-        settings.pop("model", None)
-    return _key_of(settings)
-
-
 def model_key_by_path(identity: Identity) -> str:
     """The key under which earlier versions stored ratings: it holds the path as it was spelt."""
-    return _key_of(identity)
-
-
-def _key_of(settings: Identity) -> str:
-    text = json.dumps(dict(settings), sort_keys=True)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return digest_of(identity)
 
 
 def models_of(part: object) -> dict[str, BackendConfig]:
@@ -120,11 +108,18 @@ def models_of(part: object) -> dict[str, BackendConfig]:
 
     A scorer that wants a model has it as a field. The same model twice is one model.
     """
-    return {model_key(model.identity): model for model in _models_in(part)}
+    found = _models_in(part)
+    models = (model.settings if isinstance(model, NamedModel) else model for model in found)
+    return {model_key(model.identity): model for model in models}
 
 
-def _models_in(part: object) -> Iterator[BackendConfig]:
-    if _is_model(part):
+def named_models_of(part: object) -> dict[str, NamedModel]:
+    """Find the models with names among the settings of a strategy and its parts, by key."""
+    return {model.key: model for model in _models_in(part) if isinstance(model, NamedModel)}
+
+
+def _models_in(part: object) -> Iterator[BackendConfig | NamedModel]:
+    if isinstance(part, NamedModel) or _is_model(part):
         yield part  # type: ignore[misc]  # it has what the protocol asks for
     elif isinstance(part, tuple):
         for item in part:

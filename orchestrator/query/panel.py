@@ -11,29 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.protocols import BackendConfig
-from nbest.orchestrator.query.model_calls import model_key
+from nbest.orchestrator.protocols import NamedModel
 from nbest.orchestrator.requirements import require
 from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.types import Message, Query
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NamedModel:
-    """A model of a run besides the one that all have, by the name that its engines and bill show.
-
-    Example: `NamedModel(name="large", settings=VLLM("Qwen/Qwen3-8B"))`
-    """
-
-    name: str
-    settings: BackendConfig
-    key: str = field(init=False, repr=False)  # of its identity, by which a run knows its engines
-
-    def __post_init__(self) -> None:
-        is_free = bool(self.name) and self.name != "model" and not self.name.startswith("reward")
-        rule = "have a name, and none of nbest's own: model, reward"
-        require(is_free, "model", rule, self.name)
-        object.__setattr__(self, "key", model_key(self.settings.identity))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

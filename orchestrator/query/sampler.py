@@ -9,17 +9,28 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from nbest.orchestrator.engines.batches import Done, Result, generate_each
 from nbest.orchestrator.errors import BackendError, EngineDead, Quarantined
 from nbest.orchestrator.ids import request_id, sample_id, sample_seed
 from nbest.orchestrator.protocols import Backend, SampleStore
-from nbest.orchestrator.query.model_calls import BatchedAsk, call_key, model_key, rating_key
+from nbest.orchestrator.query.model_calls import BatchedAsk, call_key, rating_key
 from nbest.orchestrator.query.panel import Panel
 from nbest.orchestrator.query.tally import Tally
 from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.tasks import task_group
-from nbest.orchestrator.types import Identity, Message, Query, Request, Sample, Status, Usage
+from nbest.orchestrator.types import (
+    Ask,
+    Identity,
+    Message,
+    Query,
+    Request,
+    Sample,
+    Status,
+    Usage,
+    model_key,
+)
 
 
 class StoredSampler:
@@ -99,6 +110,10 @@ class StoredSampler:
         """Put a question to the model as `Sampler.ask` does, or many at once by `ask.together`."""
         return BatchedAsk(one=self._ask)
 
+    def ask_model(self, identity: Identity) -> Ask:
+        """Return the `ask` of another model of the run."""
+        return BatchedAsk(one=partial(self._ask, model=model_key(identity)))
+
     async def rate(self, identity: Identity, responses: Sequence[str]) -> tuple[Sample, ...]:
         """Rate responses as `Sampler.rate` does; the same response twice is rated once."""
         model = model_key(identity)
@@ -112,7 +127,7 @@ class StoredSampler:
     def _backend_of(self, index: int) -> Backend:
         """The model that draws a sample: that of its arm, where the arm has one."""
         model = None if self._panel is None else self._panel.arm_of(index).model
-        return self._backend if model is None else self._models.get(model.key, NotStarted())
+        return self._backend if model is None else self._model(model.key)
 
     async def _generate_all(
         self, requests: Sequence[Request], backends: Sequence[Backend], done: Done
@@ -129,16 +144,23 @@ class StoredSampler:
                 group.create_task(generate_each(backend, batch, done))
 
     async def _ask(
-        self, name: str, prompt: str | tuple[Message, ...], params: SamplingParams
+        self,
+        name: str,
+        prompt: str | tuple[Message, ...],
+        params: SamplingParams,
+        model: str = "",
     ) -> Sample:
-        key = call_key(self._query.id, name, prompt, params)
-        return await self._call(key, replace(self._query, id=key, prompt=prompt), params)
+        key = call_key(self._query.id, name, prompt, params, model)
+        query = replace(self._query, id=key, prompt=prompt)
+        return await self._call(key, query, params, self._model(model) if model else None)
 
     async def _rate(self, model: str, response: str) -> Sample:
         key = rating_key(self._query.id, model, response)
         query = replace(self._query, id=key)
-        backend = self._models.get(model, NotStarted())  # what is stored needs none
-        return await self._call(key, query, SamplingParams(), backend, response)
+        return await self._call(key, query, SamplingParams(), self._model(model), response)
+
+    def _model(self, key: str) -> Backend:
+        return self._models.get(key, NotStarted())  # what is stored needs none
 
     async def _call(
         self,

@@ -98,8 +98,13 @@ async def candidates_from(
 ) -> Candidates:
     """The samples as a scorer sees them: answers read and merged, and the calls it may make."""
     read = await read_in_turns(samples, extract)
-    candidates = replace(read, ask=calls.ask, rate=calls.rate)
+    candidates = with_calls(read, calls)
     return await merge_answers(query, candidates, equivalence)
+
+
+def with_calls(candidates: Candidates, calls: ModelCalls) -> Candidates:
+    """The candidates with the calls that a scorer may make about them."""
+    return replace(candidates, ask=calls.ask, ask_model=calls.ask_model, rate=calls.rate)
 
 
 def candidates_at(candidates: Candidates, places: Sequence[int]) -> Candidates:

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nbest.orchestrator.ids import require_once
-from nbest.orchestrator.protocols import BackendConfig, BatchStrategy, Strategy
-from nbest.orchestrator.query.model_calls import models_of
+from nbest.orchestrator.protocols import BackendConfig, BatchStrategy, NamedModel, Strategy
+from nbest.orchestrator.query.model_calls import models_of, named_models_of
 from nbest.orchestrator.query.panel import Panel
 from nbest.orchestrator.requirements import require
 from nbest.orchestrator.strategies.deep_conf import DeepConf
@@ -35,14 +35,19 @@ class Work:
     @property
     def models(self) -> dict[str, BackendConfig]:
         """The models of scorers and of arms, besides the one that the run has, by key."""
-        arms = {} if self.panel is None else self.panel.models
-        return models_of(self.strategy) | {key: model.settings for key, model in arms.items()}
+        named = {key: model.settings for key, model in self._named.items()}
+        return models_of(self.strategy) | named
 
     @property
     def names(self) -> dict[str, str]:
         """What the engines of each of these models are called, by key: `large-`, `reward`."""
+        named = self._named
+        return {key: f"{named[key].name}-" if key in named else "reward" for key in self.models}
+
+    @property
+    def _named(self) -> dict[str, NamedModel]:
         arms = {} if self.panel is None else self.panel.models
-        return {key: f"{arms[key].name}-" if key in arms else "reward" for key in self.models}
+        return named_models_of(self.strategy) | arms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

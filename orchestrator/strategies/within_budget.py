@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 
 from nbest.orchestrator.errors import EngineDead, OutOfBudget, StoreError
 from nbest.orchestrator.protocols import Extractor, Sampler, Strategy
 from nbest.orchestrator.query.choice import Choice
 from nbest.orchestrator.query.fanout import draw
-from nbest.orchestrator.query.selection import merge_answers, read_answers
+from nbest.orchestrator.query.selection import merge_answers, read_answers, with_calls
 from nbest.orchestrator.strategies.budget import BatchBudget
 from nbest.orchestrator.tasks import task_group
 from nbest.orchestrator.types import Candidates, Query, Selection, Status
@@ -106,5 +106,5 @@ class _ChooseFromDrawn:
             raise self.failure
         if not self.candidates.samples:
             raise OutOfBudget("the budget of the batch was spent before its first sample")
-        candidates = replace(self.candidates, ask=sampler.ask, rate=sampler.rate)
+        candidates = with_calls(self.candidates, sampler)
         return await self.strategy.of_candidates(query, candidates)

@@ -1,7 +1,8 @@
 """A model gives each candidate a score: pointwise judging (Zheng et al. 2023, arXiv 2306.05685).
 
-The judge is the model that made the candidates. It is asked once about each different text, at
-temperature 0 by default. Its replies are read strictly: one that states no score gives none.
+The judge is the model that made the candidates, or another model of the run. It is asked once about
+each different text, at temperature 0 by default. Its replies are read strictly: one that states no
+score gives none.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from nbest.orchestrator.protocols import NamedModel
 from nbest.orchestrator.requirements import require
 from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.types import Candidates, Query, Scores
@@ -44,7 +46,6 @@ class Judge:
     """
 
     needs_logprobs: ClassVar[int | None] = None
-    asks_model: ClassVar[bool] = True
 
     criterion: str = "Is the response a right and complete answer to the question?"
     scale: int = 5
@@ -52,6 +53,7 @@ class Judge:
     by: By = "text"
     reads_reasoning: bool = False  # shows what the model thought before it answered, too
     params: SamplingParams = field(default_factory=judging_params)
+    model: NamedModel | None = None  # which model it asks; None: the one that made the candidates
 
     def __post_init__(self) -> None:
         require(bool(self.criterion.strip()), "criterion", "hold a text", self.criterion)
@@ -66,12 +68,17 @@ class Judge:
         return n_distinct * self.repeats
 
     @property
+    def asks_model(self) -> bool:
+        """Whether it asks the model that made the candidates."""
+        return self.model is None
+
+    @property
     def is_pointwise(self) -> bool:
         """False by answer, where one text stands for others."""
         return self.by == "text"
 
     async def __call__(self, query: Query, candidates: Candidates) -> Scores:
-        ask = ask_of(candidates, NAME)
+        ask = ask_of(candidates, NAME, self.model)
         groups = distinct(candidates, self.by, self.reads_reasoning)
         prompts = await built(partial(self.prompt_about, query), groups.texts, groups.characters)
         rounds: list[list[float]] = []

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.protocols import AsksTogether
+from nbest.orchestrator.protocols import AsksTogether, NamedModel
 from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.types import Ask, Candidates, Message, Query, Sample
 from nbest.scorers.judges.distinct import content_hash, storable
@@ -102,11 +102,16 @@ def _unused_code(purpose: str, body: str, taken: str) -> str:
     return code
 
 
-def ask_of(candidates: Candidates, name: str) -> Ask:
-    """The model that these candidates bring to ask; InputError where they bring none."""
-    if candidates.ask is None:
-        raise InputError(f"{name} needs a model to ask: use it in `nbest run` or `nbest ask`")
-    return candidates.ask
+def ask_of(candidates: Candidates, name: str, model: NamedModel | None = None) -> Ask:
+    """The model to ask: the one that made these candidates, or another one that has a name.
+
+    InputError where the candidates bring none.
+    """
+    if candidates.ask is not None and model is None:
+        return candidates.ask
+    if candidates.ask_model is not None and model is not None:
+        return candidates.ask_model(model.settings.identity)
+    raise InputError(f"{name} needs a model to ask: use it in `nbest run` or `nbest ask`")
 
 
 async def ask_each(

@@ -1,7 +1,7 @@
 """A model compares candidates two by two: pairwise judging (Zheng et al. 2023, arXiv 2306.05685).
 
-The judge is the model that made the candidates. Each of the different texts is one entrant. The
-number of calls is known before the first one.
+The judge is the model that made the candidates, or another model of the run. Each of the different
+texts is one entrant. The number of calls is known before the first one.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
+from nbest.orchestrator.protocols import NamedModel
 from nbest.orchestrator.requirements import require
 from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.types import Candidates, Query, Scores
@@ -45,7 +46,6 @@ class Tournament:
     """
 
     needs_logprobs: ClassVar[int | None] = None
-    asks_model: ClassVar[bool] = True
 
     kind: Literal["knockout", "league", "bradley_terry"] = "knockout"
     opponents: int | None = None
@@ -54,6 +54,7 @@ class Tournament:
     by: By = "text"
     reads_reasoning: bool = False  # shows what the model thought before it answered, too
     params: SamplingParams = field(default_factory=judging_params)
+    model: NamedModel | None = None  # which model it asks; None: the one that made the candidates
 
     def __post_init__(self) -> None:
         require(self.kind in KINDS, "kind", f"be one of {', '.join(KINDS)}", self.kind)
@@ -64,6 +65,11 @@ class Tournament:
             is_even = self.opponents >= 2 and self.opponents % 2 == 0
             require(is_even, "opponents", "be even, and at least 2", self.opponents)
 
+    @property
+    def asks_model(self) -> bool:
+        """Whether it asks the model that made the candidates."""
+        return self.model is None
+
     def num_calls(self, n_distinct: int) -> int:
         """The number of calls that it takes to score `n_distinct` different candidates."""
         if self.kind == "knockout":
@@ -73,7 +79,7 @@ class Tournament:
         return pairs * (2 if self.swap else 1)
 
     async def __call__(self, query: Query, candidates: Candidates) -> Scores:
-        ask = ask_of(candidates, NAME)
+        ask = ask_of(candidates, NAME, self.model)
         groups = distinct(candidates, self.by, self.reads_reasoning)
         judge = PairwiseJudge(
             query=query,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import ClassVar
 
+from nbest.orchestrator.protocols import NamedModel
 from nbest.orchestrator.requirements import require
 from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.types import Candidates, Query, Scores
@@ -37,20 +38,25 @@ class UniversalVote:
     """
 
     needs_logprobs: ClassVar[int | None] = None
-    asks_model: ClassVar[bool] = True
 
     criterion: str = "Select the most consistent response, based on majority consensus."
     params: SamplingParams = field(default_factory=_choosing_params)
+    model: NamedModel | None = None  # which model it asks; None: the one that made the candidates
 
     def __post_init__(self) -> None:
         require(bool(self.criterion.strip()), "criterion", "hold a text", self.criterion)
+
+    @property
+    def asks_model(self) -> bool:
+        """Whether it asks the model that made the candidates."""
+        return self.model is None
 
     def num_calls(self, n_distinct: int) -> int:
         """The number of calls that it takes to score `n_distinct` different candidates."""
         return int(n_distinct > 1)
 
     async def __call__(self, query: Query, candidates: Candidates) -> Scores:
-        ask = ask_of(candidates, NAME)
+        ask = ask_of(candidates, NAME, self.model)
         groups = distinct(candidates)
         scores = vote_shares(candidates.answers)
         if self.num_calls(len(groups.texts)) == 0:

@@ -7,8 +7,10 @@ wait for events: a long sample is under way when a short one that was sent after
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -166,6 +168,21 @@ async def test_same_id_comes_back_with_its_tokens(backend: Backend) -> None:
     assert all(logprob <= 0 for logprob in sample.logprobs)
     assert sample.prompt_tokens > 0
     assert 0 < sample.first_token_s <= sample.total_s
+
+
+async def test_a_response_is_rated_by_what_it_would_have_been_drawn_with(backend: Backend) -> None:
+    """Greedily drawn, a text is read again: its log-probabilities are those that it had."""
+    if not isinstance(backend, VLLMEngine):
+        pytest.skip("only an engine that reads a prompt's log-probabilities rates a response")
+    drawn = await backend.generate(ask("drawn", max_tokens=12))
+    rated = await backend.generate(replace(ask("rated"), response=drawn.text))
+    assert (rated.status, rated.generated_tokens) == (Status.OK, 0)
+    assert json.loads(rated.text) == pytest.approx(drawn.logprobs, abs=1e-3)
+    assert rated.prompt_tokens == drawn.prompt_tokens + drawn.generated_tokens
+    empty = await backend.generate(replace(ask("empty"), response=""))
+    assert json.loads(empty.text) == []
+    with pytest.raises(RequestRejected, match="512 tokens"):
+        await backend.generate(replace(ask("too long"), response=TOO_LONG))
 
 
 async def test_no_logprobs_unless_asked_for(backend: Backend) -> None:

@@ -26,6 +26,7 @@ from nbest import (
     JsonValid,
     Judge,
     LengthPenalisedLogprob,
+    Likelihood,
     Longest,
     MajorityOfBests,
     MajorityVote,
@@ -50,7 +51,7 @@ from nbest import (
     YamlValid,
 )
 from nbest.model_backend.fake.rewards import fake_rewards
-from nbest.orchestrator.protocols import Scorer
+from nbest.orchestrator.protocols import NamedModel, Scorer
 from nbest.orchestrator.query.selection import choose
 from nbest.orchestrator.types import Candidates, Query, Scores
 from nbest.scorers.conformance import (
@@ -63,6 +64,7 @@ from nbest.scorers.conformance import (
 )
 from nbest.scorers.example_pools import pool, random_pools, sample
 
+OTHER = NamedModel(name="other", settings=fake_rewards())
 SCHEMA = '{"type": "object", "required": ["x"], "properties": {"x": {"type": "integer"}}}'
 
 # The types are the test, under mypy: each class is a Scorer.
@@ -100,6 +102,11 @@ SCORERS: tuple[Scorer, ...] = (
     Tournament(kind="league", swap=False),
     Tournament(kind="bradley_terry", opponents=4),
     UniversalVote(),
+    Judge(model=OTHER),
+    Tournament(kind="league", opponents=2, model=OTHER),
+    UniversalVote(model=OTHER),
+    Likelihood(OTHER),
+    Likelihood(OTHER, of="least"),
     UserChoice(chosen={"q17": "run/q17/s1"}),
     RewardModel(fake_rewards()),
     StoredScore(name="verifier"),

@@ -48,7 +48,7 @@ from nbest.orchestrator.strategies.stop_on_votes import (
     UnanimousWindow,
     VoteStands,
 )
-from nbest.orchestrator.types import Message, Query, Request, Sample, Selection, TopLogprobs
+from nbest.orchestrator.types import Ask, Message, Query, Request, Sample, Selection, TopLogprobs
 
 SHARED = Path(__file__).parents[4] / "shared" / "data" / "pools"
 MODELS = ("EXAONE-Deep-32B", "Phi-4-reasoning", "Qwen3-14B", "gpt-oss-20b")
@@ -86,6 +86,9 @@ class Stored:
     async def ask(
         self, name: str, prompt: str | tuple[Message, ...], params: SamplingParams
     ) -> Sample:
+        raise AssertionError("nobody asks")
+
+    def ask_model(self, identity: object) -> Ask:
         raise AssertionError("nobody asks")
 
     async def rate(self, identity: object, responses: Sequence[str]) -> tuple[Sample, ...]:

@@ -22,10 +22,10 @@ from nbest.experiments.runs.stored_calls import (
 )
 from nbest.model_backend.reward.torch_settings import TorchReward
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.query.model_calls import model_key, model_key_by_path, rating_key
+from nbest.orchestrator.query.model_calls import model_key_by_path, rating_key
 from nbest.orchestrator.run.progress import Progress
 from nbest.orchestrator.tasks import wait_for
-from nbest.orchestrator.types import Outcome, Sample
+from nbest.orchestrator.types import Outcome, Sample, model_key
 
 REWARD = "reward(model=fake)"
 VOTE = "weighted_vote(by=reward(model=fake))"

@@ -113,4 +113,4 @@ async def test_a_real_cancellation_stays_one() -> None:
 
 
 class Calls:
-    ask = rate = None
+    ask = ask_model = rate = None

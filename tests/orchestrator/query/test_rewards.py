@@ -14,14 +14,14 @@ import pytest
 from nbest import FakeBackend, LastNumber, Reply, RewardModel, Rewards, SeededAnswers, WeightedVote
 from nbest.model_backend.fake.faults import Journal
 from nbest.orchestrator.errors import EngineDead, RequestRejected
-from nbest.orchestrator.query.model_calls import model_key, models_of, rating_key
+from nbest.orchestrator.query.model_calls import models_of, rating_key
 from nbest.orchestrator.run.job import Job, Work
 from nbest.orchestrator.run.local import run_here
 from nbest.orchestrator.run.progress import Progress
 from nbest.orchestrator.store.opening import open_run
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.strategies.best_of_n import BestOfN
-from nbest.orchestrator.types import Outcome, Query, Record, Request
+from nbest.orchestrator.types import Outcome, Query, Record, Request, model_key
 
 SAYS = SeededAnswers(answers=("42", "41", "40"), weights=(5, 3, 2))
 QUERIES = [Query(id=f"q{i}", prompt=f"question {i}") for i in range(6)]

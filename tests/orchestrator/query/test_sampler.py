@@ -12,12 +12,12 @@ from nbest.model_backend.fake.engine import FakeEngine
 from nbest.orchestrator.errors import BackendError, EngineDead, Overloaded, RequestRejected
 from nbest.orchestrator.ids import sample_seed
 from nbest.orchestrator.protocols import Backend, SampleStore
-from nbest.orchestrator.query.model_calls import call_key, model_key
+from nbest.orchestrator.query.model_calls import call_key
 from nbest.orchestrator.query.sampler import StoredSampler, usage_of
 from nbest.orchestrator.query.tally import Tally
 from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.store.run_store import MemoryStore
-from nbest.orchestrator.types import Message, Query, Request, Sample, Status, Usage
+from nbest.orchestrator.types import Message, Query, Request, Sample, Status, Usage, model_key
 
 CHAT = (Message(role="user", content="What is 3 + 4?"),)
 QUERY = Query(id="q17", prompt=CHAT)

@@ -22,7 +22,7 @@ from nbest.orchestrator.query.selection import (
 )
 from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.strategies.best_of_n import BestOfN
-from nbest.orchestrator.types import Candidates, Query, Sample, Scores, Selection, Status
+from nbest.orchestrator.types import Ask, Candidates, Query, Sample, Scores, Selection, Status
 
 QUERY = Query(id="q", prompt="?")
 NAN = math.nan
@@ -231,6 +231,9 @@ async def test_a_strategy_merges_and_abstains() -> None:
             return Sample(id=str(index), text=texts[index])
 
         async def ask(self, name: str, prompt: object, params: SamplingParams) -> Sample:
+            raise AssertionError("nobody asks")
+
+        def ask_model(self, identity: Mapping[str, object]) -> Ask:
             raise AssertionError("nobody asks")
 
         async def rate(
