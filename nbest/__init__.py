@@ -41,7 +41,12 @@ if TYPE_CHECKING:
     from nbest.orchestrator.query.selection import WholeText
     from nbest.orchestrator.run.local import ask, run
     from nbest.orchestrator.run.open_model import OpenModel, open_model
-    from nbest.orchestrator.sampling_params import ConfidenceFloor, Constraint, SamplingParams
+    from nbest.orchestrator.sampling_params import (
+        ConfidenceFloor,
+        Constraint,
+        SamplingParams,
+        Thinking,
+    )
     from nbest.orchestrator.strategies.adaptive import Adaptive
     from nbest.orchestrator.strategies.best_of_n import BestOfN
     from nbest.orchestrator.strategies.budget import BatchBudget
@@ -217,6 +222,7 @@ __all__ = [
     "StoredScore",
     "Strategy",
     "SumLogprob",
+    "Thinking",
     "TopLogprobs",
     "TopVote",
     "TorchReward",
@@ -298,7 +304,7 @@ _NAMES = {
     ),
     "orchestrator.strategies.adaptive": ("Adaptive",),
     "orchestrator.strategies.best_of_n": ("BestOfN",),
-    "orchestrator.sampling_params": ("ConfidenceFloor", "Constraint", "SamplingParams"),
+    "orchestrator.sampling_params": ("ConfidenceFloor", "Constraint", "SamplingParams", "Thinking"),
     "orchestrator.strategies.budget": ("BatchBudget",),
     "orchestrator.strategies.deep_conf": ("DeepConf",),
     "orchestrator.strategies.race": ("RaceToValid",),

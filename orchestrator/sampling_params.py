@@ -44,6 +44,28 @@ class ConfidenceFloor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Thinking:
+    """How much a thinking model thinks before it answers.
+
+    Example: `Thinking(enabled=False)`, `Thinking(effort="low")`, `Thinking(budget=1024)`
+    """
+
+    enabled: bool | None = None  # None: as the model does by itself
+    effort: str | None = None  # a level that the model knows by this name
+    budget: int | None = None  # tokens of thought; at the last one it is ended by force
+
+    def __post_init__(self) -> None:
+        settings = (self.enabled, self.effort, self.budget)
+        rule = "say on or off, an effort or a budget"
+        require(settings != (None, None, None), "thinking", rule, "nothing")
+        require(self.effort is None or bool(self.effort), "effort", "be named", self.effort)
+        budget = self.budget
+        require(budget is None or budget >= 0, "budget", "be at least 0 tokens", budget)
+        is_off = self.enabled is False and settings[1:] != (None, None)
+        require(not is_off, "thinking", "be on to have an effort or a budget", "off")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SamplingParams:
     """How one sample is drawn, under the names that vLLM and the OpenAI API use.
 
@@ -70,6 +92,7 @@ class SamplingParams:
     spaces_between_special_tokens: bool = True
     logprobs: int | None = None  # None: none; 0: of the sampled tokens; k: and the top k
     constraint: Constraint | None = None
+    thinking: Thinking | None = None  # of a thinking model; None: as it does by itself
     token_texts: bool = False  # with logprobs=k: the k likeliest tokens as text too
     floor: ConfidenceFloor | None = None  # with logprobs=k or more; set by strategies
 

@@ -148,8 +148,8 @@ nbest.SamplingParams(*, temperature: float = 1.0, top_p: float = 1.0, top_k: int
     = False, ignore_eos: bool = False, bad_words: tuple[str, ...] = (), allowed_token_ids:
     tuple[int, ...] = (), logit_bias: tuple[tuple[int, float], ...] = (), skip_special_tokens:
     bool = True, spaces_between_special_tokens: bool = True, logprobs: int | None = None,
-    constraint: Constraint | None = None, token_texts: bool = False, floor: ConfidenceFloor |
-    None = None)
+    constraint: Constraint | None = None, thinking: Thinking | None = None, token_texts: bool =
+    False, floor: ConfidenceFloor | None = None)
 nbest.Satisfies(check: Callable[[str], bool], of: Of = 'answer')
 nbest.ScoreRule { stops_on(scores: Scores, answers: Sequence[str | None], max_n: int) -> bool }
 nbest.Scorer { needs_logprobs: int | None; async __call__(query: Query, candidates: Candidates)
@@ -171,6 +171,8 @@ nbest.StopRule { __call__(answers: Sequence[str | None], max_n: int) -> bool }
 nbest.StoredScore(*, name: str)
 nbest.Strategy { async __call__(query: Query, sampler: Sampler) -> Selection }
 nbest.SumLogprob()
+nbest.Thinking(*, enabled: bool | None = None, effort: str | None = None, budget: int | None =
+    None)
 nbest.TopLogprobs(*, k: int, packed: bytes, texts: tuple[str, ...] = ())
 nbest.TopVote(*, by: Scorer, k: int)
 nbest.TorchReward(model: str, *, steps: Steps | None = None, dtype: Dtype = 'auto',

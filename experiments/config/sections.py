@@ -6,7 +6,7 @@ They are inert: nothing here opens a file, imports an engine or starts a process
 from __future__ import annotations
 
 import json
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, ConfigDict, Field, JsonValue, field_validator, model_validator
 
@@ -15,7 +15,7 @@ from nbest.experiments.language.section import Section, Texts
 from nbest.orchestrator.cluster.settings import Cluster
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import BackendConfig
-from nbest.orchestrator.sampling_params import Constraint, SamplingParams
+from nbest.orchestrator.sampling_params import Constraint, SamplingParams, Thinking
 
 
 class ModelSection(Section):
@@ -82,6 +82,24 @@ TokenIds = Annotated[tuple[int, ...], Field(strict=False)]
 TokenId = Annotated[int, Field(strict=False)]  # as a key of YAML it is text
 
 
+class ThinkingSection(Section):
+    """How much a thinking model thinks before it answers."""
+
+    enabled: bool | None = Field(default=None, description="Whether it thinks.")
+    effort: str | None = Field(default=None, description="A level that the model knows.")
+    budget: int | None = Field(
+        default=None, description="Tokens of thought; at the last one it is ended by force."
+    )
+
+
+def _thinking(setting: str | bool | ThinkingSection | None) -> Thinking | None:
+    if setting is None:
+        return None
+    if isinstance(setting, ThinkingSection):
+        return Thinking(enabled=setting.enabled, effort=setting.effort, budget=setting.budget)
+    return Thinking(enabled=setting in ("on", True))
+
+
 class SamplingSection(Section):
     """How one sample is drawn."""
 
@@ -123,6 +141,11 @@ class SamplingSection(Section):
     spaces_between_special_tokens: bool = Field(
         default=True, description="Put spaces between them, where they are in the text."
     )
+    thinking: Literal["on", "off"] | bool | ThinkingSection | None = Field(
+        default=None,
+        description="Of a thinking model: on, off, or {effort: low, budget: 1024}, the budget in "
+        "tokens of thought. Default: as the model does by itself.",
+    )
     logprobs: int | None = Field(
         default=None,
         description="0: keep the log-probability of each token; k: and of the k likeliest.",
@@ -162,6 +185,7 @@ class SamplingSection(Section):
             spaces_between_special_tokens=self.spaces_between_special_tokens,
             logprobs=self.logprobs,
             token_texts=self.token_texts,
+            thinking=_thinking(self.thinking),
             constraint=None if self.constraint is None else self.constraint.build(),
         )
 

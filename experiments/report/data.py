@@ -10,7 +10,7 @@ from typing import Literal
 from nbest.experiments.analysis.baselines import baseline_rows
 from nbest.experiments.analysis.bias_notes import run_notes
 from nbest.experiments.analysis.case_notes import curve_notes, sampling_notes
-from nbest.experiments.analysis.curves.arms import arm_table, best_arm_sentence
+from nbest.experiments.analysis.curves.arms import ArmTable, arm_table, best_arm_sentence
 from nbest.experiments.analysis.curves.exact import (
     Curve,
     baseline_curves,
@@ -38,6 +38,7 @@ from nbest.experiments.questions.reading import ReadingNames
 from nbest.experiments.report.duels import Duel, QuestionVerdicts, duels, verdicts
 from nbest.experiments.report.questions import QuestionShown, best, contested, worst
 from nbest.experiments.report.spending import Spending, spendings_of
+from nbest.experiments.report.thinking import ThinkingCurve, thinking_curves
 from nbest.experiments.runs.cases import Case, cases_of, named_scorer, reading_of, selectors_of
 from nbest.experiments.runs.gold_file import read_gold
 from nbest.orchestrator.errors import InputError
@@ -68,6 +69,8 @@ class RunReport:
     curves: tuple[Curve, ...]  # baselines first
     ks: tuple[int, ...]
     spendings: tuple[Spending, ...]  # of each selector with k samples, of the adaptive vote
+    arms: ArmTable | None  # the arms that drew, by the first selector
+    thinking: tuple[ThinkingCurve, ...]  # of the first selector, an arm each; none without thoughts
     num_graded: int  # questions
     num_ended: int  # questions with a sample that ended
     usage: Usage  # of all samples
@@ -116,6 +119,8 @@ def run_report(
     measured = selector_curves(working, scored, ks, largest) if graded else {}
     curves, pools = list(measured.values()), graded or ended_cases(cases)
     replayed = _replay(pools)
+    first = next(iter(working.items()), None) if graded else None
+    arms = None if first is None else arm_table(*first, graded)
     usage = usage_of([sample for case in cases for sample in case.candidates.samples])
     return RunReport(
         name=label,
@@ -126,6 +131,8 @@ def run_report(
         curves=(*_baselines(graded), *curves),
         ks=ks,
         spendings=spendings_of(rows, curves, ks, usage, replayed, scored.clusters),
+        arms=arms,
+        thinking=() if first is None else thinking_curves(*first, graded),
         num_graded=len(graded),
         num_ended=len(pools),
         usage=usage,
@@ -135,7 +142,12 @@ def run_report(
         agreements=() if graded else agreements(rows),
         warnings=_warnings(working, scored, pools),
         paired=(*paired_sentences(rows), *winner_note(rows)),
-        notes=(*_curve_notes(working, curves, cases, graded), *run_notes(reader), *_failures(rows)),
+        notes=(
+            *([] if arms is None else [best_arm_sentence(arms)]),
+            *_curve_notes(working, curves, cases, graded),
+            *run_notes(reader),
+            *_failures(rows),
+        ),
         watched=_watched(working, pools),
         best=best(graded, shown),
         worst=worst(graded, shown),
@@ -175,12 +187,10 @@ def _curve_notes(
     cases: Sequence[Case],
     graded: Sequence[Case],
 ) -> tuple[str, ...]:
-    """What is estimated in the curves, unknown, uneven or tied, and what a panel wins."""
+    """What is estimated in the curves, unknown, uneven or tied."""
     if not graded:
         return ()
-    arms = arm_table(*next(iter(scorers.items())), graded) if scorers else None
-    wins = () if arms is None else (best_arm_sentence(arms),)
-    return (*wins, *sampling_notes(curves), *curve_notes(scorers, cases, graded))
+    return (*sampling_notes(curves), *curve_notes(scorers, cases, graded))
 
 
 def question_keys(cases: Sequence[Case], gold: Mapping[str, Gold]) -> dict[str, int]:

@@ -16,6 +16,7 @@ from nbest.experiments.report.costs import Prices, costs_of
 from nbest.experiments.report.data import SHOWN_QUESTIONS, RunReport, run_report, same_questions
 from nbest.experiments.report.pictures import (
     accuracy_against_k,
+    accuracy_against_thinking,
     accuracy_against_tokens,
     risk_against_coverage,
 )
@@ -23,7 +24,7 @@ from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.files import StrPath, write_whole
 from nbest.orchestrator.requirements import require
 
-PICTURES = {
+PICTURES: dict[str, Callable[[Sequence[RunReport]], str]] = {
     "k": accuracy_against_k,
     "tokens": accuracy_against_tokens,
     "risk": risk_against_coverage,
@@ -69,6 +70,7 @@ def report_page(reports: Sequence[RunReport], prices: Prices) -> str:
         files("nbest.experiments.report").joinpath("page.html").read_text(encoding="utf-8")
     )
     graded = [report for report in reports if report.num_graded]
+    thinking = [report for report in graded if report.thinking]
     return template.render(
         title=printable(_listed([report.name for report in reports])),
         compared=_compared(reports),
@@ -80,6 +82,7 @@ def report_page(reports: Sequence[RunReport], prices: Prices) -> str:
         price=prices.input_price + prices.output_price > 0,
         # Drawn by matplotlib, which escapes the names that it is given.
         pictures={name: Markup(draw(graded)) for name, draw in PICTURES.items() if graded},
+        thinking=Markup(accuracy_against_thinking(thinking)) if thinking else "",
     )
 
 

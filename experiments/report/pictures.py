@@ -83,6 +83,39 @@ def accuracy_against_tokens(reports: Sequence[RunReport]) -> str:
     return _panels(reports, "tokens a question", "accuracy", draw)
 
 
+def accuracy_against_thinking(reports: Sequence[RunReport]) -> str:
+    """The first selector's curve in each arm: points are numbers of samples, 1, 2, 4 and so on."""
+
+    def draw(axes: Axes, report: RunReport, colours: Colours) -> None:
+        for place, curve in enumerate(report.thinking):
+            colour = f"C{place % 10}"
+            axes.plot(
+                curve.tokens, curve.mean, marker=".", color=colour, label=plot_label(curve.arm)
+            )
+            axes.fill_between(curve.tokens, curve.low, curve.high, alpha=0.1, color=colour)
+            for k, x, y in zip(curve.ks, curve.tokens, curve.mean, strict=True):
+                if k in (curve.ks[0], curve.ks[-1]):
+                    axes.annotate(
+                        f"{k}", (x, y), xytext=(0, 5), textcoords="offset points", fontsize="small"
+                    )
+        _tokens_from_zero(axes, [x for curve in report.thinking for x in curve.tokens])
+
+    return _panels(reports, "tokens of thought a question", "accuracy", draw)
+
+
+def _tokens_from_zero(axes: Axes, tokens: Sequence[float]) -> None:
+    """Powers of ten from the fewest tokens on, and a place for arms that do not think."""
+    from matplotlib.ticker import EngFormatter
+
+    fewest = min((x for x in tokens if x > 0), default=1.0)
+    if min(tokens) > 0:
+        axes.set_xscale("log")
+    else:
+        axes.set_xscale("symlog", linthresh=fewest, linscale=0.5)
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.xaxis.minorticks_off()
+
+
 def risk_against_coverage(reports: Sequence[RunReport]) -> str:
     """The share of wrong answers if only the most confident ones are given."""
 

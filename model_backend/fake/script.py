@@ -12,6 +12,7 @@ from itertools import accumulate
 
 from nbest.orchestrator.errors import BackendError
 from nbest.orchestrator.requirements import require
+from nbest.orchestrator.sampling_params import Thinking
 from nbest.orchestrator.types import Message, Request, Status
 
 
@@ -39,8 +40,8 @@ class SeededAnswers:
     """A script that draws an answer by the seed of the request: a model that is often wrong.
 
     To a judge's question it replies in the judge's terms: a score, a letter or a number, drawn by
-    the seed as well, so that judged runs can be rehearsed. It rates a response by a hash of each of
-    its words.
+    the seed as well, so that judged runs can be rehearsed. It thinks where it is told to, and rates
+    a response by a hash of each of its words.
 
     Example: `SeededAnswers(answers=("42", "41"), weights=(2, 1))` is right two times of three.
     """
@@ -62,13 +63,24 @@ class SeededAnswers:
         bounds = tuple(accumulate(self.weights))
         judged = judged_reply(request.prompt, seed)
         answer = judged or self.answers[bisect(bounds, seed % bounds[-1])]
+        thought = thought_tokens(request.params.thinking)
         logprob = -1.0 - (seed % 1000) / 1000  # differs, so that ranking has work
         return Reply(
-            tokens=(answer,),
-            logprobs=(logprob,),
+            tokens=(*thought, answer),
+            logprobs=(logprob,) * (len(thought) + 1),
             first_token_s=self.first_token_s,
             token_s=self.token_s,
         )
+
+
+def thought_tokens(thinking: Thinking | None) -> tuple[str, ...]:
+    """A thought as long as it was asked for: 16 tokens, 4 with a low effort, at most the budget."""
+    if thinking is None or thinking.enabled is False:
+        return ()
+    length = 4 if thinking.effort == "low" else 16
+    if thinking.budget is not None:
+        length = min(length, thinking.budget)
+    return ("<think>", *(" so",) * length, "</think>")
 
 
 def word_logprobs(response: str) -> list[float]:

@@ -13,11 +13,12 @@ from enum import StrEnum
 from typing import Any
 
 from nbest.orchestrator.errors import RequestRejected
-from nbest.orchestrator.sampling_params import Constraint, SamplingParams
+from nbest.orchestrator.sampling_params import Constraint, SamplingParams, Thinking
 from nbest.orchestrator.types import Request
 
 CHAT, TEXT = "/chat/completions", "/completions"
 MOST_LIKELIEST = 20  # of the likeliest tokens that the protocol lets one ask for
+TEMPLATE = "chat_template_kwargs"  # what vLLM, SGLang and llama.cpp hand on to the template
 SEED_BITS = 31  # what every server takes; a negative seed means a random one to some
 
 
@@ -90,6 +91,8 @@ def body_of(
         limit = "max_completion_tokens"  # the models that think take no other
     body[limit] = params.max_tokens
     body |= _logprobs(params, server, path_of(request))
+    if params.thinking is not None:
+        body |= _thinking(params.thinking, server, path_of(request))
     if params.constraint is not None:
         body |= _constraint(params.constraint, server, path_of(request))
     if request.seed is not None and is_seeded:
@@ -101,7 +104,40 @@ def body_of(
         if server is Server.VLLM:
             usage["continuous_usage_stats"] = True
         body |= {"stream": True, "stream_options": usage}
-    return body | dict(more or {})
+    return _with_more(body, more or {})
+
+
+def _with_more(body: dict[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """The body with the user's own fields; arguments of the template that nbest sets stay."""
+    template = dict(more.get(TEMPLATE, {})) | body.get(TEMPLATE, {})
+    return body | dict(more) | ({TEMPLATE: template} if template else {})
+
+
+def _thinking(thinking: Thinking, server: Server, path: str) -> dict[str, Any]:
+    """The fields that switch a model's thinking; RequestRejected where the server reads none."""
+    fields: dict[str, Any] = {}
+    is_chat = path == CHAT
+    if thinking.enabled is not None:
+        if not is_chat or server not in (Server.VLLM, Server.SGLANG, Server.LLAMA_CPP):
+            raise _unread("thinking on or off", server, is_chat)
+        fields[TEMPLATE] = {"enable_thinking": thinking.enabled, "thinking": thinking.enabled}
+    if thinking.effort is not None:
+        if not is_chat or server is Server.OTHER:
+            raise _unread("effort of thinking", server, is_chat)
+        if server is Server.LLAMA_CPP:
+            fields.setdefault(TEMPLATE, {})["reasoning_effort"] = thinking.effort
+        else:
+            fields["reasoning_effort"] = thinking.effort
+    if thinking.budget is not None:
+        if server is not Server.VLLM:
+            raise _unread("budget of thinking", server, is_chat)
+        fields["thinking_token_budget"] = thinking.budget
+    return fields
+
+
+def _unread(what: str, server: Server, is_chat: bool) -> RequestRejected:
+    where = "" if is_chat else " for a raw prompt"
+    return RequestRejected(f"a server of kind {server} reads no {what}{where} (model.server)")
 
 
 def seed_for(seed: int, server: Server) -> int:

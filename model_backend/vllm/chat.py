@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.errors import InputError, RequestRejected
 from nbest.orchestrator.requirements import did_you_mean
+from nbest.orchestrator.sampling_params import Thinking
 from nbest.orchestrator.types import Message
 
 if TYPE_CHECKING:
     from vllm.tokenizers import TokenizerLike
+
+# What templates call the switch of their thinking (Qwen and others, DeepSeek), and how hard it is.
+SWITCHES = ("enable_thinking", "thinking")
+EFFORT = "reasoning_effort"
 
 # What every renderer gives a template, whether it asks for it or not.
 _GIVEN = {"messages", "add_generation_prompt", "tools", "documents", "bos_token", "eos_token"}
@@ -43,24 +49,35 @@ class ChatFormat:
         return identity
 
     def token_ids(
-        self, tokenizer: TokenizerLike, prompt: str | tuple[Message, ...]
+        self,
+        tokenizer: TokenizerLike,
+        prompt: str | tuple[Message, ...],
+        thinking: Thinking | None = None,
     ) -> tuple[int, ...]:
-        """The token ids of a raw prompt, or of a chat in the model's template."""
+        """The token ids of a raw prompt, or of a chat in the model's template.
+
+        RequestRejected where the template has no switch for the thinking that is wanted.
+        """
+        template = self._template_of(tokenizer)
+        switched = thinking_arguments(thinking, "" if isinstance(prompt, str) else template)
         if isinstance(prompt, str):
             return tuple(tokenizer.encode(prompt))
         turns = [{"role": m.role, "content": m.content} for m in prompt]
         more = {} if self.template is None else {"chat_template": self.template}
         text = tokenizer.apply_chat_template(
-            turns, tokenize=False, add_generation_prompt=True, **more, **self.arguments
+            turns,
+            tokenize=False,
+            add_generation_prompt=True,
+            **more,
+            **(dict(self.arguments) | switched),
         )
         # The template has written the special tokens itself.
         return tuple(tokenizer.encode(text, add_special_tokens=False))
 
     def check(self, tokenizer: TokenizerLike) -> None:
         """Raise InputError for an argument that the template does not read: it would do nothing."""
-        own = getattr(tokenizer, "chat_template", None)
-        template = own if self.template is None else self.template
-        if not self.arguments or not isinstance(template, str):
+        template = self._template_of(tokenizer)
+        if not self.arguments or template is None:
             return
         known = variables_of(template)
         for name in self.arguments:
@@ -70,6 +87,43 @@ class ChatFormat:
                 raise InputError(
                     f"chat_template_kwargs: the model's template reads no {name!r}{hint}"
                 )
+
+    def _template_of(self, tokenizer: TokenizerLike) -> str | None:
+        """The template; None where the model has none, or several."""
+        own = getattr(tokenizer, "chat_template", None)
+        template = own if self.template is None else self.template
+        return template if isinstance(template, str) else None
+
+
+def thinking_arguments(thinking: Thinking | None, template: str | None) -> dict[str, bool | str]:
+    """What tells a template to think, not to think, or how hard.
+
+    RequestRejected where it reads no such argument: it would be ignored. A raw prompt has the empty
+    template; None stands for one that cannot be read.
+    """
+    if thinking is None:
+        return {}
+    known = set() if template is None else _known_to(template)
+    arguments: dict[str, bool | str] = {}
+    if thinking.enabled is not None:
+        switches = [name for name in SWITCHES if name in known]
+        if not switches:
+            raise RequestRejected(_unread("on or off", SWITCHES))
+        arguments[switches[0]] = thinking.enabled
+    if thinking.effort is not None:
+        if EFFORT not in known:
+            raise RequestRejected(_unread("an effort", (EFFORT,)))
+        arguments[EFFORT] = thinking.effort
+    return arguments
+
+
+def _unread(what: str, names: Sequence[str]) -> str:
+    return f"thinking: {what} needs a chat whose template reads {' or '.join(names)}"
+
+
+@lru_cache(maxsize=16)
+def _known_to(template: str) -> frozenset[str]:
+    return frozenset(variables_of(template))
 
 
 def variables_of(template: str) -> set[str]:

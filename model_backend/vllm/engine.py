@@ -122,7 +122,7 @@ class VLLMEngine:
             return await self._rate(request, request.response, started_s)
         floor = request.params.floor
         watch = None if floor is None else FloorWatch(floor)
-        token_ids = self._token_ids(request.prompt)
+        token_ids = self._token_ids(request.prompt, request.params.thinking)
         output = await self._run(request.id, token_ids, vllm_params(request), watch)
         sample = self._part(sample_of(request, output, time.monotonic() - started_s, self._name))
         if watch is None or not watch.fell:

@@ -55,6 +55,7 @@ def vllm_params(request: Request) -> SamplingParams:
         logprobs=params.logprobs,
         flat_logprobs=params.logprobs is not None,
         seed=request.seed,
+        thinking_token_budget=None if params.thinking is None else params.thinking.budget,
         structured_outputs=structured_outputs(params.constraint),
         # A floor is watched over while tokens come.
         output_kind=RequestOutputKind.CUMULATIVE if params.floor else RequestOutputKind.FINAL_ONLY,

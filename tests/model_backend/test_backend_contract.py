@@ -28,7 +28,7 @@ from nbest.orchestrator.engines.pool import Pool
 from nbest.orchestrator.engines.pool_engine import PooledEngine
 from nbest.orchestrator.errors import RequestRejected
 from nbest.orchestrator.protocols import Backend
-from nbest.orchestrator.sampling_params import ConfidenceFloor, Constraint, SamplingParams
+from nbest.orchestrator.sampling_params import ConfidenceFloor, Constraint, SamplingParams, Thinking
 from nbest.orchestrator.types import Message, Request, Sample, Status
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -98,13 +98,15 @@ async def over_vllm_server() -> AsyncIterator[Backend]:
         yield live
 
 
+# What begins and ends a thought, for a model that was not trained to think.
+THINKS = {"reasoning_config": {"reasoning_start_str": "<think>", "reasoning_end_str": "</think>"}}
 BACKENDS = {
     "fake": FAKE.open,
     "pool": over_pool,
     "http": over_http,
     "server": over_vllm_server,
     "ray": over_ray,
-    "vllm": VLLM("smollm2-135m", max_model_len=MAX_MODEL_LEN, max_num_seqs=64).open,
+    "vllm": VLLM("smollm2-135m", max_model_len=MAX_MODEL_LEN, max_num_seqs=64, engine=THINKS).open,
 }
 
 
@@ -168,6 +170,18 @@ async def test_same_id_comes_back_with_its_tokens(backend: Backend) -> None:
     assert all(logprob <= 0 for logprob in sample.logprobs)
     assert sample.prompt_tokens > 0
     assert 0 < sample.first_token_s <= sample.total_s
+
+
+async def test_a_thought_is_ended_at_its_budget(backend: Backend) -> None:
+    if not isinstance(backend, VLLMEngine):
+        pytest.skip("only vLLM counts the tokens of a thought while it is drawn")
+    prompt = "Q: 3 + 4 = ?\n<think>"
+    budget = Thinking(budget=5)
+    cut = await backend.generate(ask("cut", prompt, max_tokens=40, thinking=budget))
+    free = await backend.generate(ask("free", prompt, max_tokens=40))
+    assert 0 < cut.reasoning_tokens <= 5
+    assert free.reasoning_tokens > 5
+    assert free.reasoning.startswith(cut.reasoning)
 
 
 async def test_a_response_is_rated_by_what_it_would_have_been_drawn_with(backend: Backend) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError, fields, replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.requirements import require
-from nbest.orchestrator.sampling_params import ConfidenceFloor, Constraint, SamplingParams
+from nbest.orchestrator.sampling_params import ConfidenceFloor, Constraint, SamplingParams, Thinking
 from nbest.orchestrator.types import Candidates, Outcome, Query, Record, Sample, Status, Usage
 
 NAN = math.nan
@@ -75,6 +76,7 @@ ALLOWED: dict[str, tuple[object, ...]] = {
     "spaces_between_special_tokens": SWITCH,
     "logprobs": (None, 0, 20),
     "constraint": (None, Constraint(regex="a")),
+    "thinking": (None, Thinking(budget=0), Thinking(effort="low"), Thinking(enabled=False)),
 }
 
 CONSTRAINTS: dict[str, Callable[[], Constraint]] = {
@@ -118,7 +120,21 @@ def test_no_setting_is_without_a_test() -> None:
     names = {field.name for field in fields(SamplingParams)}
     assert names == set(ALLOWED)
     switches = {key for key, values in ALLOWED.items() if values is SWITCH}
-    assert names - switches - {"constraint", "floor"} == {key for key, _, _ in REFUSED}
+    assert names - switches - {"constraint", "floor", "thinking"} == {key for key, _, _ in REFUSED}
+
+
+@pytest.mark.parametrize(
+    ("settings", "what"),
+    [
+        ({}, "thinking must say on or off, an effort or a budget"),
+        ({"budget": -1}, "budget must be at least 0 tokens, got -1"),
+        ({"effort": ""}, "effort must be named, got ''"),
+        ({"enabled": False, "effort": "low"}, "thinking must be on to have an effort"),
+    ],
+)
+def test_thinking_that_makes_no_sense_is_refused(settings: dict[str, Any], what: str) -> None:
+    with pytest.raises(InputError, match=what):
+        Thinking(**settings)
 
 
 @pytest.mark.parametrize("key", CONSTRAINTS)

@@ -17,7 +17,7 @@ from nbest.experiments.questions.prompts import render
 from nbest.experiments.runs.plan import sampling_identity
 from nbest.orchestrator.cluster.settings import Cluster
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.sampling_params import SamplingParams
+from nbest.orchestrator.sampling_params import SamplingParams, Thinking
 
 CONFIGS = Path(__file__).parents[3] / "experiments" / "configs"
 DEMO = CONFIGS / "demo.yaml"
@@ -146,6 +146,7 @@ SETTINGS = {
     "logprobs": 1,
     "constraint": {"choice": ["yes", "no"]},
     "token_texts": True,
+    "thinking": {"effort": "low", "budget": 64},
 }
 
 
@@ -166,6 +167,38 @@ def test_every_sampling_setting_reaches_the_request(name: str) -> None:
 def test_every_sampling_setting_makes_another_run(name: str) -> None:
     built = SamplingSection.model_validate({name: SETTINGS[name]}).build()
     assert sampling_identity(built) != sampling_identity(SamplingParams())
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("on", Thinking(enabled=True)),
+        ("off", Thinking(enabled=False)),
+        ("true", Thinking(enabled=True)),
+        ("false", Thinking(enabled=False)),
+        ("{budget: 0}", Thinking(budget=0)),
+        ("{enabled: true, effort: high}", Thinking(enabled=True, effort="high")),
+    ],
+)
+def test_thinking_is_a_word_or_settings(path: Path, said: str, meant: Thinking) -> None:
+    sampling = load_config(path, [f"sampling.thinking={said}"]).sampling
+    assert sampling.build().thinking == meant
+
+
+@pytest.mark.parametrize(
+    ("said", "what"),
+    [
+        ("{budget: -1}", "budget must be at least 0 tokens, got -1"),
+        ("{}", "thinking must say on or off, an effort or a budget"),
+        ("{enabled: false, budget: 9}", "thinking must be on to have an effort or a budget"),
+        ("{budgett: 9}", "budgett"),
+        ("maybe", "thinking"),
+    ],
+)
+def test_thinking_that_makes_no_sense_is_one_line(path: Path, said: str, what: str) -> None:
+    with pytest.raises(InputError, match=what) as caught:
+        load_config(path, [f"sampling.thinking={said}"])
+    assert "\n" not in str(caught.value)
 
 
 def test_token_ids_are_keys_of_yaml_as_text(path: Path) -> None:

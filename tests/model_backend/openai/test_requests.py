@@ -10,7 +10,7 @@ import pytest
 
 from nbest.model_backend.openai.requests import CHAT, TEXT, Server, body_of, path_of, seed_for
 from nbest.orchestrator.errors import RequestRejected
-from nbest.orchestrator.sampling_params import ConfidenceFloor, Constraint, SamplingParams
+from nbest.orchestrator.sampling_params import ConfidenceFloor, Constraint, SamplingParams, Thinking
 from nbest.orchestrator.types import Message, Request
 
 CHAT_PROMPT = (Message(role="system", content="Be brief."), Message(role="user", content="Hi"))
@@ -37,6 +37,7 @@ TURNED: dict[str, tuple[object, dict[str, object]]] = {
     "spaces_between_special_tokens": (False, {"spaces_between_special_tokens": False}),
     "logprobs": (3, {"logprobs": True, "top_logprobs": 4}),
     "constraint": (Constraint(regex="a+"), {"structured_outputs": {"regex": "a+"}}),
+    "thinking": (Thinking(budget=7), {"thinking_token_budget": 7}),
 }
 OURS = {"token_texts", "floor"}  # read out of the reply; they change no request
 
@@ -74,6 +75,59 @@ def test_on_every_server_a_turned_setting_changes_the_body_or_is_refused(
     if not is_read:
         with pytest.raises(RequestRejected, match=rf"{server} reads no .*{kind}"):
             body_of(turned, "m", server)
+
+
+SWITCHED_OFF = {"chat_template_kwargs": {"enable_thinking": False, "thinking": False}}
+
+
+@pytest.mark.parametrize(
+    ("server", "thinking", "expected"),
+    [
+        (Server.VLLM, Thinking(enabled=False), SWITCHED_OFF),
+        (Server.SGLANG, Thinking(enabled=False), SWITCHED_OFF),
+        (Server.LLAMA_CPP, Thinking(enabled=False), SWITCHED_OFF),
+        (Server.OPENAI, Thinking(enabled=False), None),
+        (Server.OTHER, Thinking(enabled=True), None),
+        (Server.VLLM, Thinking(effort="low"), {"reasoning_effort": "low"}),
+        (Server.OPENAI, Thinking(effort="low"), {"reasoning_effort": "low"}),
+        (
+            Server.LLAMA_CPP,
+            Thinking(effort="low"),
+            {"chat_template_kwargs": {"reasoning_effort": "low"}},
+        ),
+        (Server.OTHER, Thinking(effort="low"), None),
+        (Server.SGLANG, Thinking(budget=9), None),
+    ],
+)
+def test_thinking_in_the_words_of_each_server(
+    server: Server, thinking: Thinking, expected: dict[str, object] | None
+) -> None:
+    if expected is None:
+        with pytest.raises(RequestRejected, match=f"{server} reads no .*thinking"):
+            body_of(request(thinking=thinking), "m", server)
+        return
+    plain = body_of(request(), "m", server)
+    assert body_of(request(thinking=thinking), "m", server) == plain | expected
+
+
+def test_a_raw_text_has_no_template_to_switch() -> None:
+    with pytest.raises(RequestRejected, match="no thinking on or off for a raw prompt"):
+        body_of(request("Q:", thinking=Thinking(enabled=True)), "m", Server.VLLM)
+
+
+def test_the_users_own_template_arguments_stay_beside_the_switch() -> None:
+    more = {"chat_template_kwargs": {"date": "today", "thinking": True}, "priority": 1}
+    body = body_of(request(thinking=Thinking(enabled=False)), "m", Server.VLLM, more=more)
+    assert body["chat_template_kwargs"] == {
+        "date": "today",
+        "enable_thinking": False,
+        "thinking": False,
+    }
+    assert body["priority"] == 1
+    assert body_of(request(), "m", Server.VLLM, more=more)["chat_template_kwargs"] == {
+        "date": "today",
+        "thinking": True,
+    }
 
 
 def test_token_texts_and_floors_are_read_from_the_reply() -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from nbest import VLLM
 from nbest.model_backend.vllm.chat import ChatFormat, variables_of
-from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.errors import InputError, RequestRejected
+from nbest.orchestrator.sampling_params import Thinking
 from nbest.orchestrator.types import Message
 
 SWITCH = (
@@ -35,13 +36,51 @@ class Tokenizer:
         return Template(chat_template or self.chat_template).render(messages=turns, **given)
 
 
-def rendered(chat: ChatFormat) -> str:
-    return "".join(map(chr, chat.token_ids(Tokenizer(), CHAT)))  # type: ignore[arg-type]
+def rendered(chat: ChatFormat, thinking: Thinking | None = None) -> str:
+    ids = chat.token_ids(Tokenizer(), CHAT, thinking)  # type: ignore[arg-type]
+    return "".join(map(chr, ids))
 
 
 def test_arguments_reach_the_template() -> None:
     assert rendered(ChatFormat()) == "<user>hi"
     assert rendered(ChatFormat(arguments={"enable_thinking": False})) == "<user>hi<think></think>"
+
+
+def test_thinking_is_switched_by_the_name_that_the_template_has() -> None:
+    assert rendered(ChatFormat(), Thinking(enabled=True)) == "<user>hi"
+    assert rendered(ChatFormat(), Thinking(enabled=False)) == "<user>hi<think></think>"
+    against = ChatFormat(arguments={"enable_thinking": True})  # what a request wants goes first
+    assert rendered(against, Thinking(enabled=False)) == "<user>hi<think></think>"
+    other = ChatFormat(template="{{ messages[0].content }} {{ thinking }} {{ reasoning_effort }}")
+    assert rendered(other, Thinking(enabled=False)) == "hi False "
+    assert rendered(other, Thinking(enabled=True, effort="low")) == "hi True low"
+    assert rendered(ChatFormat(), Thinking(budget=5)) == "<user>hi"  # the engine's own
+
+
+@pytest.mark.parametrize(
+    ("thinking", "template", "what"),
+    [
+        (
+            Thinking(enabled=True),
+            "{{ messages }}",
+            "on or off .* reads enable_thinking or thinking",
+        ),
+        (Thinking(effort="low"), SWITCH, "an effort .* reads reasoning_effort"),
+    ],
+)
+def test_a_switch_that_the_template_does_not_have_is_refused(
+    thinking: Thinking, template: str, what: str
+) -> None:
+    with pytest.raises(RequestRejected, match=what):
+        rendered(ChatFormat(template=template), thinking)
+
+
+def test_a_raw_prompt_cannot_be_switched() -> None:
+    chat = ChatFormat()
+    with pytest.raises(RequestRejected, match="needs a chat"):
+        chat.token_ids(Tokenizer(), "raw", Thinking(enabled=False))  # type: ignore[arg-type]
+    ids = chat.token_ids(Tokenizer(), "raw", Thinking(budget=3))  # type: ignore[arg-type]
+    assert ids == tuple(map(ord, "raw"))
 
 
 def test_another_template_takes_the_place_of_the_models_own() -> None:

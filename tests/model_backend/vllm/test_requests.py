@@ -13,7 +13,7 @@ import pytest
 
 from nbest.model_backend.vllm.requests import STATUS_OF_FINISH, sample_of, vllm_params
 from nbest.orchestrator.errors import BackendError
-from nbest.orchestrator.sampling_params import Constraint, SamplingParams
+from nbest.orchestrator.sampling_params import Constraint, SamplingParams, Thinking
 from nbest.orchestrator.types import Request, Sample, Status
 
 PLAIN = Request(id="r/q/s0", prompt="?", params=SamplingParams(temperature=0.7), seed=1)
@@ -39,6 +39,7 @@ PARAMS: dict[str, tuple[object, dict[str, object]]] = {
     "logit_bias": (((3, -1.5),), {"logit_bias": {3: -1.5}}),
     "skip_special_tokens": (False, {"skip_special_tokens": False}),
     "spaces_between_special_tokens": (False, {"spaces_between_special_tokens": False}),
+    "thinking": (Thinking(budget=7), {"thinking_token_budget": 7}),  # the rest is the template's
 }
 
 CONSTRAINTS: dict[str, Constraint] = {
