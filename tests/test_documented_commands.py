@@ -135,6 +135,8 @@ def test_a_command_that_is_shown_works(
             needs_real = any("model.model" in word or "cluster." in word for word in words)
             config = "real.yaml" if needs_real else words[1]
             words = ["run", config, *words[2:], "--dry-run"]
+        elif command == "verify":  # it reads a run, and the config of it
+            words = ["verify", "c.yaml", "--out", "RUN", *words[4:]]
         elif "--out" in words:
             out = words.index("--out") + 1
             words[out] = f"{abs(hash(line))}-{place}-{Path(words[out]).name}"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
-from nbest.experiments.analysis.rows import Row, named_clusters
+from nbest.experiments.analysis.table.rows import Row, named_clusters
 from nbest.experiments.config.threshold import Threshold
 from nbest.scorers.estimators.risk_coverage import (
     Guarantee,

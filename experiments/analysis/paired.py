@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from nbest.experiments.analysis.rows import Row, named_clusters
+from nbest.experiments.analysis.table.rows import Row, named_clusters
 from nbest.orchestrator.types import Scores
 from nbest.scorers.estimators.paired import (
     FEWEST_DIFFERENT,

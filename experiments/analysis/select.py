@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
-from nbest.experiments.analysis.baselines import BaselineGrading
-from nbest.experiments.analysis.rows import Row, SelectorGrading
-from nbest.experiments.analysis.sample_counts import SampleCounts
-from nbest.experiments.analysis.sizes import size_of
+from nbest.experiments.analysis.table.baselines import BaselineGrading
+from nbest.experiments.analysis.table.rows import Row, SelectorGrading
+from nbest.experiments.analysis.table.sample_counts import SampleCounts
+from nbest.experiments.analysis.table.sizes import size_of
 from nbest.experiments.config.threshold import Threshold, read_threshold
 from nbest.experiments.language.expressions import split_expressions
 from nbest.experiments.questions.gold import Gold

@@ -16,6 +16,7 @@ from nbest.experiments.cli.benches import bench
 from nbest.experiments.cli.ending import Exit, leaving_at_once, run_command, tolerated_errors
 from nbest.experiments.cli.people import add_person_commands
 from nbest.experiments.cli.pools import add_pool_commands
+from nbest.experiments.cli.verify import add_verify_command
 from nbest.experiments.training.command import add_train_command
 from nbest.orchestrator.errors import InputError
 
@@ -30,6 +31,7 @@ app.add_typer(bench, name="bench")
 add_person_commands(app)
 add_pool_commands(app)
 add_train_command(app)
+add_verify_command(app)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 Extract = Annotated[

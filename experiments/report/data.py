@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from nbest.experiments.analysis.baselines import baseline_rows
 from nbest.experiments.analysis.bias_notes import run_notes
 from nbest.experiments.analysis.case_notes import curve_notes, sampling_notes
 from nbest.experiments.analysis.curves.arms import ArmTable, arm_table, best_arm_sentence
@@ -30,7 +29,8 @@ from nbest.experiments.analysis.paired import paired_sentences, winner_note
 from nbest.experiments.analysis.replay.adaptive import ReplayedAdaptive
 from nbest.experiments.analysis.replay.figures import Replay
 from nbest.experiments.analysis.replay.replay import replay_cases
-from nbest.experiments.analysis.rows import Row, named_clusters, selector_row
+from nbest.experiments.analysis.table.baselines import baseline_rows
+from nbest.experiments.analysis.table.rows import Row, named_clusters, selector_row
 from nbest.experiments.analysis.unlabelled import Agreement, agreements, share_warnings
 from nbest.experiments.questions.gold import Gold
 from nbest.experiments.questions.prompts import QUESTION
@@ -110,7 +110,18 @@ def run_report(
     scorers = {name: named_scorer(name, run) for name in selectors or selectors_of(reader)}
     tell(f"{label}: {len(reader.query_ids):,} questions, chosen by {', '.join(scorers)}")
     cases = cases_of(reader, reading_of(reader, *_names(by)), scorers.values())
-    graded = graded_cases(cases)
+    return _report_of(reader, scorers, cases, shown, tell)
+
+
+def _report_of(
+    reader: RunReader,
+    scorers: Mapping[str, Scorer],
+    cases: Sequence[Case],
+    shown: int,
+    tell: Callable[[str], None],
+) -> RunReport:
+    """The report of a run whose cases have been read."""
+    label, graded = run_name(reader.path), graded_cases(cases)
     rows, working = wait_for(_rows(scorers, cases))
     largest = smallest_pool(graded)
     ks = powers_of_two(largest) if graded else ()
@@ -118,9 +129,7 @@ def run_report(
     scored = scored_pools(working, graded)
     measured = selector_curves(working, scored, ks, largest) if graded else {}
     curves, pools = list(measured.values()), graded or ended_cases(cases)
-    replayed = _replay(pools)
-    first = next(iter(working.items()), None) if graded else None
-    arms = None if first is None else arm_table(*first, graded)
+    (arms, thinking), replayed = _by_first(working, graded), _replay(pools)
     usage = usage_of([sample for case in cases for sample in case.candidates.samples])
     return RunReport(
         name=label,
@@ -132,7 +141,7 @@ def run_report(
         ks=ks,
         spendings=spendings_of(rows, curves, ks, usage, replayed, scored.clusters),
         arms=arms,
-        thinking=() if first is None else thinking_curves(*first, graded),
+        thinking=thinking,
         num_graded=len(graded),
         num_ended=len(pools),
         usage=usage,
@@ -142,18 +151,23 @@ def run_report(
         agreements=() if graded else agreements(rows),
         warnings=_warnings(working, scored, pools),
         paired=(*paired_sentences(rows), *winner_note(rows)),
-        notes=(
-            *([] if arms is None else [best_arm_sentence(arms)]),
-            *_curve_notes(working, curves, cases, graded),
-            *run_notes(reader),
-            *_failures(rows),
-        ),
+        notes=_notes(reader, rows, _curve_notes(working, curves, cases, graded, arms)),
         watched=_watched(working, pools),
         best=best(graded, shown),
         worst=worst(graded, shown),
         contested=contested(cases, shown),
-        questions=question_keys(cases, read_gold(run)),
+        questions=question_keys(cases, read_gold(reader.path)),
     )
+
+
+def _by_first(
+    scorers: Mapping[str, Scorer], graded: Sequence[Case]
+) -> tuple[ArmTable | None, tuple[ThinkingCurve, ...]]:
+    """The arms, and accuracy against thought, by the first selector that never fails."""
+    if not scorers or not graded:
+        return None, ()
+    first = next(iter(scorers.items()))
+    return arm_table(*first, graded), thinking_curves(*first, graded)
 
 
 def _baselines(graded: Sequence[Case]) -> tuple[Curve, ...]:
@@ -186,11 +200,13 @@ def _curve_notes(
     curves: Sequence[Curve],
     cases: Sequence[Case],
     graded: Sequence[Case],
+    arms: ArmTable | None,
 ) -> tuple[str, ...]:
-    """What is estimated in the curves, unknown, uneven or tied."""
+    """What is estimated in the curves, unknown, uneven or tied, and what a panel wins."""
     if not graded:
         return ()
-    return (*sampling_notes(curves), *curve_notes(scorers, cases, graded))
+    wins = () if arms is None else (best_arm_sentence(arms),)
+    return (*wins, *sampling_notes(curves), *curve_notes(scorers, cases, graded))
 
 
 def question_keys(cases: Sequence[Case], gold: Mapping[str, Gold]) -> dict[str, int]:
@@ -207,6 +223,11 @@ def same_questions(first: RunReport, other: RunReport) -> dict[str, bool]:
     """Of the ids of both runs, whether they are the same question with the same gold answer."""
     keys = other.questions
     return {key: keys[key] == number for key, number in first.questions.items() if key in keys}
+
+
+def _notes(run: RunReader, rows: Sequence[Row], about_curves: tuple[str, ...]) -> tuple[str, ...]:
+    """What is to be known of the curves, of the run, and of selectors that fail."""
+    return (*about_curves, *run_notes(run), *_failures(rows))
 
 
 def _failures(rows: Sequence[Row]) -> tuple[str, ...]:
@@ -226,7 +247,7 @@ def _outcomes(run: RunReader) -> dict[str, dict[str, int]]:
 
 
 async def _rows(
-    scorers: dict[str, Scorer], cases: Sequence[Case]
+    scorers: Mapping[str, Scorer], cases: Sequence[Case]
 ) -> tuple[list[Row], dict[str, Scorer]]:
     """The rows of the selectors that can be applied without an engine; those that never fail."""
     rows = []

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
 
-from nbest.experiments.analysis.rows import Row
+from nbest.experiments.analysis.table.rows import Row
 from nbest.experiments.runs.cases import Case
 
 Verdict = Literal["right", "wrong", "unknown", "-"]  # the last: it abstained

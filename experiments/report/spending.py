@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from nbest.experiments.analysis.curves.exact import Curve
 from nbest.experiments.analysis.replay.figures import Replay
-from nbest.experiments.analysis.rows import Row
+from nbest.experiments.analysis.table.rows import Row
 from nbest.orchestrator.types import Scores, Usage
 from nbest.scorers.estimators.paired import Difference, paired_difference
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from nbest.experiments.analysis.accuracy import NOTHING, accuracy_of, known_as
-from nbest.experiments.analysis.rows import named_clusters
+from nbest.experiments.analysis.table.rows import named_clusters
 from nbest.experiments.runs.cases import Case
 from nbest.orchestrator.query.selection import candidates_at
 from nbest.orchestrator.store.format.schema import FINAL

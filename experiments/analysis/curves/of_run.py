@@ -32,7 +32,7 @@ from nbest.experiments.analysis.curves.of_selectors import (
     scored_pools,
     selector_curves,
 )
-from nbest.experiments.analysis.rows import named_clusters
+from nbest.experiments.analysis.table.rows import named_clusters
 from nbest.experiments.language.expressions import split_expressions
 from nbest.experiments.runs.cases import Case, cases_of, named_scorer, reading_of
 from nbest.orchestrator.errors import InputError

@@ -17,8 +17,8 @@ from nbest.experiments.analysis.curves.exact import ended_cases, graded_cases
 from nbest.experiments.analysis.replay.drawn import Drawn, pointwise_scores
 from nbest.experiments.analysis.replay.figures import OrderFigures, Replay, summed_up
 from nbest.experiments.analysis.replay.strategy import ReplayedStrategy, build_strategy
-from nbest.experiments.analysis.rows import named_clusters
 from nbest.experiments.analysis.stored_logprobs import require_logprobs
+from nbest.experiments.analysis.table.rows import named_clusters
 from nbest.experiments.runs.cases import Case, cases_of, reading_of
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.files import StrPath

@@ -10,8 +10,8 @@ import numpy as np
 
 from nbest.experiments.analysis.accuracy import Accuracy
 from nbest.experiments.analysis.paired import compared, pair_of
-from nbest.experiments.analysis.rows import GradedChoice, Row, row_of
-from nbest.experiments.analysis.sizes import Sizes
+from nbest.experiments.analysis.table.rows import GradedChoice, Row, row_of
+from nbest.experiments.analysis.table.sizes import Sizes
 from nbest.experiments.bench.statistics.promise import Promise, share_of
 from nbest.experiments.bench.statistics.worlds import BY_NAME, RARE, World
 from nbest.orchestrator.types import Scores

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from nbest.experiments.analysis.rows import Row
+from nbest.experiments.analysis.table.rows import Row
 from nbest.experiments.language.text import printable
 
 if TYPE_CHECKING:

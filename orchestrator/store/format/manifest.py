@@ -44,7 +44,7 @@ def new_manifest(fingerprint: Mapping[str, Json], config: Mapping[str, Json]) ->
     """Return the manifest of a run that begins now."""
     return Manifest(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        packages=dict(_versions()),
+        packages=versions(),
         fingerprint=fingerprint,
         config=config,
     )
@@ -103,7 +103,10 @@ def _excerpt(text: str, shared: int) -> str:
     return f"{'...' if start else ''}{middle}{'...' if start + _SHOWN < len(text) else ''}"
 
 
-def _versions() -> Iterator[tuple[str, str]]:
+def versions() -> dict[str, str]:
+    """The versions of the packages that are installed here, of those that decide samples."""
+    found = {}
     for name in PACKAGES:
         with suppress(metadata.PackageNotFoundError):
-            yield name, metadata.version(name)
+            found[name] = metadata.version(name)
+    return found

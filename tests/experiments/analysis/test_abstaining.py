@@ -16,7 +16,7 @@ from nbest.experiments.analysis.abstaining import (
     answered_sentence,
     guarantee_sentence,
 )
-from nbest.experiments.analysis.rows import GradedChoice, Row
+from nbest.experiments.analysis.table.rows import GradedChoice, Row
 from nbest.experiments.cli.app import app
 from nbest.experiments.config.objects import Objects
 from nbest.experiments.config.strategy import StrategySection

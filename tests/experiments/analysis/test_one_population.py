@@ -19,7 +19,6 @@ from nbest.experiments.analysis.abstaining import (
     guarantee_sentence,
 )
 from nbest.experiments.analysis.accuracy import Accuracy
-from nbest.experiments.analysis.baselines import BaselineGrading
 from nbest.experiments.analysis.curves.of_run import curves_of
 from nbest.experiments.analysis.paired import (
     agreeing,
@@ -31,9 +30,10 @@ from nbest.experiments.analysis.paired import (
 from nbest.experiments.analysis.replay.ahead import SampleCost
 from nbest.experiments.analysis.replay.replay import replay
 from nbest.experiments.analysis.replay.view import sentences
-from nbest.experiments.analysis.rows import GradedChoice, Row, row_of
 from nbest.experiments.analysis.select import compare
-from nbest.experiments.analysis.sizes import Sizes
+from nbest.experiments.analysis.table.baselines import BaselineGrading
+from nbest.experiments.analysis.table.rows import GradedChoice, Row, row_of
+from nbest.experiments.analysis.table.sizes import Sizes
 from nbest.experiments.cli.app import app
 from nbest.experiments.config.plugins import build_grader
 from nbest.experiments.questions.gold import Gold

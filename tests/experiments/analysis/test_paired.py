@@ -12,8 +12,8 @@ import pytest
 
 from nbest.experiments.analysis.curves.of_run import curves_of
 from nbest.experiments.analysis.paired import compared, paired_sentences, run_pairs, winner_note
-from nbest.experiments.analysis.rows import GradedChoice, Row
 from nbest.experiments.analysis.select import compare
+from nbest.experiments.analysis.table.rows import GradedChoice, Row
 from nbest.experiments.report.page import write_report
 from nbest.experiments.runs.exchange.import_pool import import_pool
 from nbest.scorers.estimators.paired import paired_difference

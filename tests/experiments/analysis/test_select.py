@@ -11,8 +11,8 @@ import pytest
 
 from nbest import FakeBackend, LastNumber, MajorityVote, SeededAnswers
 from nbest.experiments.analysis.paired import paired_sentences
-from nbest.experiments.analysis.rows import GradedChoice, Row
 from nbest.experiments.analysis.select import compare
+from nbest.experiments.analysis.table.rows import GradedChoice, Row
 from nbest.experiments.questions.gold import Gold
 from nbest.experiments.runs.cases import load_cases
 from nbest.experiments.runs.gold_file import write_gold

@@ -41,6 +41,7 @@ COMMANDS: dict[str, tuple[str, set[str]]] = {
     "ask": ("ask hello --backend fake -n 3", {"answer", "confidence"}),
     "curve": ("curve r --select vote", {"rows", "notes"}),
     "replay": ("replay r --strategy adaptive --max-n 4", {"accuracy", "accuracy_fixed", "saving"}),
+    "verify": ("verify c.yaml --out own --sample 5", {"stored", "drawn", "equal", "rows"}),
     "doctor": ("doctor", {"findings"}),
     "train-verifier": (
         "train-verifier t --out v --base tiny --epochs 1 --quiet",
@@ -81,7 +82,7 @@ def test_every_command_with_json_is_in_the_table() -> None:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a run, one without gold answers, one to learn from, and a tiny model."""
+    """A folder with runs, one of them without gold answers, one to learn from, and a tiny model."""
     folder = tmp_path_factory.mktemp("json")
     rows = [{"id": f"q{i}", "question": f"{i}?", "answer": "42"} for i in range(12)]
     (folder / "q.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -103,6 +104,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             assert (
                 CliRunner().invoke(app, ["import", f"{name}.jsonl", "--out", name]).exit_code == 0
             )
+        assert CliRunner().invoke(app, ["run", "c.yaml", "--out", "own", "--quiet"]).exit_code == 0
     write_tiny_model(folder / "tiny")
     return folder
 

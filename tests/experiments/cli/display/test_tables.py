@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from nbest import vote_shares
-from nbest.experiments.analysis.rows import Row
+from nbest.experiments.analysis.table.rows import Row
 from nbest.experiments.cli import ending, run_summary
 from nbest.experiments.cli.ask import as_document, as_text
 from nbest.experiments.cli.display.tables import console, selector_table, share

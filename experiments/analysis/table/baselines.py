@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from nbest.experiments.analysis.accuracy import Accuracy, accuracy_of, known_as
 from nbest.experiments.analysis.case_notes import graded_notes, unended_notes, unknown_notes
-from nbest.experiments.analysis.rows import Row, named_clusters, row_of
-from nbest.experiments.analysis.sample_counts import SampleCounter
-from nbest.experiments.analysis.sizes import Size, Sizes, size_of
+from nbest.experiments.analysis.table.rows import Row, named_clusters, row_of
+from nbest.experiments.analysis.table.sample_counts import SampleCounter
+from nbest.experiments.analysis.table.sizes import Size, Sizes, size_of
 from nbest.experiments.runs.cases import Case
 
 

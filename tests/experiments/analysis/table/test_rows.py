@@ -20,13 +20,13 @@ from nbest import (
     MeanLogprob,
     clustered_interval,
 )
-from nbest.experiments.analysis.baselines import baseline_rows
-from nbest.experiments.analysis.rows import (
+from nbest.experiments.analysis.table.baselines import baseline_rows
+from nbest.experiments.analysis.table.rows import (
     JSON_KEYS,
     Row,
     selector_row,
 )
-from nbest.experiments.analysis.sample_counts import SampleCounter, SampleCounts
+from nbest.experiments.analysis.table.sample_counts import SampleCounter, SampleCounts
 from nbest.experiments.questions.gold import Gold
 from nbest.experiments.questions.graders.plain import Exact, Grader, Number, Ungraded
 from nbest.experiments.runs.cases import Case, graded_case

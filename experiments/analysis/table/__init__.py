@@ -1,0 +1,1 @@
+"""The table of selectors: rows, baselines, and how large cases are."""
