@@ -122,6 +122,7 @@ if TYPE_CHECKING:
     from nbest.scorers.validators.sql import SqlValid
     from nbest.scorers.validators.yaml import YamlValid
     from nbest.scorers.votes.bayes_risk import MinimumBayesRisk
+    from nbest.scorers.votes.ensemble import Ensemble
     from nbest.scorers.votes.majority import MajorityVote, vote_shares
     from nbest.scorers.votes.ranked import Borda, MajorityOfBests, TopVote
     from nbest.scorers.votes.vote_and_score import BestOfMajority, Pessimistic, RoutedVote
@@ -158,6 +159,7 @@ __all__ = [
     "Difference",
     "EValueStop",
     "Endpoint",
+    "Ensemble",
     "Equivalence",
     "Extractor",
     "FakeBackend",
@@ -421,6 +423,7 @@ _NAMES = {
     "scorers.validators.sql": ("SqlValid",),
     "scorers.validators.yaml": ("YamlValid",),
     "scorers.votes.bayes_risk": ("MinimumBayesRisk",),
+    "scorers.votes.ensemble": ("Ensemble",),
     "scorers.votes.majority": (
         "MajorityVote",
         "vote_shares",

@@ -73,6 +73,8 @@ nbest.Endpoint(model: str, *, base_url: str, api_key_env: str | None = None, max
     'none'] = 'tags', stream: bool = True, body: Mapping[str, Any] = ..., price: Mapping[str,
     float] = ..., revision: str | None = None, connect_timeout_s: float = 10.0, read_timeout_s:
     float = 600.0, patience_s: float = 60.0)
+nbest.Ensemble(*, by: tuple[Scorer, ...], weights: tuple[float, ...] = (), combine: Combine =
+    'rank')
 nbest.Equivalence { async __call__(query: Query, answers: Sequence[str]) -> Sequence[int] }
 nbest.Extractor { __call__(text: str) -> str | None }
 nbest.FakeBackend(*, script: Script, max_concurrency: int = 256, gpus: int = 0, clock: Clock =
@@ -341,7 +343,7 @@ def test_every_noun_is_frozen_slotted_and_keyword_only() -> None:
         value for module in modules for value in vars(module).values() if inspect.isclass(value)
     }
     nouns = [noun for noun in values if dataclasses.is_dataclass(noun)]
-    assert len(nouns) == 12
+    assert len(nouns) == 13
     for noun in nouns:
         kinds = {p.kind for p in inspect.signature(noun).parameters.values()}
         assert kinds == {inspect.Parameter.KEYWORD_ONLY}, noun

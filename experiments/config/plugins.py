@@ -55,6 +55,7 @@ SELECTORS = PluginKind(
         "first_valid": "nbest.scorers.validators.selectors:FirstValid",
         "among_valid": "nbest.scorers.validators.selectors:AmongValid",
         "weighted_vote": "nbest.scorers.votes.weighted:WeightedVote",
+        "ensemble": "nbest.scorers.votes.ensemble:Ensemble",
         "borda": "nbest.scorers.votes.ranked:Borda",
         "majority_of_bests": "nbest.scorers.votes.ranked:MajorityOfBests",
         "routed_vote": "nbest.scorers.votes.vote_and_score:RoutedVote",
