@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,6 +97,20 @@ class NamedModel:
         rule = "have a name, and none of nbest's own: model, reward"
         require(is_free, "model", rule, self.name)
         object.__setattr__(self, "key", model_key(self.settings.identity))
+
+
+@runtime_checkable
+class Rates(Protocol):
+    """A model's settings that say what its numbers for a response are: see `Backend`, rule 6."""
+
+    @property
+    def rates(self) -> Literal["rewards", "log-probabilities", "nothing"]: ...
+
+
+def require_rates(model: object, wanted: str, scorer: str) -> None:
+    """Raise InputError where a model says that it rates with other numbers; silent ones may fit."""
+    rates = model.rates if isinstance(model, Rates) else wanted
+    require(rates == wanted, f"{scorer}: model", f"rate with {wanted}", rates)
 
 
 class Extractor(Protocol):

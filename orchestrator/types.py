@@ -68,14 +68,14 @@ class Query:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """Exactly one generation; or, with a `response`, the reward of that response to the prompt."""
+    """Exactly one generation; or, with a `response`, the rating of that response to the prompt."""
 
     id: str  # a path, `RUN/QUERY/sINDEX`, as `ids.py` makes it: in logs and in the engine
     prompt: str | tuple[Message, ...]
     params: SamplingParams
     seed: int | None  # None leaves the choice to the engine
     affinity: str = ""  # equal affinity, shared prompt prefix: a pool may keep those together
-    response: str | None = None  # for a reward model, which generates nothing
+    response: str | None = None  # which is rated; then nothing is generated
 
 
 class Status(StrEnum):
@@ -108,8 +108,9 @@ class TopLogprobs:
 class Sample:
     """One finished generation, with what it cost.
 
-    The sample of a reward model has generated nothing: its text is a JSON list of numbers, one for
-    an outcome model, [S] for a process model and a response of S steps.
+    The sample of a rating has generated nothing: its text is a JSON list of numbers, one of an
+    outcome model, [S] of a process model and a response of S steps, [T] log-probabilities of a
+    generating model and a response of T tokens.
     """
 
     id: str  # a path, `RUN/QUERY/sINDEX`: that of its request
@@ -138,10 +139,10 @@ Identity = Mapping[str, str | int | None]
 """The settings of a model that decide what it says."""
 
 AskModel = Callable[[Identity], Ask]
-"""The `Ask` of another model of the run, by the settings that it has."""
+"""Gives the `Ask` of another model of the run, by the settings that it has."""
 
 Rate = Callable[[Identity, Sequence[str]], Awaitable[tuple[Sample, ...]]]
-"""Has a reward model of the run rate responses to the question: which model, and the responses [D].
+"""Has a model of the run rate responses to the question: which model, and the responses [D].
 
 One sample a response, in their order. The same response again gives the same sample; a failure is a
 sample with status ERROR."""
@@ -159,7 +160,7 @@ class Candidates:
     answers: tuple[str | None, ...]  # [N]
     ask: Ask | None = None  # for a scorer that asks a model; None where there is no model
     ask_model: AskModel | None = None  # for a scorer that asks another model than that
-    rate: Rate | None = None  # for a scorer that has a reward model
+    rate: Rate | None = None  # for a scorer that has responses rated
     scores: Mapping[str, Scores] = field(default_factory=dict)  # [N] numbers that came with them
 
     def __post_init__(self) -> None:

@@ -68,7 +68,7 @@ async def _judge(name: str, prompt: str | tuple[Message, ...], params: SamplingP
 
 async def _verifier(identity: Identity, responses: Sequence[str]) -> tuple[Sample, ...]:
     """A reward model that a scorer may have: its rewards depend on the response alone."""
-    rewards = map(_number, responses)
+    rewards = (-_number(response) for response in responses)  # some take log-probabilities
     return tuple(Sample(id="reward", text=f"[{reward}, {reward}]") for reward in rewards)
 
 

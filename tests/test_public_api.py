@@ -120,6 +120,7 @@ nbest.Query(*, id: str, prompt: str | tuple[Message, ...], meta: Mapping[str, An
 nbest.RaceToValid(*, n: int, rule: Validator, extract: Extractor = ..., params: SamplingParams =
     ...)
 nbest.Random(*, seed: int = 0)
+nbest.Rates { rates: Literal['rewards', 'log-probabilities', 'nothing'] }
 nbest.Record(*, query_id: str, strategy: str, outcome: Outcome, index: int | None = None,
     answer: str | None = None, confidence: float = nan, error: str = '', usage: Usage = ...,
     seconds: float = 0.0, selection: Selection | None = None)

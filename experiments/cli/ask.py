@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from nbest.experiments.config.endpoints import served_model
-from nbest.experiments.config.model_names import bound
+from nbest.experiments.config.model_names import with_models
 from nbest.experiments.config.objects import Objects
 from nbest.experiments.config.plugins import (
     build_backend,
@@ -86,7 +86,7 @@ def _strategy(question: Question) -> Sampling:
         _, what = describe(error.errors(include_url=False)[0], section)
         raise InputError(what) from error
     params = SamplingParams(temperature=question.temperature, max_tokens=question.max_tokens)
-    select = bound(build_scorer(question.select), {})
+    select = with_models(build_scorer(question.select), {})
     extract = build_extractor(question.extract)
     equivalence = build_equivalence(question.equivalence)
     choice = Choice(select=select, extract=extract, equivalence=equivalence, params=params)

@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from nbest.experiments.config.arms import ArmSection, build_panel, build_prompts
-from nbest.experiments.config.model_names import bound
+from nbest.experiments.config.model_names import unbound_names, with_models
 from nbest.experiments.config.objects import Objects, builds, objects_of
 from nbest.experiments.config.overrides import apply_overrides
 from nbest.experiments.config.plugins import (
@@ -45,7 +45,6 @@ from nbest.experiments.questions.reading import Reading
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import BackendConfig, Scorer
 from nbest.orchestrator.query.choice import Choice
-from nbest.orchestrator.query.model_calls import named_models_of
 from nbest.orchestrator.query.panel import Panel
 
 
@@ -138,7 +137,7 @@ class Config(Section):
         if parse_expression(self.grade).name == "reasoning_gym":
             self._check_task_grader()
         self._check_arms()
-        self._check_models()
+        self.scorers()
         return self
 
     def _check_arms(self) -> None:
@@ -151,13 +150,12 @@ class Config(Section):
             rule = "be left out with arms: it compares the confidence of samples drawn alike"
             raise InputError(f"strategy.deep_conf must {rule}")
 
-    def _check_models(self) -> None:
-        unused = set(self.models) - {arm.model for arm in self.arms}
-        for scorer in self.scorers().values():
-            unused -= {model.name for model in named_models_of(scorer).values()}
-        if unused:
-            rule = "be used each, by an arm or by a selector"
-            raise InputError(f"models must {rule}, got {sorted(unused)}")
+    def unused_models(self) -> list[str]:
+        """The names of models that neither an arm nor a selector has: maybe a later command's."""
+        used = {arm.model for arm in self.arms}
+        for text in self.select:
+            used |= unbound_names(self._objects.get(build_scorer, text))
+        return sorted(set(self.models) - used)
 
     def build_models(self) -> dict[str, BackendConfig]:
         """Build the settings of the further models, by name."""
@@ -183,7 +181,13 @@ class Config(Section):
     def scorers(self) -> dict[str, Scorer]:
         """The selectors' scorers by their expressions, in order; the first gives the answers."""
         models = self.build_models()
-        return {text: bound(self._objects.get(build_scorer, text), models) for text in self.select}
+        scorers = {}
+        for place, text in enumerate(self.select):
+            try:
+                scorers[text] = with_models(self._objects.get(build_scorer, text), models)
+            except InputError as error:
+                raise InputError(f"select[{place}]: {error}") from error
+        return scorers
 
     def reading(self) -> Reading:
         """Build what reads, merges and grades answers."""
@@ -202,7 +206,7 @@ class Config(Section):
             equivalence=reading.equivalence,
             params=self.sampling.build(),
         )
-        return bound(self.strategy.build(choice, self._objects), self.build_models())
+        return with_models(self.strategy.build(choice, self._objects), self.build_models())
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:

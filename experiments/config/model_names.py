@@ -54,15 +54,15 @@ class Unbound:
         raise _unknown(self.name, {})
 
 
-def bound(part: T, models: Mapping[str, BackendConfig]) -> T:
+def with_models(part: T, models: Mapping[str, BackendConfig]) -> T:
     """The same strategy or scorer with the models that the names in it mean.
 
     InputError where there is no model of a name.
     """
-    return cast("T", _bound(part, models))
+    return cast("T", _with_models(part, models))
 
 
-def _bound(part: object, models: Mapping[str, BackendConfig]) -> object:
+def _with_models(part: object, models: Mapping[str, BackendConfig]) -> object:
     if isinstance(part, NamedModel):
         if not isinstance(part.settings, Unbound):
             return part
@@ -70,27 +70,27 @@ def _bound(part: object, models: Mapping[str, BackendConfig]) -> object:
             raise _unknown(part.name, models)
         return NamedModel(name=part.name, settings=models[part.name])
     if isinstance(part, tuple) and type(part) is tuple:
-        parts = tuple(_bound(item, models) for item in part)
+        parts = tuple(_with_models(item, models) for item in part)
         return parts if any(a is not b for a, b in zip(parts, part, strict=True)) else part
     if not is_dataclass(part) or isinstance(part, type):
         return part
     changes: dict[str, Any] = {}
     for setting in fields(part):
         value = getattr(part, setting.name)
-        if (other := _bound(value, models)) is not value:
+        if (other := _with_models(value, models)) is not value:
             changes[setting.name] = other
     return replace(part, **changes) if changes else part
 
 
-def names_in(part: object) -> set[str]:
+def unbound_names(part: object) -> set[str]:
     """The names of models that are not bound yet, in a scorer and its parts."""
     if isinstance(part, NamedModel):
         return {part.name} if isinstance(part.settings, Unbound) else set()
     if isinstance(part, tuple):
-        return set().union(*map(names_in, part))
+        return set().union(*map(unbound_names, part))
     if not is_dataclass(part) or isinstance(part, type):
         return set()
-    return set().union(*(names_in(getattr(part, setting.name)) for setting in fields(part)))
+    return set().union(*(unbound_names(getattr(part, setting.name)) for setting in fields(part)))
 
 
 def _unknown(name: str, models: Mapping[str, BackendConfig]) -> InputError:

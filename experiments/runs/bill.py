@@ -40,15 +40,24 @@ def bill_lines(
     drawn: dict[str, list[Sample]] = {name: [] for name in (*settings, REWARD)}
     for _, of_question in samples:
         for sample in of_question:
-            name = sample.engine.rpartition("-")[0]
-            own = REWARD if sample.engine.startswith(REWARD_ENGINE) else OWN
-            drawn[name if name in settings else own].append(sample)
+            if sample.engine:  # a call that failed has cost nothing that is known
+                drawn.setdefault(_model_of(sample.engine), []).append(sample)
     lines = []
     for name, of_model in drawn.items():
         if of_model:
             tokens = bill_line(_price(settings.get(name)), usage_of(of_model))
             lines.append(f"{name}: {len(of_model):,} samples, {tokens}")
     return lines
+
+
+def _model_of(engine: str) -> str:
+    """The name of a model in that of its engine: `large-0`, `engine0`, `reward1`.
+
+    A server says after an `@` which of its own versions it was.
+    """
+    engine = engine.partition("@")[0]
+    name = engine.rpartition("-")[0]
+    return name or (REWARD if engine.startswith(REWARD_ENGINE) else OWN)
 
 
 def _price(settings: BackendConfig | None) -> Mapping[str, float]:

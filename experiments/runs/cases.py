@@ -9,8 +9,9 @@ from dataclasses import dataclass, fields, replace
 from typing import TypeVar
 
 import numpy as np
+from pydantic import ValidationError
 
-from nbest.experiments.config.model_names import bound, names_in
+from nbest.experiments.config.model_names import Unbound, unbound_names, with_models
 from nbest.experiments.config.plugins import (
     build_equivalence,
     build_extractor,
@@ -18,6 +19,7 @@ from nbest.experiments.config.plugins import (
     build_scorer,
 )
 from nbest.experiments.config.sections import ModelSection
+from nbest.experiments.language.errors import describe
 from nbest.experiments.questions.gold import Gold
 from nbest.experiments.questions.graders.by_part import QueryGrader
 from nbest.experiments.questions.graders.plain import Grader
@@ -111,15 +113,29 @@ def named_scorer(name: str, run: StrPath) -> Scorer:
     """Build the scorer of a name; `user` stands for what a person chose in this run."""
     if name == "user":
         return chosen_by_user(RunReader(run))
-    scorer = build_scorer(name)
-    return bound(scorer, models_of_run(RunReader(run))) if names_in(scorer) else scorer
+    return with_models_of(build_scorer(name), run)
 
 
-def models_of_run(run: RunReader) -> dict[str, BackendConfig]:
-    """The further models of a run's config, by name; nothing is started."""
-    models = run.manifest.config.get("models")
-    sections = models.items() if isinstance(models, dict) else ()
-    return {name: ModelSection.model_validate(section).build() for name, section in sections}
+def with_models_of(part: T, run: StrPath) -> T:
+    """The same scorer or strategy with the models that its names mean in a run's config.
+
+    Nothing is started. InputError where the run has no such model, or it cannot be used here.
+    """
+    if not (names := unbound_names(part)):
+        return part
+    models = RunReader(run).manifest.config.get("models")
+    sections = models if isinstance(models, dict) else {}
+    known = {name: section for name, section in sections.items() if name in names}
+    others = {name: Unbound(name=name) for name in sections.keys() - names}  # for the nearest name
+    return with_models(part, others | {name: _model(name, known[name]) for name in known})
+
+
+def _model(name: str, section: object) -> BackendConfig:
+    try:
+        return ModelSection.model_validate(section).build()
+    except ValidationError as error:
+        _, what = describe(error.errors(include_url=False)[0], {})
+        raise InputError(f"models.{name} of the run cannot be used here: {what}") from error
 
 
 def selectors_of(run: RunReader) -> tuple[str, ...]:

@@ -163,10 +163,9 @@ async def _answer(plan: Plan, done: Set[str], out: StrPath, report: Report) -> l
     ids = {query.id for query in complete}
     missing = [query for query in pending if query.id not in ids]
     has_samples = [await has_all_samples(store, query, plan.strategy) for query in missing]
-    is_sampled = not needs_engine(plan.strategy) and all(has_samples)
-    backend = None if is_sampled else plan.backend
-    if is_sampled:  # then no arm draws any more
+    if is_sampled := all(has_samples):  # then no arm draws any more
         work = replace(work, panel=None)
+    backend = None if is_sampled and not needs_engine(plan.strategy) else plan.backend
     job = Job(work=work, backend=backend, queries=missing)
     return [*records, *await _generate(plan, job, report)]
 

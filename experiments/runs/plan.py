@@ -112,7 +112,14 @@ def make_plan(config: Config, limit: int | None = None) -> Plan:
         strategy=config.build_strategy(),
         backend=config.model.build(),
         panel=config.build_panel(),
-        notes=grading_notes(config, questions),
+        notes=(*grading_notes(config, questions), *_unused_models(config)),
+    )
+
+
+def _unused_models(config: Config) -> tuple[str, ...]:
+    return tuple(
+        f"models.{name} is used by no arm and no selector: it is not started"
+        for name in config.unused_models()
     )
 
 

@@ -63,7 +63,8 @@ class StoredCalls:
             if len(ratings) == len(replies):
                 return ratings
         name = identity.get("model", "")
-        what = f"the model {name!r} has not rated the samples of {self.query_id!r}"
+        which = f"the model {name!r}" if name else "the model"
+        what = f"{which} has not rated the samples of {self.query_id!r}"
         is_gone = "digest" in identity and identity["digest"] is None
         back = f"; if it has, put its folder back at {name!r}: ratings go by what it holds"
         raise NotAsked(f"{what}: {self._advice}{back if is_gone else ''}")
@@ -88,7 +89,7 @@ class Meter:
 
     @property
     def all_tokens(self) -> int:
-        """The tokens that all calls read and generated: a reward model only reads."""
+        """The tokens that all calls read and generated: a rating only reads."""
         return self.tokens + sum(sample.prompt_tokens for sample in self.samples.values())
 
     @property
@@ -135,27 +136,39 @@ def asks_model(scorer: Scorer) -> bool:
 
 def asks_sampling_model(scorer: Scorer) -> bool:
     """Whether a scorer, or a part of it, asks the model that made the candidates."""
-    return _part_asks(scorer)
+    parts = asking_parts(scorer)
+    return any(isinstance(part, AsksModel) and part.asks_model for part in parts)
 
 
 def require_first(scorers: Mapping[str, Scorer]) -> None:
     """Raise InputError where a selector that asks a model is not the first of a run.
 
     The first gives the run's answers while the engines are there; the others are applied to what
-    is stored. They may use the ratings of the first one's reward models.
+    is stored. They may use what the first one's models have rated, and replies to its very
+    questions.
     """
-    rated = models_of(next(iter(scorers.values())))
+    first = next(iter(scorers.values()))
+    asked, rated = asking_parts(first), rating_models(first)
     for name in list(scorers)[1:]:
-        if asks_sampling_model(scorers[name]) or models_of(scorers[name]).keys() - rated.keys():
+        others = [part for part in asking_parts(scorers[name]) if part not in asked]
+        if others or rating_models(scorers[name]) - rated:
             rule = "name a selector that asks a model first, for only the first can ask"
             raise InputError(f"select must {rule}, got {name!r} after {next(iter(scorers))!r}")
 
 
-def _part_asks(part: object) -> bool:
-    if isinstance(part, AsksModel) and part.asks_model:
-        return True
+def rating_models(part: object) -> set[str]:
+    """The keys of the models that rate responses for a selector; those that are asked left out."""
+    models = set(models_of(part))
+    return models - {key for asking in asking_parts(part) for key in models_of(asking)}
+
+
+def asking_parts(part: object) -> list[object]:
+    """The parts of a selector that put questions to a model, whichever it is."""
+    if isinstance(part, AsksModel):
+        return [part]
     if isinstance(part, tuple):
-        return any(map(_part_asks, part))
+        return [asking for item in part for asking in asking_parts(item)]
     if not is_dataclass(part):
-        return False
-    return any(_part_asks(getattr(part, entry.name)) for entry in fields(part))
+        return []
+    values = (getattr(part, entry.name) for entry in fields(part))
+    return [asking for value in values for asking in asking_parts(value)]

@@ -58,7 +58,11 @@ class SeededAnswers:
 
     def __call__(self, request: Request) -> Reply:
         if request.response is not None:
-            return Reply(tokens=(json.dumps(word_logprobs(request.response)),))
+            return Reply(
+                tokens=(json.dumps(word_logprobs(request.response)),),
+                first_token_s=self.first_token_s,
+                prompt_tokens=len(f"{request.prompt} {request.response}".split()),
+            )
         seed = request.seed or 0
         bounds = tuple(accumulate(self.weights))
         judged = judged_reply(request.prompt, seed)

@@ -97,6 +97,10 @@ class Endpoint:
             require(False, "api_key_env", rule, "***")
 
     @property
+    def rates(self) -> Literal["nothing"]:
+        return "nothing"
+
+    @property
     def gpus(self) -> int:
         return 0
 

@@ -56,6 +56,10 @@ class TorchReward:
         object.__setattr__(self, "digest", folder_digest(self.model))
 
     @property
+    def rates(self) -> Literal["rewards"]:
+        return "rewards"
+
+    @property
     def gpus(self) -> int:
         return 1
 

@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nbest.model_backend.reward.text import common_prefix
 from nbest.orchestrator.errors import InputError, RequestRejected
 from nbest.orchestrator.requirements import did_you_mean
 from nbest.orchestrator.sampling_params import Thinking
@@ -62,17 +63,53 @@ class ChatFormat:
         switched = thinking_arguments(thinking, "" if isinstance(prompt, str) else template)
         if isinstance(prompt, str):
             return tuple(tokenizer.encode(prompt))
-        turns = [{"role": m.role, "content": m.content} for m in prompt]
-        more = {} if self.template is None else {"chat_template": self.template}
-        text = tokenizer.apply_chat_template(
-            turns,
-            tokenize=False,
-            add_generation_prompt=True,
-            **more,
-            **(dict(self.arguments) | switched),
-        )
+        text = self._render(tokenizer, prompt, is_open=True, arguments=switched)
         # The template has written the special tokens itself.
         return tuple(tokenizer.encode(text, add_special_tokens=False))
+
+    def rating_ids(
+        self, tokenizer: TokenizerLike, prompt: str | tuple[Message, ...], response: str
+    ) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The token ids of what stands before a response, and those of the response.
+
+        In a chat it is the assistant's turn, as the template writes one: what it puts before an
+        answer, as an empty thought, is not of the response.
+        """
+        is_raw = isinstance(prompt, str)
+        before = prompt if isinstance(prompt, str) else self._before(tokenizer, prompt, response)
+        ids = tuple(tokenizer.encode(before, add_special_tokens=is_raw))
+        joint = tuple(tokenizer.encode(before + response, add_special_tokens=is_raw))
+        if joint[: len(ids)] == ids:
+            return ids, joint[len(ids) :]
+        # The last token of what stands before would grow into the response.
+        return ids, tuple(tokenizer.encode(response, add_special_tokens=False))
+
+    def _before(self, tokenizer: TokenizerLike, turns: tuple[Message, ...], response: str) -> str:
+        """What a template writes before the assistant's turn that says the response."""
+        opened = self._render(tokenizer, turns, is_open=True)
+        answered = (*turns, Message(role="assistant", content=response))
+        whole = self._render(tokenizer, answered, is_open=False)
+        place = whole.rfind(response) if response else -1
+        is_told = place >= len(common_prefix(opened, whole))
+        return whole[:place] if is_told else opened
+
+    def _render(
+        self,
+        tokenizer: TokenizerLike,
+        turns: Sequence[Message],
+        *,
+        is_open: bool,  # for a further turn of the assistant
+        arguments: Mapping[str, Any] | None = None,
+    ) -> str:
+        more = {} if self.template is None else {"chat_template": self.template}
+        text: str = tokenizer.apply_chat_template(
+            [{"role": turn.role, "content": turn.content} for turn in turns],
+            tokenize=False,
+            add_generation_prompt=is_open,
+            **more,
+            **(dict(self.arguments) | dict(arguments or {})),
+        )
+        return text
 
     def check(self, tokenizer: TokenizerLike) -> None:
         """Raise InputError for an argument that the template does not read: it would do nothing."""

@@ -67,6 +67,7 @@ class VLLMEngine:
         self._log = log
         self._name = name
         self._hung = ""
+        self._chat = chat
         self._live: set[str] = set()
         self._early = EarlyAborts()
         # The N samples of a query share a prompt: it is rendered and tokenized once.
@@ -131,10 +132,10 @@ class VLLMEngine:
 
     async def _rate(self, request: Request, response: str, started_s: float) -> Sample:
         """Read a response after its prompt: how likely each of its tokens is to this model."""
-        tokens = self._engine.get_tokenizer().encode(response, add_special_tokens=False)
-        read = [*self._token_ids(request.prompt), *tokens]
-        output = await self._run(request.id, read, rating_params(), None)
-        return rating_of(request, output, len(tokens), time.monotonic() - started_s, self._name)
+        tokenizer = self._engine.get_tokenizer()
+        before, rated = self._chat.rating_ids(tokenizer, request.prompt, response)
+        output = await self._run(request.id, [*before, *rated], rating_params(), None)
+        return rating_of(request, output, len(rated), time.monotonic() - started_s, self._name)
 
     async def _run(
         self,

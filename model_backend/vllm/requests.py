@@ -81,15 +81,16 @@ def rating_of(
     request: Request, output: RequestOutput, count: int, total_s: float, engine: str = ""
 ) -> Sample:
     """Return the log-probabilities of the last `count` tokens that were read, as a rating."""
-    (completion,) = output.outputs
-    read = output.prompt_token_ids or []
-    is_aborted = STATUS_OF_FINISH.get(str(completion.finish_reason)) is Status.CANCELLED
-    positions = list(zip(read, output.prompt_logprobs or [], strict=not is_aborted))
-    logprobs = [by_id[token].logprob for token, by_id in positions[len(read) - count :] if by_id]
+    read, status = output.prompt_token_ids or [], _status_of(request, output)
+    logprobs: list[float] = []
+    if status is not Status.CANCELLED:
+        positions = list(zip(read, output.prompt_logprobs or [], strict=True))
+        rated = positions[len(read) - count :]
+        logprobs = [by_id[token].logprob for token, by_id in rated if by_id]
     return Sample(
         id=request.id,
-        text="" if is_aborted else json.dumps(logprobs),
-        status=Status.CANCELLED if is_aborted else Status.OK,
+        text=json.dumps(logprobs),
+        status=status if status is Status.CANCELLED else Status.OK,  # cut off after one token
         prompt_tokens=len(read),
         cached_tokens=output.num_cached_tokens or 0,
         total_s=total_s,
@@ -128,9 +129,7 @@ def structured_outputs(constraint: Constraint | None) -> StructuredOutputsParams
 def sample_of(request: Request, output: RequestOutput, total_s: float, engine: str = "") -> Sample:
     """Return the sample in the output of a request that asked for one."""
     (completion,) = output.outputs
-    status = STATUS_OF_FINISH.get(str(completion.finish_reason))
-    if status is None:
-        raise BackendError(f"the engine ended {request.id} with {completion.finish_reason!r}")
+    status = _status_of(request, output)
     return Sample(
         id=request.id,
         text=completion.text,
@@ -145,6 +144,14 @@ def sample_of(request: Request, output: RequestOutput, total_s: float, engine: s
         total_s=total_s,
         engine=engine,
     )
+
+
+def _status_of(request: Request, output: RequestOutput) -> Status:
+    (completion,) = output.outputs
+    status = STATUS_OF_FINISH.get(str(completion.finish_reason))
+    if status is None:
+        raise BackendError(f"the engine ended {request.id} with {completion.finish_reason!r}")
+    return status
 
 
 def sampled_logprobs(completion: CompletionOutput) -> tuple[float, ...] | None:

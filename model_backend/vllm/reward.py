@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from nbest.model_backend.models.folder_digest import folder_digest
 from nbest.model_backend.models.names import resolve_model
@@ -64,6 +64,10 @@ class VLLMReward:
     def __post_init__(self) -> None:
         _ = self.engine  # the rules of its settings hold here, too
         object.__setattr__(self, "digest", folder_digest(self.model))
+
+    @property
+    def rates(self) -> Literal["rewards"]:
+        return "rewards"
 
     @property
     def engine(self) -> VLLM:

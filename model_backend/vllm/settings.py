@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from nbest.model_backend.vllm.chat import ChatFormat, read_template
 from nbest.model_backend.vllm.engine import VLLMEngine
@@ -73,6 +73,10 @@ class VLLM:
     @property
     def max_concurrency(self) -> int:
         return self.max_num_seqs
+
+    @property
+    def rates(self) -> Literal["log-probabilities"]:
+        return "log-probabilities"
 
     @property
     def gpus(self) -> int:

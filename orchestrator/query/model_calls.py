@@ -67,7 +67,7 @@ def _text(value: Message | SamplingParams, first: Sequence[str]) -> str:
 
 
 def rating_key(query_id: str, model: str, response: str) -> str:
-    """The query id under which a reward model's numbers for a response are stored, at index 0.
+    """The query id under which a model's numbers for a response are stored, at index 0.
 
     The question is that of the query. `model` is the key of the model's identity.
     """

@@ -251,7 +251,7 @@ class OpenModel:
         wanted, names = work.models, work.names
         async with self._opening:
             for key, settings in wanted.items():
-                if key not in self._models:
+                if key not in self._models or self._models[key].death is not None:
                     engine = LocalEngine(settings, f"{names[key]}{len(self._models)}")
                     context = running_pool(engine, settings)
                     self._models[key] = await self._resources.enter_async_context(context)

@@ -20,7 +20,14 @@ from nbest.orchestrator.requirements import require
 from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.types import Candidates, Query, Scores
 from nbest.scorers.judges.distinct import By, distinct
-from nbest.scorers.judges.prompt import JudgePrompt, ask_each, ask_of, built, judge_prompt
+from nbest.scorers.judges.prompt import (
+    JudgePrompt,
+    ask_each,
+    ask_of,
+    built,
+    judge_prompt,
+    require_named,
+)
 from nbest.scorers.judges.reply import score_of
 
 NAME = "judge"
@@ -56,6 +63,8 @@ class Judge:
     model: NamedModel | None = None  # which model it asks; None: the one that made the candidates
 
     def __post_init__(self) -> None:
+        if self.model is not None:
+            require_named(self.model)
         require(bool(self.criterion.strip()), "criterion", "hold a text", self.criterion)
         require(2 <= self.scale <= 100, "scale", "lie in 2..100", self.scale)
         require(self.repeats >= 1, "repeats", "be at least 1", self.repeats)

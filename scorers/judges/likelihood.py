@@ -14,10 +14,11 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.protocols import NamedModel
+from nbest.orchestrator.protocols import NamedModel, require_rates
 from nbest.orchestrator.requirements import require
 from nbest.orchestrator.types import Candidates, Query, Scores, Status
 from nbest.scorers.judges.distinct import distinct
+from nbest.scorers.judges.prompt import require_named
 from nbest.scorers.judges.reward import rewards_of
 
 Of = Literal["mean", "sum", "least"]
@@ -27,9 +28,9 @@ Of = Literal["mean", "sum", "least"]
 class Likelihood:
     """Scores a candidate by the log-probabilities of its tokens under another model, in nats.
 
-    The model reads the question in its own chat template, and after it the text of the candidate;
-    it generates nothing. `of` makes one number of those of the tokens: `mean`, `sum`, or `least`,
-    that of the token which it finds least likely.
+    The model reads the question in its own chat template, and the text of the candidate after it as
+    the assistant's turn. It generates nothing, and what ends the turn is not rated. `of` makes one
+    number of those of the tokens: `mean`, `sum`, or `least`, that of the least likely token.
 
     A text that occurs several times is read once. A candidate gets nan where the model fails, where
     the text is too long for it, and where it is empty.
@@ -39,6 +40,7 @@ class Likelihood:
 
     needs_logprobs: ClassVar[int | None] = None
     is_pointwise: ClassVar[bool] = True
+    score_bounds: ClassVar[tuple[float, float]] = (-math.inf, 0.0)
 
     model: NamedModel
     _: KW_ONLY
@@ -46,6 +48,8 @@ class Likelihood:
     reads_reasoning: bool = False  # rates what the model thought before it answered, too
 
     def __post_init__(self) -> None:
+        require_named(self.model)
+        require_rates(self.model.settings, "log-probabilities", "likelihood")
         require(self.of in _OF, "of", f"be one of {', '.join(_OF)}", self.of)
 
     async def __call__(self, query: Query, candidates: Candidates) -> Scores:

@@ -19,6 +19,7 @@ from typing import TypeVar
 
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import AsksTogether, NamedModel
+from nbest.orchestrator.requirements import require
 from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.types import Ask, Candidates, Message, Query, Sample
 from nbest.scorers.judges.distinct import content_hash, storable
@@ -100,6 +101,11 @@ def _unused_code(purpose: str, body: str, taken: str) -> str:
     while code in taken:
         code = content_hash(purpose, code)[:MARK_CHARS]
     return code
+
+
+def require_named(model: object) -> None:
+    """Raise InputError unless this is a model with a name, by which the run starts and bills it."""
+    require(isinstance(model, NamedModel), "model", "be a NamedModel", model)
 
 
 def ask_of(candidates: Candidates, name: str, model: NamedModel | None = None) -> Ask:

@@ -15,7 +15,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.protocols import BackendConfig
+from nbest.orchestrator.protocols import BackendConfig, require_rates
 from nbest.orchestrator.requirements import require
 from nbest.orchestrator.types import Candidates, Query, Sample, Scores, Status
 from nbest.scorers.judges.distinct import By, distinct
@@ -53,6 +53,7 @@ class RewardModel:
     def __post_init__(self) -> None:
         rule = f"be one of {', '.join(_AGGREGATES)}"
         require(self.aggregate in _AGGREGATES, "aggregate", rule, self.aggregate)
+        require_rates(self.model, "rewards", "reward")
         require(self.scale in ("raw", "sigmoid"), "scale", "be raw or sigmoid", self.scale)
 
     @property

@@ -20,7 +20,7 @@ from nbest.orchestrator.types import Candidates, Query, Scores
 from nbest.scorers.judges.distinct import By, distinct
 from nbest.scorers.judges.judge import judging_params, mean_of_readable
 from nbest.scorers.judges.pairwise import NAME, Pair, PairwiseJudge
-from nbest.scorers.judges.prompt import ask_of
+from nbest.scorers.judges.prompt import ask_of, require_named
 from nbest.scorers.judges.rankings import bradley_terry, knockout
 
 KINDS = ("knockout", "league", "bradley_terry")
@@ -57,6 +57,8 @@ class Tournament:
     model: NamedModel | None = None  # which model it asks; None: the one that made the candidates
 
     def __post_init__(self) -> None:
+        if self.model is not None:
+            require_named(self.model)
         require(self.kind in KINDS, "kind", f"be one of {', '.join(KINDS)}", self.kind)
         require(bool(self.criterion.strip()), "criterion", "hold a text", self.criterion)
         if self.opponents is not None:

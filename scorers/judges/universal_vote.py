@@ -15,7 +15,14 @@ from nbest.orchestrator.requirements import require
 from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.types import Candidates, Query, Scores
 from nbest.scorers.judges.distinct import Distinct, distinct
-from nbest.scorers.judges.prompt import JudgePrompt, ask_each, ask_of, built, judge_prompt
+from nbest.scorers.judges.prompt import (
+    JudgePrompt,
+    ask_each,
+    ask_of,
+    built,
+    judge_prompt,
+    require_named,
+)
 from nbest.scorers.judges.reply import choice_of
 from nbest.scorers.votes.majority import vote_shares
 
@@ -44,6 +51,8 @@ class UniversalVote:
     model: NamedModel | None = None  # which model it asks; None: the one that made the candidates
 
     def __post_init__(self) -> None:
+        if self.model is not None:
+            require_named(self.model)
         require(bool(self.criterion.strip()), "criterion", "hold a text", self.criterion)
 
     @property

@@ -19,7 +19,7 @@ from nbest.experiments.analysis.replay.figures import OrderFigures, Replay, summ
 from nbest.experiments.analysis.replay.strategy import ReplayedStrategy, build_strategy
 from nbest.experiments.analysis.stored_logprobs import require_logprobs
 from nbest.experiments.analysis.table.rows import named_clusters
-from nbest.experiments.runs.cases import Case, cases_of, reading_of
+from nbest.experiments.runs.cases import Case, cases_of, reading_of, with_models_of
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.requirements import require
@@ -48,7 +48,7 @@ def replay(
     accuracy is nan.
     """
     require(shuffles >= 1, "shuffles", "be at least 1", shuffles)
-    built = build_strategy(strategy)
+    built = with_models_of(build_strategy(strategy), run)
     reader = RunReader(run)
     _require_whole_samples(reader)
     loaded = cases_of(reader, reading_of(reader, extract, grade, equivalence), [built.select])

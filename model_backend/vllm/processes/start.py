@@ -262,9 +262,11 @@ def cpu_args(settings: EngineOptions, path: str) -> dict[str, Any]:
 def cpu_dtype(dtype: str) -> str:
     """Return the type that this CPU computes in: where it has no bfloat16, "auto" is float32.
 
-    Emulated, bfloat16 takes half the memory and, in a batch, four times the time.
+    Emulated, bfloat16 takes half the memory, of weights and KV cache, and in a batch four times the
+    time. PyTorch has no public name for the question.
     """
     import torch
 
-    has_bfloat16 = torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    known = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
+    has_bfloat16 = known is None or known()
     return "float32" if dtype == "auto" and not has_bfloat16 else dtype

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from nbest import Endpoint, Usage
-from nbest.experiments.runs.bill import bill_line, dollars
+from nbest import Endpoint, FakeBackend, NamedModel, Sample, SeededAnswers, Usage
+from nbest.experiments.runs.bill import bill_line, bill_lines, dollars
 from nbest.orchestrator.errors import InputError
 
 USAGE = Usage(samples=4, prompt_tokens=3_000_000, cached_tokens=1_000_000, generated_tokens=500_000)
@@ -42,3 +42,23 @@ def test_a_wrong_price_is_refused(price: dict[str, float], what: str) -> None:
 def test_a_price_decides_no_sample() -> None:
     plain = Endpoint("m", base_url="http://x/v1")
     assert Endpoint("m", base_url="http://x/v1", price={"input": 1.0}).identity == plain.identity
+
+
+def test_each_model_has_a_line_by_the_names_of_its_engines() -> None:
+    large = NamedModel(
+        name="large", settings=Endpoint("l", base_url="http://a/v1", price={"input": 1.0})
+    )
+    engines = ["engine0", "engine1@fp_4-4", "large-0@fp_4-4", "large-1", "reward0", "gone-0", ""]
+    samples = [
+        Sample(id=f"r/q/s{i}", text="", engine=engine, prompt_tokens=1, generated_tokens=10)
+        for i, engine in enumerate(engines)
+    ]
+    script = SeededAnswers(answers=("1",), weights=(1,))
+    lines = bill_lines(FakeBackend(script=script), [large], [("q", samples)])
+    assert [line.partition(" samples")[0] for line in lines] == [
+        "model: 2",
+        "large: 2",
+        "reward models: 1",
+        "gone: 1",  # of an earlier config; it has no price here, and what failed has no engine
+    ]
+    assert [line for line in lines if "$" in line] == [lines[1]]

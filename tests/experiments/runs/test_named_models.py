@@ -13,17 +13,24 @@ import yaml
 from typer.testing import CliRunner
 
 from nbest import (
+    VLLM,
     BestOfN,
+    Endpoint,
     FakeBackend,
     Judge,
     Likelihood,
     NamedModel,
     Reply,
+    RewardModel,
+    TorchReward,
     Tournament,
     UniversalVote,
+    VLLMReward,
+    WeightedVote,
     ask,
     open_model,
 )
+from nbest.experiments.analysis.replay.replay import replay
 from nbest.experiments.analysis.select import compare
 from nbest.experiments.cli.app import app
 from nbest.experiments.config.config import load_config
@@ -178,10 +185,6 @@ def test_the_bill_adds_up_by_model(folder: Path) -> None:
     [
         ({"models": {}}, "no model named 'large'; there are no models"),
         ({"models": {"larg": LARGE}}, "no model named 'large'; did you mean 'larg'"),
-        (
-            {"models": {"large": LARGE, "more": {"backend": "fake"}}},
-            r"models must be used .*, got \['more'\]",
-        ),
         ({"select": ["judge(model=fake(answers=[1]))"]}, "name an entry of `models`"),
         ({"select": ["likelihood"], "models": {}}, "likelihood: model must be given"),
         ({"select": ["likelihood(model=large, of=most)"]}, "of must be 'mean', 'sum' or 'least'"),
@@ -190,6 +193,58 @@ def test_the_bill_adds_up_by_model(folder: Path) -> None:
 def test_a_wrong_name_is_one_line(folder: Path, changes: dict[str, object], what: str) -> None:
     with pytest.raises(InputError, match=what):
         load_config(write(folder, **changes))
+
+
+def test_an_error_says_which_selector(folder: Path) -> None:
+    what = r"select\[1\]: no model named 'lagre'; did you mean 'large'"
+    with pytest.raises(InputError, match=what):
+        load_config(write(folder, select=["vote", "judge(model=lagre)"]))
+
+
+def test_a_model_may_wait_for_a_later_command(folder: Path) -> None:
+    """Samples first, and the judge later, where both do not fit at once."""
+    plan = make_plan(load_config(write(folder, select=["vote"])))
+    assert plan.notes[-1] == "models.large is used by no arm and no selector: it is not started"
+    assert not plan.named_models()
+
+
+@pytest.mark.parametrize(
+    "other", ["tournament(model=large)", "judge(model=large, scale=7)", "likelihood(model=large)"]
+)
+def test_a_later_selector_must_not_ask_what_the_first_does_not(folder: Path, other: str) -> None:
+    config = load_config(write(folder, select=["judge(model=large)", other]))
+    with pytest.raises(InputError, match="name a selector that asks a model first"):
+        make_plan(config)
+
+
+def test_a_later_selector_may_use_the_replies_to_the_first(folder: Path) -> None:
+    later = "weighted_vote(by=judge(model=large), transform=rank)"
+    carried_out(folder, select=["judge(model=large)", later])
+    assert [row.failed for row in compare(folder / "run", f"judge(model=large),{later}").rows] == [
+        0,
+        0,
+    ]
+
+
+def test_a_run_whose_model_cannot_be_used_here_says_so_in_a_line(folder: Path) -> None:
+    carried_out(folder)
+    manifest = folder / "run" / "run.json"
+    fields = json.loads(manifest.read_text())
+    fields["config"]["models"]["large"] = {"backend": "vllm", "model": "x", "chat_template": "gone"}
+    manifest.write_text(json.dumps(fields))
+    what = r"^models\.large of the run cannot be used here: "
+    with pytest.raises(InputError, match=what) as caught:
+        compare(folder / "run", "judge(model=large)")
+    assert "\n" not in str(caught.value)
+    assert compare(folder / "run", "vote").rows  # needs no model
+
+
+def test_a_replay_finds_what_the_model_has_said(folder: Path) -> None:
+    carried_out(folder)
+    rule = "adaptive(rule=reservation(cost=0.1), select=judge(model=large))"
+    assert replay(folder / "run", rule, max_n=4, shuffles=5).accuracy >= 0
+    with pytest.raises(InputError, match="no model named 'lagre'; did you mean 'large'"):
+        replay(folder / "run", rule.replace("large", "lagre"), max_n=4, shuffles=5)
 
 
 def test_only_the_first_selector_asks(folder: Path) -> None:
@@ -226,6 +281,24 @@ def likes_three(request: Request) -> Reply:
 
 
 OTHER = NamedModel(name="large", settings=FakeBackend(script=likes_three))
+
+
+@pytest.mark.parametrize("make", [Judge, Tournament, UniversalVote, Likelihood])
+def test_a_model_without_a_name_is_refused_at_once(make: Any) -> None:
+    with pytest.raises(InputError, match="model must be a NamedModel"):
+        make(model=FakeBackend(script=drafts))
+
+
+def test_a_model_that_rates_with_other_numbers_is_refused_at_once() -> None:
+    served = Endpoint("m", base_url="http://localhost:1/v1")
+    for settings in (served, VLLMReward("m"), TorchReward("m")):
+        with pytest.raises(InputError, match="model must rate with log-probabilities, got "):
+            Likelihood(NamedModel(name="large", settings=settings))
+    for model in (VLLM("m"), served):
+        with pytest.raises(InputError, match="model must rate with rewards, got "):
+            RewardModel(model)
+    with pytest.raises(InputError, match="transform must be rank or softmax"):
+        WeightedVote(by=Likelihood(OTHER))
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def test_a_run_that_was_scored_is_chosen_from_again_without_the_model(
 def test_a_reward_model_that_comes_later_scores_what_is_there(config: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     carried_out(config, run, "vote")
-    with pytest.raises(NotAsked, match=r"reward model .* has not rated .* `nbest run`"):
+    with pytest.raises(NotAsked, match=r"the model has not rated .* `nbest run`"):
         compare(run, REWARD)
     seen = carried_out(config, run, REWARD)
     assert [engine.name for engine in seen[-1].engines] == ["reward0"]  # nothing else is needed

@@ -134,3 +134,43 @@ def test_tags_of_transformers_are_no_mistake() -> None:
         "{% generation %}{{ x }}{% endgeneration %}{% for m in messages %}{% break %}{% endfor %}"
     )
     assert variables_of(text) == {"x", "messages"}
+
+
+QWEN = (
+    "{% for m in messages %}<{{ m.role }}>"
+    "{% if m.role == 'assistant' and loop.last %}<think></think>{% endif %}"
+    "{{ m.content }}<end>{% endfor %}"
+    "{% if add_generation_prompt %}<assistant>{% endif %}"
+)
+
+
+def rated(template: str, prompt: str | tuple[Message, ...], response: str) -> tuple[str, str]:
+    chat = ChatFormat(template=template)
+    before, after = chat.rating_ids(Tokenizer(), prompt, response)  # type: ignore[arg-type]
+    return "".join(map(chr, before)), "".join(map(chr, after))
+
+
+def test_a_response_is_rated_where_the_template_puts_an_answer() -> None:
+    """What the template writes before it, and what ends the turn, is not of the response."""
+    assert rated(QWEN, CHAT, "7") == ("<user>hi<end><assistant><think></think>", "7")
+    assert rated(QWEN, CHAT, "hi") == ("<user>hi<end><assistant><think></think>", "hi")
+    assert rated(QWEN, CHAT, "") == ("<user>hi<end><assistant>", "")
+    assert rated(QWEN, "A:", " 42") == ("A:", " 42")
+    strips = QWEN.replace("{{ m.content }}", "{{ m.content | trim }}")
+    assert rated(strips, CHAT, " 7 ") == ("<user>hi<end><assistant>", " 7 ")
+
+
+class Pairs(Tokenizer):
+    """Makes one token of two characters, from the start on, as real tokenizers merge some."""
+
+    def encode(self, text: str, add_special_tokens: bool = True) -> list[int]:
+        return [ord(a) * 1000 + ord(b) for a, b in zip(text[::2], text[1::2] + " ", strict=False)]
+
+
+def test_the_tokens_are_those_of_the_whole_text_where_it_begins_with_the_prompts() -> None:
+    chat = ChatFormat()
+    before, after = chat.rating_ids(Pairs(), "AB", "CDE")  # type: ignore[arg-type]
+    assert (*before, *after) == tuple(Pairs().encode("ABCDE"))
+    before, after = chat.rating_ids(Pairs(), "ABC", "DE")  # type: ignore[arg-type]
+    assert before == tuple(Pairs().encode("ABC"))  # the prompt stays as it was drawn from
+    assert after == tuple(Pairs().encode("DE"))
