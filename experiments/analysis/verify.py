@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +29,8 @@ from nbest.orchestrator.store.format.schema import FINAL
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.strategies.deep_conf import DeepConf
 from nbest.orchestrator.types import Query, Sample, Selection, Status
+
+COMPARED = ("id", "text", "reasoning", "token_ids", "status")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,23 +86,23 @@ def verify(plan: Plan, folder: StrPath, count: int, seed: int = 0) -> Verificati
     if lines := differences(reader.manifest.fingerprint, plan.fingerprint()):
         raise RunChanged(f"run directory {reader.shown_path!r} has other settings: {lines[0]}")
     queries = _same_queries(plan, reader)
-    stored = {
-        (query_id, index_of(sample.id)): sample
-        for query_id, samples in reader.samples()
+    stored = [
+        (query_id, _index(sample))
+        for query_id, samples in reader.samples(("id", "status"))
         if query_id in queries
         for sample in samples
         if _can_be_drawn(plan, sample)
-    }
+    ]
     if not stored:
         raise InputError(
             f"run must hold samples of these questions, {reader.shown_path!r} has none"
         )
     places = np.random.default_rng(seed).permutation(len(stored))[:count]
-    keys = [list(stored)[place] for place in sorted(places)]
-    drawn = _drawn(plan, queries, keys)
+    keys = [stored[place] for place in sorted(places)]
+    drawn, kept = _drawn(plan, queries, keys), _kept(reader, keys)
     return Verification(
         stored=len(stored),
-        compared=tuple(compare(key, stored[key], drawn[key]) for key in keys),
+        compared=tuple(compare(key, kept[key], drawn[key]) for key in keys),
         packages=tuple(differences(reader.manifest.packages, versions())),
     )
 
@@ -119,6 +122,25 @@ def _can_be_drawn(plan: Plan, sample: Sample) -> bool:
     """Whether a sample ended by itself: one that was ended depends on when that was."""
     may_have_fallen = isinstance(plan.strategy, DeepConf) and sample.status is not Status.OK
     return sample.status in FINAL and not may_have_fallen
+
+
+def _index(sample: Sample) -> int:
+    """The index of a stored sample; InputError for an id that no run of ours has."""
+    with suppress(ValueError):
+        if (index := index_of(sample.id)) >= 0:
+            return index
+    raise InputError(f"run must hold samples with ids of nbest's own, got {sample.id[:80]!r}")
+
+
+def _kept(reader: RunReader, keys: Sequence[tuple[str, int]]) -> dict[tuple[str, int], Sample]:
+    """The stored samples of these keys; no others are in memory."""
+    stored, wanted = reader.stored_samples(COMPARED), set(keys)
+    return {
+        (query_id, index): sample
+        for query_id in dict.fromkeys(query_id for query_id, _ in keys)
+        for sample in stored.of(query_id)
+        if (query_id, index := _index(sample)) in wanted
+    }
 
 
 def _drawn(
@@ -149,7 +171,7 @@ def compare(key: tuple[str, int], stored: Sample, again: Sample | str) -> Compar
     """Compare a stored sample with the one that was drawn in its place."""
     query_id, index = key
     if isinstance(again, str) or again.status is Status.ERROR:
-        error = again if isinstance(again, str) else again.error
+        error = " ".join((again if isinstance(again, str) else again.error).split())
         return Comparison(query_id=query_id, index=index, is_equal=False, error=error)
     said, now = ((s.text, s.reasoning, s.status) for s in (stored, again))
     is_known = bool(stored.token_ids and again.token_ids)

@@ -106,6 +106,7 @@ def engine(
     n: Annotated[int, typer.Option("-n", help="Samples a prompt.")] = 64,
     max_tokens: Annotated[int, typer.Option(help="Longest answer.")] = 64,
     max_model_len: Annotated[int, typer.Option(help="Prompt and answer.")] = 1024,
+    dtype: Annotated[str, typer.Option(help="What it computes in, as bfloat16.")] = "auto",
     rounds: Annotated[int, typer.Option(help="Rounds that count, after one that does not.")] = 5,
     as_json: Json = False,
 ) -> None:
@@ -120,7 +121,7 @@ def engine(
             file=sys.stderr,
         )
 
-    settings = VLLM(model, max_model_len=max_model_len)
+    settings = VLLM(model, max_model_len=max_model_len, dtype=dtype)
     load = EngineLoad(queries=queries, n=n, max_tokens=max_tokens)
     compared = compare_engines(settings, load, rounds, tell)
     if as_json:

@@ -38,6 +38,7 @@ def verify(
     """
     from nbest.experiments.analysis.verify import verify as verify_run
     from nbest.experiments.cli.display.documents import print_document
+    from nbest.experiments.cli.ending import Exit
     from nbest.experiments.config.config import load_config
     from nbest.experiments.language.text import printable
     from nbest.experiments.runs.plan import make_plan
@@ -50,18 +51,23 @@ def verify(
         print_document(as_document(outcome))
     else:
         print("\n".join(map(printable, sentences(outcome))))
+    if any(one.error for one in outcome.compared):
+        raise typer.Exit(Exit.SOME_ERRORS)
 
 
 def as_document(outcome: Verification) -> dict[str, object]:
     """The outcome for `--json`."""
-    equal = outcome.equal
+    failed = sum(bool(one.error) for one in outcome.compared)
+    drawn = len(outcome.compared) - failed
+    share, low, high = outcome.equal if drawn else (None, None, None)
     return {
         "stored": outcome.stored,
-        "drawn": len(outcome.compared),
+        "drawn": drawn,
+        "failed": failed,
         "equal": sum(one.is_equal for one in outcome.compared),
-        "share": equal.mean,
-        "low": equal.low,
-        "high": equal.high,
+        "share": share,
+        "low": low,
+        "high": high,
         "rows": [
             {
                 "query_id": one.query_id,

@@ -6,7 +6,7 @@ They are inert: nothing here opens a file, imports an engine or starts a process
 from __future__ import annotations
 
 import json
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import BeforeValidator, ConfigDict, Field, JsonValue, field_validator, model_validator
 
@@ -91,13 +91,21 @@ class ThinkingSection(Section):
         default=None, description="Tokens of thought; at the last one it is ended by force."
     )
 
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        self.build()
+        return self
 
-def _thinking(setting: str | bool | ThinkingSection | None) -> Thinking | None:
-    if setting is None:
-        return None
-    if isinstance(setting, ThinkingSection):
-        return Thinking(enabled=setting.enabled, effort=setting.effort, budget=setting.budget)
-    return Thinking(enabled=setting in ("on", True))
+    def build(self) -> Thinking:
+        """Build what a request carries."""
+        return Thinking(enabled=self.enabled, effort=self.effort, budget=self.budget)
+
+
+def _as_switch(value: object) -> object:
+    """`on` and `off`, which YAML may take for truth values, as settings."""
+    if isinstance(value, bool) or value in ("on", "off"):
+        return {"enabled": value in (True, "on")}
+    return value
 
 
 class SamplingSection(Section):
@@ -141,7 +149,7 @@ class SamplingSection(Section):
     spaces_between_special_tokens: bool = Field(
         default=True, description="Put spaces between them, where they are in the text."
     )
-    thinking: Literal["on", "off"] | bool | ThinkingSection | None = Field(
+    thinking: Annotated[ThinkingSection | None, BeforeValidator(_as_switch)] = Field(
         default=None,
         description="Of a thinking model: on, off, or {effort: low, budget: 1024}, the budget in "
         "tokens of thought. Default: as the model does by itself.",
@@ -185,7 +193,7 @@ class SamplingSection(Section):
             spaces_between_special_tokens=self.spaces_between_special_tokens,
             logprobs=self.logprobs,
             token_texts=self.token_texts,
-            thinking=_thinking(self.thinking),
+            thinking=None if self.thinking is None else self.thinking.build(),
             constraint=None if self.constraint is None else self.constraint.build(),
         )
 

@@ -19,6 +19,7 @@ from nbest.orchestrator.types import Request
 CHAT, TEXT = "/chat/completions", "/completions"
 MOST_LIKELIEST = 20  # of the likeliest tokens that the protocol lets one ask for
 TEMPLATE = "chat_template_kwargs"  # what vLLM, SGLang and llama.cpp hand on to the template
+EFFORT, BUDGET = "reasoning_effort", "thinking_token_budget"
 SEED_BITS = 31  # what every server takes; a negative seed means a random one to some
 
 
@@ -108,9 +109,18 @@ def body_of(
 
 
 def _with_more(body: dict[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
-    """The body with the user's own fields; arguments of the template that nbest sets stay."""
-    template = dict(more.get(TEMPLATE, {})) | body.get(TEMPLATE, {})
-    return body | dict(more) | ({TEMPLATE: template} if template else {})
+    """The body with the user's own fields.
+
+    RequestRejected where one is a switch of the thinking that the sampling sets, too.
+    """
+    ours, theirs = body.get(TEMPLATE, {}), more.get(TEMPLATE)
+    arguments = dict(theirs) if isinstance(theirs, Mapping) else {}
+    twice = [name for name in (EFFORT, BUDGET) if name in body and name in more]
+    twice += [name for name in ours if name in arguments]
+    if twice:
+        rule = f"hold no {' or '.join(twice)} where sampling.thinking does"
+        raise RequestRejected(f"model.body must {rule}")
+    return body | dict(more) | ({TEMPLATE: arguments | ours} if ours else {})
 
 
 def _thinking(thinking: Thinking, server: Server, path: str) -> dict[str, Any]:
@@ -125,13 +135,13 @@ def _thinking(thinking: Thinking, server: Server, path: str) -> dict[str, Any]:
         if not is_chat or server is Server.OTHER:
             raise _unread("effort of thinking", server, is_chat)
         if server is Server.LLAMA_CPP:
-            fields.setdefault(TEMPLATE, {})["reasoning_effort"] = thinking.effort
+            fields.setdefault(TEMPLATE, {})[EFFORT] = thinking.effort
         else:
-            fields["reasoning_effort"] = thinking.effort
+            fields[EFFORT] = thinking.effort
     if thinking.budget is not None:
         if server is not Server.VLLM:
             raise _unread("budget of thinking", server, is_chat)
-        fields["thinking_token_budget"] = thinking.budget
+        fields[BUDGET] = thinking.budget
     return fields
 
 

@@ -83,7 +83,7 @@ def _texts(
     before = _render(tokenizer, turns, add_generation_prompt=True)
     whole = _render(tokenizer, [*turns, turn], add_generation_prompt=False)
     if not whole.startswith(before):  # a template that writes the last turn in another way
-        before = common_prefix(before, whole)
+        before = _common_prefix(before, whole)
     return before, whole
 
 
@@ -96,8 +96,7 @@ def _render(
     return text
 
 
-def common_prefix(one: str, other: str) -> str:
-    """The characters that two texts begin with alike."""
+def _common_prefix(one: str, other: str) -> str:
     length = 0
     for a, b in zip(one, other, strict=False):
         if a != b:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nbest.model_backend.reward.text import common_prefix
 from nbest.orchestrator.errors import InputError, RequestRejected
 from nbest.orchestrator.requirements import did_you_mean
 from nbest.orchestrator.sampling_params import Thinking
@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 # What templates call the switch of their thinking (Qwen and others, DeepSeek), and how hard it is.
 SWITCHES = ("enable_thinking", "thinking")
 EFFORT = "reasoning_effort"
+
+# A text that no template holds and none changes: it marks where the assistant's turn is put.
+PLACE = "0f1e2d3c4b5a6978"
+
+MOST_BYTES = 2**20  # of a file with a template: one is a few kB
 
 # What every renderer gives a template, whether it asks for it or not.
 _GIVEN = {"messages", "add_generation_prompt", "tools", "documents", "bos_token", "eos_token"}
@@ -59,13 +64,20 @@ class ChatFormat:
 
         RequestRejected where the template has no switch for the thinking that is wanted.
         """
-        template = self._template_of(tokenizer)
-        switched = thinking_arguments(thinking, "" if isinstance(prompt, str) else template)
         if isinstance(prompt, str):
+            thinking_arguments(thinking, "")
             return tuple(tokenizer.encode(prompt))
-        text = self._render(tokenizer, prompt, is_open=True, arguments=switched)
+        arguments = self.arguments_for(tokenizer, thinking)
+        text = self._render(tokenizer, prompt, is_open=True, arguments=arguments)
         # The template has written the special tokens itself.
         return tuple(tokenizer.encode(text, add_special_tokens=False))
+
+    def arguments_for(
+        self, tokenizer: TokenizerLike, thinking: Thinking | None = None
+    ) -> dict[str, Any]:
+        """The arguments of the template; what the thinking says goes first."""
+        switched = thinking_arguments(thinking, self._template_of(tokenizer))
+        return dict(self.arguments) | switched
 
     def rating_ids(
         self, tokenizer: TokenizerLike, prompt: str | tuple[Message, ...], response: str
@@ -86,12 +98,16 @@ class ChatFormat:
 
     def _before(self, tokenizer: TokenizerLike, turns: tuple[Message, ...], response: str) -> str:
         """What a template writes before the assistant's turn that says the response."""
-        opened = self._render(tokenizer, turns, is_open=True)
-        answered = (*turns, Message(role="assistant", content=response))
-        whole = self._render(tokenizer, answered, is_open=False)
-        place = whole.rfind(response) if response else -1
-        is_told = place >= len(common_prefix(opened, whole))
-        return whole[:place] if is_told else opened
+
+        def answered(text: str) -> str:
+            turn = Message(role="assistant", content=text)
+            return self._render(tokenizer, (*turns, turn), is_open=False)
+
+        # A response may also stand in the question, or in the tag that ends a turn.
+        before, is_there, _ = answered(PLACE).rpartition(PLACE)
+        if is_there and answered(response).startswith(before + response):
+            return before
+        return self._render(tokenizer, turns, is_open=True)
 
     def _render(
         self,
@@ -107,7 +123,7 @@ class ChatFormat:
             tokenize=False,
             add_generation_prompt=is_open,
             **more,
-            **(dict(self.arguments) | dict(arguments or {})),
+            **(self.arguments if arguments is None else arguments),
         )
         return text
 
@@ -171,7 +187,7 @@ def variables_of(template: str) -> set[str]:
         extensions=["jinja2.ext.loopcontrols"], trim_blocks=True, lstrip_blocks=True
     )
     # Transformers' own tag: it marks what the assistant says, and changes no text.
-    plain = template.replace("{% generation %}", "").replace("{% endgeneration %}", "")
+    plain = re.sub(r"\{%[-+]?\s*(end)?generation\s*[-+]?%\}", "", template)
     try:
         return meta.find_undeclared_variables(environment.parse(plain))
     except TemplateSyntaxError as error:
@@ -185,7 +201,10 @@ def read_template(text_or_path: str) -> str:
         variables_of(text_or_path)  # says what is wrong
         return text_or_path
     try:
-        text = Path(text_or_path).read_text(encoding="utf-8")
+        path = Path(text_or_path)
+        if not path.is_file() or path.stat().st_size > MOST_BYTES:
+            raise OSError("no file, or a large one")
+        text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         rule = f"be a Jinja template, or a file that holds one ({type(error).__name__})"
         raise InputError(f"chat_template must {rule}, got {text_or_path!r}") from error

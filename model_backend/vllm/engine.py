@@ -28,10 +28,9 @@ from nbest.model_backend.vllm.requests import (
     sample_of,
     vllm_params,
 )
-from nbest.model_backend.vllm.thoughts import Parting
+from nbest.model_backend.vllm.thoughts import Parting, by_tags
 from nbest.orchestrator.engines.aborts import EarlyAborts, cancelled_sample
 from nbest.orchestrator.errors import BackendError, EngineDead
-from nbest.orchestrator.reasoning import with_thought_apart
 from nbest.orchestrator.types import Request, Sample, Status
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ class VLLMEngine:
         log: FailureLog,
         name: str = "",
         *,
-        part: Parting = with_thought_apart,
+        part: Parting = by_tags,
         chat: ChatFormat = ChatFormat(),  # noqa: B008 # frozen
     ) -> None:
         self._engine = engine
@@ -125,7 +124,8 @@ class VLLMEngine:
         watch = None if floor is None else FloorWatch(floor)
         token_ids = self._token_ids(request.prompt, request.params.thinking)
         output = await self._run(request.id, token_ids, vllm_params(request), watch)
-        sample = self._part(sample_of(request, output, time.monotonic() - started_s, self._name))
+        whole = sample_of(request, output, time.monotonic() - started_s, self._name)
+        sample = self._part(whole, request.params.thinking)
         if watch is None or not watch.fell:
             return sample
         return replace(sample, status=Status.TRUNCATED)  # however far the engine has come by now

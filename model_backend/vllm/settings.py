@@ -115,7 +115,7 @@ class VLLM:
                 stall,
                 log,
                 name,
-                part=parting(self.reasoning, tokenizer),
+                part=parting(self.reasoning, tokenizer, self._chat),
                 chat=self._chat,
             )
             watching = asyncio.create_task(live.watch())

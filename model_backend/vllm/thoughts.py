@@ -8,10 +8,12 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
+from nbest.model_backend.vllm.chat import SWITCHES, ChatFormat
 from nbest.model_backend.vllm.engine_options import installed_source
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.reasoning import with_thought_apart
 from nbest.orchestrator.requirements import did_you_mean
+from nbest.orchestrator.sampling_params import Thinking
 from nbest.orchestrator.types import Sample, Status
 
 if TYPE_CHECKING:
@@ -19,8 +21,8 @@ if TYPE_CHECKING:
 
 TAGS, NONE = "tags", "none"
 
-Parting = Callable[[Sample], Sample]
-"""Puts the thought of a sample into its `reasoning`."""
+Parting = Callable[[Sample, Thinking | None], Sample]
+"""Puts the thought of a sample into its `reasoning`, of one that was told how to think."""
 
 
 class ReasoningParser(Protocol):
@@ -61,16 +63,35 @@ def parser_names() -> frozenset[str]:
     return frozenset()
 
 
-def parting(name: str, tokenizer: TokenizerLike) -> Parting:
-    """What tells the thoughts of a model apart."""
+def by_tags(sample: Sample, thinking: Thinking | None = None) -> Sample:
+    """The sample, parted at the tags of the families that are known."""
+    return with_thought_apart(sample)
+
+
+def parting(name: str, tokenizer: TokenizerLike, chat: ChatFormat = ChatFormat()) -> Parting:  # noqa: B008 # frozen
+    """What tells the thoughts of a model apart.
+
+    A parser takes all for a thought that has not ended, unless it is told that there is none; so it
+    is told what the template was. Where that switches thinking off, tags alone part.
+    """
     if name == NONE:
-        return lambda sample: sample
+        return lambda sample, thinking: sample
     if name == TAGS:
-        return with_thought_apart
+        return by_tags
     from vllm.reasoning import ReasoningParserManager
 
-    parser = ReasoningParserManager.get_reasoning_parser(name)(tokenizer)
-    return lambda sample: parted_by(parser, tokenizer, sample)
+    make = ReasoningParserManager.get_reasoning_parser(name)
+    parsers: dict[Thinking | None, ReasoningParser] = {}
+
+    def part(sample: Sample, thinking: Thinking | None) -> Sample:
+        arguments = chat.arguments_for(tokenizer, thinking)
+        if any(arguments.get(switch) is False for switch in SWITCHES):
+            return by_tags(sample)
+        if thinking not in parsers:
+            parsers[thinking] = make(tokenizer, chat_template_kwargs=arguments)
+        return parted_by(parsers[thinking], tokenizer, sample)
+
+    return part
 
 
 def parted_by(parser: ReasoningParser, tokenizer: TokenizerLike, sample: Sample) -> Sample:

@@ -7,6 +7,7 @@ arXiv 2404.18796).
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -66,22 +67,30 @@ class Ensemble:
 
     async def __call__(self, query: Query, candidates: Candidates) -> Scores:
         weights = self.weights or (1.0,) * len(self.by)
-        total = np.zeros(len(candidates))
-        spoken = np.zeros(len(candidates))
-        for scorer, weight in zip(self.by, weights, strict=True):
-            numbers = self._numbers(candidates, await scorer(query, candidates))
-            is_silent = np.isnan(numbers)
-            if scorer.needs_logprobs is None:
-                numbers = np.where(is_silent, 0.0, numbers)
-                spoken += np.where(is_silent, 0.0, weight)
-            else:
-                spoken += weight
-            total += weight * numbers
-        scores: Scores = np.divide(total, spoken, out=np.full(len(total), np.nan), where=spoken > 0)
-        return scores
+        said = [self._numbers(candidates, await scorer(query, candidates)) for scorer in self.by]
+        is_needed = [scorer.needs_logprobs is not None for scorer in self.by]
+        columns = zip(*said, strict=True)
+        return np.array([_mean(column, weights, is_needed) for column in columns], np.float64)
 
     def _numbers(self, candidates: Candidates, scores: Scores) -> Scores:
         if self.combine == "mean":
             return scores
         has_answer = np.array([answer is not None for answer in candidates.answers], np.bool_)
         return rank_weights(np.where(has_answer, scores, np.nan))
+
+
+def _mean(numbers: Sequence[float], weights: Sequence[float], is_needed: Sequence[bool]) -> float:
+    """The weighted mean of what was said of one candidate, exactly rounded: in any order the same.
+
+    nan where nothing was said, where one that is needed said nothing, and between infinities.
+    """
+    said = list(zip(numbers, weights, is_needed, strict=True))
+    if any(needed and math.isnan(number) for number, _, needed in said):
+        return math.nan
+    pairs = [(number, weight) for number, weight, _ in said if not math.isnan(number)]
+    infinite = {number for number, _ in pairs if math.isinf(number)}
+    if not pairs or len(infinite) > 1:
+        return math.nan
+    if infinite:
+        return infinite.pop()
+    return math.fsum(w * x for x, w in pairs) / math.fsum(w for _, w in pairs)

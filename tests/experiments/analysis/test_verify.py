@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +23,7 @@ from nbest.model_backend.fake.script import Reply, Script
 from nbest.orchestrator.errors import InputError, RequestRejected, RunChanged
 from nbest.orchestrator.protocols import Backend
 from nbest.orchestrator.store.reader import RunReader
-from nbest.orchestrator.types import Request, Sample, Status
+from nbest.orchestrator.types import Outcome, Query, Record, Request, Sample, Status
 
 CONFIG: dict[str, Any] = {
     "name": "t",
@@ -143,6 +143,26 @@ def test_another_run_is_refused(folder: Path) -> None:
         verify(plan_of(folder, prompt={"template": "A: {question}"}), folder / "run", 5)
     with pytest.raises(InputError, match="sample must be at least 1, got 0"):
         verify(plan_of(folder), folder / "run", 0)
+
+
+def test_what_cannot_be_drawn_is_told_and_ends_with_3(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    carried_out(folder)
+
+    def refused(queries: Sequence[Query], *args: object, **settings: object) -> list[Record]:
+        error = {"outcome": Outcome.ERROR, "error": "not\ntoday"}
+        return [Record(query_id=query.id, strategy="", **error) for query in queries]
+
+    monkeypatch.setattr("nbest.experiments.analysis.verify.run", refused)
+    words = ["verify", "c.yaml", "--out", "run", "--sample", "4"]
+    shown = CliRunner().invoke(app, words)
+    assert shown.exit_code == 3
+    assert "0 of 0 samples are bitwise equal" in shown.output
+    assert shown.output.count("not today") == 4
+    shown = CliRunner().invoke(app, [*words, "--json"])
+    document = json.loads(shown.output)
+    assert (document["drawn"], document["failed"], document["share"]) == (0, 4, None)
 
 
 def test_the_command_says_it_in_words(folder: Path) -> None:

@@ -116,7 +116,7 @@ def test_a_raw_text_has_no_template_to_switch() -> None:
 
 
 def test_the_users_own_template_arguments_stay_beside_the_switch() -> None:
-    more = {"chat_template_kwargs": {"date": "today", "thinking": True}, "priority": 1}
+    more = {"chat_template_kwargs": {"date": "today"}, "priority": 1}
     body = body_of(request(thinking=Thinking(enabled=False)), "m", Server.VLLM, more=more)
     assert body["chat_template_kwargs"] == {
         "date": "today",
@@ -124,10 +124,26 @@ def test_the_users_own_template_arguments_stay_beside_the_switch() -> None:
         "thinking": False,
     }
     assert body["priority"] == 1
-    assert body_of(request(), "m", Server.VLLM, more=more)["chat_template_kwargs"] == {
-        "date": "today",
-        "thinking": True,
-    }
+    assert body_of(request(), "m", Server.VLLM, more=more) == body_of(
+        request(), "m", Server.VLLM
+    ) | dict(more)
+    nothing = {"chat_template_kwargs": None}  # goes out as it is
+    assert body_of(request(), "m", Server.VLLM, more=nothing)["chat_template_kwargs"] is None
+
+
+@pytest.mark.parametrize(
+    ("thinking", "more", "what"),
+    [
+        (Thinking(effort="low"), {"reasoning_effort": "high"}, "reasoning_effort"),
+        (Thinking(budget=5), {"thinking_token_budget": 9}, "thinking_token_budget"),
+        (Thinking(enabled=False), {"chat_template_kwargs": {"thinking": True}}, "thinking"),
+    ],
+)
+def test_a_switch_that_is_set_twice_is_refused(
+    thinking: Thinking, more: dict[str, object], what: str
+) -> None:
+    with pytest.raises(RequestRejected, match=rf"model\.body must hold no {what} where"):
+        body_of(request(thinking=thinking), "m", Server.VLLM, more=more)
 
 
 def test_token_texts_and_floors_are_read_from_the_reply() -> None:

@@ -75,6 +75,12 @@ def test_a_switch_that_the_template_does_not_have_is_refused(
         rendered(ChatFormat(template=template), thinking)
 
 
+@pytest.mark.parametrize("tag", ["{% generation %}", "{%- generation -%}", "{%generation%}"])
+def test_the_tag_of_what_is_said_is_read_over(tag: str) -> None:
+    template = SWITCH + tag + "x" + tag.replace("generation", "endgeneration")
+    assert "enable_thinking" in variables_of(template)
+
+
 def test_a_raw_prompt_cannot_be_switched() -> None:
     chat = ChatFormat()
     with pytest.raises(RequestRejected, match="needs a chat"):
@@ -154,7 +160,10 @@ def test_a_response_is_rated_where_the_template_puts_an_answer() -> None:
     """What the template writes before it, and what ends the turn, is not of the response."""
     assert rated(QWEN, CHAT, "7") == ("<user>hi<end><assistant><think></think>", "7")
     assert rated(QWEN, CHAT, "hi") == ("<user>hi<end><assistant><think></think>", "hi")
-    assert rated(QWEN, CHAT, "") == ("<user>hi<end><assistant>", "")
+    assert rated(QWEN, CHAT, "") == ("<user>hi<end><assistant><think></think>", "")
+    for part_of_a_tag in ("end", "e", "think", ">", "\n", "user"):
+        before, after = rated(QWEN, CHAT, part_of_a_tag)
+        assert (before, after) == ("<user>hi<end><assistant><think></think>", part_of_a_tag)
     assert rated(QWEN, "A:", " 42") == ("A:", " 42")
     strips = QWEN.replace("{{ m.content }}", "{{ m.content | trim }}")
     assert rated(strips, CHAT, " 7 ") == ("<user>hi<end><assistant>", " 7 ")

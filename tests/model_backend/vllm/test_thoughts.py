@@ -8,13 +8,16 @@ from dataclasses import dataclass, field
 import pytest
 
 from nbest import VLLM
+from nbest.model_backend.vllm.chat import ChatFormat
 from nbest.model_backend.vllm.processes.start import engine_args
 from nbest.model_backend.vllm.thoughts import parser_names, parting
 from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.sampling_params import Thinking
 from nbest.orchestrator.types import Sample, Status
 
 pytest.importorskip("vllm")
 
+SWITCH = "{% if enable_thinking or thinking %}{{ messages }}{% endif %}"
 WORDS = ["<eos>", "<think>", "</think>", "is it 41?", "\n\n", "42"]
 
 
@@ -46,17 +49,35 @@ def test_the_names_are_those_of_vllm() -> None:
 @pytest.mark.parametrize("name", ["qwen3", "deepseek_r1"])
 def test_a_parser_tells_thought_and_answer_apart(name: str) -> None:
     part = parting(name, Tokenizer())  # type: ignore[arg-type]
-    whole = part(sample([1, 3, 2, 4, 5, 0]))
+    whole = part(sample([1, 3, 2, 4, 5, 0]), None)
     assert (whole.text, whole.reasoning, whole.status) == ("42", "is it 41?", Status.OK)
     assert 1 <= whole.reasoning_tokens <= 3
-    cut = part(sample([1, 3]))
+    cut = part(sample([1, 3]), None)
     assert (cut.text, cut.reasoning, cut.status) == ("", "is it 41?", Status.TRUNCATED)
 
 
 def test_tags_and_none() -> None:
     ids = [1, 3, 2, 4, 5]
-    assert parting("tags", Tokenizer())(sample(ids)).text == "42"  # type: ignore[arg-type]
-    assert parting("none", Tokenizer())(sample(ids)) == sample(ids)  # type: ignore[arg-type]
+    assert parting("tags", Tokenizer())(sample(ids), None).text == "42"  # type: ignore[arg-type]
+    assert parting("none", Tokenizer())(sample(ids), None) == sample(ids)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["qwen3", "deepseek_r1", "deepseek_v3", "glm45"])
+def test_an_answer_without_a_thought_is_an_answer_where_thinking_is_off(name: str) -> None:
+    """A parser that does not know takes it for a thought that was not ended."""
+    bare, off = sample([5, 0]), Thinking(enabled=False)
+    part = parting(name, Tokenizer(), ChatFormat(template=SWITCH))  # type: ignore[arg-type]
+    assert (part(bare, off).text, part(bare, off).status) == ("<eos>".join(["42", ""]), Status.OK)
+    fixed = ChatFormat(template=SWITCH, arguments={"enable_thinking": False})
+    always = parting(name, Tokenizer(), fixed)  # type: ignore[arg-type]
+    assert (always(bare, None).reasoning, always(bare, None).status) == ("", Status.OK)
+
+
+@pytest.mark.parametrize("name", ["qwen3", "deepseek_v3"])
+def test_a_thought_is_told_apart_where_thinking_is_on(name: str) -> None:
+    part = parting(name, Tokenizer(), ChatFormat(template=SWITCH))  # type: ignore[arg-type]
+    whole = part(sample([1, 3, 2, 4, 5, 0]), Thinking(enabled=True))
+    assert (whole.text, whole.reasoning) == ("42", "is it 41?")
 
 
 def test_an_unknown_parser_is_refused_with_the_nearest() -> None:

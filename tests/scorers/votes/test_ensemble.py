@@ -69,6 +69,26 @@ async def test_a_candidate_without_an_answer_takes_no_rank() -> None:
     assert await scores(ensemble, "a", None, "c") == pytest.approx([0.5, NAN, 1.0], nan_ok=True)
 
 
+async def test_the_order_of_the_scorers_breaks_no_tie() -> None:
+    """Ranks 5, 6, 7 and 7, 5, 6 of seven are worth the same, to the last bit."""
+    by = (
+        Says((5.0, 7.0, 6.0, 1.0, 2.0, 3.0, 4.0)),
+        Says((6.0, 5.0, 7.0, 1.0, 2.0, 3.0, 4.0)),
+        Says((7.0, 6.0, 5.0, 1.0, 2.0, 3.0, 4.0)),
+    )
+    answers = tuple("abcdefg")
+    first = await scores(Ensemble(by=by), *answers)
+    assert first[0] == first[1] == first[2]
+    assert await scores(Ensemble(by=by[::-1]), *answers) == first
+
+
+async def test_infinities_are_no_error() -> None:
+    ensemble = Ensemble(
+        by=(Says((math.inf, math.inf, 1.0)), Says((1.0, -math.inf, 1.0))), combine="mean"
+    )
+    assert await scores(ensemble) == pytest.approx([math.inf, NAN, 1.0], nan_ok=True)
+
+
 def test_what_it_says_of_itself() -> None:
     one = Says((1.0,))
     assert is_pointwise(Ensemble(by=(one,), combine="mean"))
