@@ -34,7 +34,7 @@ COMPARED = ("id", "text", "reasoning", "token_ids", "status")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class Redrawn:
     """A stored sample, and the one that was drawn in its place."""
 
     query_id: str
@@ -49,7 +49,7 @@ class Verification:
     """What came of drawing some samples of a run again."""
 
     stored: int  # samples of the run that can be drawn again
-    compared: tuple[Comparison, ...]
+    compared: tuple[Redrawn, ...]
     packages: tuple[str, ...]  # a line for each that has another version now
 
     @property
@@ -167,16 +167,16 @@ def _drawn(
     return drawn
 
 
-def compare(key: tuple[str, int], stored: Sample, again: Sample | str) -> Comparison:
+def compare(key: tuple[str, int], stored: Sample, again: Sample | str) -> Redrawn:
     """Compare a stored sample with the one that was drawn in its place."""
     query_id, index = key
     if isinstance(again, str) or again.status is Status.ERROR:
         error = " ".join((again if isinstance(again, str) else again.error).split())
-        return Comparison(query_id=query_id, index=index, is_equal=False, error=error)
+        return Redrawn(query_id=query_id, index=index, is_equal=False, error=error)
     said, now = ((s.text, s.reasoning, s.status) for s in (stored, again))
     is_known = bool(stored.token_ids and again.token_ids)
     is_equal = said == now and (not is_known or stored.token_ids == again.token_ids)
-    return Comparison(
+    return Redrawn(
         query_id=query_id,
         index=index,
         is_equal=is_equal,

@@ -16,6 +16,7 @@ from nbest.experiments.language.plugin_kind import PluginKind
 from nbest.experiments.language.text import shown, suggestion
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import Backend, BackendConfig, NamedModel
+from nbest.orchestrator.query.model_calls import named_models_of
 
 T = TypeVar("T")
 
@@ -84,13 +85,8 @@ def _with_models(part: object, models: Mapping[str, BackendConfig]) -> object:
 
 def unbound_names(part: object) -> set[str]:
     """The names of models that are not bound yet, in a scorer and its parts."""
-    if isinstance(part, NamedModel):
-        return {part.name} if isinstance(part.settings, Unbound) else set()
-    if isinstance(part, tuple):
-        return set().union(*map(unbound_names, part))
-    if not is_dataclass(part) or isinstance(part, type):
-        return set()
-    return set().union(*(unbound_names(getattr(part, setting.name)) for setting in fields(part)))
+    models = named_models_of(part).values()
+    return {model.name for model in models if isinstance(model.settings, Unbound)}
 
 
 def _unknown(name: str, models: Mapping[str, BackendConfig]) -> InputError:
