@@ -53,11 +53,21 @@ class Verification:
     packages: tuple[str, ...]  # a line for each that has another version now
 
     @property
+    def drawn(self) -> tuple[Redrawn, ...]:
+        """Those that could be drawn."""
+        return tuple(one for one in self.compared if not one.error)
+
+    @property
+    def failed(self) -> tuple[Redrawn, ...]:
+        """Those that could not."""
+        return tuple(one for one in self.compared if one.error)
+
+    @property
     def equal(self) -> Accuracy:
         """The share that is equal, with its interval over questions; failures left out."""
-        drawn = [one for one in self.compared if not one.error]
         return accuracy_of(
-            [float(one.is_equal) for one in drawn], clusters=[one.query_id for one in drawn]
+            [float(one.is_equal) for one in self.drawn],
+            clusters=[one.query_id for one in self.drawn],
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -51,48 +52,33 @@ def verify(
         print_document(as_document(outcome))
     else:
         print("\n".join(map(printable, sentences(outcome))))
-    if any(one.error for one in outcome.compared):
+    if outcome.failed:
         raise typer.Exit(Exit.SOME_ERRORS)
 
 
 def as_document(outcome: Verification) -> dict[str, object]:
     """The outcome for `--json`."""
-    failed = sum(bool(one.error) for one in outcome.compared)
-    drawn = len(outcome.compared) - failed
-    share, low, high = outcome.equal if drawn else (None, None, None)
+    share, low, high = outcome.equal if outcome.drawn else (None, None, None)
     return {
         "stored": outcome.stored,
-        "drawn": drawn,
-        "failed": failed,
+        "drawn": len(outcome.drawn),
+        "failed": len(outcome.failed),
         "equal": sum(one.is_equal for one in outcome.compared),
         "share": share,
         "low": low,
         "high": high,
-        "rows": [
-            {
-                "query_id": one.query_id,
-                "index": one.index,
-                "is_equal": one.is_equal,
-                "differs_at": one.differs_at,
-                "error": one.error,
-            }
-            for one in outcome.compared
-        ],
+        "rows": [asdict(one) for one in outcome.compared],
         "packages": list(outcome.packages),
     }
 
 
 def sentences(outcome: Verification) -> list[str]:
     """The outcome in words: how many are equal, and where the others begin to differ."""
-    compared, equal = outcome.compared, outcome.equal
-    failed = [one for one in compared if one.error]
-    drawn = len(compared) - len(failed)
+    drawn, failed, equal = outcome.drawn, outcome.failed, outcome.equal
+    others = [one for one in drawn if not one.is_equal]
     share = f" ({equal.mean:.3f}, 95% {equal.low:.2f} to {equal.high:.2f})" if drawn else ""
-    same = sum(one.is_equal for one in compared)
-    lines = [
-        f"{same:,} of {drawn:,} samples are bitwise equal{share}; the run has {outcome.stored:,}"
-    ]
-    others = [one for one in compared if not one.is_equal and not one.error]
+    same = f"{len(drawn) - len(others):,} of {len(drawn):,} samples are bitwise equal{share}"
+    lines = [f"{same}; the run has {outcome.stored:,}"]
     for one in others[:SHOWN]:
         where = "" if one.differs_at is None else f" from token {one.differs_at:,} on"
         lines.append(f"{one.query_id}, sample {one.index}: differs{where}")

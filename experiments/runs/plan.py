@@ -19,8 +19,9 @@ from nbest.experiments.runs.stored_calls import asks_model, require_first
 from nbest.orchestrator.cluster.settings import Cluster
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import BackendConfig, NamedModel
-from nbest.orchestrator.query.model_calls import FIRST_PARAMS, named_models_of
+from nbest.orchestrator.query.model_calls import FIRST_PARAMS
 from nbest.orchestrator.query.panel import Arm, Panel
+from nbest.orchestrator.run.job import named_models
 from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.store.format.manifest import Json
 from nbest.orchestrator.strategies.deep_conf import DeepConf
@@ -59,8 +60,7 @@ class Plan:
 
     def named_models(self) -> list[NamedModel]:
         """The models that the run has besides its own: of arms, and of its selector."""
-        arms = {} if self.panel is None else self.panel.models
-        return list((named_models_of(self.strategy) | arms).values())
+        return list(named_models(self.strategy, self.panel).values())
 
     def _early_ends(self, strategy: DeepConf) -> dict[str, Json]:
         return {

@@ -81,15 +81,16 @@ def parting(name: str, tokenizer: TokenizerLike, chat: ChatFormat = ChatFormat()
     from vllm.reasoning import ReasoningParserManager
 
     make = ReasoningParserManager.get_reasoning_parser(name)
-    parsers: dict[Thinking | None, ReasoningParser] = {}
+
+    @cache
+    def parser_for(thinking: Thinking | None) -> ReasoningParser | None:
+        arguments = chat.arguments_for(tokenizer, thinking)
+        is_off = any(arguments.get(switch) is False for switch in SWITCHES)
+        return None if is_off else make(tokenizer, chat_template_kwargs=arguments)
 
     def part(sample: Sample, thinking: Thinking | None) -> Sample:
-        arguments = chat.arguments_for(tokenizer, thinking)
-        if any(arguments.get(switch) is False for switch in SWITCHES):
-            return by_tags(sample)
-        if thinking not in parsers:
-            parsers[thinking] = make(tokenizer, chat_template_kwargs=arguments)
-        return parted_by(parsers[thinking], tokenizer, sample)
+        parser = parser_for(thinking)
+        return by_tags(sample) if parser is None else parted_by(parser, tokenizer, sample)
 
     return part
 

@@ -17,6 +17,11 @@ from nbest.orchestrator.strategies.deep_conf import DeepConf
 from nbest.orchestrator.types import Query
 
 
+def named_models(strategy: object, panel: Panel | None) -> dict[str, NamedModel]:
+    """Find the models with names that a run has besides its own: of scorers and of arms, by key."""
+    return named_models_of(strategy) | ({} if panel is None else panel.models)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
     """What a worker needs to know besides its queries and its engines."""
@@ -46,8 +51,7 @@ class Work:
 
     @property
     def _named(self) -> dict[str, NamedModel]:
-        arms = {} if self.panel is None else self.panel.models
-        return named_models_of(self.strategy) | arms
+        return named_models(self.strategy, self.panel)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
