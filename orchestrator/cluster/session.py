@@ -10,8 +10,10 @@ import math
 import os
 import signal
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -30,6 +32,10 @@ from nbest.orchestrator.cluster.shared_folder import Mark, leave_mark, refuse_lo
 from nbest.orchestrator.errors import BackendError, InputError, first_line
 from nbest.orchestrator.protocols import BackendConfig
 from nbest.orchestrator.requirements import require
+
+# How often Ray is started, and what it says where its processes did not answer in time.
+STARTS = 3
+TOO_SLOW = "timed out during startup"
 
 
 @contextmanager
@@ -80,21 +86,60 @@ def _start_ray(cluster: Cluster, num_models: int) -> None:
     # Ray only counts CPUs; engines and workers share whatever the machine has.
     engines = cluster.engines + num_models * cluster.reward_engines
     num_cpus = math.ceil(engines * cluster.cpus_per_engine) + cluster.workers
+    start = partial(
+        ray.init,
+        address="local",
+        num_cpus=max(cpus, num_cpus),
+        include_dashboard=False,
+        # Who reaches the page may read it, so there is none unless the user sets a port.
+        _metrics_export_port=cluster.metrics_port,
+        _system_config=None if cluster.metrics_port else {"enable_metrics_collection": False},
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+    )
     try:
-        ray.init(
-            address="local",
-            num_cpus=max(cpus, num_cpus),
-            include_dashboard=False,
-            # Who reaches the page may read it, so there is none unless the user sets a port.
-            _metrics_export_port=cluster.metrics_port,
-            _system_config=None if cluster.metrics_port else {"enable_metrics_collection": False},
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
+        _start_patiently(start)
     # Ray's own checks, its sockets (whose paths must be short) and its processes fail in these.
     except (OSError, RuntimeError, ValueError) as error:
         hint = "; set RAY_TMPDIR to a short path" if "AF_UNIX" in str(error) else ""
         raise BackendError(f"Ray cannot be started: {first_line(error)}{hint}") from error
+
+
+def _start_patiently(start: Callable[[], object]) -> None:
+    """Start Ray, up to three times: it gives its own processes no more than 30 s to answer.
+
+    Raises TimeoutError where they never do.
+    """
+    for _ in range(STARTS):
+        before = _ray_children()
+        try:
+            start()
+        except Exception as error:  # Ray has no type of its own for this
+            if TOO_SLOW not in str(error):
+                raise
+        else:
+            return
+        for pid in _ray_children() - before:  # Ray would only kill them at the end of this process
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+    raise TimeoutError(f"its processes were too slow {STARTS} times; this machine is overloaded")
+
+
+def _ray_children() -> set[int]:
+    """Return the pids of Ray's processes below this one; none where there is no /proc."""
+    pids = {
+        int(pid)
+        for task in Path("/proc/self/task").glob("*/children")
+        for pid in task.read_text().split()
+    }
+    return {pid for pid in pids if "/ray/" in _command(pid)}
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
+    except OSError:  # it has ended
+        return ""
 
 
 def _join_ray(cluster: Cluster, address: str) -> None:
