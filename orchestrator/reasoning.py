@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import cache
 from typing import NamedTuple
 
 from nbest.orchestrator.types import Sample, Status
@@ -27,6 +28,34 @@ _MARKERS = re.compile(
 _OPENINGS = ("<", "[", "\u25c1")  # every tag begins with one of these
 
 
+class Tags(NamedTuple):
+    """What a model puts around its thoughts, where that is none of the tags that are known."""
+
+    opening: str
+    closing: str
+
+    @property
+    def pattern(self) -> re.Pattern[str]:
+        """These tags and the known ones; what closes a thought is in a group."""
+        return _with_tags(self)
+
+
+def tags_of(setting: str) -> Tags | None:
+    """The two tags that a setting holds, with a space between them; None: it holds none.
+
+    >>> tags_of("<plan> </plan>")
+    Tags(opening='<plan>', closing='</plan>')
+    """
+    words = setting.split()
+    return Tags(*words) if len(words) == 2 and words[0] != words[1] else None
+
+
+@cache
+def _with_tags(tags: Tags) -> re.Pattern[str]:
+    opening, closing = map(re.escape, tags)
+    return re.compile(rf"(?-i:{opening}|(?P<own>{closing}))|{_TAG.pattern}", re.IGNORECASE)
+
+
 class Parted(NamedTuple):
     """A text in two: what a model thought, and what it said."""
 
@@ -35,25 +64,25 @@ class Parted(NamedTuple):
     is_ended: bool = True  # False: a thought was begun and never ended
 
 
-def parted(text: str) -> Parted:
+def parted(text: str, tags: Tags | None = None) -> Parted:
     r"""The thought and the rest of a text: between tags, or before a tag that closes a thought.
 
     A thought that was begun and never ended leaves nothing: the answer was never given. Several
-    thoughts are joined by an empty line.
+    thoughts are joined by an empty line. Tags of the model's own are read beside the known ones.
 
     >>> parted("<think>6?</think>7")
     Parted(reasoning='6?', said='7', is_ended=True)
     >>> parted("7<think>6?")
     Parted(reasoning='6?', said='7', is_ended=False)
     """
-    if not any(sign in text for sign in _OPENINGS):  # most texts
+    if not any(sign in text for sign in (*_OPENINGS, *(tags or ()))):  # most texts
         return Parted("", text)
     if _CHANNEL in text:
         return _of_channels(text)
     said: list[str] = []
     thought: list[str] = []
     start, is_said = 0, True  # of what comes next, and what that is
-    for tag in _TAG.finditer(text):
+    for tag in (tags.pattern if tags else _TAG).finditer(text):
         is_end = any(tag.groupdict().values())
         if is_end and is_said:  # it was opened in the prompt
             thought += [*said, text[start : tag.start()]]
@@ -80,7 +109,7 @@ def _of_channels(text: str) -> Parted:
     return Parted(_MARKERS.sub(" ", text[: last.start()]).strip(), said)
 
 
-def with_thought_apart(sample: Sample) -> Sample:
+def with_thought_apart(sample: Sample, tags: Tags | None = None) -> Sample:
     """The sample with its thought in `reasoning`, as it was if it has one already or shows none.
 
     A thought that was not ended leaves no answer: such a sample is cut off, whatever ended it. Its
@@ -88,7 +117,7 @@ def with_thought_apart(sample: Sample) -> Sample:
     """
     if sample.reasoning or sample.status is Status.ERROR:
         return sample
-    parts = parted(sample.text)
+    parts = parted(sample.text, tags)
     if parts.is_ended and parts.said == sample.text:
         return sample
     share = len(parts.reasoning) / max(1, len(parts.reasoning) + len(parts.said))

@@ -198,13 +198,17 @@ class Config(Section):
         )
 
     def build_strategy(self) -> Sampling:
-        """Build the strategy, which chooses by the first selector."""
+        """Build the strategy, which chooses by the first selector.
+
+        Its samples have the log-probabilities that any of the selectors reads.
+        """
         reading = self.reading()
+        needed = (scorer.needs_logprobs for scorer in self.scorers().values())
         choice = Choice(
             select=self._objects.get(build_scorer, self.select[0]),
             extract=reading.extract,
             equivalence=reading.equivalence,
-            params=self.sampling.build(),
+            params=self.sampling.build().with_logprobs(*needed),
         )
         return with_models(self.strategy.build(choice, self._objects), self.build_models())
 

@@ -30,7 +30,7 @@ from nbest.orchestrator.errors import (
     RequestRejected,
     first_line,
 )
-from nbest.orchestrator.reasoning import with_thought_apart
+from nbest.orchestrator.reasoning import Tags, with_thought_apart
 from nbest.orchestrator.types import Request, Sample
 
 TRIES = 3  # at a request whose connection or reply broke
@@ -49,6 +49,7 @@ class Manner:
     is_seeded: bool = True
     is_streamed: bool = True
     has_tags: bool = True  # thoughts in the text are told apart by their tags
+    tags: Tags | None = None  # ... by these, too
     more: Mapping[str, Any] | None = None  # further fields of each body
 
 
@@ -238,7 +239,7 @@ class EndpointEngine:
     def _parted(self, sample: Sample) -> Sample:
         if sample.reasoning:
             return replace(sample, text=sample.text.lstrip("\n"))
-        return with_thought_apart(sample) if self._manner.has_tags else sample
+        return with_thought_apart(sample, self._manner.tags) if self._manner.has_tags else sample
 
 
 async def _end(drawing: asyncio.Task[Sample]) -> None:

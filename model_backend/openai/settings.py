@@ -22,6 +22,7 @@ from nbest.model_backend.openai.opening import look_at, names_at, require_seeds
 from nbest.model_backend.openai.requests import Server
 from nbest.model_backend.openai.throttle import Throttle
 from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.reasoning import tags_of
 from nbest.orchestrator.requirements import did_you_mean, require
 
 # Fields of a request's body that have a setting of their own.
@@ -65,7 +66,9 @@ class Endpoint:
     server: Literal["auto", "openai", "vllm", "sglang", "llama.cpp", "other"] = "auto"
     # Whether equal seeds give equal samples: checked when the connection opens, trusted, or none.
     seeds: Literal["checked", "trusted", "none"] = "checked"
-    reasoning: Literal["tags", "none"] = "tags"  # how thoughts are told apart that stand in a text
+    # How thoughts are told apart that stand in a text: by "tags", by tags of the model's own as
+    # "<plan> </plan>", or "none".
+    reasoning: str = "tags"
     stream: bool = True  # False: less to read, but an aborted sample has no text and no count
     body: Mapping[str, Any] = field(default_factory=dict, hash=False)  # further fields
     # Dollars for a million tokens: {input: 0.15, cached: 0.075, output: 0.6}
@@ -83,9 +86,12 @@ class Endpoint:
             require(getattr(self, key) > 0, key, "be above 0", getattr(self, key))
         require(self.patience_s >= 0, "patience_s", "be at least 0", self.patience_s)
         words = {"server": SERVERS, "seeds": ("checked", "trusted", "none")}
-        for key, allowed in {**words, "reasoning": ("tags", "none")}.items():
+        for key, allowed in words.items():
             value = getattr(self, key)
             require(value in allowed, key, f"be one of {', '.join(allowed)}", value)
+        is_known = self.reasoning in ("tags", "none") or tags_of(self.reasoning) is not None
+        rule = 'be tags, none or two tags as "<plan> </plan>"'
+        require(is_known, "reasoning", rule, self.reasoning)
         for name in self.body:
             require(name not in OURS, "body", f"leave {name} to the setting for it", name)
         _require_no_secret(self.body)
@@ -162,7 +168,8 @@ class Endpoint:
             server=server,
             is_seeded=self.seeds != "none",
             is_streamed=self.stream,
-            has_tags=self.reasoning == "tags",
+            has_tags=self.reasoning != "none",
+            tags=tags_of(self.reasoning),
             more=self.body,
         )
 

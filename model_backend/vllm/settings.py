@@ -47,7 +47,8 @@ class VLLM:
     trust_remote_code: bool = False  # run Python that comes with the model
     chat_template: str | None = None  # Jinja, as text or the file of it; None: the model's own
     chat_template_kwargs: Mapping[str, Any] = field(default_factory=dict, hash=False)
-    # How thought and answer are told apart: by "tags", by a reasoning parser of vLLM, or "none".
+    # How thought and answer are told apart: by "tags", by tags of the model's own as
+    # "<plan> </plan>", by a reasoning parser of vLLM, or "none".
     reasoning: str = "tags"
     # Any other argument of vLLM's engine, by its name: {"quantization": "fp8"}
     engine: Mapping[str, Any] = field(default_factory=dict, hash=False)

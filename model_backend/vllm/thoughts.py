@@ -5,13 +5,13 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Protocol
 
 from nbest.model_backend.vllm.chat import SWITCHES, ChatFormat
 from nbest.model_backend.vllm.engine_options import installed_source
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.reasoning import with_thought_apart
+from nbest.orchestrator.reasoning import Tags, tags_of, with_thought_apart
 from nbest.orchestrator.requirements import did_you_mean
 from nbest.orchestrator.sampling_params import Thinking
 from nbest.orchestrator.types import Sample, Status
@@ -41,7 +41,7 @@ class ReasoningParser(Protocol):
 
 def is_parser(name: str) -> bool:
     """Whether the name is that of a parser of vLLM."""
-    return name not in (TAGS, NONE)
+    return name not in (TAGS, NONE) and tags_of(name) is None
 
 
 def require_parser(name: str) -> None:
@@ -49,7 +49,7 @@ def require_parser(name: str) -> None:
     known = parser_names()
     if is_parser(name) and known and name not in known:
         hint = did_you_mean(name, known) or f"; they are {', '.join(sorted(known))}"
-        rule = "be tags, none or a reasoning parser of vLLM"
+        rule = 'be tags, none, two tags as "<plan> </plan>" or a reasoning parser of vLLM'
         raise InputError(f"reasoning must {rule}, got {name!r}{hint}")
 
 
@@ -63,9 +63,11 @@ def parser_names() -> frozenset[str]:
     return frozenset()
 
 
-def by_tags(sample: Sample, thinking: Thinking | None = None) -> Sample:
-    """The sample, parted at the tags of the families that are known."""
-    return with_thought_apart(sample)
+def by_tags(
+    sample: Sample, thinking: Thinking | None = None, *, tags: Tags | None = None
+) -> Sample:
+    """The sample, parted at the tags of the families that are known, and at the model's own."""
+    return with_thought_apart(sample, tags)
 
 
 def parting(name: str, tokenizer: TokenizerLike, chat: ChatFormat = ChatFormat()) -> Parting:  # noqa: B008 # frozen
@@ -76,8 +78,8 @@ def parting(name: str, tokenizer: TokenizerLike, chat: ChatFormat = ChatFormat()
     """
     if name == NONE:
         return lambda sample, thinking: sample
-    if name == TAGS:
-        return by_tags
+    if not is_parser(name):
+        return partial(by_tags, tags=tags_of(name))
     from vllm.reasoning import ReasoningParserManager
 
     make = ReasoningParserManager.get_reasoning_parser(name)

@@ -25,7 +25,13 @@ from nbest import (
 from nbest.experiments.runs.exchange.export import export_run
 from nbest.experiments.runs.exchange.import_pool import import_pool
 from nbest.orchestrator.query.selection import WholeText, read_answers
-from nbest.orchestrator.reasoning import parted, with_thought_apart, without_reasoning
+from nbest.orchestrator.reasoning import (
+    Tags,
+    parted,
+    tags_of,
+    with_thought_apart,
+    without_reasoning,
+)
 from nbest.orchestrator.run.job import Work
 from nbest.orchestrator.run.local import open_loop
 from nbest.orchestrator.store.reader import RunReader
@@ -156,3 +162,30 @@ def test_a_pool_brings_its_thoughts_and_takes_them_along(tmp_path: Path, key: st
     for run in ("run", "again"):
         ((_, stored),) = RunReader(tmp_path / run).samples()
         assert [(s.text, s.reasoning) for s in stored] == [("42", "41?"), ("42", "40?")]
+
+
+@pytest.mark.parametrize(
+    ("tags", "text"),
+    [
+        ("<plan> </plan>", "<plan>so 41?</plan>42"),
+        ("{{ }}", "{{so 41?}}42"),
+        ("## #answer#", "## so 41? #answer#42"),
+        ("(* *)", "so 41? *)42"),  # the prompt has opened it
+        ("<plan> </plan>", "<think>so 41?</think>42"),  # the known ones are read as before
+    ],
+)
+def test_tags_of_the_models_own_hold_a_thought(tags: str, text: str) -> None:
+    parts = parted(text, tags_of(tags))
+    assert (parts.reasoning, parts.said, parts.is_ended) == ("so 41?", "42", True)
+
+
+def test_an_own_tag_that_is_not_closed_leaves_no_answer() -> None:
+    cut = Sample(id="r/q/s0", text="<plan>so 41?", status=Status.OK)
+    sample = with_thought_apart(cut, Tags("<plan>", "</plan>"))
+    assert (sample.text, sample.reasoning, sample.status) == ("", "so 41?", Status.TRUNCATED)
+    assert with_thought_apart(cut) == cut
+
+
+@pytest.mark.parametrize("setting", ["tags", "none", "<plan>", "** **", "a b c", ""])
+def test_what_are_no_two_tags(setting: str) -> None:
+    assert tags_of(setting) is None

@@ -427,6 +427,24 @@ def test_what_a_config_names_is_built_once(monkeypatch: pytest.MonkeyPatch) -> N
     assert sorted(built) == sorted(texts)
 
 
+@pytest.mark.parametrize(
+    ("select", "kept"),
+    [
+        ("[vote, mean_logprob]", 0),
+        ("[vote, 'self_certainty(k=20)', mean_logprob]", 20),
+        ("['self_certainty(k=5)', 'confidence(k=8)']", 8),
+        ("[vote, first]", None),
+    ],
+)
+def test_samples_have_the_logprobs_that_any_selector_reads(
+    select: str, kept: int | None, path: Path
+) -> None:
+    config = load_config(path, [f"select={select}"])
+    assert config.build_strategy().sampling().logprobs == kept
+    more = load_config(path, [f"select={select}", "sampling.logprobs=20"])
+    assert more.build_strategy().sampling().logprobs == 20
+
+
 @pytest.mark.parametrize("value", ["5", "true", "{a: b}", "null"])
 def test_texts_are_one_text_or_a_list(value: str, path: Path) -> None:
     message = refusal(path, f"sampling.stop={value}")

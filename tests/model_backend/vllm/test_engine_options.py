@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from dataclasses import MISSING, fields, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,8 @@ from nbest.model_backend.vllm.engine_options import (
 from nbest.model_backend.vllm.processes.start import engine_args
 from nbest.orchestrator.errors import InputError
 
-pytest.importorskip("vllm")
+# The name is looked up without an import: that takes 5 s in each process that collects tests.
+pytestmark = pytest.mark.skipif(find_spec("vllm") is None, reason="needs vllm")
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 
 import pytest
 
@@ -15,7 +16,8 @@ from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.sampling_params import Thinking
 from nbest.orchestrator.types import Sample, Status
 
-pytest.importorskip("vllm")
+# The name is looked up without an import: that takes 5 s in each process that collects tests.
+pytestmark = pytest.mark.skipif(find_spec("vllm") is None, reason="needs vllm")
 
 SWITCH = "{% if enable_thinking or thinking %}{{ messages }}{% endif %}"
 WORDS = ["<eos>", "<think>", "</think>", "is it 41?", "\n\n", "42"]
@@ -38,6 +40,15 @@ def sample(ids: Sequence[int], status: Status = Status.OK) -> Sample:
     text = Tokenizer().decode(ids)
     ids = tuple(ids)
     return Sample(id="r/q/s0", text=text, token_ids=ids, status=status, generated_tokens=len(ids))
+
+
+def test_tags_of_the_models_own_part_a_text_without_a_parser() -> None:
+    part = parting(VLLM("m", reasoning="is 42").reasoning, Tokenizer())  # type: ignore[arg-type]
+    thought = Sample(id="r/q/s0", text="is it 41? 42", status=Status.OK)
+    assert part(thought, None).status is Status.OK
+    assert part(thought, None).reasoning == "it 41?"
+    with pytest.raises(InputError, match="two tags as"):
+        VLLM("m", reasoning="** **")
 
 
 def test_the_names_are_those_of_vllm() -> None:
