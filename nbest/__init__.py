@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from nbest.orchestrator.strategies.adaptive import Adaptive
     from nbest.orchestrator.strategies.best_of_n import BestOfN
     from nbest.orchestrator.strategies.budget import BatchBudget
+    from nbest.orchestrator.strategies.cascade import Cascade, Stage
     from nbest.orchestrator.strategies.deep_conf import DeepConf
     from nbest.orchestrator.strategies.race import RaceToValid
     from nbest.orchestrator.strategies.stop_on_scores import (
@@ -122,6 +123,7 @@ if TYPE_CHECKING:
     from nbest.scorers.validators.selectors import AmongValid, FirstValid
     from nbest.scorers.validators.sql import SqlValid
     from nbest.scorers.validators.yaml import YamlValid
+    from nbest.scorers.votes.arm_weight import ArmWeight
     from nbest.scorers.votes.bayes_risk import MinimumBayesRisk
     from nbest.scorers.votes.ensemble import Ensemble
     from nbest.scorers.votes.majority import MajorityVote, vote_shares
@@ -138,6 +140,7 @@ __all__ = [
     "AllOf",
     "AmongValid",
     "Arm",
+    "ArmWeight",
     "AsksModel",
     "Backend",
     "BackendConfig",
@@ -150,6 +153,7 @@ __all__ = [
     "Bounded",
     "Boxed",
     "Candidates",
+    "Cascade",
     "ChoiceEquivalence",
     "ChoiceLetter",
     "CodeBlock",
@@ -220,6 +224,7 @@ __all__ = [
     "Shortest",
     "SqlResultEquivalence",
     "SqlValid",
+    "Stage",
     "Status",
     "Steps",
     "StopRule",
@@ -311,6 +316,7 @@ _NAMES = {
     "orchestrator.strategies.best_of_n": ("BestOfN",),
     "orchestrator.sampling_params": ("ConfidenceFloor", "Constraint", "SamplingParams", "Thinking"),
     "orchestrator.strategies.budget": ("BatchBudget",),
+    "orchestrator.strategies.cascade": ("Cascade", "Stage"),
     "orchestrator.strategies.deep_conf": ("DeepConf",),
     "orchestrator.strategies.race": ("RaceToValid",),
     "orchestrator.strategies.stop_on_scores": (
@@ -425,6 +431,7 @@ _NAMES = {
     ),
     "scorers.validators.sql": ("SqlValid",),
     "scorers.validators.yaml": ("YamlValid",),
+    "scorers.votes.arm_weight": ("ArmWeight",),
     "scorers.votes.bayes_risk": ("MinimumBayesRisk",),
     "scorers.votes.ensemble": ("Ensemble",),
     "scorers.votes.majority": (

@@ -106,6 +106,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         words = ["run", "c.yaml", "--quiet", "--out"]
         for name in ("RUN", "runs/demo", "runs/other", "runs/pool"):
             assert CliRunner().invoke(app, [*words, name]).exit_code == 0
+        panel = ("--set", "arms=[{name: small}, {name: large}]", "--set", "strategy.n=16")
+        assert CliRunner().invoke(app, [*words, "runs/panel", *panel]).exit_code == 0
         texts = [sample.text for sample in RunReader("RUN").stored_samples().of("q0")]
         other = next(i for i, text in enumerate(texts) if text != texts[0])
         Sitting("RUN").add("q0", other, [0, other])
@@ -135,6 +137,8 @@ def test_a_command_that_is_shown_works(
             needs_real = any("model.model" in word or "cluster." in word for word in words)
             config = "real.yaml" if needs_real else words[1]
             words = ["run", config, *words[2:], "--dry-run"]
+        elif "arm" in line or command == "fit-weights":
+            words = [words[0], "runs/panel", *words[2:]]
         elif command == "verify":  # it reads a run, and the config of it
             words = ["verify", "c.yaml", "--out", "RUN", *words[4:]]
         elif "--out" in words:

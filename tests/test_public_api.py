@@ -35,6 +35,7 @@ nbest.AllOf(*, rules: tuple[Validator, ...])
 nbest.AmongValid(*, rule: Validator, by: Scorer)
 nbest.Arm(*, name: str, params: SamplingParams | None = None, weight: int = 1, prompt: str = '',
     model: NamedModel | None = None)
+nbest.ArmWeight(*, weights: Mapping[str, float])
 nbest.AsksModel { asks_model: bool }
 nbest.Backend { async generate(request: Request) -> Sample; async abort(request_id: str) -> None
     }
@@ -54,6 +55,8 @@ nbest.Boxed(*, reads_reasoning: bool = False)
 nbest.Candidates(*, samples: tuple[Sample, ...], answers: tuple[str | None, ...], ask: Ask |
     None = None, ask_model: AskModel | None = None, rate: Rate | None = None, scores:
     Mapping[str, Scores] = ...)
+nbest.Cascade(*, select: Scorer, extract: Extractor = ..., equivalence: Equivalence | None =
+    None, min_confidence: float = 0.0, params: SamplingParams = ..., stages: tuple[Stage, ...])
 nbest.ChoiceEquivalence(*, letters: str = 'ABCDE')
 nbest.ChoiceLetter(*, letters: str = 'ABCDE', reads_reasoning: bool = False)
 nbest.CodeBlock(*, language: str | None = None, needs_fence: bool = False, reads_reasoning: bool
@@ -69,10 +72,10 @@ nbest.Difference(mean: float, low: float, high: float)
 nbest.EValueStop(*, alpha: float = 0.05)
 nbest.Endpoint(model: str, *, base_url: str, api_key_env: str | None = None, max_concurrency:
     int = 64, server: Literal['auto', 'openai', 'vllm', 'sglang', 'llama.cpp', 'other'] =
-    'auto', seeds: Literal['checked', 'trusted', 'none'] = 'checked', reasoning: Literal['tags',
-    'none'] = 'tags', stream: bool = True, body: Mapping[str, Any] = ..., price: Mapping[str,
-    float] = ..., revision: str | None = None, connect_timeout_s: float = 10.0, read_timeout_s:
-    float = 600.0, patience_s: float = 60.0)
+    'auto', seeds: Literal['checked', 'trusted', 'none'] = 'checked', reasoning: str = 'tags',
+    stream: bool = True, body: Mapping[str, Any] = ..., price: Mapping[str, float] = ...,
+    revision: str | None = None, connect_timeout_s: float = 10.0, read_timeout_s: float = 600.0,
+    patience_s: float = 60.0)
 nbest.Ensemble(*, by: tuple[Scorer, ...], weights: tuple[float, ...] = (), combine: Combine =
     'rank')
 nbest.Equivalence { async __call__(query: Query, answers: Sequence[str]) -> Sequence[int] }
@@ -109,7 +112,7 @@ nbest.NumberEquivalence(*, tolerance: float = 0.0)
 nbest.OpenModel(backend: BackendConfig)
 nbest.Outcome: ANSWERED=answered, ABSTAINED=abstained, ERROR=error, QUARANTINED=quarantined,
     OUT_OF_BUDGET=out_of_budget
-nbest.Panel(*, arms: tuple[Arm, ...])
+nbest.Panel(*, arms: tuple[Arm, ...], stages: tuple[int, ...] = ())
 nbest.PassesTests(*, tests: str | None = None, key: str = 'tests', template: str | None = None,
     before: str | None = None, timeout_s: float = 5.0, memory_mb: int = 512)
 nbest.Perplexity()
@@ -167,6 +170,7 @@ nbest.Shortest()
 nbest.SqlResultEquivalence(*, schema: str, dialect: Dialect = 'sqlite')
 nbest.SqlValid(*, schema: str = '', dialect: Dialect = 'sqlite', check: Check = 'explain', of:
     Of = 'answer')
+nbest.Stage(*, n: int, min_confidence: float | None = None)
 nbest.Status: OK=ok, TRUNCATED=truncated, UNPARSEABLE=unparseable, ERROR=error,
     CANCELLED=cancelled
 nbest.Steps(*, tag: str, separator: str = '\\n\\n', label: int = -1)

@@ -31,7 +31,8 @@ def replay(
         typer.Option(
             help="adaptive, or with a rule: adaptive(rule=beta(confidence=0.9)), "
             "adaptive(rule=reservation(cost=0.02), select=score(name=verifier)); "
-            "deep_conf(window=512); budget(average=8); race(rule=json)."
+            "deep_conf(window=512); budget(average=8); race(rule=json); "
+            "cascade(n=[16,8], min_confidence=[0.7], arms=[small,large])."
         ),
     ] = "adaptive",
     max_n: Annotated[int, typer.Option(help="Samples of a question at most.")] = 64,

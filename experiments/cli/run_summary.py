@@ -166,6 +166,6 @@ def _tell_out_of_budget(endings: Endings) -> None:
 
 
 def _samples_each(strategy: StrategySection) -> str:
-    kinds = (strategy.rule, strategy.deep_conf, strategy.budget)
+    kinds = (strategy.rule, strategy.deep_conf, strategy.cascade, strategy.budget)
     most = "" if all(kind is None for kind in kinds) else "at most "
     return f"{most}{strategy.n} samples each"

@@ -47,8 +47,12 @@ def build_panel(
     sampling: SamplingSection,
     prompts: Mapping[str, object],
     models: Mapping[str, ModelSection],
+    stages: tuple[int, ...] = (),
 ) -> Panel | None:
-    """The panel of a config; None where there are no arms. InputError names a wrong arm."""
+    """The panel of a config; None where there are no arms. InputError names a wrong arm.
+
+    In a cascade, `stages` are the samples of each arm before the next one.
+    """
     if not arms:
         return None
     built = []
@@ -64,7 +68,7 @@ def build_panel(
                 model=None if arm.model is None else _named(arm.model, models),
             )
         )
-    return Panel(arms=tuple(built))
+    return Panel(arms=tuple(built), stages=stages)
 
 
 def _named(name: str, models: Mapping[str, ModelSection]) -> NamedModel:

@@ -141,6 +141,10 @@ class Config(Section):
         return self
 
     def _check_arms(self) -> None:
+        stages = self.strategy.stages
+        if self.arms and stages and len(stages) != len(self.arms):
+            rule = f"have {len(self.arms)} stages, one an arm"
+            raise InputError(f"strategy.cascade must {rule}, got {len(stages)}")
         self.build_panel()
         self.build_prompts()
         unused = sorted(self.prompts.keys() - {arm.prompt for arm in self.arms})
@@ -163,7 +167,8 @@ class Config(Section):
 
     def build_panel(self) -> Panel | None:
         """Build the arms that draw; None where all samples are drawn in one way."""
-        return build_panel(self.arms, self.sampling, self.prompts, self.models)
+        stages = self.strategy.stages
+        return build_panel(self.arms, self.sampling, self.prompts, self.models, stages)
 
     def build_prompts(self) -> dict[str, PromptSection]:
         """Build the prompts of the arms, by name."""

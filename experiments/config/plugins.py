@@ -56,6 +56,7 @@ SELECTORS = PluginKind(
         "among_valid": "nbest.scorers.validators.selectors:AmongValid",
         "weighted_vote": "nbest.scorers.votes.weighted:WeightedVote",
         "ensemble": "nbest.scorers.votes.ensemble:Ensemble",
+        "arm_weight": "nbest.scorers.votes.arm_weight:ArmWeight",
         "borda": "nbest.scorers.votes.ranked:Borda",
         "majority_of_bests": "nbest.scorers.votes.ranked:MajorityOfBests",
         "routed_vote": "nbest.scorers.votes.vote_and_score:RoutedVote",

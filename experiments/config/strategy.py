@@ -5,7 +5,8 @@ It is inert: it builds a strategy and starts nothing.
 
 from __future__ import annotations
 
-from typing import Any, Self
+from collections.abc import Sequence
+from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationInfo, model_validator
 
@@ -18,13 +19,14 @@ from nbest.orchestrator.query.choice import Choice
 from nbest.orchestrator.strategies.adaptive import Adaptive
 from nbest.orchestrator.strategies.best_of_n import BestOfN
 from nbest.orchestrator.strategies.budget import BatchBudget
+from nbest.orchestrator.strategies.cascade import Cascade, Stage
 from nbest.orchestrator.strategies.deep_conf import DeepConf
 from nbest.orchestrator.strategies.race import RaceToValid
 from nbest.orchestrator.strategies.within_budget import WithinBudget
 from nbest.scorers.confidence.trace import Confidence
 from nbest.scorers.votes.majority import MajorityVote
 
-Sampling = BestOfN | Adaptive | RaceToValid | DeepConf | WithinBudget
+Sampling = BestOfN | Adaptive | Cascade | RaceToValid | DeepConf | WithinBudget
 """The strategies that a config can name."""
 
 
@@ -56,6 +58,18 @@ class BudgetSection(Section):
     round_size: int = Field(default=64, ge=1, description="Samples that are given out at a time.")
 
 
+class StageSection(Section):
+    """Samples of a cascade that are drawn together; with arms, by the arm in its place."""
+
+    n: int = Field(ge=1, le=10_000, description="Samples of this stage.")
+    min_confidence: float | str | None = Field(
+        default=None,
+        description="The answer stands where as large a share of the answers so far agrees; else "
+        "the next stage is drawn. 0.7, or 0.7@16 as `nbest select --max-risk` prints it. The last "
+        "stage has none.",
+    )
+
+
 class StrategySection(Section):
     """How many samples are drawn, and when there is no answer."""
 
@@ -63,7 +77,8 @@ class StrategySection(Section):
         default=16,
         ge=1,
         le=1_000_000,
-        description="Samples a question; with a rule, deep_conf or a budget, at most.",
+        description="Samples a question; with a rule, deep_conf or a budget, at most. With a "
+        "cascade: those of its stages.",
     )
     rule: str | None = Field(
         default=None,
@@ -77,6 +92,12 @@ class StrategySection(Section):
     )
     deep_conf: DeepConfSection | None = Field(
         default=None, description="End samples in mid-flight that the model is unsure of."
+    )
+    cascade: Annotated[tuple[StageSection, ...] | None, Field(strict=False)] = Field(
+        default=None,
+        min_length=1,
+        description="Stages, as [{n: 16, min_confidence: 0.7}, {n: 8}]: each is drawn where those "
+        "before are not sure enough. With arms, each stage is the arm in its place.",
     )
     budget: BudgetSection | None = Field(
         default=None, description="What all questions share, in samples or in tokens."
@@ -92,6 +113,18 @@ class StrategySection(Section):
         "0.7, or 0.7@16 as `nbest select --max-risk` prints it, for 16 samples a question.",
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _counts_stages(cls, data: object) -> object:
+        """Take n from the stages of a cascade, unless it is there."""
+        stages = data.get("cascade") if isinstance(data, dict) else None
+        if not isinstance(stages, list | tuple) or not isinstance(data, dict) or "n" in data:
+            return data
+        counts = [stage.get("n") for stage in stages if isinstance(stage, dict)]
+        numbers = [n for n in counts if type(n) is int and n >= 1]
+        is_each = 0 < len(numbers) == len(stages)
+        return data | {"n": sum(numbers)} if is_each else data
+
     @model_validator(mode="after")
     def _fits(self, info: ValidationInfo) -> Self:
         stops = {kind: value for kind in KINDS if (value := self._value(kind)) is not None}
@@ -106,12 +139,22 @@ class StrategySection(Section):
         threshold.require_samples(self.n, "strategy.n")
         if self.race is not None and threshold.share > 0:
             raise InputError(f"race must be left out with min_confidence, got {self.race!r}")
-        self.build(Choice(select=MajorityVote()), objects_of(info))
+        built = self.build(Choice(select=MajorityVote()), objects_of(info))
+        if isinstance(built, Cascade) and built.max_n != self.n:
+            rule = f"be {built.max_n}, the samples of all stages of the cascade"
+            raise InputError(f"n must {rule}, got {self.n}")
         return self
+
+    @property
+    def stages(self) -> tuple[int, ...]:
+        """The samples of each stage of a cascade."""
+        return tuple(stage.n for stage in self.cascade or ())
 
     def _value(self, kind: str) -> object:
         """The value as the config has it; None where the config leaves it out."""
         value = getattr(self, kind)
+        if isinstance(value, tuple):
+            return [stage.model_dump(exclude_unset=True) for stage in value]
         return value.model_dump(exclude_unset=True) if isinstance(value, Section) else value
 
     def build(self, choice: Choice, objects: Objects) -> Sampling:
@@ -126,11 +169,35 @@ class StrategySection(Section):
         if self.budget is not None:
             budget = BatchBudget(max_n=self.n, **self.budget.model_dump())
             return WithinBudget(budget=budget, **shared)
+        if self.cascade is not None:
+            return Cascade(stages=built_stages(self.cascade), **shared)
         if self.rule is not None:
             rule = objects.get(build_stop_rule, self.rule)
             return Adaptive(max_n=self.n, rule=rule, ahead=self.ahead, **shared)
         return BestOfN(n=self.n, **shared)
 
 
-KINDS = ("rule", "race", "deep_conf", "budget")
+def built_stages(sections: Sequence[StageSection]) -> tuple[Stage, ...]:
+    """Build the stages of a cascade; InputError where a threshold is of another number of samples.
+
+    A threshold looks at all samples that have been drawn by then.
+    """
+    drawn, stages = 0, []
+    for place, section in enumerate(sections):
+        drawn += section.n
+        where = f"cascade[{place}]"
+        share = None
+        if section.min_confidence is not None:
+            threshold = read_threshold(section.min_confidence)
+            threshold.require_samples(drawn, where)
+            share = threshold.share
+        if (share is None) != (place == len(sections) - 1):
+            rule = "be given in all stages but the last, whose answer stands"
+            got = section.min_confidence
+            raise InputError(f"{where}.min_confidence must {rule}, got {got!r}")
+        stages.append(Stage(n=section.n, min_confidence=share))
+    return tuple(stages)
+
+
+KINDS = ("rule", "race", "deep_conf", "cascade", "budget")
 """The keys of a strategy that decide when to stop; a config sets one at most."""

@@ -90,9 +90,23 @@ def _literal(node: ast.expr, key: str) -> object:
     if isinstance(node, ast.List | ast.Tuple):
         return [_literal(child, key) for child in node.elts]
     if isinstance(node, ast.Dict) and None not in node.keys:
-        pairs = zip(node.keys, node.values, strict=True)
-        return {str(_literal(k, key)): _literal(v, key) for k, v in pairs if k is not None}
+        return _mapping(node, key)
     raise InputError(f"{key} must be a plain value, got {shown(ast.unparse(node))}")
+
+
+def _mapping(node: ast.Dict, key: str) -> dict[str, object]:
+    """The mapping that a node spells; a bare word as a key is that text."""
+    values: dict[str, object] = {}
+    for name_node, node_of_value in zip(node.keys, node.values, strict=True):
+        name = name_node.id if isinstance(name_node, ast.Name) else None
+        if isinstance(name_node, ast.Constant):
+            name = str(_literal(name_node, key))
+        if name is None:
+            raise InputError(f"{key} must have texts for keys, got {shown(ast.unparse(node))}")
+        if name in values:
+            raise InputError(f"{key} must have every key once, got {name!r} twice")
+        values[name] = _literal(node_of_value, key)
+    return values
 
 
 def _checked_text(text: str, key: str) -> str:

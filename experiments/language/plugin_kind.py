@@ -85,7 +85,7 @@ def _resolve(key: str, value: object, hint: Any, kinds: Sequence[PluginKind]) ->
             return value.name  # a bare word where a text is wanted: `score(name=verifier)`
         if isinstance(value, Expression):
             raise InputError(f"{key} must be a plain value, got {shown(value.text)}")
-        return value
+        return _with_words(key, value)
     if value is None and type(None) in get_args(hint):
         return None
     if get_origin(hint) is tuple:
@@ -93,6 +93,19 @@ def _resolve(key: str, value: object, hint: Any, kinds: Sequence[PluginKind]) ->
         names = [value] if is_one else value if isinstance(value, Sequence) else [value]
         return tuple(_build_named(key, name, kind) for name in names)
     return _build_named(key, value, kind)
+
+
+def _with_words(key: str, value: object) -> object:
+    """A list or a mapping with its bare words as texts: `arms=[small, large]`."""
+    if isinstance(value, Expression):
+        if value.arguments or value.text != value.name:
+            raise InputError(f"{key} must hold plain values, got {shown(value.text)}")
+        return value.name
+    if isinstance(value, list):
+        return [_with_words(key, item) for item in value]
+    if isinstance(value, dict):
+        return {name: _with_words(key, item) for name, item in value.items()}
+    return value
 
 
 def _takes_text(hint: Any) -> bool:

@@ -19,12 +19,13 @@ from nbest.orchestrator.protocols import BatchStrategy, Strategy
 from nbest.orchestrator.store.run_store import RunStore
 from nbest.orchestrator.strategies.adaptive import Adaptive
 from nbest.orchestrator.strategies.best_of_n import BestOfN
+from nbest.orchestrator.strategies.cascade import Cascade
 from nbest.orchestrator.strategies.deep_conf import DeepConf
 from nbest.orchestrator.strategies.race import RaceToValid
 from nbest.orchestrator.strategies.within_budget import WithinBudget
 from nbest.orchestrator.types import Query, Sample
 
-OneByOne = BestOfN | Adaptive | RaceToValid
+OneByOne = BestOfN | Adaptive | Cascade | RaceToValid
 """The strategies for which one can tell sample by sample what is missing."""
 
 
@@ -75,9 +76,11 @@ async def stored_samples(store: RunStore, query: Query, strategy: OneByOne) -> l
 
     A race needs all of them: an engine that joins again finds at once what has won already.
     """
-    most = strategy.max_n if isinstance(strategy, Adaptive) else strategy.n
     calls = StoredCalls(query_id=query.id, find=lambda key: store.get(key, 0))
-    rule = strategy.caching() if isinstance(strategy, Adaptive) else None
+    if isinstance(strategy, Adaptive | Cascade):
+        most, rule = strategy.max_n, strategy.caching()
+    else:
+        most, rule = strategy.n, None
     samples: list[Sample] = []
     for index in range(most):
         sample = store.get(query.id, index)
@@ -93,7 +96,7 @@ async def stored_samples(store: RunStore, query: Query, strategy: OneByOne) -> l
 
 
 async def _is_answered(
-    store: RunStore, query: Query, strategy: BestOfN | Adaptive, samples: Sequence[Sample]
+    store: RunStore, query: Query, strategy: BestOfN | Adaptive | Cascade, samples: Sequence[Sample]
 ) -> bool:
     """Whether every call of the scorer is stored; it must run, for only it knows its calls."""
     calls = StoredCalls(query_id=query.id, find=lambda key: store.get(key, 0))

@@ -55,12 +55,13 @@ class Arm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
-    """The arms that take turns over the samples of each question.
+    """The arms that take turns over the samples of each question, or come one after the other.
 
     Example: `Panel(arms=(Arm(name="cold", params=cold), Arm(name="hot", params=hot, weight=2)))`
     """
 
     arms: tuple[Arm, ...]
+    stages: tuple[int, ...] = ()  # samples of each arm before the next one; empty: they take turns
     turns: tuple[int, ...] = field(init=False, repr=False)  # [W] of one round, by place of the arm
 
     def __post_init__(self) -> None:
@@ -71,9 +72,17 @@ class Panel:
         for name, key in models.items():
             twins = [other for other in models if models[other] == key and other != name]
             require(not twins, f"model {name!r}", "differ from all others in what it says", twins)
+        object.__setattr__(self, "turns", self._turns())
+
+    def _turns(self) -> tuple[int, ...]:
         weights = [arm.weight for arm in self.arms]
-        lowest = tuple(weight // math.gcd(*weights) for weight in weights)
-        object.__setattr__(self, "turns", turns_of(lowest))
+        if not self.stages:
+            return turns_of(tuple(weight // math.gcd(*weights) for weight in weights))
+        rule = f"be {len(self.arms)}, one an arm, each at least 1"
+        is_each = len(self.stages) == len(self.arms) and min(self.stages) >= 1
+        require(is_each, "stages", rule, self.stages)
+        require(set(weights) == {1}, "weight", "be left out where arms have stages", max(weights))
+        return tuple(arm for arm, n in enumerate(self.stages) for _ in range(n))
 
     @property
     def models(self) -> dict[str, NamedModel]:

@@ -18,6 +18,7 @@ import nbest
 from nbest import (
     AllOf,
     AmongValid,
+    ArmWeight,
     BestOfMajority,
     Borda,
     Confidence,
@@ -91,6 +92,8 @@ SCORERS: tuple[Scorer, ...] = (
     Confidence(k=3, window=2),
     WeightedVote(by=Confidence(k=3, measure="mean"), transform="raw"),
     WeightedVote(by=MeanLogprob(), transform="rank"),
+    ArmWeight(weights={"": 2.0}),
+    WeightedVote(by=ArmWeight(weights={"": 2.0})),
     WeightedVote(by=MeanLogprob(), transform="softmax", temperature=0.5),
     Borda(by=MeanLogprob(), power=1.2),
     MajorityOfBests(by=MeanLogprob()),

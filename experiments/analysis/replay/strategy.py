@@ -31,6 +31,7 @@ STRATEGIES = PluginKind(
     built_in={
         "adaptive": "nbest.experiments.analysis.replay.adaptive:ReplayedAdaptive",
         "budget": "nbest.experiments.analysis.replay.budget:ReplayedBudget",
+        "cascade": "nbest.experiments.analysis.replay.cascade:ReplayedCascade",
         "deep_conf": "nbest.experiments.analysis.replay.deep_conf:ReplayedDeepConf",
         "race": "nbest.experiments.analysis.replay.race:ReplayedRace",
     },

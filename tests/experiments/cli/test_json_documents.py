@@ -42,6 +42,10 @@ COMMANDS: dict[str, tuple[str, set[str]]] = {
     "curve": ("curve r --select vote", {"rows", "notes"}),
     "replay": ("replay r --strategy adaptive --max-n 4", {"accuracy", "accuracy_fixed", "saving"}),
     "verify": ("verify c.yaml --out own --sample 5", {"stored", "drawn", "equal", "rows"}),
+    "fit-weights": (
+        "fit-weights arms --folds 3",
+        {"weights", "folds", "select", "accuracy", "gain"},
+    ),
     "doctor": ("doctor", {"findings"}),
     "train-verifier": (
         "train-verifier t --out v --base tiny --epochs 1 --quiet",
@@ -89,6 +93,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "c.yaml").write_text(CONFIG)
     pools: dict[str, Callable[[int], dict[str, object]]] = {
         "r": lambda i: {"gold": "42", "samples": [{"text": "42"}, {"text": f"{i}"}] * 4},
+        "arms": lambda i: {
+            "gold": "42",
+            "samples": [{"text": "42", "arm": "a"}, {"text": f"{i}", "arm": "b"}],
+        },
         "bare": lambda i: {"samples": [{"text": "42"}, {"text": f"{i}"}]},
         "t": lambda i: {
             "gold": "abcdefgh"[i % 8],

@@ -293,6 +293,38 @@ MISTAKES = [
     ("select[1]=random(seed=null)", "select[1]: random: seed must be a whole number, got None"),
     ("select[1]=random(3)", "select[1]: every argument must look like key=value, got 'random(3)'"),
     ("select[1]=first_valid", "select[1]: first_valid must set exactly one of regex, json_schema"),
+    ("select[1]=arm_weight(weights={a:b})", "select[1]: arm_weight: weights must be a number"),
+    (
+        "select[1]=arm_weight(weights={a:f(x=1)})",
+        "select[1]: arm_weight: weights must hold plain values, got 'f(x=1)'",
+    ),
+    (
+        "select[1]=arm_weight(weights={a:-1})",
+        "select[1]: arm_weight: weights must be at least 0 and finite",
+    ),
+    (
+        "strategy={n: 5, cascade: [{n: 4, min_confidence: 0.7}, {n: 2}]}",
+        "strategy.n must be 6, the samples of all stages of the cascade, got 5",
+    ),
+    (
+        "strategy={cascade: [{n: 4}, {n: 2}]}",
+        "strategy: cascade[0].min_confidence must be given in all stages but the last",
+    ),
+    (
+        "strategy={cascade: [{n: 4, min_confidence: 0.5}]}",
+        "strategy: cascade[0].min_confidence must be given in all stages but the last",
+    ),
+    (
+        "strategy={cascade: [{n: 4, min_confidence: 0.7@16}, {n: 2}]}",
+        "strategy: min_confidence 0.7@16 must be used with 16 samples a question",
+    ),
+    (
+        "strategy={rule: margin, cascade: [{n: 4}]}",
+        "strategy.cascade must be left out where there is a rule, got [{'n': 4}]",
+    ),
+    ("strategy={cascade: [{n: 0}]}", "strategy.cascade[0].n must be at least 1, got 0"),
+    ("strategy={cascade: []}", "strategy.cascade must hold at least 1, got []"),
+    ("strategy={cascade: 4}", "strategy.cascade must be a list, got 4"),
     ("select=[]", "select must hold at least 1, got []"),
     ("select=[vote, vote]", "select must name every selector once, got 'vote' twice"),
     ("select=vote,,", "select: must look like name or name(key=value), got 'vote,,'"),

@@ -52,6 +52,11 @@ def test_an_argument_can_be_an_expression_again() -> None:
     assert parsed.arguments == {"by": by, "all": [vote, "x"]}
 
 
+def test_bare_words_are_keys_of_a_mapping() -> None:
+    parsed = parse_expression("x(weights={small: 1, large: 2.5, '7b': 3, true: 0, 4: 1})")
+    assert parsed.arguments["weights"] == {"small": 1, "large": 2.5, "7b": 3, "true": 0, "4": 1}
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -69,6 +74,9 @@ def test_an_argument_can_be_an_expression_again() -> None:
         ("a(x=1+1)", "a: x must be a plain value, got '1 + 1'"),
         ("a(x=b'')", "a: x must be a plain value, got \"b''\""),
         ('a(x="\\bword")', 'a: x must hold no control character (write a pattern r"...")'),
+        ("a(x={b: 1, 'b': 2})", "a: x must have every key once, got 'b' twice"),
+        ("a(x={b(): 1})", "a: x must have texts for keys, got '{b(): 1}'"),
+        ("a(x={f.b: 1})", "a: x must have texts for keys, got '{f.b: 1}'"),
         ("a\x00", "must look like name or name(key=value), got 'a\\x00'"),
         ("(" * 5000, "must look like name or name(key=value), got '((((("),
         ("a" * 20_000, "must look like name or name(key=value), got 'aaaaa"),

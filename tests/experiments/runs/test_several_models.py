@@ -129,9 +129,49 @@ def test_the_bill_adds_up_by_model(folder: Path) -> None:
     )
 
 
+STAGED: dict[str, Any] = {
+    "arms": [{"name": "s"}, {"name": "l", "model": "large"}],
+    "strategy": {"cascade": [{"n": 4, "min_confidence": 0.75}, {"n": 3}]},
+}
+
+
+def test_a_cascade_asks_the_larger_model_where_the_small_one_is_not_sure(folder: Path) -> None:
+    records = carried_out(folder, **STAGED)
+    drawn = dict(RunReader(folder / "run").samples())
+    sizes = Counter()
+    for record in records:
+        samples = drawn[record.query_id]
+        first = Counter(sample.text for sample in samples[:4])
+        is_sure = max(first.values()) >= 3
+        arms = ["s"] * 4 if is_sure else ["s"] * 4 + ["l"] * 3
+        assert [sample.arm for sample in samples] == arms
+        assert all(sample.text.startswith("large") for sample in samples[4:])
+        sizes[len(samples)] += 1
+    assert set(sizes) == {4, 7}
+
+
+def test_a_cascade_that_has_ended_starts_no_model_and_another_threshold_draws_on(
+    folder: Path,
+) -> None:
+    journal = folder / "journal"
+    noted = STAGED | {"models": {"large": LARGE | {"journal": str(journal)}}}
+    carried_out(folder, **noted)
+    calls = journal.read_text()
+    carried_out(folder, **noted, select=["vote", "first"])
+    assert journal.read_text() == calls
+    stricter = {"cascade": [{"n": 4, "min_confidence": 1.0}, {"n": 3}]}
+    carried_out(folder, **noted | {"strategy": stricter})
+    assert len(journal.read_text().splitlines()) > len(calls.splitlines())
+    for query, samples in RunReader(folder / "run").samples():
+        agree = len({sample.text for sample in samples[:4]}) == 1
+        assert len(samples) == (4 if agree else 7), query
+
+
 @pytest.mark.parametrize(
     ("changes", "what"),
     [
+        (STAGED | {"arms": [{}]}, r"strategy\.cascade must have 1 stages, one an arm, got 2"),
+        (STAGED | {"arms": [{}, {"weight": 2}]}, "weight must be left out where arms have stages"),
         ({"models": {}}, r"arms\[1\]\.model: no model named 'large'; there are no models"),
         ({"models": {"larg": LARGE}}, "no model named 'large'; did you mean 'larg'"),
         ({"models": {"large": {"backend": "fak"}}}, r"models\.large\.backend"),

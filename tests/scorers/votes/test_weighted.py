@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbest import (
+    ArmWeight,
     Borda,
     First,
     LengthPenalisedLogprob,
@@ -279,3 +280,38 @@ async def test_a_vote_that_is_not_clear_enough_is_left_to_the_other(
 ) -> None:
     candidates, _ = pool(("8", 0), ("7", 0), ("7", 0), ("8", 0), ("7", 0), (None, 0))
     assert (await select(QUERY, candidates, RoutedVote(threshold=threshold))).answer == answer
+
+
+def armed(arms: str, answers: str) -> Candidates:
+    samples = tuple(Sample(id=f"r/q/s{i}", text="", arm=arm) for i, arm in enumerate(arms))
+    return Candidates(samples=samples, answers=tuple(answers))
+
+
+@pytest.mark.parametrize(
+    ("weights", "answer"),
+    [
+        ({"a": 1, "b": 1}, "7"),
+        ({"a": 1, "b": 2}, "9"),
+        ({"a": 1, "b": 1.5}, "7"),  # three against three: the first one wins
+        ({"a": 0, "b": 1}, "9"),
+    ],
+)
+async def test_votes_count_by_their_arm(weights: Mapping[str, float], answer: str) -> None:
+    vote = WeightedVote(by=ArmWeight(weights=weights))
+    selection = await select(QUERY, armed("aaabb", "77799"), vote)
+    assert selection.answer == answer
+
+
+@pytest.mark.parametrize("arms", ["ab", "a", "ac"])
+async def test_an_arm_without_a_weight_is_refused(arms: str) -> None:
+    with pytest.raises(InputError, match="weights must name all arms"):
+        await ArmWeight(weights={"b": 1, "c": 1})(QUERY, armed(arms, "7" * len(arms)))
+    nobody = Candidates(samples=(Sample(id="r/q/s0", text=""),), answers=("7",))
+    with pytest.raises(InputError, match="a sample that no arm has drawn"):
+        await ArmWeight(weights={"b": 1})(QUERY, nobody)
+
+
+@pytest.mark.parametrize("weights", [{}, {"a": -1.0}, {"a": math.inf}, {"a": NAN}])
+def test_wrong_weights_of_arms_are_refused(weights: Mapping[str, float]) -> None:
+    with pytest.raises(InputError, match="weights must"):
+        ArmWeight(weights=weights)
