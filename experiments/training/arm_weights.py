@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 
 import numpy as np
@@ -51,6 +51,7 @@ class FittedWeights:
     fitted: Accuracy  # of each question with the weights that it had no part in
     plain: Accuracy  # of the vote in which all samples count alike
     gain: Difference  # of the first over the second
+    worths: Scores = field(repr=False, compare=False)  # [Q] 1 where the first is right
 
     @property
     def selector(self) -> str:
@@ -115,6 +116,7 @@ def fitted_on(cases: Sequence[Case], folds: int) -> FittedWeights:
         fitted=accuracy_of(worths, clusters=clusters),
         plain=accuracy_of(plain, clusters=clusters),
         gain=paired_difference(worths, plain, clusters=clusters),
+        worths=worths,
     )
 
 

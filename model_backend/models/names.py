@@ -8,10 +8,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from nbest.model_backend.models.second_model import cached_second_model
 from nbest.model_backend.models.small_model import small_model_path
 from nbest.orchestrator.errors import InputError
 
 SMALL_MODEL = "smollm2-135m"
+SECOND_MODEL = "qwen2.5-coder-0.5b"  # for studies; it is fetched by a command alone
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 
@@ -19,6 +21,8 @@ def resolve_model(name: str) -> str:
     """Return a folder on disk, or a hub id that the engine itself will fetch."""
     if name.lower() == SMALL_MODEL:
         return str(small_model_path())
+    if name.lower() == SECOND_MODEL:
+        return str(cached_second_model())
     if is_local(name):
         return str(local_model(Path(name).expanduser()))
     if HUB_ID.fullmatch(name):

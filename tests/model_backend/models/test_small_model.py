@@ -163,7 +163,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
 
 def test_a_cache_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(BackendError, match="file cannot be used for the small model: "):
+    with pytest.raises(BackendError, match="file cannot be used for a model: "):
         make_once(tmp_path / "file/model", make)
 
 
