@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from nbest.experiments.analysis.accuracy import Accuracy, accuracy_of
+from nbest.experiments.analysis.curves.arms import of_arm
 from nbest.experiments.analysis.curves.exact import graded_cases, one_curves
 from nbest.experiments.analysis.replay.cascade import ReplayedCascade
 from nbest.experiments.analysis.replay.drawn import Drawn, Spent
@@ -33,7 +34,7 @@ from nbest.experiments.training.arm_weights import FittedWeights, fitted_on
 from nbest.model_backend.models.second_model import PARAMETERS as LARGE_PARAMETERS
 from nbest.model_backend.models.small_model import PARAMETERS as SMALL_PARAMETERS
 from nbest.orchestrator.protocols import Scorer
-from nbest.orchestrator.query.selection import candidates_at, select
+from nbest.orchestrator.query.selection import select
 from nbest.orchestrator.tasks import wait_for
 from nbest.orchestrator.types import Scores
 from nbest.scorers.estimators.paired import Difference, paired_difference
@@ -90,7 +91,7 @@ def study(out: Path, questions: int) -> Findings:
 def findings(cases: Sequence[Case], likelihood: Scorer) -> Findings:
     """Compare the ways to answer on cases in which both arms have equally many samples each."""
     rated = [wait_for(_rated(case, likelihood)) for case in cases]
-    of = {arm: [at_arm(case, arm) for case in rated] for arm in PARAMETERS}
+    of = {arm: [of_arm(case, arm) for case in rated] for arm in PARAMETERS}
     samples = {arm: len(cases_of_arm[0].candidates) for arm, cases_of_arm in of.items()}
     weights = fitted_on(rated, folds=5)
     vote, best = MajorityVote(), StoredScore(name=LIKELIHOOD)
@@ -130,12 +131,6 @@ async def _rated(case: Case, likelihood: Scorer) -> Case:
     return replace(case, candidates=replace(case.candidates, scores=scores))
 
 
-def at_arm(case: Case, arm: str) -> Case:
-    """The case with the samples of an arm alone."""
-    places = [place for place, name in enumerate(case.arms) if name == arm]
-    return replace(case, candidates=candidates_at(case.candidates, places))
-
-
 def _chosen(cases: Sequence[Case], scorer: Scorer) -> Scores:
     """[Q] what the choice among all samples of each question is worth."""
 
@@ -163,7 +158,7 @@ def _cascade(cases: Sequence[Case], samples: dict[str, int], threshold: float) -
 
 def _spent_flops(drawn: Drawn, spent: Spent, counts: tuple[int, int]) -> float:
     arms = [SMALL] if spent.samples == counts[0] else [SMALL, LARGE]
-    return sum(_generated(at_arm(drawn.case, arm), arm) for arm in arms)
+    return sum(_generated(of_arm(drawn.case, arm), arm) for arm in arms)
 
 
 def _generated(case: Case, arm: str) -> float:

@@ -89,10 +89,11 @@ def by_arm(cases: Sequence[Case]) -> dict[str, list[Case]]:
         return {}
     names = list(dict.fromkeys(arm for case in cases for arm in case.arms))
     whole = [case for case in cases if set(names) <= set(case.arms)]
-    return {name: [_of_arm(case, name) for case in whole] for name in sorted(names)}
+    return {name: [of_arm(case, name) for case in whole] for name in sorted(names)}
 
 
-def _of_arm(case: Case, name: str) -> Case:
+def of_arm(case: Case, name: str) -> Case:
+    """The case with the samples of one arm alone."""
     places = [place for place, arm in enumerate(case.arms) if arm == name]
     return replace(case, candidates=candidates_at(case.candidates, places))
 
