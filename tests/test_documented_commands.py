@@ -137,7 +137,7 @@ def test_a_command_that_is_shown_works(
             needs_real = any("model.model" in word or "cluster." in word for word in words)
             config = "real.yaml" if needs_real else words[1]
             words = ["run", config, *words[2:], "--dry-run"]
-        elif "arm" in line or command == "fit-weights":
+        elif "arms=" in line or command == "fit-weights":
             words = [words[0], "runs/panel", *words[2:]]
         elif command == "verify":  # it reads a run, and the config of it
             words = ["verify", "c.yaml", "--out", "RUN", *words[4:]]

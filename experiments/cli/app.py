@@ -15,6 +15,7 @@ import typer
 from nbest.experiments.cli.benches import bench
 from nbest.experiments.cli.ending import Exit, leaving_at_once, run_command, tolerated_errors
 from nbest.experiments.cli.fit_weights import add_fit_weights_command
+from nbest.experiments.cli.grade import add_grade_command
 from nbest.experiments.cli.people import add_person_commands
 from nbest.experiments.cli.pools import add_pool_commands
 from nbest.experiments.cli.verify import add_verify_command
@@ -33,6 +34,7 @@ add_person_commands(app)
 add_pool_commands(app)
 add_train_command(app)
 add_verify_command(app)
+add_grade_command(app)
 add_fit_weights_command(app)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from nbest.experiments.config.endpoints import served_model
+from nbest.experiments.config.endpoints import chosen_model
 from nbest.experiments.config.model_names import with_models
 from nbest.experiments.config.objects import Objects
 from nbest.experiments.config.plugins import (
-    build_backend,
     build_equivalence,
     build_extractor,
     build_scorer,
@@ -21,7 +20,6 @@ from nbest.experiments.config.strategy import Sampling, StrategySection
 from nbest.experiments.language.errors import describe
 from nbest.experiments.language.text import safe_lines
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.protocols import BackendConfig
 from nbest.orchestrator.query.choice import Choice
 from nbest.orchestrator.requirements import require
 from nbest.orchestrator.run.local import ask
@@ -50,26 +48,12 @@ class Question:
     api_key_env: str | None = None
 
 
-SMALL_MODEL = "smollm2-135m"
-
-
 def answer(question: Question) -> Selection:
     """Start the engine, draw samples, and choose one."""
     require(bool(question.text.strip()), "question", "hold a text", question.text)
     strategy = _strategy(question)
-    return ask(question.text, strategy, _backend(question), seed=question.seed)
-
-
-def _backend(question: Question) -> BackendConfig:
-    if question.base_url is not None:
-        rule = "be left out with base_url"
-        require(question.backend == "vllm", "backend", rule, question.backend)
-        return served_model(question.base_url, question.model, question.api_key_env)
-    rule = "be given with base_url"
-    require(question.api_key_env is None, "api_key_env", rule, question.api_key_env)
-    is_named = question.backend == "vllm"
-    settings = {"model": question.model or SMALL_MODEL} if is_named else {}
-    return build_backend(question.backend, settings)
+    asked = (question.backend, question.model, question.base_url, question.api_key_env)
+    return ask(question.text, strategy, chosen_model(*asked), seed=question.seed)
 
 
 def _strategy(question: Question) -> Sampling:

@@ -39,6 +39,7 @@ from nbest.experiments.language.text import shown
 from nbest.experiments.language.yaml_text import read_yaml
 from nbest.experiments.questions.datasets.kinds import Dataset
 from nbest.experiments.questions.datasets.tasks import TaskData
+from nbest.experiments.questions.graders.model_verdicts import ModelVerdicts
 from nbest.experiments.questions.graders.tasks import runs_text
 from nbest.experiments.questions.prompts import PromptSection
 from nbest.experiments.questions.reading import Reading
@@ -136,6 +137,9 @@ class Config(Section):
             raise InputError(f"cluster.workers must {rule}, got {self.cluster.workers}")
         if parse_expression(self.grade).name == "reasoning_gym":
             self._check_task_grader()
+        if isinstance(self.reading().grade, ModelVerdicts):
+            rule = "name what is known before a run; `--grade` of other commands reads verdicts"
+            raise InputError(f"grade must {rule}, got {self.grade!r}")
         self._check_arms()
         self.scorers()
         return self

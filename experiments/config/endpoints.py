@@ -1,4 +1,4 @@
-"""A server that runs already in the place of a config's model: `--base-url`."""
+"""The model that options of a command name; a server that runs already: `--base-url`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ from pathlib import Path
 
 import yaml
 
+from nbest.experiments.config.plugins import build_backend
 from nbest.experiments.language.yaml_text import read_yaml
 from nbest.model_backend.openai.settings import Endpoint, only_model
 from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.protocols import BackendConfig
 from nbest.orchestrator.requirements import require
 from nbest.orchestrator.tasks import wait_for
+
+SMALL_MODEL = "smollm2-135m"
 
 
 def served_model(base_url: str, model: str | None, api_key_env: str | None) -> Endpoint:
@@ -23,6 +27,21 @@ def served_model(base_url: str, model: str | None, api_key_env: str | None) -> E
     if model is not None:
         return endpoint
     return Endpoint(wait_for(only_model(endpoint)), base_url=base_url, api_key_env=api_key_env)
+
+
+def chosen_model(
+    backend: str, model: str | None, base_url: str | None, api_key_env: str | None
+) -> BackendConfig:
+    """The model that options name: at an address, or one that is started here.
+
+    Without a name, the small model, or the one that the server serves.
+    """
+    if base_url is not None:
+        require(backend == "vllm", "backend", "be left out with base_url", backend)
+        return served_model(base_url, model, api_key_env)
+    require(api_key_env is None, "api_key_env", "be given with base_url", api_key_env)
+    is_named = backend == "vllm"
+    return build_backend(backend, {"model": model or SMALL_MODEL} if is_named else {})
 
 
 def endpoint_overrides(

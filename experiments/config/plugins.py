@@ -141,6 +141,16 @@ GRADERS = PluginKind(
     },
 )
 
+# They grade all the different answers to a question together.
+QUERY_GRADERS = PluginKind(
+    noun="grader",
+    group="nbest.query_graders",
+    methods=("grade_each", "can_grade", "needs_gold"),
+    built_in={
+        "model_verdicts": "nbest.experiments.questions.graders.model_verdicts:ModelVerdicts",
+    },
+)
+
 BACKENDS = PluginKind(
     noun="backend",
     group="nbest.backends",
@@ -219,12 +229,15 @@ def build_grader(text: str) -> Grader | QueryGrader:
     name = expression.name
     if name in GRADERS.names():
         return cast("Grader", GRADERS.parse(text))
+    if name in QUERY_GRADERS.names():
+        return cast("QueryGrader", QUERY_GRADERS.parse(text))
     is_rule = name in VALIDATORS.names()
     if name in EQUIVALENCES.names() and not (is_rule and expression.arguments):
         return SameMeaning(equivalence=cast("Equivalence", EQUIVALENCES.parse(text)))
     if is_rule:
         return Valid(rule=cast("Validator", VALIDATORS.parse(text)))
-    known = {*GRADERS.names(), *EQUIVALENCES.names(), *VALIDATORS.names()}
+    kinds = (GRADERS, QUERY_GRADERS, EQUIVALENCES, VALIDATORS)
+    known = {known for kind in kinds for known in kind.names()}
     raise InputError(f"no grader named {name!r}{suggestion(name, known)}")
 
 

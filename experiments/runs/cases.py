@@ -29,6 +29,7 @@ from nbest.experiments.runs.recorded_answers import read_recorded, with_recorded
 from nbest.experiments.runs.scope import Scope
 from nbest.experiments.runs.stored_calls import StoredCalls
 from nbest.experiments.runs.user_choice import chosen_by_user
+from nbest.experiments.runs.verdicts_file import with_verdicts
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.ids import index_of
@@ -208,6 +209,7 @@ async def each_case(
     With `scorers`, only the columns that these read are read; with a `scope`, only its cases.
     Without `gold`, the answers that the run holds are read. InputError where there is no case.
     """
+    reading = with_verdicts(reading, run.path)
     stored = run.stored_samples(_columns_for(scorers))
     recorded = {} if reading.rereads else read_recorded(run.path)
     scores = {name: run.scores(name) for name in run.scorers}

@@ -42,6 +42,10 @@ COMMANDS: dict[str, tuple[str, set[str]]] = {
     "curve": ("curve r --select vote", {"rows", "notes"}),
     "replay": ("replay r --strategy adaptive --max-n 4", {"accuracy", "accuracy_fixed", "saving"}),
     "verify": ("verify c.yaml --out own --sample 5", {"stored", "drawn", "equal", "rows"}),
+    "grade": (
+        "grade r --backend fake --name a",
+        {"name", "asked", "failed", "right", "wrong", "neither", "agreement", "tokens"},
+    ),
     "fit-weights": (
         "fit-weights arms --folds 3",
         {"weights", "folds", "select", "accuracy", "gain"},
