@@ -23,7 +23,7 @@ from nbest.experiments.language.errors import describe
 from nbest.experiments.questions.gold import Gold
 from nbest.experiments.questions.graders.by_part import QueryGrader
 from nbest.experiments.questions.graders.plain import Grader
-from nbest.experiments.questions.reading import Reading
+from nbest.experiments.questions.reading import Reading, with_memory
 from nbest.experiments.runs.gold_file import read_gold
 from nbest.experiments.runs.recorded_answers import read_recorded, with_recorded
 from nbest.experiments.runs.scope import Scope
@@ -209,7 +209,7 @@ async def each_case(
     With `scorers`, only the columns that these read are read; with a `scope`, only its cases.
     Without `gold`, the answers that the run holds are read. InputError where there is no case.
     """
-    reading = with_verdicts(reading, run.path)
+    reading = with_memory(with_verdicts(reading, run.path))
     stored = run.stored_samples(_columns_for(scorers))
     recorded = {} if reading.rereads else read_recorded(run.path)
     scores = {name: run.scores(name) for name in run.scorers}
