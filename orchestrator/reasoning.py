@@ -43,17 +43,23 @@ class Tags(NamedTuple):
 def tags_of(setting: str) -> Tags | None:
     """The two tags that a setting holds, with a space between them; None: it holds none.
 
+    A tag does not begin with a letter or a digit, as a name does.
+
     >>> tags_of("<plan> </plan>")
     Tags(opening='<plan>', closing='</plan>')
     """
     words = setting.split()
-    return Tags(*words) if len(words) == 2 and words[0] != words[1] else None
+    is_pair = len(words) == 2 and words[0] != words[1]
+    return Tags(*words) if is_pair and not any(word[0].isalnum() for word in words) else None
 
 
 @cache
 def _with_tags(tags: Tags) -> re.Pattern[str]:
-    opening, closing = map(re.escape, tags)
-    return re.compile(rf"(?-i:{opening}|(?P<own>{closing}))|{_TAG.pattern}", re.IGNORECASE)
+    patterns = {tag: re.escape(tag) for tag in tags}
+    patterns[tags.closing] = f"(?P<own>{patterns[tags.closing]})"
+    # The longer one first: one may begin with the other.
+    own = "|".join(patterns[tag] for tag in sorted(tags, key=len, reverse=True))
+    return re.compile(rf"(?-i:{own})|{_TAG.pattern}", re.IGNORECASE)
 
 
 class Parted(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,7 +33,8 @@ def fit_weights(
     its questions; their worth is measured on questions that had no part in a fit.
     """
     from nbest.experiments.cli.display.documents import print_document
-    from nbest.experiments.cli.run_summary import print_notes
+    from nbest.experiments.cli.run_summary import print_notes, tell_notes
+    from nbest.experiments.language.text import printable
     from nbest.experiments.questions.reading import ReadingNames
     from nbest.experiments.training.arm_weights import fit_arm_weights
 
@@ -41,7 +43,8 @@ def fit_weights(
     if as_json:
         print_document(fitted.as_json())
     else:
-        print("\n".join(_sentences(fitted)))
+        print("\n".join(map(printable, _sentences(fitted))))
+    tell_notes(fitted.notes, as_json)
     print_notes(run_dir, as_json)
 
 
@@ -55,7 +58,7 @@ def _sentences(fitted: FittedWeights) -> list[str]:
         f"on {fitted.questions} questions, each with weights from the other parts",
         f"{gain:+.2f} points over the vote in which all count alike, {fitted.plain.mean:.3f} "
         f"({low:+.1f} to {high:+.1f})",
-        f'--select "{fitted.selector}"',
+        f"--select {shlex.quote(fitted.selector)}",
     ]
 
 

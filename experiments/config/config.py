@@ -47,6 +47,8 @@ from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import BackendConfig, Scorer
 from nbest.orchestrator.query.choice import Choice
 from nbest.orchestrator.query.panel import Panel
+from nbest.orchestrator.query.parts import nested_parts
+from nbest.scorers.votes.arm_weight import ArmWeight
 
 
 def _as_list(value: object) -> object:
@@ -151,12 +153,24 @@ class Config(Section):
             raise InputError(f"strategy.cascade must {rule}, got {len(stages)}")
         self.build_panel()
         self.build_prompts()
+        self._check_arm_weights()
         unused = sorted(self.prompts.keys() - {arm.prompt for arm in self.arms})
         if unused:
             raise InputError(f"prompts must be used by an arm each, got {unused}")
         if self.arms and self.strategy.deep_conf is not None:
             rule = "be left out with arms: it compares the confidence of samples drawn alike"
             raise InputError(f"strategy.deep_conf must {rule}")
+
+    def _check_arm_weights(self) -> None:
+        """Refuse a selector that weighs arms and does not name all of them."""
+        panel = self.build_panel()
+        names = [] if panel is None else [arm.name for arm in panel.arms]
+        for place, scorer in enumerate(self.scorers().values()):
+            for part in nested_parts(scorer):
+                missing = isinstance(part, ArmWeight) and set(names or ["an arm"]) - {*part.weights}
+                if missing:
+                    rule = f"name all arms ({', '.join(names) or 'this run has none'})"
+                    raise InputError(f"select[{place}]: arm_weight: weights must {rule}")
 
     def unused_models(self) -> list[str]:
         """The names of models that neither an arm nor a selector has: maybe a later command's."""

@@ -6,7 +6,7 @@ It reads the dataset, and knows no engine and no run directory.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from nbest.experiments.config.config import Config
 from nbest.experiments.config.strategy import Sampling
@@ -45,7 +45,7 @@ class Plan:
 
     def fingerprint(self) -> dict[str, Json]:
         """The settings that decide what the samples are; other settings make another run."""
-        sampling = sampling_identity(self.strategy.sampling())
+        sampling = sampling_identity(self._sampling())
         settings: dict[str, Json] = {
             "seed": self.config.seed,
             "model": {"backend": self.config.model.backend, **self.backend.identity},
@@ -53,7 +53,7 @@ class Plan:
         }
         if self.panel is not None:
             settings["arms"] = {arm.name: self._arm_identity(arm) for arm in self.panel.arms}
-            settings["turns"] = list(self.panel.arms_of(self.panel.round_size))
+            settings["turns"] = list(self.panel.turns_by_name)
         if isinstance(self.strategy, DeepConf):  # it ends samples that other strategies finish
             settings["deep_conf"] = self._early_ends(self.strategy)
         return settings
@@ -61,6 +61,11 @@ class Plan:
     def named_models(self) -> list[NamedModel]:
         """The models that the run has besides its own: of arms, and of its selector."""
         return list(named_models(self.strategy, self.panel).values())
+
+    def _sampling(self) -> SamplingParams:
+        """What decides the samples: the log-probabilities that later selectors read do not."""
+        strategy: Sampling = replace(self.strategy, params=self.config.sampling.build())
+        return strategy.sampling()
 
     def _early_ends(self, strategy: DeepConf) -> dict[str, Json]:
         return {
@@ -74,7 +79,7 @@ class Plan:
         """What decides which samples an arm draws; the texts of its prompts are kept by query."""
         settings: dict[str, Json] = {
             "prompt": arm.prompt,
-            "sampling": sampling_identity(arm.params_for(self.strategy.sampling())),
+            "sampling": sampling_identity(arm.params_for(self._sampling())),
         }
         if arm.model is not None:
             backend = self.config.models[arm.model.name].backend
@@ -130,9 +135,6 @@ def _require_what_a_race_draws(config: Config) -> None:
     name, scorer = next(iter(config.scorers().items()))
     if asks_model(scorer):
         raise InputError(f"select must begin with one that asks no model in a race, got {name!r}")
-    needed, kept = scorer.needs_logprobs, config.sampling.logprobs
-    if needed is not None and (kept is None or kept < needed):
-        raise InputError(f"sampling.logprobs must be {needed} in a race for {name}, got {kept}")
 
 
 def grading_notes(config: Config, questions: Questions) -> tuple[str, ...]:

@@ -92,6 +92,9 @@ async def stored_samples(store: RunStore, query: Query, strategy: OneByOne) -> l
                 break
         except NotAsked:  # whether the rule wants more is not known yet
             return None
+        # A scorer may be a plugin, and it reads what a model wrote: the loop makes a record of it.
+        except Exception:  # noqa: BLE001
+            return samples
     return samples
 
 

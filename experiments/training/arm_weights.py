@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from hashlib import blake2b
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nbest.experiments.analysis.accuracy import Accuracy, accuracy_of
+from nbest.experiments.analysis.accuracy import Accuracy, accuracy_of, known_as
+from nbest.experiments.analysis.case_notes import curve_notes
 from nbest.experiments.analysis.curves.exact import graded_cases
 from nbest.experiments.analysis.table.rows import named_clusters
 from nbest.experiments.questions.reading import ReadingNames
@@ -26,7 +29,7 @@ from nbest.orchestrator.types import Scores
 from nbest.scorers.estimators.paired import Difference, paired_difference
 
 # Powers of two, so that sums of weights are exact and equal votes are equal.
-WEIGHTS = (0.0, 0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+WEIGHTS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,11 +37,11 @@ class Ballots:
     """The votes on one question, by answer and arm."""
 
     counts: NDArray[np.float64]  # [A, K] samples of each arm with each answer, as they first came
-    worths: Scores  # [A] 1 right, 0 wrong and where the grader cannot say
+    worths: Scores  # [A] 1 right, 0 wrong, nan where the grader cannot say
 
-    def worth(self, weights: Scores) -> float:
+    def worth(self, weights: Scores, unknown: float = 0.0) -> float:
         """What the winner of a vote with these weights [K] is worth; the first of equals wins."""
-        return float(self.worths[int((self.counts @ weights).argmax())])
+        return known_as(float(self.worths[int((self.counts @ weights).argmax())]), unknown)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +55,7 @@ class FittedWeights:
     plain: Accuracy  # of the vote in which all samples count alike
     gain: Difference  # of the first over the second
     worths: Scores = field(repr=False, compare=False)  # [Q] 1 where the first is right
+    notes: tuple[str, ...] = ()  # what no grader could say, and what is left out
 
     @property
     def selector(self) -> str:
@@ -83,7 +87,8 @@ def fit_arm_weights(
 ) -> FittedWeights:
     """Fit the weights of a run's arms; InputError where it has one arm, or too few questions."""
     loaded = load_cases(run, by.extract, by.grade, by.equivalence)
-    return fitted_on(graded_cases(loaded), folds)
+    graded = graded_cases(loaded)
+    return replace(fitted_on(graded, folds), notes=curve_notes({}, loaded, graded))
 
 
 def fitted_on(cases: Sequence[Case], folds: int) -> FittedWeights:
@@ -100,23 +105,32 @@ def fitted_on(cases: Sequence[Case], folds: int) -> FittedWeights:
         raise InputError(f"run must {rule}, got {len(set(names))}")
     ballots = [ballots_of(case, arms) for case in cases]
     fold_of = np.array(folds_of(names, folds))
-    worths = np.zeros(len(cases))
+    winners = np.zeros((len(cases), len(arms)))  # [Q, K] the weights that each is measured with
     by_fold = []
     for fold in range(folds):
         weights = best_weights([b for b, f in zip(ballots, fold_of, strict=True) if f != fold])
         by_fold.append(dict(zip(arms, weights.tolist(), strict=True)))
-        for place in np.flatnonzero(fold_of == fold):
-            worths[place] = ballots[place].worth(weights)
-    plain = np.array([question.worth(np.ones(len(arms))) for question in ballots])
+        winners[fold_of == fold] = weights
+    (least, most), (plain_least, plain_most) = (
+        [
+            np.array([b.worth(w, unknown) for b, w in zip(ballots, each, strict=True)])
+            for unknown in (0.0, 1.0)
+        ]
+        for each in (winners, np.ones_like(winners))
+    )
     weights = best_weights(ballots)
     return FittedWeights(
         weights=dict(zip(arms, weights.tolist(), strict=True)),
         folds=tuple(by_fold),
         questions=len(cases),
-        fitted=accuracy_of(worths, clusters=clusters),
-        plain=accuracy_of(plain, clusters=clusters),
-        gain=paired_difference(worths, plain, clusters=clusters),
-        worths=worths,
+        fitted=accuracy_of(least, most, clusters=clusters),
+        plain=accuracy_of(plain_least, plain_most, clusters=clusters),
+        gain=Difference(
+            paired_difference(least, plain_least, clusters=clusters).mean,
+            paired_difference(least, plain_most, clusters=clusters).low,
+            paired_difference(most, plain_least, clusters=clusters).high,
+        ),
+        worths=least,
     )
 
 
@@ -129,7 +143,7 @@ def ballots_of(case: Case, arms: Sequence[str]) -> Ballots:
         if answer is not None and arm:
             counts[rows[answer], arms.index(arm)] += 1
     worths = [case.verdicts[answer] for answer in rows] or [0.0]
-    return Ballots(counts=counts, worths=np.nan_to_num(np.array(worths), nan=0.0))
+    return Ballots(counts=counts, worths=np.array(worths))
 
 
 def folds_of(names: Sequence[str], folds: int) -> list[int]:
@@ -143,11 +157,14 @@ def folds_of(names: Sequence[str], folds: int) -> list[int]:
 
 
 def best_weights(ballots: Sequence[Ballots]) -> Scores:
-    """[K] the weights under which most votes are right; of equally good ones, the most equal.
+    """[K] weights under which many votes are right; of equally good ones, the most equal.
 
-    One arm after the other takes the best of `WEIGHTS`, until none gains by a change.
+    Of up to three arms they are the best of all combinations of `WEIGHTS`. Of more, one arm after
+    the other takes the best, until none gains by a change.
     """
     num_arms = ballots[0].counts.shape[1]
+    if num_arms <= 3:
+        return max(map(np.array, product(WEIGHTS, repeat=num_arms)), key=partial(_merit, ballots))
     weights = np.ones(num_arms)
     best = _merit(ballots, weights)
     improved = True

@@ -21,7 +21,7 @@ def resolve_model(name: str) -> str:
     """Return a folder on disk, or a hub id that the engine itself will fetch."""
     if name.lower() == SMALL_MODEL:
         return str(small_model_path())
-    if name.lower() == SECOND_MODEL:
+    if name == SECOND_MODEL and not is_local(name):
         return str(cached_second_model())
     if is_local(name):
         return str(local_model(Path(name).expanduser()))

@@ -127,18 +127,16 @@ def _start_patiently(start: Callable[[], object]) -> None:
 
 def _ray_children() -> set[int]:
     """Return the pids of Ray's processes below this one; none where there is no /proc."""
-    pids = {
-        int(pid)
-        for task in Path("/proc/self/task").glob("*/children")
-        for pid in task.read_text().split()
-    }
-    return {pid for pid in pids if "/ray/" in _command(pid)}
+    tasks = Path("/proc/self/task").glob("*/children")
+    pids = {int(pid) for task in tasks for pid in _read(task).split()}
+    return {pid for pid in pids if "/site-packages/ray/" in _read(Path(f"/proc/{pid}/cmdline"))}
 
 
-def _command(pid: int) -> str:
+def _read(path: Path) -> str:
+    """The text of a file in /proc; empty where its thread or process has ended."""
     try:
-        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
-    except OSError:  # it has ended
+        return path.read_text(errors="replace")
+    except OSError:
         return ""
 
 

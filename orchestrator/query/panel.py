@@ -91,8 +91,15 @@ class Panel:
         return {model.key: model for model in named if model is not None}
 
     def arm_of(self, index: int) -> Arm:
-        """The arm of sample `index`."""
-        return self.arms[self.turns[index % len(self.turns)]]
+        """The arm of sample `index`; the last stage never ends."""
+        turn = min(index, len(self.turns) - 1) if self.stages else index % len(self.turns)
+        return self.arms[self.turns[turn]]
+
+    @property
+    def turns_by_name(self) -> tuple[str, ...]:
+        """The arms of one round, by name; of the last stage, which may grow, the first sample."""
+        count = sum(self.stages[:-1]) + 1 if self.stages else len(self.turns)
+        return self.arms_of(count)
 
     def params_of(self, index: int, wanted: SamplingParams) -> SamplingParams:
         """The parameters of sample `index`, with log-probabilities as all of the arms have them.

@@ -10,7 +10,8 @@ import asyncio
 import os
 import sysconfig
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -51,6 +52,18 @@ async def result_of(role: str, part: Callable[..., Awaitable[T]], *args: object)
         raise part_failure(role, part, error) from error
     except (Exception, SystemExit) as error:
         raise part_failure(role, part, error) from error
+
+
+def nested_parts(part: object) -> Iterator[object]:
+    """Yield a part and all parts among its settings, those of a scorer's scorers, say."""
+    yield part
+    inner: Iterable[object] = ()
+    if isinstance(part, tuple):
+        inner = part
+    elif is_dataclass(part) and not isinstance(part, type):
+        inner = (getattr(part, setting.name) for setting in fields(part))
+    for item in inner:
+        yield from nested_parts(item)
 
 
 def part_failure(role: str, part: object, error: BaseException) -> PartFailed:

@@ -13,6 +13,7 @@ from nbest.orchestrator.protocols import BackendConfig, BatchStrategy, NamedMode
 from nbest.orchestrator.query.model_calls import models_of, named_models_of
 from nbest.orchestrator.query.panel import Panel
 from nbest.orchestrator.requirements import require
+from nbest.orchestrator.strategies.cascade import Cascade
 from nbest.orchestrator.strategies.deep_conf import DeepConf
 from nbest.orchestrator.types import Query
 
@@ -36,6 +37,10 @@ class Work:
         rule = "be left out with arms: it compares the confidence of samples drawn alike"
         is_alike = self.panel is None or not isinstance(self.strategy, DeepConf)
         require(is_alike, "deep_conf", rule, "both")
+        if self.panel is not None and self.panel.stages and isinstance(self.strategy, Cascade):
+            stages = tuple(stage.n for stage in self.strategy.stages)
+            rule = f"be those of the cascade, {stages}"
+            require(self.panel.stages == stages, "stages", rule, self.panel.stages)
 
     @property
     def models(self) -> dict[str, BackendConfig]:

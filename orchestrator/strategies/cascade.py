@@ -60,11 +60,12 @@ class Cascade(Choice):
         return sum(stage.n for stage in self.stages)
 
     async def __call__(self, query: Query, sampler: Sampler) -> Selection:
+        caching = self.caching()
         samples: tuple[Sample, ...] = ()
         for stage in self.stages:
             indices = range(len(samples), len(samples) + stage.n)
             samples = (*samples, *await draw(sampler, indices, self.sampling()))
-            selection = await self.of(query, samples, sampler)
+            selection = await caching.of(query, samples, sampler)
             if is_sure(stage, selection):
                 break
         return selection
@@ -82,4 +83,4 @@ def is_sure(stage: Stage, selection: Selection) -> bool:
         return False
     if any(sample.status is Status.ERROR for sample in selection.samples):
         return False
-    return selection.confidence >= stage.min_confidence  # nan, without an answer, is not
+    return selection.answer is not None and selection.confidence >= stage.min_confidence

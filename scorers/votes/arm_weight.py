@@ -31,8 +31,8 @@ class ArmWeight:
 
     def __post_init__(self) -> None:
         require(bool(self.weights), "weights", "name the arms of a panel", self.weights)
-        fit = all(0 <= weight < math.inf for weight in self.weights.values())
-        require(fit, "weights", "be at least 0 and finite", self.weights)
+        fit = all(0 < weight < math.inf for weight in self.weights.values())
+        require(fit, "weights", "be above 0 and finite", self.weights)
 
     @property
     def score_bounds(self) -> tuple[float, float]:

@@ -171,6 +171,9 @@ def test_a_pool_brings_its_thoughts_and_takes_them_along(tmp_path: Path, key: st
         ("{{ }}", "{{so 41?}}42"),
         ("## #answer#", "## so 41? #answer#42"),
         ("(* *)", "so 41? *)42"),  # the prompt has opened it
+        ("## ###", "## so 41? ###42"),  # one begins with the other
+        ("### ##", "### so 41? ##42"),
+        ("*** ***end***", "*** so 41? ***end***42"),
         ("<plan> </plan>", "<think>so 41?</think>42"),  # the known ones are read as before
     ],
 )
@@ -186,6 +189,8 @@ def test_an_own_tag_that_is_not_closed_leaves_no_answer() -> None:
     assert with_thought_apart(cut) == cut
 
 
-@pytest.mark.parametrize("setting", ["tags", "none", "<plan>", "** **", "a b c", ""])
+@pytest.mark.parametrize(
+    "setting", ["tags", "none", "<plan>", "** **", "a b c", "", "deepseek r1", "<a> b"]
+)
 def test_what_are_no_two_tags(setting: str) -> None:
     assert tags_of(setting) is None

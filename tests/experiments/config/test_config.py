@@ -14,7 +14,7 @@ from nbest.experiments.config.config import Config, load_config
 from nbest.experiments.config.sections import ClusterSection, SamplingSection
 from nbest.experiments.language.plugin_kind import PluginKind
 from nbest.experiments.questions.prompts import render
-from nbest.experiments.runs.plan import sampling_identity
+from nbest.experiments.runs.plan import make_plan, sampling_identity
 from nbest.orchestrator.cluster.settings import Cluster
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.sampling_params import SamplingParams, Thinking
@@ -300,7 +300,7 @@ MISTAKES = [
     ),
     (
         "select[1]=arm_weight(weights={a:-1})",
-        "select[1]: arm_weight: weights must be at least 0 and finite",
+        "select[1]: arm_weight: weights must be above 0 and finite",
     ),
     (
         "strategy={n: 5, cascade: [{n: 4, min_confidence: 0.7}, {n: 2}]}",
@@ -491,3 +491,19 @@ def test_a_json_schema_is_json_text_or_a_mapping(value: str, path: Path) -> None
     constraint = config.sampling.constraint
     assert constraint is not None
     assert constraint.build().json == '{"type": "object"}'
+
+
+def test_weights_of_arms_need_arms(path: Path) -> None:
+    message = refusal(path, "select=[vote, 'weighted_vote(by=arm_weight(weights={a: 1}))']")
+    assert "select[1]: arm_weight: weights must name all arms (this run has none)" in message
+
+
+def test_a_later_selector_makes_no_other_run(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it reads is kept from now on, and decides no sample."""
+    monkeypatch.chdir(path.parent)
+    (path.parent / "questions.jsonl").write_text('{"question": "1 + 1?", "answer": "2"}\n')
+    vote, more, first = (
+        make_plan(load_config(path, [f"select={select}"])).fingerprint()
+        for select in ("[vote]", "[vote, mean_logprob]", "[mean_logprob, vote]")
+    )
+    assert vote == more != first

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from nbest.model_backend.fake.engine import FakeBackend
 from nbest.model_backend.fake.script import Reply
 from nbest.orchestrator.errors import InputError, RunChanged
 from nbest.orchestrator.store.reader import RunReader
-from nbest.orchestrator.types import Outcome, Record, Request
+from nbest.orchestrator.types import Candidates, Outcome, Record, Request, Scores
 
 SMALL = {"backend": "faulty_fake", "answers": ["small 1", "small 2"], "weights": [1, 1]}
 LARGE = {"backend": "faulty_fake", "answers": ["large 1", "large 3"], "weights": [1, 1]}
@@ -167,10 +168,46 @@ def test_a_cascade_that_has_ended_starts_no_model_and_another_threshold_draws_on
         assert len(samples) == (4 if agree else 7), query
 
 
+@dataclass(frozen=True)
+class FailsAtOne(MajorityVote):
+    """A user's own vote that cannot read one question."""
+
+    async def __call__(self, query: Query, candidates: Candidates) -> Scores:
+        if query.id == "q3":
+            raise ValueError("not this one")
+        return await MajorityVote.__call__(self, query, candidates)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_selector_that_fails_at_one_question_costs_no_other(folder: Path, times: int) -> None:
+    (folder / "c.yaml").write_text(yaml.safe_dump(CONFIG | STAGED))
+    plan = make_plan(load_config(folder / "c.yaml"))
+    plan = replace(plan, strategy=replace(plan.strategy, select=FailsAtOne()))
+    for _ in range(times):
+        records = {r.query_id: r for r in carry_out(plan, folder / "run", lambda progress: None)}
+    assert "not this one" in records.pop("q3").error
+    assert {record.outcome for record in records.values()} == {Outcome.ANSWERED}
+
+
+def test_the_last_stage_of_a_cascade_may_grow(folder: Path) -> None:
+    carried_out(folder, **STAGED)
+    larger = {"cascade": [{"n": 4, "min_confidence": 0.75}, {"n": 5}]}
+    carried_out(folder, **STAGED | {"strategy": larger})
+    sizes = {len(samples) for _, samples in RunReader(folder / "run").samples()}
+    assert sizes == {4, 9}
+    other = {"cascade": [{"n": 5, "min_confidence": 0.75}, {"n": 5}]}
+    with pytest.raises(RunChanged, match="turns"):
+        carried_out(folder, **STAGED | {"strategy": other})
+
+
 @pytest.mark.parametrize(
     ("changes", "what"),
     [
         (STAGED | {"arms": [{}]}, r"strategy\.cascade must have 1 stages, one an arm, got 2"),
+        (
+            {"select": ["ensemble(by=[vote, arm_weight(weights={s: 1})])"]},
+            r"select\[0\]: arm_weight: weights must name all arms \(s, l\)",
+        ),
         (STAGED | {"arms": [{}, {"weight": 2}]}, "weight must be left out where arms have stages"),
         ({"models": {}}, r"arms\[1\]\.model: no model named 'large'; there are no models"),
         ({"models": {"larg": LARGE}}, "no model named 'large'; did you mean 'larg'"),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ import pytest
 from nbest import ArmWeight, WeightedVote
 from nbest.experiments.runs.cases import Case
 from nbest.experiments.training.arm_weights import (
+    WEIGHTS,
     ballots_of,
     best_weights,
     fitted_on,
@@ -109,13 +112,51 @@ def test_the_selector_does_what_was_measured() -> None:
         votes = [("ab"[i % 2], answers[place]) for i, place in enumerate(drawn)]
         case = question(number, votes)
         cases.append(replace(case, verdicts={**case.verdicts, "9": 0.0}))
-    for weights in ({"a": 1.0, "b": 1.0}, {"a": 0.5, "b": 4.0}, {"a": 2.0, "b": 0.0}):
+    for weights in ({"a": 1.0, "b": 1.0}, {"a": 0.5, "b": 4.0}, {"a": 2.0, "b": 0.125}):
         by = WeightedVote(by=ArmWeight(weights=weights))
         for case in cases:
             chosen = asyncio.run(select(case.query, case.candidates, by))
             right = 0.0 if chosen.answer is None else case.verdicts[chosen.answer]
             ballots = ballots_of(case, ["a", "b"])
             assert ballots.worth(np.array([weights["a"], weights["b"]])) == right
+
+
+def test_what_no_grader_can_say_counts_both_ways() -> None:
+    cases = panel({"a": 0.9, "b": 0.5}, {"a": 1, "b": 1}, 40)
+    unknown = [
+        replace(case, verdicts={RIGHT: 1.0 if i % 2 else math.nan, WRONG: 0.0})
+        for i, case in enumerate(cases)
+    ]
+    known, doubted = fitted_on(cases, folds=4), fitted_on(unknown, folds=4)
+    assert doubted.fitted.mean < known.fitted.mean
+    assert doubted.fitted.high > doubted.fitted.mean + 0.3
+    assert doubted.gain.low < doubted.gain.mean - 0.3 < doubted.gain.mean + 0.3 < doubted.gain.high
+
+
+def test_of_three_arms_no_other_weights_are_right_more_often() -> None:
+    cases = panel({"a": 0.6, "b": 0.5, "c": 0.4}, {"a": 1, "b": 2, "c": 3}, 30, seed=8)
+    ballots = [ballots_of(case, ["a", "b", "c"]) for case in cases]
+
+    def right(weights: Sequence[float]) -> float:
+        return sum(question.worth(np.array(weights)) for question in ballots)
+
+    most = max(right(weights) for weights in product(WEIGHTS, repeat=3))
+    assert right(best_weights(ballots).tolist()) == most
+
+
+def test_of_more_arms_each_change_alone_gains_nothing() -> None:
+    arms = list("abcde")
+    cases = panel(
+        dict(zip(arms, (0.3, 0.4, 0.5, 0.6, 0.7), strict=True)), dict.fromkeys(arms, 1), 40
+    )
+    ballots = [ballots_of(case, arms) for case in cases]
+    weights = best_weights(ballots)
+    found = sum(question.worth(weights) for question in ballots)
+    assert found >= sum(question.worth(np.ones(5)) for question in ballots)
+    for arm, weight in product(range(5), WEIGHTS):
+        changed = weights.copy()
+        changed[arm] = weight
+        assert sum(question.worth(changed) for question in ballots) <= found
 
 
 def test_templates_are_left_out_whole() -> None:

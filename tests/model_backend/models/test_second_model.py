@@ -70,6 +70,14 @@ def test_its_name_fetches_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert not list(tmp_path.iterdir())
 
 
+def test_a_folder_of_that_name_goes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("Qwen2.5-Coder-0.5B", "qwen2.5-coder-0.5b"):
+        (tmp_path / name).mkdir(exist_ok=True)
+        (tmp_path / name / "config.json").write_text("{}")
+        assert resolve_model(name) == str(tmp_path / name)
+
+
 def test_a_folder_that_is_there_is_used(tmp_path: Path) -> None:
     folder = tmp_path / FOLDER
     folder.mkdir()

@@ -43,8 +43,8 @@ def sample(ids: Sequence[int], status: Status = Status.OK) -> Sample:
 
 
 def test_tags_of_the_models_own_part_a_text_without_a_parser() -> None:
-    part = parting(VLLM("m", reasoning="is 42").reasoning, Tokenizer())  # type: ignore[arg-type]
-    thought = Sample(id="r/q/s0", text="is it 41? 42", status=Status.OK)
+    part = parting(VLLM("m", reasoning="<p> </p>").reasoning, Tokenizer())  # type: ignore[arg-type]
+    thought = Sample(id="r/q/s0", text="<p>it 41?</p>42", status=Status.OK)
     assert part(thought, None).status is Status.OK
     assert part(thought, None).reasoning == "it 41?"
     with pytest.raises(InputError, match="two tags as"):

@@ -64,7 +64,7 @@ class SlowRay:
 
     def init(self, **_: object) -> None:
         code = "import time; print(flush=True); time.sleep(600)"
-        command = [sys.executable, "-c", code, "/ray/raylet"]
+        command = [sys.executable, "-c", code, "/site-packages/ray/raylet"]
         self.started.append(subprocess.Popen(command, stdout=subprocess.PIPE))
         stdout = self.started[-1].stdout
         assert stdout is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -80,6 +81,24 @@ def test_a_stage_in_which_a_sample_failed_is_not_sure() -> None:
     selection = live(cascade(), "777!999")
     assert [sample.status for sample in selection.samples].count(Status.ERROR) == 1
     assert len(selection.samples) == 7
+
+
+def test_an_answer_that_is_abstained_from_is_not_sure() -> None:
+    """Three of four agree: enough for the stage, too few for the strategy."""
+    strict = replace(cascade(0.5), min_confidence=0.8)
+    selection = live(strict, "7778777")
+    assert (len(selection.samples), selection.answer) == (7, "7")
+
+
+def test_stages_of_the_panel_are_those_of_the_cascade() -> None:
+    with pytest.raises(InputError, match=r"stages must be those of the cascade, \(4, 3\)"):
+        live(cascade(), "7778999", replace(PANEL, stages=(2, 5)))
+
+
+def test_the_last_stage_never_ends() -> None:
+    assert [PANEL.arm_of(i).name for i in (0, 3, 4, 6, 7, 99)] == ["small"] * 2 + ["large"] * 4
+    assert PANEL.turns_by_name == replace(PANEL, stages=(4, 9)).turns_by_name
+    assert PANEL.turns_by_name != replace(PANEL, stages=(3, 3)).turns_by_name
 
 
 def test_each_stage_is_drawn_by_its_arm_and_counts_by_its_weight() -> None:

@@ -293,7 +293,7 @@ def armed(arms: str, answers: str) -> Candidates:
         ({"a": 1, "b": 1}, "7"),
         ({"a": 1, "b": 2}, "9"),
         ({"a": 1, "b": 1.5}, "7"),  # three against three: the first one wins
-        ({"a": 0, "b": 1}, "9"),
+        ({"a": 0.1, "b": 1}, "9"),
     ],
 )
 async def test_votes_count_by_their_arm(weights: Mapping[str, float], answer: str) -> None:
@@ -311,7 +311,7 @@ async def test_an_arm_without_a_weight_is_refused(arms: str) -> None:
         await ArmWeight(weights={"b": 1})(QUERY, nobody)
 
 
-@pytest.mark.parametrize("weights", [{}, {"a": -1.0}, {"a": math.inf}, {"a": NAN}])
+@pytest.mark.parametrize("weights", [{}, {"a": 0.0}, {"a": -1.0}, {"a": math.inf}, {"a": NAN}])
 def test_wrong_weights_of_arms_are_refused(weights: Mapping[str, float]) -> None:
     with pytest.raises(InputError, match="weights must"):
         ArmWeight(weights=weights)
