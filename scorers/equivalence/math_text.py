@@ -53,7 +53,7 @@ COMMAND = re.compile(r"\\[A-Za-z]+")
 _FUNCTION = re.compile(r"(?<![\\A-Za-z])(pi|sqrt|sin|cos|tan|log|ln)(?![A-Za-z])")
 _ROOT = re.compile(r"(?<![A-Za-z])\\?sqrt ?\(([^()]*)\)")
 _LOGARITHM = re.compile(r"\\log ?_([0-9])")
-_POWER = re.compile(r"\^(-[0-9]+|[0-9]{2,})")
+_POWER = re.compile(r"\^(-[0-9]+|[0-9]{2,}|-[A-Za-z](?![A-Za-z0-9(^]))")
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _VOWEL = re.compile(r"[aeiou]", re.IGNORECASE)
 _SHORTEST_WORD = 5  # letters; a shorter run has a vowel, or is a product of letters
@@ -63,6 +63,8 @@ _OPTION = re.compile(r"\(([A-Z])\)")
 _REPEATING = re.compile(
     r"(?P<sign>-?)(?P<whole>[0-9]*)\.(?P<fixed>[0-9]*)"
     r"\\(?:overline|bar|dot) ?\{?(?P<again>[0-9]+)\}?"
+    # 0.(3); in 0.5(3) the brackets may be those of a product.
+    r"|(?P<minus>-?)(?P<units>[0-9]+)\.\((?P<period>[0-9]+)\)"
 )
 _WORDED_PERCENT = re.compile(r"(?<=[0-9]) ?(?:percent|per cent|pct)\b")
 PRICE = re.compile(r"(?P<sign>\\?\$|[\u20ac\u00a3\u00a5]) ?(?P<core>[0-9](?:[0-9.,]*[0-9])?)")
@@ -132,11 +134,11 @@ def number_of(core: str) -> Fraction | None:
     repeating = _REPEATING.fullmatch(core)
     if repeating is None:
         return exact_number(_DECIMAL_COMMA.sub(r"\1.\2", core) if "," in core else core)
-    fixed, again = repeating["fixed"], repeating["again"]
+    fixed, again = repeating["fixed"] or "", repeating["again"] or repeating["period"]
     scale = 10 ** len(fixed)
-    value = int(repeating["whole"] or 0) + Fraction(int(fixed or 0), scale)
+    value = int(repeating["whole"] or repeating["units"] or 0) + Fraction(int(fixed or 0), scale)
     value += Fraction(int(again), scale * (10 ** len(again) - 1))
-    return -value if repeating["sign"] else value
+    return -value if repeating["sign"] or repeating["minus"] else value
 
 
 def words_of(answer: str) -> str | None:
