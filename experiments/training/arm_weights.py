@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import blake2b
 from itertools import product
+from keyword import iskeyword
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,7 +61,7 @@ class FittedWeights:
     @property
     def selector(self) -> str:
         """The selector with these weights, as a config names it."""
-        named = ", ".join(f"{arm!r}: {weight:g}" for arm, weight in self.weights.items())
+        named = ", ".join(f"{_as_word(arm)}: {weight:g}" for arm, weight in self.weights.items())
         return f"weighted_vote(by=arm_weight(weights={{{named}}}))"
 
     def as_json(self) -> dict[str, object]:
@@ -132,6 +133,11 @@ def fitted_on(cases: Sequence[Case], folds: int) -> FittedWeights:
         ),
         worths=least,
     )
+
+
+def _as_word(arm: str) -> str:
+    """The name as a bare word where an expression takes it for one, else in quotes."""
+    return arm if arm.isascii() and arm.isidentifier() and not iskeyword(arm) else repr(arm)
 
 
 def ballots_of(case: Case, arms: Sequence[str]) -> Ballots:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from nbest import ArmWeight, WeightedVote
+from nbest.experiments.config.plugins import build_scorer
 from nbest.experiments.runs.cases import Case
 from nbest.experiments.training.arm_weights import (
     WEIGHTS,
@@ -157,6 +158,15 @@ def test_of_more_arms_each_change_alone_gains_nothing() -> None:
         changed = weights.copy()
         changed[arm] = weight
         assert sum(question.worth(changed) for question in ballots) <= found
+
+
+@pytest.mark.parametrize(
+    "arms", [("cool", "hot"), ("0.5B", "7b-chat"), ("in", "a b"), ("it's", "x")]
+)
+def test_the_selector_that_is_printed_has_these_weights(arms: tuple[str, str]) -> None:
+    cases = [question(i, [(arms[0], RIGHT), (arms[1], WRONG)]) for i in range(20)]
+    fitted = fitted_on(cases, folds=4)
+    assert build_scorer(fitted.selector) == WeightedVote(by=ArmWeight(weights=fitted.weights))
 
 
 def test_templates_are_left_out_whole() -> None:
