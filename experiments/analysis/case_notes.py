@@ -17,11 +17,22 @@ def curve_notes(
     """Say of cases, and of the graded ones among them, what is unknown, uneven or tied."""
     without = len(cases) - len(ended_cases(cases))
     return (
+        *verdict_notes(cases[0].graded_by if cases else ""),
         *graded_notes(len(graded), len(cases) - without),
         *unended_notes(without),
         *unknown_notes(ungraded_samples(graded), sum(len(case.worths) for case in graded)),
         *pool_notes(graded),
         *tie_notes(scorers, graded),
+    )
+
+
+def verdict_notes(name: str) -> tuple[str, ...]:
+    """Say that a model has graded, where one has: accuracies are what it took for right."""
+    if not name:
+        return ()
+    return (
+        f"right is what the model whose verdicts are called {name!r} took for right: "
+        "`nbest grade` says how often it agrees with what is known",
     )
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nbest.experiments.language.text import printable
+
 if TYPE_CHECKING:
     from nbest.experiments.analysis.accuracy import Accuracy
     from nbest.experiments.analysis.grading import Grading
@@ -57,11 +59,11 @@ def grade(
     from nbest.experiments.analysis.grading import Asking, grade_run
     from nbest.experiments.cli.display.documents import print_document
     from nbest.experiments.cli.ending import Exit
-    from nbest.experiments.config.endpoints import chosen_model
+    from nbest.experiments.config.endpoints import chosen_model, without_seeds
     from nbest.experiments.questions.reading import ReadingNames
 
     asking = Asking(
-        backend=chosen_model(backend, model, base_url, api_key_env),
+        backend=without_seeds(chosen_model(backend, model, base_url, api_key_env)),
         criterion=criterion,
         with_gold=with_gold,
         max_tokens=max_tokens,
@@ -87,6 +89,8 @@ def as_document(outcome: Grading) -> dict[str, object]:
         "name": outcome.name,
         "asked": outcome.asked,
         "failed": outcome.failed,
+        "failures": [{"why": why, "count": n} for why, n in outcome.failures.items()],
+        "unasked": outcome.unasked,
         **outcome.counts,
         **{key: _share_json(share) for key, share in shares.items()},
         "tokens": outcome.usage.generated_tokens,
@@ -102,8 +106,12 @@ def sentences(outcome: Grading) -> list[str]:
         f"of {counts['neither']:,} it says neither; {outcome.asked:,} asked about just now "
         f"({outcome.usage.prompt_tokens:,} tokens read, {outcome.usage.generated_tokens:,} written)"
     ]
-    if outcome.failed:
-        lines.append(f"{outcome.failed:,} have no reply; the same command asks again")
+    lines += [
+        f"{count:,} have no verdict: {printable(why)}; the same command asks again"
+        for why, count in outcome.failures.items()
+    ]
+    if outcome.unasked:
+        lines.append(f"{outcome.unasked:,} questions have no text: nothing is asked about them")
     for share, what in (
         (outcome.agreement(), "answers whose worth is known: it agrees"),
         (outcome.agreement(1.0), "known to be right: it says so"),
@@ -111,6 +119,8 @@ def sentences(outcome: Grading) -> list[str]:
     ):
         if share.mean == share.mean:  # nan: nothing is known
             lines.append(f"{what} at {share.mean:.3f} ({share.low:.2f} to {share.high:.2f})")
+    if not outcome.answers:
+        return lines
     return [*lines, f'--grade "model_verdicts(by={outcome.name!r})"']
 
 

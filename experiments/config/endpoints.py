@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
@@ -42,6 +43,11 @@ def chosen_model(
     require(api_key_env is None, "api_key_env", "be given with base_url", api_key_env)
     is_named = backend == "vllm"
     return build_backend(backend, {"model": model or SMALL_MODEL} if is_named else {})
+
+
+def without_seeds(model: BackendConfig) -> BackendConfig:
+    """The model for one greedy reply a prompt: a server need not mind seeds for that."""
+    return replace(model, seeds="none") if isinstance(model, Endpoint) else model
 
 
 def endpoint_overrides(

@@ -22,6 +22,7 @@ from nbest.experiments.config.sections import ModelSection
 from nbest.experiments.language.errors import describe
 from nbest.experiments.questions.gold import Gold
 from nbest.experiments.questions.graders.by_part import QueryGrader
+from nbest.experiments.questions.graders.model_verdicts import ModelVerdicts
 from nbest.experiments.questions.graders.plain import Grader
 from nbest.experiments.questions.reading import Reading, with_memory
 from nbest.experiments.runs.gold_file import read_gold
@@ -53,6 +54,7 @@ class Case:
     verdicts: Mapping[str, float]  # by answer: 1 right, 0 wrong, nan ungraded
     is_graded: bool  # whether there is a gold answer that the grader can compare with
     cluster: str | None = None  # the template that the question comes from, if the data say so
+    graded_by: str = ""  # the name of a model's verdicts, where these grade and no gold answer
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -210,6 +212,7 @@ async def each_case(
     Without `gold`, the answers that the run holds are read. InputError where there is no case.
     """
     reading = with_memory(with_verdicts(reading, run.path))
+    judged_by = reading.grade.by if isinstance(reading.grade, ModelVerdicts) else ""
     stored = run.stored_samples(_columns_for(scorers))
     recorded = {} if reading.rereads else read_recorded(run.path)
     scores = {name: run.scores(name) for name in run.scorers}
@@ -234,7 +237,8 @@ async def each_case(
             numbers = {name: scores_of(samples, found) for name, found in of_query.items()}
             candidates = with_calls(replace(bare, scores=numbers), calls)
             case = await graded_case(query, candidates, gold.get(query.id), reading.grade)
-            yield case if column is None else replace(case, cluster=_cluster_of(query, column))
+            cluster = None if column is None else _cluster_of(query, column)
+            yield replace(case, cluster=cluster, graded_by=judged_by)
     if is_empty:
         raise InputError(f"run must hold samples to select from, {run.shown_path!r} has none yet")
 

@@ -54,6 +54,8 @@ class Plan:
         if self.panel is not None:
             settings["arms"] = {arm.name: self._arm_identity(arm) for arm in self.panel.arms}
             settings["turns"] = list(self.panel.turns_by_name)
+            if self.panel.stages:  # the same turns without stages begin anew after a round
+                settings["stages"] = list(self.panel.stages[:-1])
         if isinstance(self.strategy, DeepConf):  # it ends samples that other strategies finish
             settings["deep_conf"] = self._early_ends(self.strategy)
         return settings

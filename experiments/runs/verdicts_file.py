@@ -10,48 +10,56 @@ import math
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
+from typing import Annotated
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, ValidationError
 
-from nbest.experiments.language.text import one_line, shown
+from nbest.experiments.language.errors import describe
+from nbest.experiments.language.section import Section
+from nbest.experiments.language.text import printable, shown
 from nbest.experiments.questions.graders.model_verdicts import (
+    NAME,
     ModelVerdicts,
     Verdicts,
     require_name,
 )
 from nbest.experiments.questions.reading import Reading
+from nbest.experiments.runs.gold_file import read_gold
 from nbest.orchestrator.errors import InputError, StoreError
 from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.store.format.files import RunFolder
 
 FOLDER = "verdicts"
+MOST_NAMES = 10  # in a message
 
 Asked = Mapping[str, str]
 """The settings that decide what a model says of an answer."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
+class Batch(Section):
     """The verdicts on some questions, and how they were asked for."""
 
     asked: dict[str, str]
-    verdicts: dict[
-        str, dict[str, Literal[0, 1] | None]
-    ]  # by question and answer; None: nothing was said
+    # By question and answer; null: the model's reply says neither.
+    verdicts: dict[str, dict[str, Annotated[int, Field(ge=0, le=1)] | None]]
+    # By question: the gold answer that the model was shown.
+    gold: dict[str, str] = Field(default_factory=dict)
 
 
-_BATCH = TypeAdapter(Batch)
+def write_verdicts(
+    run: StrPath, name: str, asked: Asked, verdicts: Verdicts, gold: Mapping[str, str] | None = None
+) -> None:
+    """Add verdicts on some questions; they are durable when this returns.
 
-
-def write_verdicts(run: StrPath, name: str, asked: Asked, verdicts: Verdicts) -> None:
-    """Add verdicts on some questions; they are durable when this returns."""
+    `gold` has the gold answers that the model was shown, by question.
+    """
     folder = RunFolder(run)
     for made in (FOLDER, f"{FOLDER}/{name}"):
         folder.add_folder(made)
     document = {
         "asked": dict(asked),
+        "gold": {query: gold[query] for query in verdicts} if gold else {},
         "verdicts": {
             query: {answer: None if math.isnan(v) else int(v) for answer, v in said.items()}
             for query, said in verdicts.items()
@@ -64,21 +72,29 @@ def write_verdicts(run: StrPath, name: str, asked: Asked, verdicts: Verdicts) ->
 def read_verdicts(run: StrPath, name: str, asked: Asked | None = None) -> Verdicts:
     """Read the verdicts of a name; none where it has none.
 
+    Those for which the model was shown another gold answer than the run holds now are left out.
     InputError where they were asked for in another way than `asked`; StoreError names a file that
-    cannot be read.
+    cannot be read, or whose verdicts were asked for in another way than the first ones.
     """
     require_name("name", name)
     folder = RunFolder(run)
-    verdicts: dict[str, dict[str, float]] = {}
-    for file in _files(folder, name):
-        batch = _read(folder, file)
+    batches = {file: _read(folder, file) for file in _files(folder, name)}
+    for file, batch in batches.items():
         if asked is not None and batch.asked != dict(asked):
-            differ = sorted(k for k in {*asked, *batch.asked} if asked.get(k) != batch.asked.get(k))
-            rule = f"be another one: those of {name!r} were asked for with another {differ[0]}"
+            differs = next((k for k in asked if asked[k] != batch.asked.get(k)), "setting")
+            rule = f"be another one: those of {name!r} were asked for with another {differs}"
             raise InputError(f"name must {rule}, got {name!r}")
+        if batch.asked != next(iter(batches.values())).asked:
+            rule = f"hold verdicts that were asked for as those of the other files of {name!r}"
+            raise StoreError(f"{folder.path}/{shown(file)} must {rule}; delete one or the other")
+    gold = read_gold(run) if any(batch.gold for batch in batches.values()) else {}
+    verdicts: dict[str, dict[str, float]] = {}
+    for batch in batches.values():
         for query, said in batch.verdicts.items():
-            of_query = verdicts.setdefault(query, {})
-            of_query |= {answer: math.nan if v is None else v for answer, v in said.items()}
+            is_now = query in gold and gold[query].answer == batch.gold.get(query)
+            if is_now or query not in batch.gold:
+                of_query = verdicts.setdefault(query, {})
+                of_query |= {answer: math.nan if v is None else v for answer, v in said.items()}
     return verdicts
 
 
@@ -91,7 +107,8 @@ def with_verdicts(reading: Reading, run: StrPath) -> Reading:
         return reading
     verdicts = read_verdicts(run, reading.grade.by)
     if not verdicts:
-        there = (path.partition("/")[2] for path in RunFolder(run).folders(FOLDER))
+        names = (path.partition("/")[2] for path in RunFolder(run).folders(FOLDER))
+        there = [name for name in names if NAME.fullmatch(name)][:MOST_NAMES]
         rule = f"be a name of `nbest grade RUN --name NAME` ({', '.join(there) or 'there is none'})"
         raise InputError(f"grade: model_verdicts: by must {rule}, got {reading.grade.by!r}")
     return replace(reading, grade=replace(reading.grade, verdicts=verdicts))
@@ -103,7 +120,11 @@ def _files(folder: RunFolder, name: str) -> list[str]:
 
 
 def _read(folder: RunFolder, file: str) -> Batch:
+    where = f"{folder.path}/{shown(file)}"
     try:
-        return _BATCH.validate_json(folder.read(file))
-    except (ValidationError, FileNotFoundError) as error:
-        raise StoreError(f"{shown(file)} must hold verdicts: {one_line(error)}") from error
+        return Batch.model_validate_json(folder.read(file))
+    except ValidationError as error:
+        _, what = describe(error.errors(include_url=False)[0], {})
+        raise StoreError(f"{where} must hold verdicts: {printable(what)[:200]}") from error
+    except FileNotFoundError as error:
+        raise StoreError(f"{where} must hold verdicts, and is gone") from error

@@ -8,7 +8,12 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from nbest.experiments.analysis.accuracy import Accuracy, accuracy_of, known_as
-from nbest.experiments.analysis.case_notes import graded_notes, unended_notes, unknown_notes
+from nbest.experiments.analysis.case_notes import (
+    graded_notes,
+    unended_notes,
+    unknown_notes,
+    verdict_notes,
+)
 from nbest.experiments.analysis.table.rows import Row, named_clusters, row_of
 from nbest.experiments.analysis.table.sample_counts import SampleCounter
 from nbest.experiments.analysis.table.sizes import Size, Sizes, size_of
@@ -31,6 +36,7 @@ class BaselineGrading:
         self.sizes = Sizes()
         self._worths: list[Worths] = []  # of the graded cases
         self._clusters: list[str | None] = []  # of the graded cases
+        self._graded_by = ""
         self._unknown = 0  # samples
         self._graded_samples = 0
         self.samples = SampleCounter()
@@ -46,6 +52,7 @@ class BaselineGrading:
         means = math.fsum(least) / count, math.fsum(most) / count
         self._worths.append(Worths(*means, max(least), max(most)))
         self._clusters.append(case.cluster)
+        self._graded_by = case.graded_by
         self._unknown += sum(map(math.isnan, worths))
         self._graded_samples += len(worths)
 
@@ -57,7 +64,8 @@ class BaselineGrading:
         """What is unknown, and which questions are left out."""
         unknown = unknown_notes(self._unknown, self._graded_samples)
         graded = graded_notes(len(self._worths), self.sizes.n_queries - self.sizes.n_unended)
-        return (*graded, *unended_notes(self.sizes.n_unended), *unknown)
+        judged = verdict_notes(self._graded_by)
+        return (*judged, *graded, *unended_notes(self.sizes.n_unended), *unknown)
 
     def _accuracy(self, least: Sequence[float], most: Sequence[float]) -> Accuracy:
         return accuracy_of(least, most, named_clusters(self._clusters))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
@@ -88,6 +89,7 @@ class RunFolder:
     def open(self, name: str) -> OpenFile:
         """Open a file for random access; raises FileNotFoundError where it is gone."""
         with self._reporting("read"):
+            self._require_file(name)
             file = self._fs.open_input_file(self.full(name))
         if self.is_local:
             return file
@@ -96,9 +98,11 @@ class RunFolder:
 
     def read(self, name: str) -> bytes:
         """Return the bytes of a file; raises FileNotFoundError where it is gone."""
-        with self._reporting("read"), self._fs.open_input_file(self.full(name)) as stream:
-            data: bytes = stream.read()
-            return data
+        with self._reporting("read"):
+            self._require_file(name)
+            with self._fs.open_input_file(self.full(name)) as stream:
+                data: bytes = stream.read()
+                return data
 
     def delete(self, name: str) -> None:
         with self._reporting("written"), suppress(FileNotFoundError):
@@ -130,6 +134,11 @@ class RunFolder:
             with self._fs.open_output_stream(temporary) as stream:
                 stream.write(data)
             self._fs.move(temporary, final)
+
+    def _require_file(self, name: str) -> None:
+        """Raise OSError for a pipe or a device, which would hang whoever opens it."""
+        if self.is_local and not stat.S_ISREG(os.stat(self.full(name)).st_mode):
+            raise OSError(f"{name} is no regular file")
 
     @contextmanager
     def _reporting(self, verb: str) -> Iterator[None]:

@@ -11,12 +11,16 @@ import pytest
 from typer.testing import CliRunner
 
 from nbest import FakeBackend, Reply, SeededAnswers
-from nbest.experiments.analysis.grading import Asking, grade_run
+from nbest.experiments.analysis.curves.of_run import curves_of
+from nbest.experiments.analysis.grading import Answer, Asking, Grading, grade_run
 from nbest.experiments.analysis.select import compare
 from nbest.experiments.cli.app import app
+from nbest.experiments.questions.gold import Gold
 from nbest.experiments.questions.graders.model_verdicts import ModelVerdicts
+from nbest.experiments.questions.reading import ReadingNames
 from nbest.experiments.runs.cases import load_cases
 from nbest.experiments.runs.exchange.import_pool import import_pool
+from nbest.experiments.runs.gold_file import write_gold
 from nbest.experiments.runs.verdicts_file import read_verdicts, write_verdicts
 from nbest.orchestrator.errors import InputError, RequestRejected, StoreError
 from nbest.orchestrator.types import Request
@@ -105,13 +109,15 @@ def test_gold_answers_are_shown_on_request_alone(run: Path) -> None:
     graded = grade_run(run, replace(shown.asking, with_gold=True), "shown")
     assert len(graded.answers) == 5  # not the question that has none
     assert all("Reference answer" in prompt for prompt in shown.prompts)
-    assert "same answer as the reference" in shown.prompts[0]
+    assert "the same as the reference" in shown.prompts[0]
 
 
 def test_a_model_that_fails_is_asked_again(run: Path) -> None:
     model = Model(says=SAYS | {"41": "!"})
     grading = grade_run(run, model.asking, "big")
     assert (grading.asked, grading.failed, len(grading.answers)) == (6, 2, 4)
+    (why,) = grading.failures
+    assert "broken" in why
     model.says["41"] = "B"
     again = grade_run(run, model.asking, "big")
     assert (again.asked, again.failed, len(again.answers)) == (2, 0, 6)
@@ -122,7 +128,6 @@ def test_a_model_that_fails_is_asked_again(run: Path) -> None:
     [
         lambda a: replace(a, criterion="Is it short?"),
         lambda a: replace(a, with_gold=True),
-        lambda a: replace(a, max_tokens=99),
         lambda a: replace(
             a, backend=FakeBackend(script=SeededAnswers(answers=("A",), weights=(1,)))
         ),
@@ -155,6 +160,87 @@ def test_a_text_that_asks_for_a_verdict_is_quoted_as_data(run: Path) -> None:
         assert ">>>" in after
 
 
+def test_nothing_is_kept_where_all_failed(run: Path) -> None:
+    model = Model(says=dict.fromkeys(SAYS, "!"))
+    assert grade_run(run, model.asking, "big").failed == 6
+    assert not (run / "verdicts").exists()
+    other = replace(model.asking, criterion="Is it short?")
+    model.says.update(SAYS)
+    assert grade_run(run, other, "big").failed == 0
+
+
+def test_a_reply_that_was_cut_off_is_no_verdict(run: Path) -> None:
+    """A model that thinks first does not come to its reply in 16 tokens."""
+    words = Reply(tokens=("I", " think", " so", " A"), prompt_tokens=7)
+    asking = Asking(backend=FakeBackend(script=lambda request: words), max_tokens=3)
+    grading = grade_run(run, asking, "big")
+    assert grading.failures == {"cut off at 3 tokens (--max-tokens)": 6}
+    assert grade_run(run, replace(asking, max_tokens=9), "big").failed == 0
+
+
+def test_verdicts_on_another_gold_answer_are_asked_for_again(run: Path) -> None:
+    model = Model()
+    asking = replace(model.asking, with_gold=True)
+    assert grade_run(run, asking, "big").asked == 5
+    (run / "gold.parquet").unlink()
+    write_gold(run, {"q0": Gold(answer="42"), "q1": Gold(answer="40")})
+    again = grade_run(run, asking, "big")
+    assert (again.asked, len(again.answers)) == (2, 5)
+    (run / "gold.parquet").unlink()
+    write_gold(run, {"q0": Gold(answer="42"), "q1": Gold(answer="39")})
+    cases = {c.query.id: c for c in load_cases(run, grade="model_verdicts(by=big)")}
+    assert not cases["q1"].is_graded
+
+
+def test_two_ways_to_ask_under_one_name_are_refused(run: Path) -> None:
+    """Two commands may have begun at once."""
+    for criterion in ("right?", "short?"):
+        write_verdicts(run, "big", {"criterion": criterion}, {"q0": {"42": 1.0}})
+    with pytest.raises(StoreError, match="must hold verdicts that were asked for as those"):
+        load_cases(run, grade="model_verdicts(by=big)")
+
+
+def test_a_question_without_a_text_is_not_asked_about(run: Path, tmp_path: Path) -> None:
+    lines = [{"id": f"q{i}", "gold": "42", "samples": [{"answer": "42"}]} for i in range(2)]
+    (tmp_path / "bare.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    import_pool([tmp_path / "bare.jsonl"], tmp_path / "bare", grade="number")
+    with pytest.raises(InputError, match="run must hold the texts of its questions"):
+        grade_run(tmp_path / "bare", Model().asking, "big")
+
+
+def test_verdicts_are_not_compared_with_themselves(run: Path) -> None:
+    grade_run(run, Model().asking, "big")
+    by = ReadingNames(grade="model_verdicts(by=big)")
+    with pytest.raises(InputError, match="grade must be another one than the verdicts themselves"):
+        grade_run(run, Model().asking, "big", by=by)
+
+
+def test_templates_are_what_the_interval_is_over(run: Path) -> None:
+    answers = [
+        Answer(
+            query_id=f"q{i}", cluster=f"template {i // 20}", text="7", verdict=1.0, known=i // 20
+        )
+        for i in range(40)
+    ]
+    grading = Grading(name="a", asked=0, failures={}, answers=tuple(answers))
+    alone = Grading(
+        name="a",
+        asked=0,
+        failures={},
+        answers=tuple(replace(answer, cluster=answer.query_id) for answer in answers),
+    )
+    assert grading.agreement().mean == alone.agreement().mean == 0.5
+    assert grading.agreement().high == 1.0 > alone.agreement().high
+
+
+def test_tables_say_that_a_model_has_graded(run: Path) -> None:
+    grade_run(run, Model().asking, "big")
+    judged = "verdicts are called 'big' took for right"
+    assert judged in " ".join(compare(run, "vote", grade="model_verdicts(by=big)").notes)
+    assert judged in " ".join(curves_of(run, "vote", grade="model_verdicts(by=big)").notes)
+    assert judged not in " ".join(compare(run, "vote").notes)
+
+
 @pytest.mark.parametrize("name", ["", "../x", "a/b", ".x", "a" * 81, "a\n"])
 def test_a_name_that_is_no_file_name_is_refused(run: Path, name: str) -> None:
     with pytest.raises(InputError, match="name must be at most 80 letters"):
@@ -172,6 +258,8 @@ def test_a_name_that_is_no_file_name_is_refused(run: Path, name: str) -> None:
         '{"asked": {}, "verdicts": {"q": {"a": "1"}}}',
         '{"asked": {}, "verdicts": {"q": [1]}}',
         '{"asked": 3, "verdicts": {}}',
+        '{"asked": {}, "verdicts": {"q": {"a": true}}}',
+        '{"asked": {}, "verdicts": {}, "more": 1}',
     ],
 )
 def test_a_file_of_somebody_else_is_one_line(run: Path, content: str) -> None:

@@ -43,7 +43,7 @@ COMMANDS: dict[str, tuple[str, set[str]]] = {
     "replay": ("replay r --strategy adaptive --max-n 4", {"accuracy", "accuracy_fixed", "saving"}),
     "verify": ("verify c.yaml --out own --sample 5", {"stored", "drawn", "equal", "rows"}),
     "grade": (
-        "grade r --backend fake --name a",
+        "grade own --backend fake --name a",
         {"name", "asked", "failed", "right", "wrong", "neither", "agreement", "tokens"},
     ),
     "fit-weights": (

@@ -274,3 +274,20 @@ def test_garbage_in_the_place_of_a_file_is_told_of(run: Path, name: str) -> None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of damaged files, which are told of
         opened("select", str(run), "--select", "vote")
+
+
+@pytest.mark.parametrize(
+    ("name", "select"), [("gold.parquet", "vote"), ("run.json", "vote"), ("choices/x.json", "user")]
+)
+def test_a_pipe_in_the_place_of_a_file_hangs_nobody(tmp_path: Path, name: str, select: str) -> None:
+    """Whoever opens a pipe to read waits for a writer, here without end."""
+    line = {"id": "q", "gold": "1", "samples": [{"answer": "1"}]}
+    (tmp_path / "p.jsonl").write_text(json.dumps(line) + "\n")
+    import_pool([tmp_path / "p.jsonl"], tmp_path / "piped")
+    path = tmp_path / "piped" / name
+    path.parent.mkdir(exist_ok=True)
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+    ended = CliRunner().invoke(app, ["select", str(tmp_path / "piped"), "--select", select])
+    assert isinstance(ended.exception, NbestError)
+    assert f"{name} is no regular file" in str(ended.exception)

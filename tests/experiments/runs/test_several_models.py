@@ -189,6 +189,15 @@ def test_a_selector_that_fails_at_one_question_costs_no_other(folder: Path, time
     assert {record.outcome for record in records.values()} == {Outcome.ANSWERED}
 
 
+def test_a_panel_in_turns_is_another_run_than_a_cascade(folder: Path) -> None:
+    """Two turns of one arm and one of the other are also the first turns of a cascade."""
+    turns = {"arms": [{"name": "s", "weight": 2}, {"name": "l", "model": "large"}]}
+    carried_out(folder, **turns)
+    staged = {"strategy": {"cascade": [{"n": 2, "min_confidence": 1.0}, {"n": 4}]}}
+    with pytest.raises(RunChanged, match="stages"):
+        carried_out(folder, **STAGED | staged)
+
+
 def test_the_last_stage_of_a_cascade_may_grow(folder: Path) -> None:
     carried_out(folder, **STAGED)
     larger = {"cascade": [{"n": 4, "min_confidence": 0.75}, {"n": 5}]}
