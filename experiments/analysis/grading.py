@@ -145,6 +145,7 @@ def grade_run(
         for answer in _different(case)
         if answer not in stored.get(case.query.id, {})
     ]
+    shown = {query: right.answer for query, right in gold.items()} if asking.with_gold else {}
     usage, failures = Usage(), Counter[str]()
     if missing:
         with open_model(asking.backend) as model:
@@ -153,9 +154,6 @@ def grade_run(
                 batch = missing[start : start + BATCH]
                 said, failed, spent = _asked(model, asking, batch, gold)
                 if said:
-                    shown = (
-                        {query: gold[query].answer for query in said} if asking.with_gold else {}
-                    )
                     write_verdicts(run, name, asking.settings, said, shown)
                 usage += spent
                 failures += failed

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -59,6 +58,7 @@ def grade(
     from nbest.experiments.analysis.grading import Asking, grade_run
     from nbest.experiments.cli.display.documents import print_document
     from nbest.experiments.cli.ending import Exit
+    from nbest.experiments.cli.pools import tell_progress
     from nbest.experiments.config.endpoints import chosen_model, without_seeds
     from nbest.experiments.questions.reading import ReadingNames
 
@@ -69,7 +69,7 @@ def grade(
         max_tokens=max_tokens,
     )
     by = ReadingNames(extract=extract, grade=known, equivalence=equivalence)
-    outcome = grade_run(run_dir, asking, name, by=by, limit=limit, tell=_tell)
+    outcome = grade_run(run_dir, asking, name, by=by, limit=limit, tell=tell_progress)
     if as_json:
         print_document(as_document(outcome))
     else:
@@ -126,8 +126,3 @@ def sentences(outcome: Grading) -> list[str]:
 
 def _share_json(share: Accuracy) -> dict[str, float] | None:
     return None if share.mean != share.mean else share._asdict()
-
-
-def _tell(line: str) -> None:
-    if sys.stderr.isatty():
-        print(line, file=sys.stderr)

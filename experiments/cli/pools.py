@@ -53,7 +53,7 @@ def replay(
     from nbest.experiments.cli.run_summary import print_notes, tell_notes
 
     outcome = replay_run(
-        run_dir, strategy, max_n, shuffles, seed, extract, grade, _tell, equivalence
+        run_dir, strategy, max_n, shuffles, seed, extract, grade, tell_progress, equivalence
     )
     if as_json:
         print_document(outcome.as_json())
@@ -86,7 +86,9 @@ def report(
     prices = Prices(input_price=input_price, output_price=output_price, parameters=parameters)
     by = ReadingNames(extract=extract, grade=grade, equivalence=equivalence)
     print(
-        write_report(runs, out, selectors, prices, shown=questions, force=force, tell=_tell, by=by)
+        write_report(
+            runs, out, selectors, prices, shown=questions, force=force, tell=tell_progress, by=by
+        )
     )
 
 
@@ -106,7 +108,7 @@ def import_(
     """
     from nbest.experiments.runs.exchange.import_pool import import_pool
 
-    imported = import_pool(files, out, extract=extract, grade=grade, tell=_tell)
+    imported = import_pool(files, out, extract=extract, grade=grade, tell=tell_progress)
     scores = f", scores of {', '.join(imported.scorers)}" if imported.scorers else ""
     place = without_password(out)
     print(f"{imported.queries} questions, {imported.samples} samples{scores} in {place}")
@@ -171,7 +173,7 @@ def curve(
         print(printable(note))
 
 
-def _tell(line: str) -> None:
+def tell_progress(line: str) -> None:
     """Say how far a command has come, where standard error is a terminal."""
     if sys.stderr.isatty():
         from nbest.experiments.language.text import printable

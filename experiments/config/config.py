@@ -151,9 +151,9 @@ class Config(Section):
         if self.arms and stages and len(stages) != len(self.arms):
             rule = f"have {len(self.arms)} stages, one an arm"
             raise InputError(f"strategy.cascade must {rule}, got {len(stages)}")
-        self.build_panel()
+        panel = self.build_panel()
         self.build_prompts()
-        self._check_arm_weights()
+        self._check_arm_weights([] if panel is None else [arm.name for arm in panel.arms])
         unused = sorted(self.prompts.keys() - {arm.prompt for arm in self.arms})
         if unused:
             raise InputError(f"prompts must be used by an arm each, got {unused}")
@@ -161,14 +161,12 @@ class Config(Section):
             rule = "be left out with arms: it compares the confidence of samples drawn alike"
             raise InputError(f"strategy.deep_conf must {rule}")
 
-    def _check_arm_weights(self) -> None:
+    def _check_arm_weights(self, names: Sequence[str]) -> None:
         """Refuse a selector that weighs arms and does not name all of them."""
-        panel = self.build_panel()
-        names = [] if panel is None else [arm.name for arm in panel.arms]
         for place, scorer in enumerate(self.scorers().values()):
-            for part in nested_parts(scorer):
-                missing = isinstance(part, ArmWeight) and set(names or ["an arm"]) - {*part.weights}
-                if missing:
+            for part in nested_parts(scorer, lambda part: isinstance(part, ArmWeight)):
+                assert isinstance(part, ArmWeight)
+                if not names or set(names) - set(part.weights):
                     rule = f"name all arms ({', '.join(names) or 'this run has none'})"
                     raise InputError(f"select[{place}]: arm_weight: weights must {rule}")
 

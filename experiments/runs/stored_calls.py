@@ -7,7 +7,7 @@ store like samples, and the selector can be applied again without an engine.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import AsksModel, Scorer
@@ -17,6 +17,7 @@ from nbest.orchestrator.query.model_calls import (
     models_of,
     rating_key,
 )
+from nbest.orchestrator.query.parts import nested_parts
 from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.types import Ask, Candidates, Identity, Message, Sample, model_key
 
@@ -164,11 +165,4 @@ def rating_models(part: object) -> set[str]:
 
 def asking_parts(part: object) -> list[object]:
     """The parts of a selector that put questions to a model, whichever it is."""
-    if isinstance(part, AsksModel):
-        return [part]
-    if isinstance(part, tuple):
-        return [asking for item in part for asking in asking_parts(item)]
-    if not is_dataclass(part):
-        return []
-    values = (getattr(part, entry.name) for entry in fields(part))
-    return [asking for value in values for asking in asking_parts(value)]
+    return list(nested_parts(part, lambda inner: isinstance(inner, AsksModel)))

@@ -189,5 +189,5 @@ def best_weights(ballots: Sequence[Ballots]) -> Scores:
 def _merit(ballots: Sequence[Ballots], weights: Scores) -> tuple[float, float]:
     """How many votes are right, then how near to equal the weights are."""
     right = math.fsum(question.worth(weights) for question in ballots)
-    distance = float(np.abs(np.log2(np.maximum(weights, 1 / 16))).sum())
+    distance = float(np.abs(np.log2(weights)).sum())
     return right, -distance

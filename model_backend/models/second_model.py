@@ -26,6 +26,7 @@ from nbest.model_backend.models.small_model import (
     download,
     is_whole,
     make_once,
+    print_path,
     require_checksum,
 )
 from nbest.orchestrator.errors import BackendError
@@ -78,12 +79,7 @@ def main() -> int:
     folder = _folder(None)
     if not is_whole(folder):
         print(f"fetching {WHAT} into {folder}", file=sys.stderr, flush=True)
-    try:
-        print(second_model_path(verify=True))
-    except BackendError as error:
-        print(f"nbest: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return print_path(second_model_path)
 
 
 def _folder(cache: Path | None) -> Path:

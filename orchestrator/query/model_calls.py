@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields
 
 from nbest.orchestrator.protocols import BackendConfig, NamedModel
+from nbest.orchestrator.query.parts import nested_parts
 from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.tasks import task_group
 from nbest.orchestrator.types import Ask, Identity, Message, Sample, digest_of, model_key
@@ -119,15 +120,8 @@ def named_models_of(part: object) -> dict[str, NamedModel]:
 
 
 def _models_in(part: object) -> Iterator[BackendConfig | NamedModel]:
-    if isinstance(part, NamedModel) or _is_model(part):
-        yield part  # type: ignore[misc]  # it has what the protocol asks for
-    elif isinstance(part, tuple):
-        for item in part:
-            yield from _models_in(item)
-    elif is_dataclass(part):
-        for setting in fields(part):
-            yield from _models_in(getattr(part, setting.name))
+    yield from nested_parts(part, _is_model)  # type: ignore[misc]  # each has what a model has
 
 
 def _is_model(part: object) -> bool:
-    return hasattr(part, "open") and hasattr(part, "identity")
+    return isinstance(part, NamedModel) or (hasattr(part, "open") and hasattr(part, "identity"))

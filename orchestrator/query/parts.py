@@ -54,16 +54,20 @@ async def result_of(role: str, part: Callable[..., Awaitable[T]], *args: object)
         raise part_failure(role, part, error) from error
 
 
-def nested_parts(part: object) -> Iterator[object]:
-    """Yield a part and all parts among its settings, those of a scorer's scorers, say."""
-    yield part
+def nested_parts(part: object, is_wanted: Callable[[object], bool]) -> Iterator[object]:
+    """Yield what is wanted among a part and its settings, those of a scorer's scorers, say.
+
+    What is in a part that is wanted is not looked at.
+    """
     inner: Iterable[object] = ()
-    if isinstance(part, tuple):
+    if is_wanted(part):
+        yield part
+    elif isinstance(part, tuple):
         inner = part
     elif is_dataclass(part) and not isinstance(part, type):
         inner = (getattr(part, setting.name) for setting in fields(part))
     for item in inner:
-        yield from nested_parts(item)
+        yield from nested_parts(item, is_wanted)
 
 
 def part_failure(role: str, part: object, error: BaseException) -> PartFailed:

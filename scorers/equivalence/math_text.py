@@ -61,10 +61,10 @@ _LETTERS = re.compile(r"[A-Za-z][A-Za-z ]*[A-Za-z]")
 _LISTED = re.compile(r"\s*,?\s*(?:\\(?:text|mathrm|mbox) ?\{ ?(?:and|or) ?\}|\b(?:and|or)\b)\s*")
 _OPTION = re.compile(r"\(([A-Z])\)")
 _REPEATING = re.compile(
-    r"(?P<sign>-?)(?P<whole>[0-9]*)\.(?P<fixed>[0-9]*)"
-    r"\\(?:overline|bar|dot) ?\{?(?P<again>[0-9]+)\}?"
+    r"(?P<sign>-?)(?P<whole>[0-9]*)\."
+    r"(?:(?P<fixed>[0-9]*)\\(?:overline|bar|dot) ?\{?(?P<again>[0-9]+)\}?"
     # 0.(3); in 0.5(3) the brackets may be those of a product.
-    r"|(?P<minus>-?)(?P<units>[0-9]+)\.\((?P<period>[0-9]+)\)"
+    r"|(?<=[0-9]\.)\((?P<period>[0-9]+)\))"
 )
 _WORDED_PERCENT = re.compile(r"(?<=[0-9]) ?(?:percent|per cent|pct)\b")
 PRICE = re.compile(r"(?P<sign>\\?\$|[\u20ac\u00a3\u00a5]) ?(?P<core>[0-9](?:[0-9.,]*[0-9])?)")
@@ -136,9 +136,9 @@ def number_of(core: str) -> Fraction | None:
         return exact_number(_DECIMAL_COMMA.sub(r"\1.\2", core) if "," in core else core)
     fixed, again = repeating["fixed"] or "", repeating["again"] or repeating["period"]
     scale = 10 ** len(fixed)
-    value = int(repeating["whole"] or repeating["units"] or 0) + Fraction(int(fixed or 0), scale)
+    value = int(repeating["whole"] or 0) + Fraction(int(fixed or 0), scale)
     value += Fraction(int(again), scale * (10 ** len(again) - 1))
-    return -value if repeating["sign"] or repeating["minus"] else value
+    return -value if repeating["sign"] else value
 
 
 def words_of(answer: str) -> str | None:
