@@ -66,8 +66,11 @@ class BackendConfig(Protocol):
         ...
 
     @property
-    def gpus(self) -> int:
-        """How many GPUs one live backend occupies, on machines that have any."""
+    def gpus(self) -> float:
+        """How many GPUs one live backend occupies, on machines that have any.
+
+        Below 1, it is the share of one that it has with others.
+        """
         ...
 
     @property

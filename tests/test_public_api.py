@@ -39,8 +39,8 @@ nbest.ArmWeight(*, weights: Mapping[str, float])
 nbest.AsksModel { asks_model: bool }
 nbest.Backend { async generate(request: Request) -> Sample; async abort(request_id: str) -> None
     }
-nbest.BackendConfig { max_concurrency: int; gpus: int; identity: Mapping[str, str | int | None];
-    open(name: str = '') -> AbstractAsyncContextManager[Backend] }
+nbest.BackendConfig { max_concurrency: int; gpus: float; identity: Mapping[str, str | int |
+    None]; open(name: str = '') -> AbstractAsyncContextManager[Backend] }
 nbest.BatchBudget(*, average: float | None = None, tokens: int | None = None, max_n: int = 64,
     first_n: int = 3, round_size: int = 64)
 nbest.BatchStrategy { async draw(queries: Sequence[Query], samplers: Sequence[Sampler]) ->
@@ -80,7 +80,7 @@ nbest.Ensemble(*, by: tuple[Scorer, ...], weights: tuple[float, ...] = (), combi
     'rank')
 nbest.Equivalence { async __call__(query: Query, answers: Sequence[str]) -> Sequence[int] }
 nbest.Extractor { __call__(text: str) -> str | None }
-nbest.FakeBackend(*, script: Script, max_concurrency: int = 256, gpus: int = 0, clock: Clock =
+nbest.FakeBackend(*, script: Script, max_concurrency: int = 256, gpus: float = 0, clock: Clock =
     ...)
 nbest.FinalAnswer(*, reads_reasoning: bool = False)
 nbest.First()
@@ -173,7 +173,7 @@ nbest.SqlValid(*, schema: str = '', dialect: Dialect = 'sqlite', check: Check = 
 nbest.Stage(*, n: int, min_confidence: float | None = None)
 nbest.Status: OK=ok, TRUNCATED=truncated, UNPARSEABLE=unparseable, ERROR=error,
     CANCELLED=cancelled
-nbest.Steps(*, tag: str, separator: str = '\\n\\n', label: int = -1)
+nbest.Steps(*, tag: str, separator: str = '\n\n', label: int = -1)
 nbest.StopRule { __call__(answers: Sequence[str | None], max_n: int) -> bool }
 nbest.StoredScore(*, name: str)
 nbest.Strategy { async __call__(query: Query, sampler: Sampler) -> Selection }
@@ -199,10 +199,10 @@ nbest.UserChoice(*, chosen: Mapping[str, str] = ...)
 nbest.VLLM(model: str, *, dtype: str = 'auto', max_model_len: int | None = None, max_num_seqs:
     int = 128, tensor_parallel_size: int = 1, distributed_executor_backend: str | None = None,
     gpu_memory_utilization: float = 0.9, cpu_kv_cache_gib: int = 1, enforce_eager: bool | None =
-    None, enable_prefix_caching: bool = True, revision: str | None = None, trust_remote_code:
-    bool = False, chat_template: str | None = None, chat_template_kwargs: Mapping[str, Any] =
-    ..., reasoning: str = 'tags', engine: Mapping[str, Any] = ..., stall_s: float = 120.0,
-    ray_metrics: bool = False)
+    None, enable_prefix_caching: bool = True, revision: str | None = None, lora: str | None =
+    None, trust_remote_code: bool = False, chat_template: str | None = None,
+    chat_template_kwargs: Mapping[str, Any] = ..., reasoning: str = 'tags', engine: Mapping[str,
+    Any] = ..., stall_s: float = 120.0, ray_metrics: bool = False)
 nbest.VLLMReward(model: str, *, steps: Steps | None = None, dtype: str = 'auto', max_model_len:
     int | None = None, max_num_seqs: int = 128, tensor_parallel_size: int = 1,
     gpu_memory_utilization: float = 0.9, cpu_kv_cache_gib: int = 1, enforce_eager: bool | None =

@@ -36,7 +36,7 @@ class FakeBackend:
 
     script: Script
     max_concurrency: int = 256
-    gpus: int = 0
+    gpus: float = 0
     clock: Clock = field(default_factory=LoopClock)
 
     @property

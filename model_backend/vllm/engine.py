@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
 
     from vllm import RequestOutput, SamplingParams
+    from vllm.lora.request import LoRARequest
     from vllm.v1.engine.async_llm import AsyncLLM
 
     from nbest.model_backend.vllm.processes.failure_log import FailureLog
@@ -59,6 +60,7 @@ class VLLMEngine:
         *,
         part: Parting = by_tags,
         chat: ChatFormat = ChatFormat(),  # noqa: B008 # frozen
+        lora: LoRARequest | None = None,
     ) -> None:
         self._engine = engine
         self._part = part
@@ -67,6 +69,7 @@ class VLLMEngine:
         self._name = name
         self._hung = ""
         self._chat = chat
+        self._lora = lora
         self._live: set[str] = set()
         self._early = EarlyAborts()
         # The N samples of a query share a prompt: it is rendered and tokenized once.
@@ -146,7 +149,9 @@ class VLLMEngine:
     ) -> RequestOutput:
         prompt = {"prompt_token_ids": list(token_ids)}
         final: RequestOutput | None = None
-        async for output in self._engine.generate(prompt, params, request_id):
+        async for output in self._engine.generate(
+            prompt, params, request_id, lora_request=self._lora
+        ):
             final = output
             if watch is not None and falls_now(watch, output):
                 await self._engine.abort(request_id)

@@ -23,7 +23,7 @@ from nbest.model_backend.vllm.processes.orphans import orphan_guard
 from nbest.model_backend.vllm.processes.stall import Stall, StepLogger
 from nbest.model_backend.vllm.processes.start import shut_down, start, start_guarded
 from nbest.model_backend.vllm.reward_engine import VLLMRewardEngine
-from nbest.model_backend.vllm.settings import VLLM
+from nbest.model_backend.vllm.settings import GPU_SHARE, VLLM
 
 if TYPE_CHECKING:
     from vllm.v1.engine.async_llm import AsyncLLM
@@ -48,7 +48,7 @@ class VLLMReward:
     max_model_len: int | None = None  # tokens of question and response; None: the model's own
     max_num_seqs: int = 128  # responses that are read at once
     tensor_parallel_size: int = 1  # GPUs an engine
-    gpu_memory_utilization: float = 0.9  # share of a GPU's memory; without a GPU it has no meaning
+    gpu_memory_utilization: float = GPU_SHARE  # of a GPU's memory, as `VLLM` has it
     cpu_kv_cache_gib: int = 1  # GiB for the KV cache of an engine without a GPU
     enforce_eager: bool | None = None  # None: eager without a GPU, where compiling never pays
     revision: str | None = None  # of a model from a hub
@@ -91,8 +91,8 @@ class VLLMReward:
         return self.max_num_seqs
 
     @property
-    def gpus(self) -> int:
-        return self.tensor_parallel_size
+    def gpus(self) -> float:
+        return self.engine.gpus
 
     @property
     def identity(self) -> dict[str, str | int | None]:

@@ -16,7 +16,7 @@ from ray.util.placement_group import PlacementGroup, placement_group, remove_pla
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from nbest.orchestrator.cluster.engine.server import EngineServer
-from nbest.orchestrator.cluster.session import gpus_per_engine
+from nbest.orchestrator.cluster.gpus import gpus_of_cluster, gpus_per_engine
 from nbest.orchestrator.cluster.settings import Cluster
 from nbest.orchestrator.cluster.worker import EngineHandle, QueryWorker
 from nbest.orchestrator.engines.pool_engine import slots_for
@@ -37,7 +37,7 @@ def placement_groups(backend: BackendConfig, cluster: Cluster) -> Iterator[list[
     groups: list[PlacementGroup] = []
     try:
         for _ in range(count):
-            groups.append(placement_group(_bundles(gpus, cluster.cpus_per_engine), "PACK"))
+            groups.append(placement_group(_bundles(int(gpus), cluster.cpus_per_engine), "PACK"))
         yield groups
     finally:
         for group in groups:
@@ -77,7 +77,7 @@ def start_model_engines(
 
     They are `reward0`, `large-1` and so on.
     """
-    has_gpus = ray.cluster_resources().get("GPU", 0) > 0
+    has_gpus = gpus_of_cluster() > 0
     by_engine = [item for item in models.items() for _ in range(cluster.reward_engines)]
     handles = []
     for i, (key, model) in enumerate(by_engine):

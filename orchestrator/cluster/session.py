@@ -26,6 +26,7 @@ from nbest.orchestrator.cluster.auth import (
     require_answer,
     require_tokens,
 )
+from nbest.orchestrator.cluster.gpus import require_gpus
 from nbest.orchestrator.cluster.metrics import require_free_port
 from nbest.orchestrator.cluster.settings import Cluster
 from nbest.orchestrator.cluster.shared_folder import Mark, leave_mark, refuse_local_folder
@@ -56,7 +57,7 @@ def ray_session(
         with _same_sigterm():
             if cluster.address is None or cluster.address == "local":
                 _start_ray(cluster, len(models))
-                _require_room(cluster, backend, models)
+                require_gpus(cluster, backend, models)
             else:
                 _join_ray(cluster, cluster.address)
         yield
@@ -157,36 +158,6 @@ def _join_ray(cluster: Cluster, address: str) -> None:
         raise InputError(f"address must {rule}, got {address!r}") from error
     head = ray.get_runtime_context().gcs_address
     require_tokens(head, allow_unauthenticated=allow, environment=os.environ)
-
-
-def _require_room(
-    cluster: Cluster, backend: BackendConfig | None, models: Sequence[BackendConfig]
-) -> None:
-    """Raise InputError where this machine has too few GPUs: Ray would wait for them for ever."""
-    gpus = int(ray.cluster_resources().get("GPU", 0))
-    reward_gpus = sum(model.gpus for model in models) * cluster.reward_engines if gpus else 0
-    rule = f"need no more than the {gpus} GPUs of this machine"
-    if backend is not None:
-        rule = f"leave a GPU of the {gpus} of this machine to the model that samples"
-    most_gpus = gpus - 1 if backend is not None and gpus else gpus
-    require(reward_gpus <= most_gpus, "reward_engines", rule, cluster.reward_engines)
-    gpus -= reward_gpus
-    per_engine = cluster.gpus_per_engine or 0
-    if backend is not None:
-        per_engine = gpus_per_engine(backend, cluster)
-    rule = f"be at most {gpus}, the number of GPUs of this machine"
-    require(per_engine <= gpus, "gpus_per_engine", rule, per_engine)
-    if per_engine > 0:
-        most = gpus // per_engine
-        rule = f"be at most {most} on the {gpus} GPUs of this machine, {per_engine} an engine"
-        require(cluster.engines <= most, "engines", rule, cluster.engines)
-
-
-def gpus_per_engine(backend: BackendConfig, cluster: Cluster) -> int:
-    """Return how many GPUs Ray sets aside for one engine."""
-    if cluster.gpus_per_engine is not None:
-        return cluster.gpus_per_engine
-    return backend.gpus if ray.cluster_resources().get("GPU", 0) > 0 else 0
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from nbest.model_backend.models.names import resolve_model
 from nbest.model_backend.vllm.errors import setting_error
+from nbest.model_backend.vllm.lora import lora_arguments
 from nbest.model_backend.vllm.processes.failure_log import FailureLog, log_file_hint
 from nbest.model_backend.vllm.processes.orphans import OrphanGuard, kill_tree
 from nbest.model_backend.vllm.thoughts import is_parser
@@ -75,6 +76,9 @@ class EngineOptions(Protocol):
 
     @property
     def revision(self) -> str | None: ...
+
+    @property
+    def lora(self) -> str | None: ...
 
     @property
     def trust_remote_code(self) -> bool: ...
@@ -223,7 +227,8 @@ def engine_args(settings: EngineOptions, path: str) -> AsyncEngineArgs:
     eager = is_cpu if settings.enforce_eager is None else settings.enforce_eager
     # A constraint then begins after the thought.
     parser = {"reasoning_parser": settings.reasoning} if is_parser(settings.reasoning) else {}
-    defaults = {"use_tqdm_on_load": False, "dtype": settings.dtype, **extra, **parser}
+    lora = lora_arguments(settings.lora)
+    defaults = {"use_tqdm_on_load": False, "dtype": settings.dtype, **extra, **parser, **lora}
     return AsyncEngineArgs(
         model=path,
         revision=settings.revision,

@@ -88,6 +88,7 @@ class Engine:
         self.outcomes = list(outcomes)  # of the requests, in their order
         self.tokenizer = Tokenizer()
         self.calls: list[tuple[object, Any, str]] = []
+        self.adapters: list[object] = []
         self.aborted: list[str] = []
         self.is_held = False
         self.has_ended = asyncio.Event()
@@ -103,8 +104,11 @@ class Engine:
     def get_tokenizer(self) -> Tokenizer:
         return self.tokenizer
 
-    async def generate(self, prompt: object, params: object, name: str) -> AsyncIterator[object]:
+    async def generate(
+        self, prompt: object, params: object, name: str, *, lora_request: object
+    ) -> AsyncIterator[object]:
         self.calls.append((prompt, params, name))
+        self.adapters.append(lora_request)
         if self.is_held:
             await self.has_ended.wait()
         outcome = self.outcomes.pop(0)
@@ -119,15 +123,23 @@ class Engine:
             self.has_ended.set()
 
 
-def live(*outcomes: object) -> tuple[Engine, VLLMEngine]:
+def live(*outcomes: object, lora: object = None) -> tuple[Engine, VLLMEngine]:
     engine = Engine(*outcomes)
     stall = Stall(STALL_S, time.monotonic())
     stall.progress(time.monotonic())
-    return engine, VLLMEngine(cast("Any", engine), stall, FailureLog(Path("no folder")), "e0")
+    log = FailureLog(Path("no folder"))
+    return engine, VLLMEngine(cast("Any", engine), stall, log, "e0", lora=cast("Any", lora))
 
 
 def chat(*contents: str) -> tuple[Message, ...]:
     return tuple(Message(role="user", content=content) for content in contents)
+
+
+async def test_every_request_names_the_adapter() -> None:
+    engine, backend = live(output(), output(), lora="the adapter")
+    for sample in ("s0", "s1"):
+        await backend.generate(replace(PLAIN, id=f"r/q/{sample}"))
+    assert engine.adapters == ["the adapter", "the adapter"]
 
 
 async def test_the_engine_gets_the_id_the_tokens_and_the_parameters() -> None:

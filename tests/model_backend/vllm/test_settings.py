@@ -156,6 +156,7 @@ def test_the_model_is_the_path_that_its_name_leads_to(model: str) -> None:
 def test_no_setting_is_without_a_test() -> None:
     names = {f.name for f in fields(VLLM)} - {"_"}
     tested_elsewhere = {"engine", "reasoning", "chat_template", "chat_template_kwargs"}
+    tested_elsewhere |= {"lora", "lora_digest"}  # test_lora.py
     assert names == {*OTHER, *tested_elsewhere, "model", "enforce_eager", "stall_s", "ray_metrics"}
 
 

@@ -7,12 +7,10 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from nbest.model_backend.fake.rewards import fake_rewards
 from nbest.orchestrator.cluster.settings import Cluster
 from nbest.orchestrator.errors import BackendError, InputError
 
@@ -107,16 +105,3 @@ def test_processes_of_ray_that_never_answer_are_one_line(
     with pytest.raises(BackendError, match="too slow 3 times"), ray_session(Cluster()):
         pytest.fail("Ray has started")
     assert [process.wait(timeout=60) for process in slow_ray.started] == [-signal.SIGKILL] * 3
-
-
-@pytest.mark.parametrize(("rewards", "fits"), [(1, True), (2, False)])
-def test_without_a_model_that_samples_all_gpus_are_for_reward_models(
-    monkeypatch: pytest.MonkeyPatch, rewards: int, fits: bool
-) -> None:
-    monkeypatch.setattr(session.ray, "cluster_resources", lambda: {"GPU": 1.0})
-    cluster, models = Cluster(reward_engines=rewards), [replace(fake_rewards(), gpus=1)]
-    if fits:
-        session._require_room(cluster, None, models)
-    else:
-        with pytest.raises(InputError, match="reward_engines must need no more than the 1 GPUs"):
-            session._require_room(cluster, None, models)
