@@ -173,7 +173,7 @@ nbest.SqlValid(*, schema: str = '', dialect: Dialect = 'sqlite', check: Check = 
 nbest.Stage(*, n: int, min_confidence: float | None = None)
 nbest.Status: OK=ok, TRUNCATED=truncated, UNPARSEABLE=unparseable, ERROR=error,
     CANCELLED=cancelled
-nbest.Steps(*, tag: str, separator: str = '\n\n', label: int = -1)
+nbest.Steps(*, tag: str, separator: str = '\\n\\n', label: int = -1)
 nbest.StopRule { __call__(answers: Sequence[str | None], max_n: int) -> bool }
 nbest.StoredScore(*, name: str)
 nbest.Strategy { async __call__(query: Query, sampler: Sampler) -> Selection }
