@@ -1,8 +1,6 @@
 """The protocols between the folders: what a backend, a scorer, a strategy has to be.
 
 Each contract is written here only; the values that they exchange are in `types.py`.
-
-This module knows no model, no scorer, no Ray, no clock and no file.
 """
 
 from __future__ import annotations
@@ -23,6 +21,8 @@ from nbest.orchestrator.types import (
     Candidates,
     Identity,
     Message,
+    Path,
+    Prefix,
     Query,
     Rate,
     Request,
@@ -50,6 +50,8 @@ class Backend(Protocol):
        read. The numbers of a reward model are its rewards; it rejects requests without a response.
        Those of any other model are log-probabilities, in nats, of the response's tokens after the
        prompt; a model that cannot say them rejects the request.
+    7. A request with a `prefix` asks for what comes after it: the model sees the tokens of the
+       prompt, then exactly those of the prefix. A backend that cannot do that rejects the request.
     """
 
     async def generate(self, request: Request) -> Sample: ...
@@ -238,6 +240,19 @@ class Sampler(Protocol):
     async def rate(self, identity: Identity, responses: Sequence[str]) -> tuple[Sample, ...]: ...
 
     async def abort(self, index: int) -> None: ...
+
+
+@runtime_checkable
+class StepSampler(Protocol):
+    """A `Sampler` that also draws answers step by step: the nodes of a tree.
+
+    The node `path` comes after `prefix`, which was written on the way to its parent. The same node
+    with the same parameters is the same sample in every run; it is stored and counted as all are.
+    """
+
+    async def step(self, path: Path, prefix: Prefix, params: SamplingParams) -> Sample: ...
+
+    async def abort_step(self, path: Path, prefix: Prefix, params: SamplingParams) -> None: ...
 
 
 class ModelCalls(Protocol):

@@ -66,6 +66,13 @@ class Query:
         require(holds, f"query {self.id!r}", "be valid Unicode", self.prompt)
 
 
+Prefix = tuple[int | str, ...]
+"""What an answer begins with: token ids that were generated before, and texts put between them."""
+
+Path = tuple[int, ...]
+"""A node of a search: the numbers of the children from the root down to it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """Exactly one generation; or, with a `response`, the rating of that response to the prompt."""
@@ -76,6 +83,9 @@ class Request:
     seed: int | None  # None leaves the choice to the engine
     affinity: str = ""  # equal affinity, shared prompt prefix: a pool may keep those together
     response: str | None = None  # which is rated; then nothing is generated
+    # What the answer begins with, where a step of it is asked for; None: the whole answer is. The
+    # text of a step is what comes after, and no thought is taken out of it.
+    prefix: Prefix | None = None
 
 
 class Status(StrEnum):
@@ -120,6 +130,7 @@ class Sample:
     logprobs: tuple[float, ...] | None = None  # [T] nats, of each sampled token, before temperature
     top_logprobs: TopLogprobs | None = None  # where `logprobs` was at least 1
     status: Status = Status.OK
+    stop: str = ""  # the stop string or token id that ended it, where the engine says so
     error: str = ""  # one line, when status is ERROR
     prompt_tokens: int = 0
     cached_tokens: int = 0  # of prompt_tokens, how many the engine had in its prefix cache
@@ -179,6 +190,7 @@ class Selection:
     samples: tuple[Sample, ...]  # [N] all that were drawn, losers and cancelled ones included
     scores: Scores  # [N]
     confidence: float  # share of the answers that agree with the best one; nan if there is none
+    pruned_tokens: int = 0  # of a search: generated on no chain that came to its end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +203,7 @@ class Usage:
     generated_tokens: int = 0
     cancelled_tokens: int = 0  # of generated_tokens, those of cancelled samples
     scorer_tokens: int = 0  # of all these, those that models read and wrote for scorers
+    pruned_tokens: int = 0  # of generated_tokens, those on no chain of a search that ended
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
@@ -200,6 +213,7 @@ class Usage:
             generated_tokens=self.generated_tokens + other.generated_tokens,
             cancelled_tokens=self.cancelled_tokens + other.cancelled_tokens,
             scorer_tokens=self.scorer_tokens + other.scorer_tokens,
+            pruned_tokens=self.pruned_tokens + other.pruned_tokens,
         )
 
 

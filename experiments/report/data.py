@@ -44,7 +44,7 @@ from nbest.experiments.runs.gold_file import read_gold
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.files import StrPath, run_name
 from nbest.orchestrator.protocols import Scorer
-from nbest.orchestrator.query.sampler import usage_of
+from nbest.orchestrator.query.tally import usage_of
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.tasks import wait_for
 from nbest.orchestrator.types import Usage

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from nbest.orchestrator.protocols import BackendConfig, NamedModel
-from nbest.orchestrator.query.sampler import usage_of
+from nbest.orchestrator.query.tally import usage_of
 from nbest.orchestrator.types import Sample, Usage
 
 MILLION = 1_000_000

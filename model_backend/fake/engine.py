@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from nbest.model_backend.confidence_floor import falls_after
 from nbest.model_backend.fake.clocks import Clock, LoopClock
-from nbest.model_backend.fake.script import Reply, Script, cut, duration_s, tokens_by
+from nbest.model_backend.fake.script import Cut, Reply, Script, cut, duration_s, tokens_by
 from nbest.orchestrator.engines.aborts import EarlyAborts, cancelled_sample
 from nbest.orchestrator.engines.batches import Done, Result
 from nbest.orchestrator.errors import BackendError
@@ -53,8 +53,7 @@ class _TimedReply:
     """A reply that takes time, cut by the parameters of its request."""
 
     reply: Reply
-    tokens: tuple[str, ...]  # [T] after the cut
-    status: Status
+    kept: Cut
     seconds: float
 
 
@@ -114,13 +113,13 @@ class FakeEngine:
         if self._early.take(request.id):
             return cancelled_sample(request)
         reply = self._settings.script(request)
-        tokens, status = cut(reply.tokens, request.params.max_tokens, request.params.stop)
-        if (fall := tokens_until_fall(reply, len(tokens), request.params)) is not None:
-            tokens, status = tokens[:fall], Status.TRUNCATED
-        if seconds := duration_s(reply, len(tokens)):
-            return _TimedReply(reply=reply, tokens=tokens, status=status, seconds=seconds)
+        kept = cut(reply.tokens, request.params)
+        if (fall := tokens_until_fall(reply, len(kept.tokens), request.params)) is not None:
+            kept = Cut(kept.tokens[:fall], Status.TRUNCATED)
+        if seconds := duration_s(reply, len(kept.tokens)):
+            return _TimedReply(reply=reply, kept=kept, seconds=seconds)
         self.served += 1
-        return reply.error or self._sample(request, reply, tokens, status, 0.0)
+        return reply.error or self._sample(request, reply, kept, 0.0)
 
     async def _deliver(self, request: Request, timed: _TimedReply) -> Sample:
         """Let the time of the reply pass, then return the sample; an abort cuts both short."""
@@ -131,13 +130,13 @@ class FakeEngine:
             is_aborted = await self._wait(request.id, timed.seconds)
         finally:
             self.served += 1
-        reply, tokens, status = timed.reply, timed.tokens, timed.status
+        reply, kept = timed.reply, timed.kept
         if reply.error is not None and not is_aborted:
             raise reply.error
         elapsed_s = self._settings.clock.now() - started_s
         if is_aborted:
-            tokens, status = tokens[: tokens_by(reply, elapsed_s)], Status.CANCELLED
-        return self._sample(request, reply, tokens, status, elapsed_s)
+            kept = Cut(kept.tokens[: tokens_by(reply, elapsed_s)], Status.CANCELLED)
+        return self._sample(request, reply, kept, elapsed_s)
 
     async def _wait(self, request_id: str, seconds: float) -> bool:
         """Let the reply's time pass; True when an abort cut it short."""
@@ -154,14 +153,8 @@ class FakeEngine:
             for wait in waits:
                 wait.cancel()
 
-    def _sample(
-        self,
-        request: Request,
-        reply: Reply,
-        tokens: tuple[str, ...],
-        status: Status,
-        elapsed_s: float,
-    ) -> Sample:
+    def _sample(self, request: Request, reply: Reply, kept: Cut, elapsed_s: float) -> Sample:
+        tokens = kept.tokens
         logprobs = None
         if request.params.logprobs is not None:
             logprobs = (reply.logprobs or (-1.0,) * len(reply.tokens))[: len(tokens)]
@@ -169,17 +162,19 @@ class FakeEngine:
         sample = Sample(
             id=request.id,
             text="".join(tokens),
-            token_ids=tuple(range(num_tokens)),
+            token_ids=(reply.token_ids or tuple(range(num_tokens)))[:num_tokens],
             logprobs=logprobs,
             top_logprobs=top_logprobs(reply, len(tokens), request.params),
-            status=status,
+            status=kept.status,
+            stop=kept.stop,
             prompt_tokens=reply.prompt_tokens,
             generated_tokens=num_tokens,
             first_token_s=min(reply.first_token_s, elapsed_s) if elapsed_s else 0.0,
             total_s=elapsed_s,
             engine=self._name,
         )
-        return sample if request.response is not None else with_thought_apart(sample)
+        is_whole = request.response is None and request.prefix is None
+        return with_thought_apart(sample) if is_whole else sample
 
 
 def top_logprobs(reply: Reply, num_tokens: int, params: SamplingParams) -> TopLogprobs | None:

@@ -9,10 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import accumulate
+from typing import NamedTuple
 
 from nbest.orchestrator.errors import BackendError
 from nbest.orchestrator.requirements import require
-from nbest.orchestrator.sampling_params import Thinking
+from nbest.orchestrator.sampling_params import SamplingParams, Thinking
 from nbest.orchestrator.types import Message, Request, Status
 
 
@@ -24,6 +25,7 @@ class Reply:
     """
 
     tokens: tuple[str, ...]  # [T]
+    token_ids: tuple[int, ...] | None = None  # [T]; None: their places
     logprobs: tuple[float, ...] | None = None  # [T] one per token; None: -1 for every token
     top: tuple[Mapping[str, float], ...] | None = None  # [T] likeliest tokens; None: made up
     first_token_s: float = 0.0  # before the first token
@@ -112,20 +114,28 @@ def judged_reply(prompt: str | Sequence[Message], seed: int) -> str | None:
     return str(1 + seed % int(asked["scale"] or asked["count"]))
 
 
-def cut(
-    tokens: Sequence[str], max_tokens: int, stop: Sequence[str]
-) -> tuple[tuple[str, ...], Status]:
-    """Cut tokens at the first stop string (left out) or at `max_tokens`; return the status, too."""
+class Cut(NamedTuple):
+    """What is left of a reply, and why no more is."""
+
+    tokens: tuple[str, ...]
+    status: Status
+    stop: str = ""  # the stop string that ended it
+
+
+def cut(tokens: Sequence[str], params: SamplingParams) -> Cut:
+    """Cut tokens at the first stop string, which is left out unless wanted, or at `max_tokens`."""
+    stop, max_tokens = params.stop, params.max_tokens
     if not stop and len(tokens) <= max_tokens:
-        return tuple(tokens), Status.OK
+        return Cut(tuple(tokens), Status.OK)
     text = ""
     for i, token in enumerate(tokens[:max_tokens]):
         text += token
         if any(s in text for s in stop):
-            at = min(text.index(s) for s in stop if s in text)
-            return _first_characters(tokens[: i + 1], at), Status.OK
+            at, found = min((text.index(s), s) for s in stop if s in text)
+            length = at + len(found) * params.include_stop_str_in_output
+            return Cut(_first_characters(tokens[: i + 1], length), Status.OK, found)
     status = Status.TRUNCATED if len(tokens) > max_tokens else Status.OK
-    return tuple(tokens[:max_tokens]), status
+    return Cut(tuple(tokens[:max_tokens]), status)
 
 
 def _first_characters(tokens: Sequence[str], length: int) -> tuple[str, ...]:

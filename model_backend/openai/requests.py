@@ -86,6 +86,10 @@ def body_of(
     RequestRejected names a setting that this kind of server would ignore.
     """
     params = request.params
+    if request.prefix is not None:
+        raise RequestRejected(
+            "a server continues no answer: a search needs an engine of nbest's own"
+        )
     body: dict[str, Any] = {"model": model, **_prompt(request), **_sampling(params, server)}
     limit = "max_tokens"
     if server is Server.OPENAI and path_of(request) == CHAT:

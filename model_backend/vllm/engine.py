@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
@@ -31,7 +31,7 @@ from nbest.model_backend.vllm.requests import (
 from nbest.model_backend.vllm.thoughts import Parting, by_tags
 from nbest.orchestrator.engines.aborts import EarlyAborts, cancelled_sample
 from nbest.orchestrator.errors import BackendError, EngineDead
-from nbest.orchestrator.types import Request, Sample, Status
+from nbest.orchestrator.types import Prefix, Request, Sample, Status
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
@@ -126,12 +126,24 @@ class VLLMEngine:
         floor = request.params.floor
         watch = None if floor is None else FloorWatch(floor)
         token_ids = self._token_ids(request.prompt, request.params.thinking)
+        if request.prefix:
+            token_ids = (*token_ids, *self._ids_of(request.prefix))
         output = await self._run(request.id, token_ids, vllm_params(request), watch)
         whole = sample_of(request, output, time.monotonic() - started_s, self._name)
-        sample = self._part(whole, request.params.thinking)
+        is_step = request.prefix is not None
+        sample = whole if is_step else self._part(whole, request.params.thinking)
         if watch is None or not watch.fell:
             return sample
         return replace(sample, status=Status.TRUNCATED)  # however far the engine has come by now
+
+    def _ids_of(self, prefix: Prefix) -> Iterator[int]:
+        """The token ids of what an answer begins with; a text in it gets no special tokens."""
+        tokenizer = self._engine.get_tokenizer()
+        for part in prefix:
+            if isinstance(part, str):
+                yield from tokenizer.encode(part, add_special_tokens=False)
+            else:
+                yield part
 
     async def _rate(self, request: Request, response: str, started_s: float) -> Sample:
         """Read a response after its prompt: how likely each of its tokens is to this model."""

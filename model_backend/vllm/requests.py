@@ -137,6 +137,7 @@ def sample_of(request: Request, output: RequestOutput, total_s: float, engine: s
         logprobs=sampled_logprobs(completion),
         top_logprobs=top_logprobs(completion, request.params),
         status=status,
+        stop="" if completion.stop_reason is None else str(completion.stop_reason),
         prompt_tokens=len(output.prompt_token_ids or ()),
         cached_tokens=output.num_cached_tokens or 0,
         generated_tokens=len(completion.token_ids),

@@ -15,7 +15,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from nbest.model_backend.models.names import resolve_model
@@ -23,6 +23,7 @@ from nbest.model_backend.vllm.processes.orphans import kill_tree
 from nbest.model_backend.vllm.processes.start import cpu_args, engine_environment
 from nbest.model_backend.vllm.settings import VLLM
 from nbest.orchestrator.errors import BackendError
+from nbest.orchestrator.requirements import require
 
 HOST = "127.0.0.1"
 START_S = 300.0  # within which a server is up, or never
@@ -36,7 +37,7 @@ async def vllm_server(settings: VLLM) -> AsyncIterator[str]:
     with tempfile.TemporaryFile() as log:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "nbest.model_backend.vllm.server"),
-            *(str(port), json.dumps(asdict(settings))),
+            *(str(port), json.dumps(_as_plain(settings))),
             stdout=log,
             stderr=log,
         )
@@ -64,6 +65,12 @@ async def _answers(process: asyncio.subprocess.Process, port: int) -> bool:
     return False
 
 
+def _as_plain(settings: VLLM) -> dict[str, Any]:
+    """The settings that `VLLM` is made from, by name."""
+    plain = asdict(settings)
+    return {setting.name: plain[setting.name] for setting in fields(settings) if setting.init}
+
+
 def _free_port() -> int:
     with socket.socket() as taken:
         taken.bind((HOST, 0))
@@ -74,6 +81,7 @@ def server_arguments(settings: VLLM, port: int) -> list[str]:
     """The command line of vLLM's server."""
     from vllm.platforms import current_platform
 
+    require(settings.lora is None, "lora", "be left out of a server's settings", settings.lora)
     path = resolve_model(settings.model)
     is_cpu = current_platform.is_cpu()
     values: dict[str, Any] = {

@@ -13,7 +13,16 @@ from nbest.orchestrator.protocols import BackendConfig, NamedModel
 from nbest.orchestrator.query.parts import nested_parts
 from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.tasks import task_group
-from nbest.orchestrator.types import Ask, Identity, Message, Sample, digest_of, model_key
+from nbest.orchestrator.types import (
+    Ask,
+    Identity,
+    Message,
+    Path,
+    Prefix,
+    Sample,
+    digest_of,
+    model_key,
+)
 
 
 def call_key(
@@ -74,6 +83,17 @@ def rating_key(query_id: str, model: str, response: str) -> str:
     """
     content = repr((model, response)).encode("utf-8", "surrogatepass")
     return f"{query_id}/reward-{hashlib.sha256(content).hexdigest()[:16]}"
+
+
+def step_key(query_id: str, path: Path, prefix: Prefix, params: SamplingParams) -> str:
+    """The query id under which the children of a node are stored: `q17/t3.0-1a2b...`.
+
+    It is the node that `path` is a child of, and a hash of what has been written up to there and of
+    the parameters: a node that came out otherwise has other children, which are never mixed.
+    """
+    content = repr(prefix) + _text(params, FIRST_PARAMS)
+    digest = hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{query_id}/t{'.'.join(map(str, path[:-1]))}-{digest[:16]}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,15 +15,17 @@ from nbest.orchestrator.engines.batches import Done, Result, generate_each
 from nbest.orchestrator.errors import BackendError, EngineDead, Quarantined
 from nbest.orchestrator.ids import request_id, sample_id, sample_seed
 from nbest.orchestrator.protocols import Backend, SampleStore
-from nbest.orchestrator.query.model_calls import BatchedAsk, call_key, rating_key
+from nbest.orchestrator.query.model_calls import BatchedAsk, call_key, rating_key, step_key
 from nbest.orchestrator.query.panel import Panel
-from nbest.orchestrator.query.tally import Tally
+from nbest.orchestrator.query.tally import Tally, usage_of
 from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.tasks import task_group
 from nbest.orchestrator.types import (
     Ask,
     Identity,
     Message,
+    Path,
+    Prefix,
     Query,
     Request,
     Sample,
@@ -49,6 +51,7 @@ class StoredSampler:
         models: Mapping[str, Backend] | None = None,
         affinity: str | None = None,
         response: str | None = None,
+        prefix: Prefix | None = None,
         attempt: int = 0,
         hold: Callable[[Sample], None] = lambda sample: None,
         panel: Panel | None = None,
@@ -63,11 +66,13 @@ class StoredSampler:
         self._models = models or {}  # besides that of `backend`, by key
         self._affinity = query.id if affinity is None else affinity
         self._response = response  # what the requests want rated; None: they generate
+        self._prefix = prefix  # what the requests go on from; None: they want whole answers
         self._attempt = attempt  # how many workers have died in this run before it was leased
         self._panel = panel
         self._hold = hold  # told of every sample that is kept for the strategy
         self._samples: list[Sample] = []
         self._replies: dict[str, Sample] = {}  # of models to scorers, by key
+        self._nodes: dict[tuple[str, int], Sample] = {}  # of a search, by key and child
         self.errors: list[str] = []
 
     @property
@@ -124,6 +129,25 @@ class StoredSampler:
     async def abort(self, index: int) -> None:
         await self._backend_of(index).abort(self._request_id(index))
 
+    async def step(self, path: Path, prefix: Prefix, params: SamplingParams) -> Sample:
+        """Draw a step of an answer as `StepSampler.step` does."""
+        key = step_key(self._query.id, path, prefix, params)
+        node = (key, path[-1])
+        if node not in self._nodes:  # two strategies of a question may want the same one
+            sampler = self._derived(replace(self._query, id=key), self._backend, prefix=prefix)
+            sample = await sampler(path[-1], params)
+            if sample.status is Status.ERROR:  # as of calls: the store alone comes out as this run
+                self._store.add(key, path[-1], sample)
+            self._nodes[node] = sample
+            self._samples.append(sample)
+            self.errors.extend(sampler.errors)
+        return self._nodes[node]
+
+    async def abort_step(self, path: Path, prefix: Prefix, params: SamplingParams) -> None:
+        """End a step that is under way."""
+        key = step_key(self._query.id, path, prefix, params)
+        await self._backend.abort(request_id(self._run, key, path[-1], self._attempt))
+
     def _backend_of(self, index: int) -> Backend:
         """The model that draws a sample: that of its arm, where the arm has one."""
         model = None if self._panel is None else self._panel.arm_of(index).model
@@ -176,19 +200,7 @@ class StoredSampler:
         """
         if key in self._replies:
             return self._replies[key]
-        sampler = StoredSampler(
-            run=self._run,
-            seed=self._seed,
-            query=query,
-            backend=backend or self._backend,
-            store=self._store,
-            tally=self._tally,
-            begun=self._begun,
-            affinity=self._query.id,
-            response=response,
-            attempt=self._attempt,
-            hold=self._hold,
-        )
+        sampler = self._derived(query, backend or self._backend, response=response)
         sample = await sampler(0, params)
         if sample.status is Status.ERROR:
             # The next command makes the call again. Until then the store holds the failure, so that
@@ -197,6 +209,30 @@ class StoredSampler:
         self._replies[key] = sample
         self.errors.extend(sampler.errors)
         return sample
+
+    def _derived(
+        self,
+        query: Query,
+        backend: Backend,
+        *,
+        response: str | None = None,
+        prefix: Prefix | None = None,
+    ) -> StoredSampler:
+        """The sampler of a query that stands for calls about this one, or for steps of it."""
+        return StoredSampler(
+            run=self._run,
+            seed=self._seed,
+            query=query,
+            backend=backend,
+            store=self._store,
+            tally=self._tally,
+            begun=self._begun,
+            affinity=self._query.id,
+            response=response,
+            prefix=prefix,
+            attempt=self._attempt,
+            hold=self._hold,
+        )
 
     def _stored_sample(self, index: int) -> Sample | None:
         sample = self._store.get(self._query.id, index)
@@ -217,6 +253,7 @@ class StoredSampler:
             seed=sample_seed(self._seed, self._query.id, index),
             affinity=self._affinity,
             response=self._response,
+            prefix=self._prefix,
         )
 
     def _take_result(self, index: int, request: Request, result: Result) -> Sample:
@@ -255,21 +292,3 @@ class NotStarted:
         raise BackendError("the model has not been started")
 
     async def abort(self, request_id: str) -> None: ...
-
-
-def usage_of(samples: Sequence[Sample]) -> Usage:
-    """Sum up what samples cost."""
-    prompt = cached = generated = cancelled = 0
-    for sample in samples:
-        prompt += sample.prompt_tokens
-        cached += sample.cached_tokens
-        generated += sample.generated_tokens
-        if sample.status is Status.CANCELLED:
-            cancelled += sample.generated_tokens
-    return Usage(
-        samples=len(samples),
-        prompt_tokens=prompt,
-        cached_tokens=cached,
-        generated_tokens=generated,
-        cancelled_tokens=cancelled,
-    )

@@ -1,8 +1,11 @@
-"""The running counts of one process: what its queries came to, and what that cost."""
+"""Counts: what the queries of a process came to, and what samples cost."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
+
+from nbest.orchestrator.types import Sample, Status, Usage
 
 
 @dataclass(slots=True, kw_only=True)
@@ -24,3 +27,21 @@ class Tally:
         for name in (field.name for field in fields(self)):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         return self
+
+
+def usage_of(samples: Sequence[Sample]) -> Usage:
+    """Sum up what samples cost."""
+    prompt = cached = generated = cancelled = 0
+    for sample in samples:
+        prompt += sample.prompt_tokens
+        cached += sample.cached_tokens
+        generated += sample.generated_tokens
+        if sample.status is Status.CANCELLED:
+            cancelled += sample.generated_tokens
+    return Usage(
+        samples=len(samples),
+        prompt_tokens=prompt,
+        cached_tokens=cached,
+        generated_tokens=generated,
+        cancelled_tokens=cancelled,
+    )

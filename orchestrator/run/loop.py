@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from nbest.orchestrator.engines.pool import Pool
 from nbest.orchestrator.errors import (
@@ -146,7 +146,7 @@ class Loop:
             answer=selection.answer if selection else None,
             confidence=selection.confidence if selection else float("nan"),
             error=error,
-            usage=sampler.usage,
+            usage=replace(sampler.usage, pruned_tokens=selection.pruned_tokens if selection else 0),
             seconds=time.monotonic() - started_s,
         )
         self._keep(record)

@@ -181,7 +181,7 @@ def _read_columns(fields: Collection[str]) -> list[str]:
 
 
 # Columns of later versions, null where parts of both were merged.
-_LATER: dict[str, str | int] = {"reasoning": "", "reasoning_tokens": 0, "arm": ""}
+_LATER: dict[str, str | int] = {"reasoning": "", "reasoning_tokens": 0, "arm": "", "stop": ""}
 
 _ROW_BYTES = 1000  # about what the Python objects of a row take, besides its text
 

@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from nbest.orchestrator.errors import BackendError
 from nbest.orchestrator.sampling_params import SamplingParams
-from nbest.orchestrator.types import Message, Request, Sample
+from nbest.orchestrator.types import Message, Prefix, Request, Sample
 
 Finished: TypeAlias = tuple[str, Sample | BackendError]  # a request's id and its result
 
@@ -28,7 +28,7 @@ class PackedRequests:
     prompt: str | tuple[Message, ...]
     params: SamplingParams
     affinity: str
-    rows: list[tuple[str, int | None, str | None]]  # id, seed and response
+    rows: list[tuple[str, int | None, str | None, Prefix | None]]  # id, seed, response, prefix
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +57,7 @@ def pack_requests(requests: Iterable[Request]) -> list[PackedRequests]:
                     rows=[],
                 )
             )
-        packed[-1].rows.append((request.id, request.seed, request.response))
+        packed[-1].rows.append((request.id, request.seed, request.response, request.prefix))
     return packed
 
 
@@ -70,9 +70,10 @@ def unpack_requests(packed: Iterable[PackedRequests]) -> list[Request]:
             seed=seed,
             affinity=p.affinity,
             response=response,
+            prefix=prefix,
         )
         for p in packed
-        for request_id, seed, response in p.rows
+        for request_id, seed, response, prefix in p.rows
     ]
 
 

@@ -73,6 +73,7 @@ SAMPLES = pa.schema(
         pa.field("reasoning", pa.string()),
         pa.field("reasoning_tokens", _COUNT),
         pa.field("arm", pa.string()),
+        pa.field("stop", pa.string()),
     ]
 )
 RECORDS = pa.schema(

@@ -57,7 +57,8 @@ def engine(script: Script | Reply, clock: ManualClock | None = None) -> FakeEngi
 def test_a_stop_string_ends_the_text_and_is_left_out(
     tokens: tuple[str, ...], stop: tuple[str, ...], text: str, num_tokens: int
 ) -> None:
-    tokens, status = cut(tokens, 100, stop)
+    tokens, status, ended_by = cut(tokens, SamplingParams(max_tokens=100, stop=stop))
+    assert (ended_by in stop) == bool(ended_by)
     assert ("".join(tokens), len(tokens), status) == (text, num_tokens, Status.OK)
 
 
@@ -68,12 +69,13 @@ def test_a_stop_string_ends_the_text_and_is_left_out(
 def test_it_is_truncated_only_if_there_was_more_to_say(
     max_tokens: int, text: str, status: Status
 ) -> None:
-    tokens, actual_status = cut(("a", "b", "c"), max_tokens, ())
+    tokens, actual_status, _ = cut(("a", "b", "c"), SamplingParams(max_tokens=max_tokens))
     assert ("".join(tokens), actual_status) == (text, status)
 
 
 def test_a_stop_string_beyond_max_tokens_is_never_reached() -> None:
-    assert cut(("a", "b", "<", ">"), 3, ("<>",)) == (("a", "b", "<"), Status.TRUNCATED)
+    params = SamplingParams(max_tokens=3, stop=("<>",))
+    assert cut(("a", "b", "<", ">"), params) == (("a", "b", "<"), Status.TRUNCATED, "")
 
 
 words = st.lists(st.text("ab<", max_size=3), max_size=8)
@@ -84,7 +86,8 @@ stops = st.lists(st.text("ab<", min_size=1, max_size=3), max_size=3)
 def test_a_cut_keeps_the_contract(
     tokens: Sequence[str], stop: Sequence[str], max_tokens: int
 ) -> None:
-    cut_tokens, status = cut(tokens, max_tokens, stop)
+    params = SamplingParams(max_tokens=max_tokens, stop=tuple(stop))
+    cut_tokens, status, _ = cut(tokens, params)
     text, whole_text = "".join(cut_tokens), "".join(tokens[:max_tokens])
     assert len(cut_tokens) <= max_tokens
     assert whole_text.startswith(text)
@@ -95,6 +98,11 @@ def test_a_cut_keeps_the_contract(
     else:
         assert cut_tokens == tuple(tokens[:max_tokens])
         assert (status is Status.TRUNCATED) == (len(tokens) > max_tokens)
+
+
+def test_a_stop_string_is_kept_where_it_is_wanted() -> None:
+    params = SamplingParams(stop=("\n",), include_stop_str_in_output=True)
+    assert cut(("7", "\n\n\n", "Q:"), params) == (("7", "\n"), Status.OK, "\n")
 
 
 # Its pace.

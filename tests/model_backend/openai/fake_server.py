@@ -91,7 +91,7 @@ class FakeServer:
     async def _answer(
         self, request: web.Request, asked: Request, reply: Reply, body: dict[str, Any]
     ) -> web.StreamResponse:
-        tokens, status = cut(reply.tokens, asked.params.max_tokens, asked.params.stop)
+        tokens, status, _ = cut(reply.tokens, asked.params)
         finish = "length" if status is Status.TRUNCATED else "stop"
         await asyncio.sleep(reply.first_token_s)
         is_chat = "messages" in body

@@ -13,8 +13,8 @@ from nbest.orchestrator.errors import BackendError, EngineDead, Overloaded, Requ
 from nbest.orchestrator.ids import sample_seed
 from nbest.orchestrator.protocols import Backend, SampleStore
 from nbest.orchestrator.query.model_calls import call_key
-from nbest.orchestrator.query.sampler import StoredSampler, usage_of
-from nbest.orchestrator.query.tally import Tally
+from nbest.orchestrator.query.sampler import StoredSampler
+from nbest.orchestrator.query.tally import Tally, usage_of
 from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.store.run_store import MemoryStore
 from nbest.orchestrator.types import Message, Query, Request, Sample, Status, Usage, model_key

@@ -1,0 +1,88 @@
+"""Search: an answer is drawn step by step, and what looks wrong is given up before its end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from nbest.orchestrator.protocols import Sampler, Scorer
+from nbest.orchestrator.query.choice import Choice, sampling_for
+from nbest.orchestrator.query.parts import require_part
+from nbest.orchestrator.requirements import require
+from nbest.orchestrator.sampling_params import SamplingParams
+from nbest.orchestrator.strategies.search.plan import Leaf, PlanSettings
+from nbest.orchestrator.strategies.search.tree import Growth, Step, Tree
+from nbest.orchestrator.tasks import task_group
+from nbest.orchestrator.types import Query, Selection
+
+WEIGHT = "search"
+"""The name of the score that chains come with, for `StoredScore`: what the search makes of them."""
+
+NO_CHAIN = Selection(
+    index=None, answer=None, samples=(), scores=np.array([], np.float64), confidence=float("nan")
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search(Choice):
+    """Grow a tree of steps by a plan, and choose among the chains that came to their end.
+
+    `score` rates an answer as far as it has come: a process reward model, a reward model on
+    prefixes, a mean log-probability, a judge, or any scorer that looks at each candidate alone.
+    `params.max_tokens` are those of a chain. The samples of the selection are whole chains; what
+    is stored, counted and billed are their steps, each once.
+
+    Example: `Search(plan=Beam(n=16, width=4), score=Reward(model=prm), select=MajorityVote())`
+    """
+
+    plan: PlanSettings
+    score: Scorer
+    step: Step = field(default_factory=Step)
+    max_steps: int = 40
+    lookahead: int = 0  # steps that are drawn greedily after each step, and rated with it
+    seed: int = 0  # of what a plan draws at random
+
+    def __post_init__(self) -> None:
+        Choice.__post_init__(self)
+        require_part("score", self.score, "needs_logprobs")
+        require(self.max_steps >= 1, "max_steps", "be at least 1", self.max_steps)
+        require(self.lookahead >= 0, "lookahead", "be at least 0", self.lookahead)
+
+    @property
+    def n(self) -> int:
+        """How many chains it ends with, at most."""
+        return self.plan.n
+
+    def sampling(self) -> SamplingParams:
+        """The parameters of a chain, with the log-probabilities that both scorers need."""
+        return sampling_for(self.score, sampling_for(self.select, self.params))
+
+    async def __call__(self, query: Query, sampler: Sampler) -> Selection:
+        tree = Tree(query, sampler, self._growth())
+        plans = self.plan.plans(f"{self.seed}/{query.id}")
+        async with task_group() as group:
+            for plan in plans:
+                group.create_task(tree.grow(plan))
+        leaves = [leaf for plan in plans for leaf in plan.leaves()]
+        return await self._chosen(query, sampler, tree, leaves)
+
+    def _growth(self) -> Growth:
+        return Growth(
+            params=self.sampling(),
+            step=self.step,
+            max_steps=self.max_steps,
+            score=self.score,
+            lookahead=self.lookahead,
+        )
+
+    async def _chosen(
+        self, query: Query, sampler: Sampler, tree: Tree, leaves: list[Leaf]
+    ) -> Selection:
+        """The choice among the chains, which come with the weights that the search gave them."""
+        paths = [leaf.path for leaf in leaves]
+        weights = np.array([leaf.weight for leaf in leaves], np.float64)
+        candidates = await self.candidates(query, tree.chains_at(paths), sampler)
+        weighted = replace(candidates, scores={**candidates.scores, WEIGHT: weights})
+        selection = await self.of_candidates(query, weighted) if paths else NO_CHAIN
+        return replace(selection, pruned_tokens=tree.tokens_beside(paths))
