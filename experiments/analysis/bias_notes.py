@@ -30,6 +30,11 @@ def stopping_notes(config: Mapping[str, Json]) -> tuple[str, ...]:
     strategy = config.get("strategy")
     if not isinstance(strategy, dict):
         return ()
+    if strategy.get("search") is not None:
+        return (
+            "the samples are chains of a search (strategy.search), which depend on each other: the "
+            "mean of one sample, and all curves, are biased",
+        )
     return tuple(
         f"how many samples were drawn depended on what they said (strategy.{kind}): the mean of "
         "one sample, and all curves, are biased"

@@ -157,6 +157,9 @@ class Config(Section):
         unused = sorted(self.prompts.keys() - {arm.prompt for arm in self.arms})
         if unused:
             raise InputError(f"prompts must be used by an arm each, got {unused}")
+        if self.arms and self.strategy.search is not None:
+            rule = "be left out with arms: the steps of an answer are drawn in one way"
+            raise InputError(f"strategy.search must {rule}")
         if self.arms and self.strategy.deep_conf is not None:
             rule = "be left out with arms: it compares the confidence of samples drawn alike"
             raise InputError(f"strategy.deep_conf must {rule}")
@@ -173,7 +176,8 @@ class Config(Section):
     def unused_models(self) -> list[str]:
         """The names of models that neither an arm nor a selector has: maybe a later command's."""
         used = {arm.model for arm in self.arms}
-        for text in self.select:
+        rating = () if self.strategy.score is None else (self.strategy.score,)
+        for text in (*self.select, *rating):
             used |= unbound_names(self._objects.get(build_scorer, text))
         return sorted(set(self.models) - used)
 

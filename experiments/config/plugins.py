@@ -160,6 +160,7 @@ BACKENDS = PluginKind(
         "vllm": "nbest.model_backend.vllm.settings:VLLM",
         "openai": "nbest.model_backend.openai.settings:Endpoint",
         "fake": "nbest.model_backend.fake.factories:seeded_fake",
+        "chains_fake": "nbest.model_backend.fake.factories:chains_fake",
         "faulty_fake": "nbest.model_backend.fake.factories:faulty_fake",
     },
 )

@@ -6,12 +6,14 @@ It is inert: it builds a strategy and starts nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationInfo, model_validator
 
 from nbest.experiments.config.objects import Objects, objects_of
 from nbest.experiments.config.plugins import build_stop_rule, build_validator
+from nbest.experiments.config.search import SearchSection
 from nbest.experiments.config.threshold import read_threshold
 from nbest.experiments.language.section import Section
 from nbest.orchestrator.errors import InputError
@@ -22,11 +24,12 @@ from nbest.orchestrator.strategies.budget import BatchBudget
 from nbest.orchestrator.strategies.cascade import Cascade, Stage
 from nbest.orchestrator.strategies.deep_conf import DeepConf
 from nbest.orchestrator.strategies.race import RaceToValid
+from nbest.orchestrator.strategies.search.search import Search
 from nbest.orchestrator.strategies.within_budget import WithinBudget
 from nbest.scorers.confidence.trace import Confidence
 from nbest.scorers.votes.majority import MajorityVote
 
-Sampling = BestOfN | Adaptive | Cascade | RaceToValid | DeepConf | WithinBudget
+Sampling = BestOfN | Adaptive | Cascade | RaceToValid | DeepConf | WithinBudget | Search
 """The strategies that a config can name."""
 
 
@@ -70,7 +73,7 @@ class StageSection(Section):
     )
 
 
-class StrategySection(Section):
+class StrategySection(SearchSection):
     """How many samples are drawn, and when there is no answer."""
 
     n: int = Field(
@@ -132,6 +135,7 @@ class StrategySection(Section):
             first, second, *_ = stops
             rule = f"be left out where there is a {first}"
             raise InputError(f"{second} must {rule}, got {stops[second]!r}")
+        self.require_search()
         threshold = read_threshold(self.min_confidence)
         if threshold.n is not None and stops:
             rule = f"name no number of samples with {next(iter(stops))}: that differs by question"
@@ -162,6 +166,9 @@ class StrategySection(Section):
         if self.race is not None:
             valid = objects.get(build_validator, self.race)
             return RaceToValid(n=self.n, rule=valid, extract=choice.extract, params=choice.params)
+        if self.search is not None:
+            share = read_threshold(self.min_confidence).share
+            return self.build_search(self.n, replace(choice, min_confidence=share), objects)
         shared = choice.settings() | {"min_confidence": read_threshold(self.min_confidence).share}
         if self.deep_conf is not None:
             settings = self.deep_conf.build()
@@ -199,5 +206,5 @@ def built_stages(sections: Sequence[StageSection]) -> tuple[Stage, ...]:
     return tuple(stages)
 
 
-KINDS = ("rule", "race", "deep_conf", "cascade", "budget")
+KINDS = ("rule", "race", "deep_conf", "cascade", "budget", "search")
 """The keys of a strategy that decide when to stop; a config sets one at most."""

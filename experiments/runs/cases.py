@@ -25,6 +25,7 @@ from nbest.experiments.questions.graders.by_part import QueryGrader
 from nbest.experiments.questions.graders.model_verdicts import ModelVerdicts
 from nbest.experiments.questions.graders.plain import Grader
 from nbest.experiments.questions.reading import Reading, with_memory
+from nbest.experiments.runs.chains import drawn_samples, search_of
 from nbest.experiments.runs.gold_file import read_gold
 from nbest.experiments.runs.recorded_answers import read_recorded, with_recorded
 from nbest.experiments.runs.scope import Scope
@@ -213,7 +214,8 @@ async def each_case(
     """
     reading = with_memory(with_verdicts(reading, run.path))
     judged_by = reading.grade.by if isinstance(reading.grade, ModelVerdicts) else ""
-    stored = run.stored_samples(_columns_for(scorers))
+    search = with_models_of(search_of(run), run.path)
+    stored = run.stored_samples(_columns_for(scorers) if search is None else None)
     recorded = {} if reading.rereads else read_recorded(run.path)
     scores = {name: run.scores(name) for name in run.scorers}
     gold = read_gold(run.path) if gold is None else gold
@@ -226,7 +228,7 @@ async def each_case(
     for query in run.each_query():
         if scope is not None and not scope.keeps(query.id):
             continue
-        samples = stored.of(query.id)
+        samples, weights = await drawn_samples(query, stored, search)
         if scope is not None:
             samples = scope.first(samples)
         if samples:
@@ -234,6 +236,7 @@ async def each_case(
             of_query = {name: by_query.get(query.id, {}) for name, by_query in scores.items()}
             calls = StoredCalls(query_id=query.id, find=reply_to, is_imported=is_imported)
             bare = await _read(query, samples, reading, recorded.get(query.id, {}))
+            of_query |= weights
             numbers = {name: scores_of(samples, found) for name, found in of_query.items()}
             candidates = with_calls(replace(bare, scores=numbers), calls)
             case = await graded_case(query, candidates, gold.get(query.id), reading.grade)

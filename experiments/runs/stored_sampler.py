@@ -5,13 +5,14 @@ A strategy that ends well with one needs no more than the run already holds.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from nbest.experiments.runs.stored_calls import StoredCalls
 from nbest.orchestrator.errors import StoreError
+from nbest.orchestrator.query.model_calls import step_key
 from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.store.run_store import RunStore
-from nbest.orchestrator.types import Ask, Identity, Message, Query, Sample
+from nbest.orchestrator.types import Ask, Identity, Message, Path, Prefix, Query, Sample
 
 
 class NotStored(StoreError):
@@ -42,23 +43,39 @@ class DrawsNothing:
         """Do nothing: no sample is under way."""
 
 
-class StoredSamples(DrawsNothing):
+class StoredSteps(DrawsNothing):
+    """A `StepSampler` over what `find` knows by query id and index; NotStored for all others."""
+
+    def __init__(self, query: Query, find: Callable[[str, int], Sample | None]) -> None:
+        super().__init__(StoredCalls(query_id=query.id, find=lambda key: find(key, 0)))
+        self._query = query
+        self._find = find
+        self.missing = 0  # steps that were asked for and are not stored
+
+    async def __call__(self, index: int, params: SamplingParams) -> Sample:
+        return self._stored(self._query.id, index)
+
+    async def step(self, path: Path, prefix: Prefix, params: SamplingParams) -> Sample:
+        """The stored step of that path after that prefix."""
+        return self._stored(step_key(self._query.id, path, prefix, params), path[-1])
+
+    async def abort_step(self, path: Path, prefix: Prefix, params: SamplingParams) -> None:
+        """Do nothing: no step is under way."""
+
+    def _stored(self, key: str, index: int) -> Sample:
+        sample = self._find(key, index)
+        if sample is None:
+            self.missing += 1
+            raise NotStored(f"no sample {index} of {key!r} is stored")
+        return sample
+
+
+class StoredSamples(StoredSteps):
     """A `Sampler` over the stored samples of one query; NotStored or NotAsked for all others."""
 
     def __init__(self, store: RunStore, query: Query) -> None:
-        super().__init__(StoredCalls(query_id=query.id, find=lambda key: store.get(key, 0)))
-        self._store = store
-        self._query = query
-
-    async def __call__(self, index: int, params: SamplingParams) -> Sample:
-        return self._stored(index)
+        super().__init__(query, store.get)
 
     async def draw_many(self, indices: Sequence[int], params: SamplingParams) -> tuple[Sample, ...]:
         """The stored samples of these indices, without a task for each."""
-        return tuple(self._stored(index) for index in indices)
-
-    def _stored(self, index: int) -> Sample:
-        sample = self._store.get(self._query.id, index)
-        if sample is None:
-            raise NotStored(f"no sample {index} of {self._query.id!r} is stored")
-        return sample
+        return tuple(self._stored(self._query.id, index) for index in indices)

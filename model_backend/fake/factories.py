@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 
+from nbest.model_backend.fake.chains import ChainScript
 from nbest.model_backend.fake.engine import FakeBackend
 from nbest.model_backend.fake.faults import (
     Fails,
@@ -31,6 +32,22 @@ def seeded_fake(
     """Make a fake backend that gives `answers` about as often as `weights` say."""
     script = SeededAnswers(
         answers=answers, weights=weights, first_token_s=first_token_s, token_s=token_s
+    )
+    return FakeBackend(script=script, max_concurrency=max_concurrency)
+
+
+def chains_fake(
+    *,
+    depth: int = 6,
+    p: float = 0.8,
+    step_tokens: int = 1,
+    first_token_s: float = 0.0,
+    token_s: float = 0.0,
+    max_concurrency: int = 256,
+) -> FakeBackend:
+    """Make a fake backend that answers in `depth` steps, each right by the chance `p`."""
+    script = ChainScript(
+        depth=depth, p=p, step_tokens=step_tokens, first_token_s=first_token_s, token_s=token_s
     )
     return FakeBackend(script=script, max_concurrency=max_concurrency)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from nbest.orchestrator.protocols import BackendConfig, NamedModel
 from nbest.orchestrator.query.parts import nested_parts
@@ -91,7 +91,9 @@ def step_key(query_id: str, path: Path, prefix: Prefix, params: SamplingParams) 
     It is the node that `path` is a child of, and a hash of what has been written up to there and of
     the parameters: a node that came out otherwise has other children, which are never mixed.
     """
-    content = repr(prefix) + _text(params, FIRST_PARAMS)
+    # How much is recorded of a step decides nothing that it says.
+    saying = replace(params, logprobs=None, token_texts=False, floor=None)
+    content = repr(prefix) + _text(saying, FIRST_PARAMS)
     digest = hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
     return f"{query_id}/t{'.'.join(map(str, path[:-1]))}-{digest[:16]}"
 

@@ -11,10 +11,10 @@ from nbest.orchestrator.query.choice import Choice, sampling_for
 from nbest.orchestrator.query.parts import require_part
 from nbest.orchestrator.requirements import require
 from nbest.orchestrator.sampling_params import SamplingParams
-from nbest.orchestrator.strategies.search.plan import Leaf, PlanSettings
+from nbest.orchestrator.strategies.search.plan import PlanSettings
 from nbest.orchestrator.strategies.search.tree import Growth, Step, Tree
 from nbest.orchestrator.tasks import task_group
-from nbest.orchestrator.types import Query, Selection
+from nbest.orchestrator.types import Query, Sample, Scores, Selection
 
 WEIGHT = "search"
 """The name of the score that chains come with, for `StoredScore`: what the search makes of them."""
@@ -22,6 +22,15 @@ WEIGHT = "search"
 NO_CHAIN = Selection(
     index=None, answer=None, samples=(), scores=np.array([], np.float64), confidence=float("nan")
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grown:
+    """What the tree of a question came to."""
+
+    chains: tuple[Sample, ...]  # [N] that have ended
+    weights: Scores  # [N] what the search makes of each
+    pruned_tokens: int  # generated on none of them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,13 +68,28 @@ class Search(Choice):
         return sampling_for(self.score, sampling_for(self.select, self.params))
 
     async def __call__(self, query: Query, sampler: Sampler) -> Selection:
+        grown = await self.grown(query, sampler)
+        if not grown.chains:
+            return replace(NO_CHAIN, pruned_tokens=grown.pruned_tokens)
+        candidates = await self.candidates(query, grown.chains, sampler)
+        weighted = replace(candidates, scores={WEIGHT: grown.weights})
+        selection = await self.of_candidates(query, weighted)
+        return replace(selection, pruned_tokens=grown.pruned_tokens)
+
+    async def grown(self, query: Query, sampler: Sampler) -> Grown:
+        """Grow the tree of a question: what is chosen from, whatever the selector."""
         tree = Tree(query, sampler, self._growth())
         plans = self.plan.plans(f"{self.seed}/{query.id}")
         async with task_group() as group:
             for plan in plans:
                 group.create_task(tree.grow(plan))
         leaves = [leaf for plan in plans for leaf in plan.leaves()]
-        return await self._chosen(query, sampler, tree, leaves)
+        paths = [leaf.path for leaf in leaves]
+        return Grown(
+            chains=tree.chains_at(paths),
+            weights=np.array([leaf.weight for leaf in leaves], np.float64),
+            pruned_tokens=tree.tokens_beside(paths),
+        )
 
     def _growth(self) -> Growth:
         return Growth(
@@ -75,14 +99,3 @@ class Search(Choice):
             score=self.score,
             lookahead=self.lookahead,
         )
-
-    async def _chosen(
-        self, query: Query, sampler: Sampler, tree: Tree, leaves: list[Leaf]
-    ) -> Selection:
-        """The choice among the chains, which come with the weights that the search gave them."""
-        paths = [leaf.path for leaf in leaves]
-        weights = np.array([leaf.weight for leaf in leaves], np.float64)
-        candidates = await self.candidates(query, tree.chains_at(paths), sampler)
-        weighted = replace(candidates, scores={**candidates.scores, WEIGHT: weights})
-        selection = await self.of_candidates(query, weighted) if paths else NO_CHAIN
-        return replace(selection, pruned_tokens=tree.tokens_beside(paths))
