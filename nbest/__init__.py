@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from nbest.model_backend.fake.chains import ChainScript
     from nbest.model_backend.fake.clocks import LoopClock, ManualClock
     from nbest.model_backend.fake.engine import FakeBackend
     from nbest.model_backend.fake.rewards import Rewards
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
         Rates,
         Sampler,
         Scorer,
+        StepSampler,
         Strategy,
         Validator,
     )
@@ -54,6 +56,12 @@ if TYPE_CHECKING:
     from nbest.orchestrator.strategies.cascade import Cascade, Stage
     from nbest.orchestrator.strategies.deep_conf import DeepConf
     from nbest.orchestrator.strategies.race import RaceToValid
+    from nbest.orchestrator.strategies.search.levels import DVTS, Beam, Rebase
+    from nbest.orchestrator.strategies.search.particles import ParticleFilter
+    from nbest.orchestrator.strategies.search.plan import Leaf, Node, Plan, PlanSettings
+    from nbest.orchestrator.strategies.search.search import Search
+    from nbest.orchestrator.strategies.search.tree import Step
+    from nbest.orchestrator.strategies.search.tree_search import UCT, BestFirst
     from nbest.orchestrator.strategies.stop_on_scores import (
         ReservationStop,
         ScoreRule,
@@ -134,6 +142,8 @@ if TYPE_CHECKING:
 __version__: str
 
 __all__ = [
+    "DVTS",
+    "UCT",
     "VLLM",
     "Adaptive",
     "AfterMarker",
@@ -146,6 +156,8 @@ __all__ = [
     "BackendConfig",
     "BatchBudget",
     "BatchStrategy",
+    "Beam",
+    "BestFirst",
     "BestOfMajority",
     "BestOfN",
     "BetaStop",
@@ -154,6 +166,7 @@ __all__ = [
     "Boxed",
     "Candidates",
     "Cascade",
+    "ChainScript",
     "ChoiceEquivalence",
     "ChoiceLetter",
     "CodeBlock",
@@ -176,6 +189,7 @@ __all__ = [
     "JsonValid",
     "Judge",
     "LastNumber",
+    "Leaf",
     "LengthPenalisedLogprob",
     "Likelihood",
     "Longest",
@@ -191,18 +205,23 @@ __all__ = [
     "MinimumBayesRisk",
     "ModelCalls",
     "NamedModel",
+    "Node",
     "NumberEquivalence",
     "OpenModel",
     "Outcome",
     "Panel",
+    "ParticleFilter",
     "PassesTests",
     "Perplexity",
     "Pessimistic",
+    "Plan",
+    "PlanSettings",
     "Pointwise",
     "Query",
     "RaceToValid",
     "Random",
     "Rates",
+    "Rebase",
     "Record",
     "Regex",
     "Reply",
@@ -218,6 +237,7 @@ __all__ = [
     "ScoreRule",
     "Scorer",
     "Scores",
+    "Search",
     "SeededAnswers",
     "Selection",
     "SelfCertainty",
@@ -226,6 +246,8 @@ __all__ = [
     "SqlValid",
     "Stage",
     "Status",
+    "Step",
+    "StepSampler",
     "Steps",
     "StopRule",
     "StoredScore",
@@ -273,6 +295,7 @@ __all__ = [
 ]
 
 _NAMES = {
+    "model_backend.fake.chains": ("ChainScript",),
     "model_backend.fake.clocks": (
         "LoopClock",
         "ManualClock",
@@ -302,6 +325,7 @@ _NAMES = {
         "Rates",
         "Sampler",
         "Scorer",
+        "StepSampler",
         "Strategy",
         "Validator",
     ),
@@ -319,6 +343,12 @@ _NAMES = {
     "orchestrator.strategies.cascade": ("Cascade", "Stage"),
     "orchestrator.strategies.deep_conf": ("DeepConf",),
     "orchestrator.strategies.race": ("RaceToValid",),
+    "orchestrator.strategies.search.levels": ("DVTS", "Beam", "Rebase"),
+    "orchestrator.strategies.search.particles": ("ParticleFilter",),
+    "orchestrator.strategies.search.plan": ("Leaf", "Node", "Plan", "PlanSettings"),
+    "orchestrator.strategies.search.search": ("Search",),
+    "orchestrator.strategies.search.tree": ("Step",),
+    "orchestrator.strategies.search.tree_search": ("UCT", "BestFirst"),
     "orchestrator.strategies.stop_on_scores": (
         "ReservationStop",
         "ScoreRule",

@@ -45,6 +45,8 @@ nbest.BatchBudget(*, average: float | None = None, tokens: int | None = None, ma
     first_n: int = 3, round_size: int = 64)
 nbest.BatchStrategy { async draw(queries: Sequence[Query], samplers: Sequence[Sampler]) ->
     Sequence[Strategy] }
+nbest.Beam(*, n: int, width: int = 4)
+nbest.BestFirst(*, n: int, width: int = 4, max_nodes: int = 256, ahead: int = 1)
 nbest.BestOfMajority(*, by: Scorer, min_share: float = 0.1)
 nbest.BestOfN(*, select: Scorer, extract: Extractor = ..., equivalence: Equivalence | None =
     None, min_confidence: float = 0.0, params: SamplingParams = ..., n: int)
@@ -57,6 +59,8 @@ nbest.Candidates(*, samples: tuple[Sample, ...], answers: tuple[str | None, ...]
     Mapping[str, Scores] = ...)
 nbest.Cascade(*, select: Scorer, extract: Extractor = ..., equivalence: Equivalence | None =
     None, min_confidence: float = 0.0, params: SamplingParams = ..., stages: tuple[Stage, ...])
+nbest.ChainScript(*, depth: int, p: float, step_tokens: int = 1, first_token_s: float = 0.0,
+    token_s: float = 0.0)
 nbest.ChoiceEquivalence(*, letters: str = 'ABCDE')
 nbest.ChoiceLetter(*, letters: str = 'ABCDE', reads_reasoning: bool = False)
 nbest.CodeBlock(*, language: str | None = None, needs_fence: bool = False, reads_reasoning: bool
@@ -65,6 +69,7 @@ nbest.Confidence(*, measure: Measure = 'bottom', window: int = 2048, k: int = 20
 nbest.ConfidenceFloor(*, level: float, window: int = 2048, k: int = 20)
 nbest.Constraint(*, json: str | None = None, regex: str | None = None, choice: tuple[str, ...] |
     None = None, grammar: str | None = None)
+nbest.DVTS(*, n: int, width: int = 4)
 nbest.DeepConf(*, select: Scorer, extract: Extractor = ..., equivalence: Equivalence | None =
     None, min_confidence: float = 0.0, params: SamplingParams = ..., max_n: int, by:
     LowestConfidence, warm_up: int = 16, keep: float = 0.9, share: float = 0.95, ahead: int = 4)
@@ -93,6 +98,7 @@ nbest.Judge(*, criterion: str = 'Is the response a right and complete answer to 
     scale: int = 5, repeats: int = 1, by: By = 'text', reads_reasoning: bool = False, params:
     SamplingParams = ..., model: NamedModel | None = None)
 nbest.LastNumber(*, reads_reasoning: bool = False)
+nbest.Leaf(*, path: Path, weight: float)
 nbest.LengthPenalisedLogprob(*, alpha: float = 0.6)
 nbest.Likelihood(model: NamedModel, *, of: Of = 'mean', reads_reasoning: bool = False)
 nbest.Longest()
@@ -108,15 +114,21 @@ nbest.Message(*, role: Literal['system', 'user', 'assistant'], content: str)
 nbest.MinimumBayesRisk(*, utility: Literal['exact', 'f1', 'chrf'] | Utility = 'f1')
 nbest.ModelCalls { ask: Ask; ask_model: AskModel; rate: Rate }
 nbest.NamedModel(*, name: str, settings: BackendConfig)
+nbest.Node(*, score: float, has_ended: bool = False, text: str = '')
 nbest.NumberEquivalence(*, tolerance: float = 0.0)
 nbest.OpenModel(backend: BackendConfig)
 nbest.Outcome: ANSWERED=answered, ABSTAINED=abstained, ERROR=error, QUARANTINED=quarantined,
     OUT_OF_BUDGET=out_of_budget
 nbest.Panel(*, arms: tuple[Arm, ...], stages: tuple[int, ...] = ())
+nbest.ParticleFilter(*, n: int, target: Target = 'ratio', resample: Scheme = 'systematic',
+    threshold: float = 0.5, anneal: int | None = None)
 nbest.PassesTests(*, tests: str | None = None, key: str = 'tests', template: str | None = None,
     before: str | None = None, timeout_s: float = 5.0, memory_mb: int = 512)
 nbest.Perplexity()
 nbest.Pessimistic(*, by: Scorer, alpha: float = 1.0)
+nbest.Plan { ask() -> Sequence[Path] | None; tell(path: Path, node: Node) -> None; leaves() ->
+    Sequence[Leaf] }
+nbest.PlanSettings { n: int; plans(key: str) -> tuple[Plan, ...] }
 nbest.Pointwise { is_pointwise: bool }
 nbest.Query(*, id: str, prompt: str | tuple[Message, ...], meta: Mapping[str, Any] = ...,
     variants: Mapping[str, str | tuple[Message, ...]] = ...)
@@ -124,15 +136,17 @@ nbest.RaceToValid(*, n: int, rule: Validator, extract: Extractor = ..., params: 
     ...)
 nbest.Random(*, seed: int = 0)
 nbest.Rates { rates: Literal['rewards', 'log-probabilities', 'nothing'] }
+nbest.Rebase(*, n: int, temperature: float = 0.2)
 nbest.Record(*, query_id: str, strategy: str, outcome: Outcome, index: int | None = None,
     answer: str | None = None, confidence: float = nan, error: str = '', usage: Usage = ...,
     seconds: float = 0.0, selection: Selection | None = None)
 nbest.Regex(*, pattern: str, group: int | str | None = None, reads_reasoning: bool = False)
-nbest.Reply(*, tokens: tuple[str, ...], logprobs: tuple[float, ...] | None = None, top:
-    tuple[Mapping[str, float], ...] | None = None, first_token_s: float = 0.0, token_s: float =
-    0.0, prompt_tokens: int = 1, error: BackendError | None = None)
+nbest.Reply(*, tokens: tuple[str, ...], token_ids: tuple[int, ...] | None = None, logprobs:
+    tuple[float, ...] | None = None, top: tuple[Mapping[str, float], ...] | None = None,
+    first_token_s: float = 0.0, token_s: float = 0.0, prompt_tokens: int = 1, error:
+    BackendError | None = None)
 nbest.Request(*, id: str, prompt: str | tuple[Message, ...], params: SamplingParams, seed: int |
-    None, affinity: str = '', response: str | None = None)
+    None, affinity: str = '', response: str | None = None, prefix: Prefix | None = None)
 nbest.ReservationStop(*, cost: float = 0.01, highest: float | None = None, min_scores: int = 5)
 nbest.RewardModel(model: BackendConfig, *, aggregate: Aggregate = 'last', scale: Scale = 'raw',
     by: By = 'text', reads_reasoning: bool = False)
@@ -140,9 +154,9 @@ nbest.Rewards(*, of: Callable[[str], Sequence[float]], seconds: float = 0.0)
 nbest.RoutedVote(*, threshold: float, otherwise: Scorer = ...)
 nbest.Sample(*, id: str, text: str, reasoning: str = '', token_ids: tuple[int, ...] = (),
     logprobs: tuple[float, ...] | None = None, top_logprobs: TopLogprobs | None = None, status:
-    Status = Status.OK, error: str = '', prompt_tokens: int = 0, cached_tokens: int = 0,
-    generated_tokens: int = 0, reasoning_tokens: int = 0, first_token_s: float = 0.0, total_s:
-    float = 0.0, engine: str = '', arm: str = '')
+    Status = Status.OK, stop: str = '', error: str = '', prompt_tokens: int = 0, cached_tokens:
+    int = 0, generated_tokens: int = 0, reasoning_tokens: int = 0, first_token_s: float = 0.0,
+    total_s: float = 0.0, engine: str = '', arm: str = '')
 nbest.Sampler { async __call__(index: int, params: SamplingParams) -> Sample; async ask(name:
     str, prompt: str | tuple[Message, ...], params: SamplingParams) -> Sample;
     ask_model(identity: Identity) -> Ask; async rate(identity: Identity, responses:
@@ -161,10 +175,13 @@ nbest.ScoreRule { stops_on(scores: Scores, answers: Sequence[str | None], max_n:
 nbest.Scorer { needs_logprobs: int | None; async __call__(query: Query, candidates: Candidates)
     -> Scores }
 nbest.Scores
+nbest.Search(*, select: Scorer, extract: Extractor = ..., equivalence: Equivalence | None =
+    None, min_confidence: float = 0.0, params: SamplingParams = ..., plan: PlanSettings, score:
+    Scorer, step: Step = ..., max_steps: int = 40, lookahead: int = 0, seed: int = 0)
 nbest.SeededAnswers(*, answers: tuple[str, ...], weights: tuple[int, ...], first_token_s: float
     = 0.0, token_s: float = 0.0)
 nbest.Selection(*, index: int | None, answer: str | None, samples: tuple[Sample, ...], scores:
-    Scores, confidence: float)
+    Scores, confidence: float, pruned_tokens: int = 0)
 nbest.SelfCertainty(*, k: int = 20)
 nbest.Shortest()
 nbest.SqlResultEquivalence(*, schema: str, dialect: Dialect = 'sqlite')
@@ -173,6 +190,10 @@ nbest.SqlValid(*, schema: str = '', dialect: Dialect = 'sqlite', check: Check = 
 nbest.Stage(*, n: int, min_confidence: float | None = None)
 nbest.Status: OK=ok, TRUNCATED=truncated, UNPARSEABLE=unparseable, ERROR=error,
     CANCELLED=cancelled
+nbest.Step(*, stop: tuple[str, ...] = ('\\n\\n',), stop_token_ids: tuple[int, ...] = (),
+    max_tokens: int = 256)
+nbest.StepSampler { async step(path: Path, prefix: Prefix, params: SamplingParams) -> Sample;
+    async abort_step(path: Path, prefix: Prefix, params: SamplingParams) -> None }
 nbest.Steps(*, tag: str, separator: str = '\\n\\n', label: int = -1)
 nbest.StopRule { __call__(answers: Sequence[str | None], max_n: int) -> bool }
 nbest.StoredScore(*, name: str)
@@ -190,11 +211,13 @@ nbest.Tournament(*, kind: Literal['knockout', 'league', 'bradley_terry'] = 'knoc
     opponents: int | None = None, swap: bool = True, criterion: str = 'Compare how right and how
     complete the responses are.', by: By = 'text', reads_reasoning: bool = False, params:
     SamplingParams = ..., model: NamedModel | None = None)
+nbest.UCT(*, n: int, width: int = 4, c: float = 1.0, max_nodes: int = 256, ahead: int = 1)
 nbest.UnanimousWindow(*, size: int = 5)
 nbest.UniversalVote(*, criterion: str = 'Select the most consistent response, based on majority
     consensus.', params: SamplingParams = ..., model: NamedModel | None = None)
 nbest.Usage(*, samples: int = 0, prompt_tokens: int = 0, cached_tokens: int = 0,
-    generated_tokens: int = 0, cancelled_tokens: int = 0, scorer_tokens: int = 0)
+    generated_tokens: int = 0, cancelled_tokens: int = 0, scorer_tokens: int = 0, pruned_tokens:
+    int = 0)
 nbest.UserChoice(*, chosen: Mapping[str, str] = ...)
 nbest.VLLM(model: str, *, dtype: str = 'auto', max_model_len: int | None = None, max_num_seqs:
     int = 128, tensor_parallel_size: int = 1, distributed_executor_backend: str | None = None,

@@ -14,11 +14,11 @@ from pydantic import Field
 from nbest.experiments.config.objects import Objects
 from nbest.experiments.config.plugins import build_scorer
 from nbest.experiments.config.sections import TokenIds
-from nbest.experiments.language.expressions import parse_expression
+from nbest.experiments.language.expressions import Expression, parse_expression
 from nbest.experiments.language.plugin_kind import PluginKind
 from nbest.experiments.language.section import Section, Texts
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.protocols import Pointwise
+from nbest.orchestrator.protocols import is_pointwise
 from nbest.orchestrator.query.choice import Choice
 from nbest.orchestrator.strategies.search.plan import PlanSettings
 from nbest.orchestrator.strategies.search.search import Search
@@ -99,12 +99,18 @@ class SearchSection(Section):
         assert self.search is not None
         assert self.score is not None
         scorer = objects.get(build_scorer, self.score)
-        if isinstance(scorer, Pointwise) and not scorer.is_pointwise:
+        if not is_pointwise(scorer):
             rule = "rate each answer by itself, as reward and mean_logprob do"
             raise InputError(f"score must {rule}, got {self.score!r}")
+        expression = parse_expression(self.search)
+        given = {} if self.width is None else {"width": self.width}
+        for key in ("n", *given):
+            if key in expression.arguments:
+                rule = f"leave {key} to strategy.{key}"
+                raise InputError(f"search must {rule}, got {self.search!r}")
         settings: dict[str, Any] = {"max_steps": self.max_steps, "lookahead": self.lookahead}
         return Search(
-            plan=build_plan(self.search, n, {} if self.width is None else {"width": self.width}),
+            plan=build_plan(expression, n, {**expression.arguments, **given}),
             score=scorer,
             step=Step() if self.step is None else self.step.build(),
             **{key: value for key, value in settings.items() if value is not None},
@@ -112,12 +118,7 @@ class SearchSection(Section):
         )
 
 
-def build_plan(text: str, n: int, settings: Mapping[str, object]) -> PlanSettings:
-    """Build the plan of an expression: `beam(width=4)`, of n chains."""
-    expression = parse_expression(text)
-    given = {"n": n, **settings}
-    twice = sorted(given.keys() & expression.arguments.keys())
-    if twice:
-        raise InputError(f"search must leave {twice[0]} to strategy.{twice[0]}, got {text!r}")
-    whole = replace(expression, arguments={**expression.arguments, **given})
+def build_plan(expression: Expression, n: int, settings: Mapping[str, object]) -> PlanSettings:
+    """Build the plan of n chains that an expression names, with these settings."""
+    whole = replace(expression, arguments={**settings, "n": n})
     return cast("PlanSettings", PLANS.build_expression(whole))

@@ -40,6 +40,7 @@ from nbest.orchestrator.query.selection import merge_answers, read_answers, with
 from nbest.orchestrator.store.format.manifest import Json
 from nbest.orchestrator.store.format.schema import FINAL
 from nbest.orchestrator.store.reader import RunReader
+from nbest.orchestrator.strategies.search.search import Search
 from nbest.orchestrator.tasks import wait_for
 from nbest.orchestrator.types import Candidates, Query, Sample, Scores
 
@@ -56,11 +57,19 @@ class Case:
     is_graded: bool  # whether there is a gold answer that the grader can compare with
     cluster: str | None = None  # the template that the question comes from, if the data say so
     graded_by: str = ""  # the name of a model's verdicts, where these grade and no gold answer
+    tree_tokens: int | None = None  # of all samples, where they are chains that share steps
 
     @property
     def arms(self) -> tuple[str, ...]:
         """[N] the arm that drew each sample; empty texts where there is no panel."""
         return tuple(sample.arm for sample in self.candidates.samples)
+
+    @property
+    def tokens(self) -> int:
+        """The tokens that were generated for all samples."""
+        if self.tree_tokens is not None:
+            return self.tree_tokens
+        return sum([sample.generated_tokens for sample in self.candidates.samples])
 
     @property
     def worths(self) -> list[float]:
@@ -206,16 +215,18 @@ async def each_case(
     scorers: Collection[Scorer] | None = None,
     scope: Scope | None = None,
     gold: Mapping[str, Gold] | None = None,
+    search: Search | None = None,
 ) -> AsyncIterator[Case]:
     """Yield the cases of an open run, in the order of its queries; only one is in memory.
 
-    With `scorers`, only the columns that these read are read; with a `scope`, only its cases.
+    With `scorers`, only the columns that these read are read; with a `scope`, only its cases; with
+    a `search`, it grows the trees, and not the one by which the run was drawn.
     Without `gold`, the answers that the run holds are read. InputError where there is no case.
     """
     reading = with_memory(with_verdicts(reading, run.path))
     judged_by = reading.grade.by if isinstance(reading.grade, ModelVerdicts) else ""
-    search = with_models_of(search_of(run), run.path)
-    stored = run.stored_samples(_columns_for(scorers) if search is None else None)
+    grows = search or with_models_of(search_of(run), run.path)
+    stored = run.stored_samples(_columns_for(scorers) if grows is None else None)
     recorded = {} if reading.rereads else read_recorded(run.path)
     scores = {name: run.scores(name) for name in run.scorers}
     gold = read_gold(run.path) if gold is None else gold
@@ -228,21 +239,20 @@ async def each_case(
     for query in run.each_query():
         if scope is not None and not scope.keeps(query.id):
             continue
-        samples, weights = await drawn_samples(query, stored, search)
-        if scope is not None:
-            samples = scope.first(samples)
+        drawn = await drawn_samples(query, stored, grows)
+        samples = drawn.samples if scope is None else scope.first(drawn.samples)
         if samples:
             is_empty = False
             of_query = {name: by_query.get(query.id, {}) for name, by_query in scores.items()}
             calls = StoredCalls(query_id=query.id, find=reply_to, is_imported=is_imported)
             bare = await _read(query, samples, reading, recorded.get(query.id, {}))
-            of_query |= weights
+            of_query |= drawn.scores
             numbers = {name: scores_of(samples, found) for name, found in of_query.items()}
             candidates = with_calls(replace(bare, scores=numbers), calls)
             case = await graded_case(query, candidates, gold.get(query.id), reading.grade)
             cluster = None if column is None else _cluster_of(query, column)
-            yield replace(case, cluster=cluster, graded_by=judged_by)
-    if is_empty:
+            yield replace(case, cluster=cluster, graded_by=judged_by, tree_tokens=drawn.tokens)
+    if is_empty and search is None:
         raise InputError(f"run must hold samples to select from, {run.shown_path!r} has none yet")
 
 

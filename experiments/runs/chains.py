@@ -6,7 +6,8 @@ them, and it makes the same of the same steps.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 from pydantic import ValidationError
 
@@ -20,7 +21,7 @@ from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.ids import index_of
 from nbest.orchestrator.query.choice import Choice
 from nbest.orchestrator.store.reader import RunReader, StoredSamples
-from nbest.orchestrator.strategies.search.search import WEIGHT, Grown, Search
+from nbest.orchestrator.strategies.search.search import WEIGHT, Search
 from nbest.orchestrator.types import Query, Sample
 from nbest.scorers.baselines import First
 
@@ -45,36 +46,46 @@ def search_of(run: RunReader) -> Search | None:
     return built
 
 
-async def drawn_samples(
-    query: Query, stored: StoredSamples, search: Search | None
-) -> tuple[tuple[Sample, ...], dict[str, dict[int, float]]]:
-    """The samples of a question, and the numbers that come with them, by name and index.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """What a question has: its samples, and what comes with them."""
 
-    Of a search they are its chains, with their weights; none where it has not come to its end.
+    samples: tuple[Sample, ...] = ()
+    scores: Mapping[str, dict[int, float]] = field(default_factory=dict)  # by name and index
+    tokens: int | None = None  # generated for all of them, where they share steps
+    pruned_tokens: int = 0
+    missing: int = 0  # steps at least that the search wants and the run has not
+
+
+async def drawn_samples(query: Query, stored: StoredSamples, search: Search | None) -> Drawn:
+    """The samples of a question: those that are stored, or the chains of a search.
+
+    Chains come with the weights that the search gave them; there are none where steps are missing.
+    They are numbered as the samples of the question.
     """
     if search is None:
-        return stored.of(query.id), {}
-    grown = await stored_chains(query, search, stored)
-    if grown is None:
-        return (), {}
-    return grown.chains, {WEIGHT: dict(enumerate(grown.weights.tolist()))}
+        return Drawn(samples=stored.of(query.id))
+    steps = StoredSteps(query, _by_index(stored))
+    try:
+        grown = await search.grown(query, steps)
+    except (NotStored, NotAsked):
+        return Drawn(missing=max(1, steps.missing))
+    chains = (replace(chain, id=f"{query.id}/s{i}") for i, chain in enumerate(grown.chains))
+    return Drawn(
+        samples=tuple(chains),
+        scores={WEIGHT: dict(enumerate(grown.weights.tolist()))},
+        tokens=grown.tokens,
+        pruned_tokens=grown.pruned_tokens,
+    )
 
 
-async def stored_chains(query: Query, search: Search, stored: StoredSamples) -> Grown | None:
-    """What the search makes of the stored steps of a question; None where steps are missing.
-
-    The chains are numbered as the samples of the question.
-    """
-    known: dict[str, dict[int, Sample]] = {}  # siblings are asked for one after the other
+def _by_index(stored: StoredSamples) -> Callable[[str, int], Sample | None]:
+    """Finds a sample by its key; siblings are asked for one after the other, and read once."""
+    known: dict[str, dict[int, Sample]] = {}
 
     def find(key: str, index: int) -> Sample | None:
         if key not in known:
             known[key] = {index_of(sample.id): sample for sample in stored.of(key)}
         return known[key].get(index)
 
-    try:
-        grown = await search.grown(query, StoredSteps(query, find))
-    except (NotStored, NotAsked):
-        return None
-    chains = (replace(chain, id=f"{query.id}/s{i}") for i, chain in enumerate(grown.chains))
-    return replace(grown, chains=tuple(chains))
+    return find

@@ -11,6 +11,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -44,8 +45,9 @@ def story(request: Request) -> Reply:
     if request.params.constraint is not None and request.params.constraint.choice:
         return Reply(tokens=request.params.constraint.choice[:1], token_s=0.001)
     key = "" if request.params.temperature == 0 else str(request.seed)
-    words = tuple(f" {request.prompt!r}{key}w{i}" for i in range(MAX_MODEL_LEN))
-    return Reply(tokens=words, first_token_s=0.001, token_s=0.002)
+    before = len(request.prefix or ())
+    words = tuple(f" {request.prompt!r}{key}w{i}" for i in range(before, MAX_MODEL_LEN))
+    return Reply(tokens=words, first_token_s=0.001, token_s=0.002, prompt_tokens=1 + before)
 
 
 FAKE = FakeBackend(script=story)
@@ -252,6 +254,44 @@ async def test_stop_string_ends_it_and_is_left_out(backend: Backend) -> None:
     stopped = await backend.generate(ask("stopped", max_tokens=12, stop=(stop,)))
     assert stopped.status is Status.OK
     assert stopped.text == whole.text[: whole.text.index(stop)]
+    assert (whole.stop, stopped.stop) in {("", stop), ("", "")}  # a server may not say
+
+
+async def steps_of(backend: Backend, count: int, length: int) -> list[Sample]:
+    """A greedy answer in steps of so many tokens, each after the token ids of those before."""
+    steps: list[Sample] = []
+    prefix: tuple[int, ...] = ()
+    for place in range(count):
+        request = replace(ask(f"step{place}", max_tokens=length), prefix=prefix)
+        steps.append(await backend.generate(request))
+        prefix += steps[-1].token_ids
+    return steps
+
+
+async def test_an_answer_goes_on_after_its_own_tokens(backend: Backend) -> None:
+    """Joined, greedy steps are the whole answer, but for near ties; or they are refused."""
+    if isinstance(backend, EndpointEngine):
+        with pytest.raises(RequestRejected, match="continues no answer"):
+            await steps_of(backend, 1, 6)
+        return
+    whole = await backend.generate(ask("whole in one", max_tokens=24))
+    steps = await steps_of(backend, 4, 6)
+    assert [step.generated_tokens for step in steps] == [6] * 4
+    read = [step.prompt_tokens for step in steps]
+    assert [after - before for before, after in pairwise(read)] == [6] * 3
+    joined = "".join(step.text for step in steps)
+    half = len(whole.text) // 2
+    assert joined[:half] == whole.text[:half]
+
+
+async def test_a_text_may_be_put_into_an_answer(backend: Backend) -> None:
+    if isinstance(backend, EndpointEngine):
+        return
+    (first,) = await steps_of(backend, 1, 6)
+    forced = replace(ask("forced", max_tokens=6), prefix=(*first.token_ids, " Wait,"))
+    after = await backend.generate(forced)
+    assert after.generated_tokens == 6
+    assert 0 < after.prompt_tokens - first.prompt_tokens - 6 <= 3
 
 
 async def test_greedy_repeats(backend: Backend) -> None:

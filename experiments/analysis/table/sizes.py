@@ -26,7 +26,7 @@ def size_of(case: Case) -> Size:
     ended = [sample.generated_tokens for sample in samples if sample.status in FINAL]
     return Size(
         n_samples=len(samples),
-        tokens=sum([sample.generated_tokens for sample in samples]),
+        tokens=case.tokens,
         slowest_s=max([sample.total_s for sample in samples]),
         n_ended=len(ended),
         ended_tokens=sum(ended),

@@ -101,7 +101,7 @@ async def _row(name: str, scorer: Scorer, case: Case, gold: Gold | None) -> Answ
         correct=_is_correct(case, answer) if selection else None,
         samples=len(samples),
         truncated=sum(sample.status is Status.TRUNCATED for sample in samples),
-        tokens=sum(sample.generated_tokens for sample in samples),
+        tokens=case.tokens,
     )
 
 

@@ -30,7 +30,8 @@ class Grown:
 
     chains: tuple[Sample, ...]  # [N] that have ended
     weights: Scores  # [N] what the search makes of each
-    pruned_tokens: int  # generated on none of them
+    tokens: int  # generated for the whole tree, each step once
+    pruned_tokens: int  # of these, on none of the chains
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +89,7 @@ class Search(Choice):
         return Grown(
             chains=tree.chains_at(paths),
             weights=np.array([leaf.weight for leaf in leaves], np.float64),
+            tokens=tree.tokens_beside(()),
             pruned_tokens=tree.tokens_beside(paths),
         )
 
