@@ -32,6 +32,7 @@ class ChainScript:
 
     depth: int
     p: float  # the chance that a step is right where all before it are
+    gap: float = 0.0  # nats by which a wrong step is less likely to the model, beside its noise
     step_tokens: int = 1
     first_token_s: float = 0.0
     token_s: float = 0.0
@@ -39,6 +40,7 @@ class ChainScript:
     def __post_init__(self) -> None:
         require(self.depth >= 1, "depth", "be at least 1", self.depth)
         require_share("p", self.p)
+        require(self.gap >= 0.0, "gap", "be at least 0", self.gap)
         require(self.step_tokens >= 1, "step_tokens", "be at least 1", self.step_tokens)
 
     def __call__(self, request: Request) -> Reply:
@@ -49,6 +51,7 @@ class ChainScript:
         rng = np.random.default_rng(request.seed)
         token_ids: list[int] = []
         texts: list[str] = []
+        logprobs: list[float] = []
         for step in range(steps, self.depth):
             is_right = is_right and bool(rng.random() < self.p)
             serial = int(rng.integers(_SERIALS))
@@ -58,9 +61,12 @@ class ChainScript:
             texts += [line, *[" ."] * (self.step_tokens - 1)]
             texts[-1] += end
             token_ids += [2 * serial + is_right, *range(1, self.step_tokens)]
+            logprob = -float(rng.exponential()) - (0.0 if is_right else self.gap)
+            logprobs += [logprob] * self.step_tokens
         return Reply(
             tokens=tuple(texts[within:]),
             token_ids=tuple(token_ids[within:]),
+            logprobs=tuple(logprobs[within:]),
             first_token_s=self.first_token_s,
             token_s=self.token_s,
             prompt_tokens=1 + len(ids),

@@ -40,16 +40,26 @@ def chains_fake(
     *,
     depth: int = 6,
     p: float = 0.8,
+    gap: float = 0.0,
     step_tokens: int = 1,
     first_token_s: float = 0.0,
     token_s: float = 0.0,
     max_concurrency: int = 256,
+    journal: str | None = None,
 ) -> FakeBackend:
-    """Make a fake backend that answers in `depth` steps, each right by the chance `p`."""
+    """Make a fake backend that answers in `depth` steps, each right by the chance `p`.
+
+    Wrong steps are less likely to it by `gap` nats; each call adds a line to the file `journal`.
+    """
     script = ChainScript(
-        depth=depth, p=p, step_tokens=step_tokens, first_token_s=first_token_s, token_s=token_s
+        depth=depth,
+        p=p,
+        gap=gap,
+        step_tokens=step_tokens,
+        first_token_s=first_token_s,
+        token_s=token_s,
     )
-    return FakeBackend(script=script, max_concurrency=max_concurrency)
+    return FakeBackend(script=_with_journal(script, journal), max_concurrency=max_concurrency)
 
 
 def faulty_fake(

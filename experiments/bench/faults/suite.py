@@ -24,6 +24,8 @@ SCENARIOS = {  # a name to `file:function` of that room
     "driver": "driver:driver",
     "cluster": "cluster:cluster",
     "strategies": "strategies:strategies",
+    "search_driver": "search:search_driver",
+    "search_cluster": "search:search_cluster",
     "poison": "poison:poisoned_engine",
     "poison_worker": "poison:poisoned_worker",
     "hang": "hang:hanging_query",
@@ -39,7 +41,9 @@ SCENARIOS = {  # a name to `file:function` of that room
     "object_store": "object_store:object_store",
 }
 
-REPEATED = {"driver", "cluster", "strategies", "object_store"}
+REPEATED = {
+    *("driver", "cluster", "strategies", "object_store", "search_driver", "search_cluster"),
+}
 """Scenarios with kills at random moments; the others do the same in every round"""
 
 

@@ -31,6 +31,7 @@ class Load:
     token_s: float = 0.02  # of every sample: each has one token
     max_concurrency: int = 16
     special: Mapping[str, str] = field(default_factory=dict)  # more questions, by id
+    sections: Mapping[str, object] = field(default_factory=dict)  # of the config
 
     @property
     def samples(self) -> int:
@@ -134,6 +135,7 @@ class Workplace:
             "extract": "last_number",
             "grade": "number",
             "cluster": {"local": True},
+            **self.load.sections,
         }
 
     def _import_path(self) -> str:
