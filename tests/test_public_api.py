@@ -59,8 +59,8 @@ nbest.Candidates(*, samples: tuple[Sample, ...], answers: tuple[str | None, ...]
     Mapping[str, Scores] = ...)
 nbest.Cascade(*, select: Scorer, extract: Extractor = ..., equivalence: Equivalence | None =
     None, min_confidence: float = 0.0, params: SamplingParams = ..., stages: tuple[Stage, ...])
-nbest.ChainScript(*, depth: int, p: float, step_tokens: int = 1, first_token_s: float = 0.0,
-    token_s: float = 0.0)
+nbest.ChainScript(*, depth: int, p: float, gap: float = 0.0, step_tokens: int = 1,
+    first_token_s: float = 0.0, token_s: float = 0.0)
 nbest.ChoiceEquivalence(*, letters: str = 'ABCDE')
 nbest.ChoiceLetter(*, letters: str = 'ABCDE', reads_reasoning: bool = False)
 nbest.CodeBlock(*, language: str | None = None, needs_fence: bool = False, reads_reasoning: bool
@@ -191,7 +191,7 @@ nbest.Stage(*, n: int, min_confidence: float | None = None)
 nbest.Status: OK=ok, TRUNCATED=truncated, UNPARSEABLE=unparseable, ERROR=error,
     CANCELLED=cancelled
 nbest.Step(*, stop: tuple[str, ...] = ('\\n\\n',), stop_token_ids: tuple[int, ...] = (),
-    max_tokens: int = 256)
+    max_tokens: int = 256, final: str = '')
 nbest.StepSampler { async step(path: Path, prefix: Prefix, params: SamplingParams) -> Sample;
     async abort_step(path: Path, prefix: Prefix, params: SamplingParams) -> None }
 nbest.Steps(*, tag: str, separator: str = '\\n\\n', label: int = -1)

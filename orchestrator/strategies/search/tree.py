@@ -29,6 +29,7 @@ class Step:
     stop: tuple[str, ...] = ("\n\n",)  # the text of the step keeps it
     stop_token_ids: tuple[int, ...] = ()
     max_tokens: int = 256  # a step that is as long goes on in the next one
+    final: str = ""  # a step with this text in it is the last one; empty: only the model ends
 
     def __post_init__(self) -> None:
         has_any = bool(self.stop or self.stop_token_ids)
@@ -106,6 +107,11 @@ class Growth:
         ends = {*self.step.stop, *map(str, self.step.stop_token_ids)}
         return frozenset(ends) - {*self.params.stop, *map(str, self.params.stop_token_ids)}
 
+    def is_final(self, step: Sample) -> bool:
+        """Whether a step says that the answer has come to its end."""
+        is_whole = step.status is Status.OK
+        return is_whole and bool(self.step.final) and self.step.final in step.text
+
     def params_after(self, chain: Chain) -> SamplingParams:
         """The parameters of the step that follows a chain: a function of the chain alone."""
         left = self.params.max_tokens - chain.num_tokens
@@ -126,6 +132,8 @@ class Growth:
             return False
         if last.status is Status.TRUNCATED:
             return True
+        if self.is_final(last):
+            return False
         return last.status is Status.OK and last.stop in self.ends
 
 
@@ -171,7 +179,10 @@ class Tree:
 
     def _whole(self, path: Path) -> Sample:
         """A chain as a sample; one that had to end after a step is truncated."""
-        sample, params = self._chains[path].joined(), self._growth.params
+        chain, params = self._chains[path], self._growth.params
+        sample = chain.joined()
+        if self._growth.is_final(chain.steps[-1]):
+            return sample
         if sample.status is Status.OK and sample.stop in self._growth.ends:
             return replace(sample, status=Status.TRUNCATED)
         if sample.stop in params.stop and not params.include_stop_str_in_output:
