@@ -52,10 +52,18 @@ class StepSection(Section):
     max_tokens: int = Field(
         default=256, ge=1, description="Of one step; a longer one goes on in the next."
     )
+    final: str = Field(
+        default="", description="A step with this text in it is the last one, as `Answer:`."
+    )
 
     def build(self) -> Step:
         """Build the settings of a step."""
-        return Step(stop=self.stop, stop_token_ids=self.stop_token_ids, max_tokens=self.max_tokens)
+        return Step(
+            stop=self.stop,
+            stop_token_ids=self.stop_token_ids,
+            max_tokens=self.max_tokens,
+            final=self.final,
+        )
 
 
 class SearchSection(Section):

@@ -320,6 +320,20 @@ async def test_what_ends_the_answer_is_no_step_and_no_part_of_it() -> None:
     assert [(s.text, s.status) for s in selection.samples] == [("right\n7", Status.OK)]
 
 
+async def test_a_step_may_say_that_it_is_the_last() -> None:
+    """What the question says does not count, nor a step that was cut before its end."""
+    lines = ("it is 7\n", "Answer: 7\n", "Q: more\n")
+
+    def script(request: Request) -> Reply:
+        return Reply(tokens=lines[len(request.prefix or ()) :], token_ids=(1, 3, 5))
+
+    step = Step(stop=("\n",), final="Answer:")
+    strategy = search(Beam(n=1, width=1), step=step)
+    query = replace(QUERY, prompt="Answer: as you like")
+    selection = await strategy(query, sampler_of(Engine(script)))
+    assert [(s.text, s.status) for s in selection.samples] == [("it is 7\nAnswer: 7\n", Status.OK)]
+
+
 async def test_a_step_that_fails_ends_its_chain_alone() -> None:
     def script(request: Request) -> Reply:
         is_first = request.id.endswith("/s0") and request.prefix == ()
@@ -415,7 +429,10 @@ async def test_a_sampler_of_whole_answers_is_refused() -> None:
     [
         ({"max_steps": 0}, "max_steps must be at least 1, got 0"),
         ({"lookahead": -1}, "lookahead must be at least 0, got -1"),
-        ({"score": Oracle}, "score must be an object, Oracle() and not its class"),
+        (
+            {"score": Oracle, "select": Oracle()},
+            "score must be an object, Oracle() and not its class",
+        ),
     ],
 )
 def test_settings_that_make_no_sense(settings: dict[str, object], message: str) -> None:
