@@ -20,20 +20,21 @@ from nbest.orchestrator.requirements import require, require_share
 from nbest.orchestrator.strategies.search.plan import Leaf, Node, Plan, generator
 from nbest.orchestrator.types import Path
 
-Target = Literal["ratio", "step", "odds"]
+Target = Literal["ratio", "step", "odds", "log"]
 Scheme = Literal["systematic", "stratified", "residual", "multinomial"]
-TARGETS: tuple[Target, ...] = ("ratio", "step", "odds")
+TARGETS: tuple[Target, ...] = ("ratio", "step", "odds", "log")
 SCHEMES: tuple[Scheme, ...] = ("systematic", "stratified", "residual", "multinomial")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParticleFilter:
-    """Sequential Monte Carlo over steps; scores are chances, in [0, 1].
+    """Sequential Monte Carlo over steps; scores are chances, in [0, 1], but for `log`.
 
     `target` says what a score is. `ratio`: the chance that the answer comes out right from here, as
     a model trained on rollouts says; a particle is weighed by how it has changed. `step`: the
     chance that this step is right. `odds`: score / (1 - score) of all so far, at every step, as the
-    authors' code has it; it counts early steps again and again.
+    authors' code has it; it counts early steps again and again. `log`: any number, whose change is
+    what a particle gains in its log-weight, as of `mean_logprob` or a reward without bounds.
 
     Particles are drawn anew where the effective sample size, 1 / sum of squared weights, falls
     below `threshold` * n. With `anneal` (entropic annealing, arXiv 2510.05825) weights are
@@ -68,7 +69,7 @@ class Particle:
 
     path: Path
     log_weight: float = 0.0
-    score: float = 1.0  # of its last step
+    score: float | None = None  # of its last step; None before the first
     has_ended: bool = False
 
 
@@ -108,9 +109,11 @@ class Particles:
     def tell(self, path: Path, node: Node) -> None:
         """Weigh a particle by the score of its new step."""
         particle = self._waiting.pop(path)
-        before, score = particle.score, 0.0 if math.isnan(node.score) else node.score
-        particle.log_weight += log_weight_of(self._settings.target, score, before)
-        particle.score, particle.has_ended = score, node.has_ended
+        gained = log_weight_of(self._settings.target, node.score, particle.score)
+        particle.log_weight += gained
+        if not math.isnan(node.score):  # without one it weighs nothing from now on
+            particle.score = node.score
+        particle.has_ended = node.has_ended
         self._tells += 1
 
     def leaves(self) -> Sequence[Leaf]:
@@ -160,19 +163,25 @@ class Particles:
         return max(1.0, (1.0 / effective) * (1.0 - self._steps / steps))
 
 
-def log_weight_of(target: Target, score: float, before: float) -> float:
-    """What a step adds to the log-weight of its particle; `before` is the score of the step before.
+def log_weight_of(target: Target, score: float, before: float | None) -> float:
+    """What a step adds to the log-weight of its particle.
 
-    A score of 0 ends a particle's weight for good.
+    `before` is the score of the step before, None at the first. A score of 0, or none, ends the
+    weight of a particle for good.
     """
-    require(0.0 <= score <= 1.0, "score", "be a chance in [0, 1] for a particle filter", score)
+    if math.isnan(score):
+        return -math.inf
+    if target == "log":
+        return score - (before or 0.0)
+    rule = f"be a chance in [0, 1] for the target {target}; for other numbers there is log"
+    require(0.0 <= score <= 1.0, "score", rule, score)
     if score == 0.0:
         return -math.inf
     if target == "step":
         return math.log(score)
     if target == "odds":
         return math.log(score) - math.log(max(1.0 - score, 1e-9))
-    return math.log(score) - math.log(before) if before > 0.0 else 0.0
+    return math.log(score) - math.log(before or 1.0)
 
 
 def resampled(

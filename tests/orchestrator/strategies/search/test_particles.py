@@ -72,7 +72,11 @@ def test_what_a_score_says_is_a_setting() -> None:
     assert math.isclose(log_weight_of("step", 0.6, 0.9), math.log(0.6))
     assert math.isclose(log_weight_of("ratio", 0.6, 0.9), math.log(0.6 / 0.9))
     assert math.isclose(log_weight_of("odds", 0.6, 0.9), math.log(0.6 / 0.4))
+    assert log_weight_of("ratio", 0.6, None) == math.log(0.6)
     assert log_weight_of("ratio", 0.0, 0.9) == -math.inf
+    assert log_weight_of("log", -3.0, None) == -3.0
+    assert log_weight_of("log", -3.0, -2.0) == -1.0
+    assert log_weight_of("log", math.nan, -2.0) == -math.inf
     assert math.isfinite(log_weight_of("odds", 1.0, 0.9))
     with pytest.raises(InputError, match=r"score must be a chance in \[0, 1\]"):
         log_weight_of("step", 1.5, 0.9)
