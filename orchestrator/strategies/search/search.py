@@ -85,6 +85,7 @@ class Search(Choice):
             for plan in plans:
                 group.create_task(tree.grow(plan))
         leaves = [leaf for plan in plans for leaf in plan.leaves()]
+        leaves.sort(key=lambda leaf: leaf.path)  # plans know what is good: ties must not
         paths = [leaf.path for leaf in leaves]
         return Grown(
             chains=tree.chains_at(paths),

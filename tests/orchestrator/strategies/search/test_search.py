@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 
-from nbest import FakeBackend, LastNumber, ManualClock, Reply, StoredScore
+from nbest import FakeBackend, LastNumber, MajorityVote, ManualClock, Reply, StoredScore
 from nbest.model_backend.fake.chains import ChainScript
 from nbest.model_backend.fake.engine import FakeEngine
 from nbest.orchestrator.errors import EngineDead, InputError, RequestRejected
@@ -399,6 +399,21 @@ async def test_the_weights_of_a_search_are_scores_of_its_chains() -> None:
     selection = await strategy(QUERY, sampler_of(Engine()))
     assert abs(float(selection.scores.sum()) - 1.0) < 1e-9
     assert selection.index == int(selection.scores.argmax())
+
+
+async def test_ties_of_a_vote_do_not_depend_on_the_scores_of_steps() -> None:
+    """Whole answers, drawn by scores that differ: the same chains in the same order."""
+    votes = []
+    for sign in (1.0, -1.0):
+
+        class Sided(Oracle):
+            async def __call__(self, query: Query, candidates: Candidates) -> Scores:
+                return sign * await Oracle.__call__(self, query, candidates)  # noqa: B023
+
+        strategy = search(Beam(n=6, width=1), score=Sided(), select=MajorityVote())
+        selection = await strategy(QUERY, sampler_of(Engine()))
+        votes.append((told(selection), selection.index))
+    assert votes[0] == votes[1]
 
 
 async def test_where_no_chain_came_to_its_end_there_is_no_answer() -> None:
