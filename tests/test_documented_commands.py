@@ -108,6 +108,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             assert CliRunner().invoke(app, [*words, name]).exit_code == 0
         panel = ("--set", "arms=[{name: small}, {name: large}]", "--set", "strategy.n=16")
         assert CliRunner().invoke(app, [*words, "runs/panel", *panel]).exit_code == 0
+        chains = (
+            "backend: chains_fake, depth: 3, p: 0.7",
+            "search: beam, n: 16, score: mean_logprob",
+        )
+        model, strategy = (f"{{{part}}}" for part in chains)
+        sets = ("--set", f"model={model}", "--set", f"strategy={strategy}")
+        assert CliRunner().invoke(app, [*words, "runs/search", *sets]).exit_code == 0
         texts = [sample.text for sample in RunReader("RUN").stored_samples().of("q0")]
         other = next(i for i, text in enumerate(texts) if text != texts[0])
         Sitting("RUN").add("q0", other, [0, other])

@@ -6,6 +6,7 @@ python -m nbest.experiments.config.reference > docs/config.md
 from __future__ import annotations
 
 import inspect
+import json
 import sys
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
@@ -80,8 +81,14 @@ def _shown(value: object) -> str:
     if value is None or isinstance(value, BaseModel) or value in ((), ""):
         return "none"
     if isinstance(value, tuple):
-        return f"`[{', '.join(map(str, value))}]`"
+        return f"`[{', '.join(map(_item, value))}]`"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def _item(value: object) -> str:
+    """An item of a list; a text with characters that do not print, as they are escaped."""
+    text = str(value)
+    return text if text.isprintable() else json.dumps(text)
 
 
 def _settings(backend: str) -> Iterator[str]:

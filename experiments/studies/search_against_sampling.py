@@ -44,22 +44,21 @@ from nbest.scorers.votes.weighted import WeightedVote
 
 WIDTH = 4
 LINE = Step(stop=("\n",), max_tokens=24, final="Answer:")
-SHOTS = ((5, 8, -2, 4), (7, -9, 4, 6), (6, 3, 9, -5), (2, -6, -8, 9))
+SHOTS = ((5, 8, 2, 4), (7, 9, 4, 6), (6, 3, 9, 5), (2, 6, 8, 9))
 TRUSTED = 0.99  # what the oracle says of right steps: a filter takes scores for chances
 ORACLE, SHUFFLED = "oracle", "shuffled"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sum:
-    """A sum of several terms, which may be negative but for the first."""
+    """A sum of several terms, none of them negative."""
 
     terms: tuple[int, ...]
 
     @property
     def text(self) -> str:
-        """The sum as it is asked: `5 + 8 - 2`."""
-        first, *others = self.terms
-        return f"{first}" + "".join(f" {'-' if t < 0 else '+'} {abs(t)}" for t in others)
+        """The sum as it is asked: `5 + 8 + 2`."""
+        return " + ".join(map(str, self.terms))
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -67,7 +66,7 @@ class Sum:
         total, lines = self.terms[0], []
         for term in self.terms[1:]:
             before, total = total, total + term
-            lines.append(f"{before} {'-' if term < 0 else '+'} {abs(term)} = {total}")
+            lines.append(f"{before} + {term} = {total}")
         return (*lines, f"Answer: {total}")
 
 
@@ -129,8 +128,7 @@ def questions_of(count: int, terms: int, seed: int, is_fake: bool) -> list[Query
     worked = "".join(f"Q: {s.text}\n" + "\n".join(s.lines) + "\n\n" for s in map(_sum, SHOTS))
     queries = []
     for i in range(count):
-        drawn = [chance.randint(1, 9) * chance.choice((1, -1)) for _ in range(terms)]
-        asked = Sum(terms=(abs(drawn[0]), *drawn[1:]))
+        asked = Sum(terms=tuple(chance.randint(1, 9) for _ in range(terms)))
         prompt = f"{worked}Q: {asked.text}\n"
         queries.append(Query(id=f"q{seed}-{i}", prompt=prompt, meta={"terms": asked.terms}))
     return queries
