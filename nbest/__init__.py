@@ -32,11 +32,11 @@ if TYPE_CHECKING:
         Extractor,
         ModelCalls,
         NamedModel,
+        NodeSampler,
         Pointwise,
         Rates,
         Sampler,
         Scorer,
-        StepSampler,
         Strategy,
         Validator,
     )
@@ -56,12 +56,12 @@ if TYPE_CHECKING:
     from nbest.orchestrator.strategies.cascade import Cascade, Stage
     from nbest.orchestrator.strategies.deep_conf import DeepConf
     from nbest.orchestrator.strategies.race import RaceToValid
+    from nbest.orchestrator.strategies.search.best_first import UCT, BestFirst
     from nbest.orchestrator.strategies.search.levels import DVTS, Beam, Rebase
     from nbest.orchestrator.strategies.search.particles import ParticleFilter
     from nbest.orchestrator.strategies.search.plan import Leaf, Node, Plan, PlanSettings
     from nbest.orchestrator.strategies.search.search import Search
     from nbest.orchestrator.strategies.search.tree import Step
-    from nbest.orchestrator.strategies.search.tree_search import UCT, BestFirst
     from nbest.orchestrator.strategies.stop_on_scores import (
         ReservationStop,
         ScoreRule,
@@ -206,6 +206,7 @@ __all__ = [
     "ModelCalls",
     "NamedModel",
     "Node",
+    "NodeSampler",
     "NumberEquivalence",
     "OpenModel",
     "Outcome",
@@ -247,7 +248,6 @@ __all__ = [
     "Stage",
     "Status",
     "Step",
-    "StepSampler",
     "Steps",
     "StopRule",
     "StoredScore",
@@ -325,7 +325,7 @@ _NAMES = {
         "Rates",
         "Sampler",
         "Scorer",
-        "StepSampler",
+        "NodeSampler",
         "Strategy",
         "Validator",
     ),
@@ -348,7 +348,7 @@ _NAMES = {
     "orchestrator.strategies.search.plan": ("Leaf", "Node", "Plan", "PlanSettings"),
     "orchestrator.strategies.search.search": ("Search",),
     "orchestrator.strategies.search.tree": ("Step",),
-    "orchestrator.strategies.search.tree_search": ("UCT", "BestFirst"),
+    "orchestrator.strategies.search.best_first": ("UCT", "BestFirst"),
     "orchestrator.strategies.stop_on_scores": (
         "ReservationStop",
         "ScoreRule",

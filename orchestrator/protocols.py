@@ -20,9 +20,9 @@ from nbest.orchestrator.types import (
     AskModel,
     Candidates,
     Identity,
-    Message,
     Path,
     Prefix,
+    Prompt,
     Query,
     Rate,
     Request,
@@ -187,12 +187,10 @@ class AsksModel(Protocol):
 class AsksTogether(Protocol):
     """An `Ask` that also takes many prompts in one call; the samples come in their order."""
 
-    async def __call__(
-        self, name: str, prompt: str | tuple[Message, ...], params: SamplingParams
-    ) -> Sample: ...
+    async def __call__(self, name: str, prompt: Prompt, params: SamplingParams) -> Sample: ...
 
     async def together(
-        self, name: str, prompts: Sequence[str | tuple[Message, ...]], params: SamplingParams
+        self, name: str, prompts: Sequence[Prompt], params: SamplingParams
     ) -> tuple[Sample, ...]: ...
 
 
@@ -231,9 +229,7 @@ class Sampler(Protocol):
 
     async def __call__(self, index: int, params: SamplingParams) -> Sample: ...
 
-    async def ask(
-        self, name: str, prompt: str | tuple[Message, ...], params: SamplingParams
-    ) -> Sample: ...
+    async def ask(self, name: str, prompt: Prompt, params: SamplingParams) -> Sample: ...
 
     def ask_model(self, identity: Identity) -> Ask: ...
 
@@ -243,16 +239,19 @@ class Sampler(Protocol):
 
 
 @runtime_checkable
-class StepSampler(Protocol):
-    """A `Sampler` that also draws answers step by step: the nodes of a tree.
+class NodeSampler(Sampler, Protocol):
+    """A `Sampler` that also draws the nodes of a tree: steps of an answer, or its revisions.
 
-    The node `path` comes after `prefix`, which was written on the way to its parent. The same node
-    with the same parameters is the same sample in every run; it is stored and counted as all are.
+    A step comes after `prefix`, what was written on the way to its parent; a revision answers
+    another prompt, which is made of its parent. The same node with the same parameters is the same
+    sample in every run; it is stored and counted as all are.
     """
 
     async def step(self, path: Path, prefix: Prefix, params: SamplingParams) -> Sample: ...
 
-    async def abort_step(self, path: Path, prefix: Prefix, params: SamplingParams) -> None: ...
+    async def revise(self, path: Path, prompt: Prompt, params: SamplingParams) -> Sample: ...
+
+    async def abort_node(self, path: Path) -> None: ...
 
 
 class ModelCalls(Protocol):

@@ -69,6 +69,9 @@ class Query:
 Prefix = tuple[int | str, ...]
 """What an answer begins with: token ids that were generated before, and texts put between them."""
 
+Prompt = str | tuple[Message, ...]
+"""Raw text, or a chat that the model's own template renders."""
+
 Path = tuple[int, ...]
 """A node of a search: the numbers of the children from the root down to it."""
 

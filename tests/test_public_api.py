@@ -192,7 +192,7 @@ nbest.Status: OK=ok, TRUNCATED=truncated, UNPARSEABLE=unparseable, ERROR=error,
     CANCELLED=cancelled
 nbest.Step(*, stop: tuple[str, ...] = ('\\n\\n',), stop_token_ids: tuple[int, ...] = (),
     max_tokens: int = 256, final: str = '')
-nbest.StepSampler { async step(path: Path, prefix: Prefix, params: SamplingParams) -> Sample;
+nbest.NodeSampler { async step(path: Path, prefix: Prefix, params: SamplingParams) -> Sample;
     async abort_step(path: Path, prefix: Prefix, params: SamplingParams) -> None }
 nbest.Steps(*, tag: str, separator: str = '\\n\\n', label: int = -1)
 nbest.StopRule { __call__(answers: Sequence[str | None], max_n: int) -> bool }

@@ -34,8 +34,8 @@ PLANS = PluginKind(
         "dvts": "nbest.orchestrator.strategies.search.levels:DVTS",
         "rebase": "nbest.orchestrator.strategies.search.levels:Rebase",
         "particle_filter": "nbest.orchestrator.strategies.search.particles:ParticleFilter",
-        "best_first": "nbest.orchestrator.strategies.search.tree_search:BestFirst",
-        "uct": "nbest.orchestrator.strategies.search.tree_search:UCT",
+        "best_first": "nbest.orchestrator.strategies.search.best_first:BestFirst",
+        "uct": "nbest.orchestrator.strategies.search.best_first:UCT",
     },
 )
 

@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 
 from nbest.experiments.runs.stored_calls import StoredCalls
 from nbest.orchestrator.errors import StoreError
-from nbest.orchestrator.query.model_calls import step_key
+from nbest.orchestrator.query.model_calls import revision_key, step_key
 from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.store.run_store import RunStore
-from nbest.orchestrator.types import Ask, Identity, Message, Path, Prefix, Query, Sample
+from nbest.orchestrator.types import Ask, Identity, Path, Prefix, Prompt, Query, Sample
 
 
 class NotStored(StoreError):
@@ -25,9 +25,7 @@ class DrawsNothing:
     def __init__(self, calls: StoredCalls) -> None:
         self._calls = calls
 
-    async def ask(
-        self, name: str, prompt: str | tuple[Message, ...], params: SamplingParams
-    ) -> Sample:
+    async def ask(self, name: str, prompt: Prompt, params: SamplingParams) -> Sample:
         """The stored reply to a call; NotAsked where the store holds none."""
         return await self._calls(name, prompt, params)
 
@@ -44,7 +42,7 @@ class DrawsNothing:
 
 
 class StoredSteps(DrawsNothing):
-    """A `StepSampler` over what `find` knows by query id and index; NotStored for all others."""
+    """A `NodeSampler` over what `find` knows by query id and index; NotStored for all others."""
 
     def __init__(self, query: Query, find: Callable[[str, int], Sample | None]) -> None:
         super().__init__(StoredCalls(query_id=query.id, find=lambda key: find(key, 0)))
@@ -59,8 +57,12 @@ class StoredSteps(DrawsNothing):
         """The stored step of that path after that prefix."""
         return self._stored(step_key(self._query.id, path, prefix, params), path[-1])
 
-    async def abort_step(self, path: Path, prefix: Prefix, params: SamplingParams) -> None:
-        """Do nothing: no step is under way."""
+    async def revise(self, path: Path, prompt: Prompt, params: SamplingParams) -> Sample:
+        """The stored revision of that path, made of that prompt."""
+        return self._stored(revision_key(self._query.id, path, prompt, params), path[-1])
+
+    async def abort_node(self, path: Path) -> None:
+        """Do nothing: no node is under way."""
 
     def _stored(self, key: str, index: int) -> Sample:
         sample = self._find(key, index)

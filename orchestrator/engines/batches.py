@@ -90,3 +90,18 @@ async def _generate(backend: Backend, request: Request, done: Done) -> None:
     except BackendError as error:
         result = error
     done(request, result)
+
+
+async def generate_each_by(
+    requests: Sequence[Request], backends: Sequence[Backend], done: Done
+) -> None:
+    """Have each request answered by the backend in its place, all of a backend in one call."""
+    of_backend: dict[int, tuple[Backend, list[Request]]] = {}
+    for request, backend in zip(requests, backends, strict=True):
+        of_backend.setdefault(id(backend), (backend, []))[1].append(request)
+    if len(of_backend) == 1:  # nearly always, and then no task is needed
+        (backend, batch), *_ = of_backend.values()
+        return await generate_each(backend, batch, done)
+    async with task_group() as group:
+        for backend, batch in of_backend.values():
+            group.create_task(generate_each(backend, batch, done))

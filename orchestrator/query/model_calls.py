@@ -19,6 +19,7 @@ from nbest.orchestrator.types import (
     Message,
     Path,
     Prefix,
+    Prompt,
     Sample,
     digest_of,
     model_key,
@@ -28,7 +29,7 @@ from nbest.orchestrator.types import (
 def call_key(
     query_id: str,
     name: str,
-    prompt: str | tuple[Message, ...],
+    prompt: Prompt,
     params: SamplingParams,
     model: str = "",
 ) -> str:
@@ -59,7 +60,7 @@ FIRST_PARAMS = (
 _FIRST_MESSAGE = ("role", "content")
 
 
-def _prompt_text(prompt: str | tuple[Message, ...]) -> str:
+def _prompt_text(prompt: Prompt) -> str:
     if isinstance(prompt, str):
         return repr(prompt)
     turns = [_text(message, _FIRST_MESSAGE) for message in prompt]
@@ -85,15 +86,24 @@ def rating_key(query_id: str, model: str, response: str) -> str:
     return f"{query_id}/reward-{hashlib.sha256(content).hexdigest()[:16]}"
 
 
+def revision_key(query_id: str, path: Path, prompt: Prompt, params: SamplingParams) -> str:
+    """The query id under which answers to another prompt, made of a node, are stored."""
+    return _node_key(query_id, path, _prompt_text(prompt), params)
+
+
 def step_key(query_id: str, path: Path, prefix: Prefix, params: SamplingParams) -> str:
     """The query id under which the children of a node are stored: `q17/t3.0-1a2b...`.
 
     It is the node that `path` is a child of, and a hash of what has been written up to there and of
     the parameters: a node that came out otherwise has other children, which are never mixed.
     """
-    # How much is recorded of a step decides nothing that it says.
+    return _node_key(query_id, path, repr(prefix), params)
+
+
+def _node_key(query_id: str, path: Path, before: str, params: SamplingParams) -> str:
+    # How much is recorded of a node decides nothing that it says.
     saying = replace(params, logprobs=None, token_texts=False, floor=None)
-    content = repr(prefix) + _text(saying, FIRST_PARAMS)
+    content = before + _text(saying, FIRST_PARAMS)
     digest = hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
     return f"{query_id}/t{'.'.join(map(str, path[:-1]))}-{digest[:16]}"
 
@@ -104,13 +114,11 @@ class BatchedAsk:
 
     one: Ask
 
-    async def __call__(
-        self, name: str, prompt: str | tuple[Message, ...], params: SamplingParams
-    ) -> Sample:
+    async def __call__(self, name: str, prompt: Prompt, params: SamplingParams) -> Sample:
         return await self.one(name, prompt, params)
 
     async def together(
-        self, name: str, prompts: Sequence[str | tuple[Message, ...]], params: SamplingParams
+        self, name: str, prompts: Sequence[Prompt], params: SamplingParams
     ) -> tuple[Sample, ...]:
         """The samples of these prompts, in their order; the same prompt twice is asked once.
 

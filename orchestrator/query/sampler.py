@@ -11,11 +11,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from nbest.orchestrator.engines.batches import Done, Result, generate_each
+from nbest.orchestrator.engines.batches import Result, generate_each_by
 from nbest.orchestrator.errors import BackendError, EngineDead, Quarantined
 from nbest.orchestrator.ids import request_id, sample_id, sample_seed
 from nbest.orchestrator.protocols import Backend, SampleStore
-from nbest.orchestrator.query.model_calls import BatchedAsk, call_key, rating_key, step_key
+from nbest.orchestrator.query.model_calls import (
+    BatchedAsk,
+    call_key,
+    rating_key,
+    revision_key,
+    step_key,
+)
 from nbest.orchestrator.query.panel import Panel
 from nbest.orchestrator.query.tally import Tally, usage_of
 from nbest.orchestrator.sampling_params import SamplingParams
@@ -23,9 +29,9 @@ from nbest.orchestrator.tasks import task_group
 from nbest.orchestrator.types import (
     Ask,
     Identity,
-    Message,
     Path,
     Prefix,
+    Prompt,
     Query,
     Request,
     Sample,
@@ -73,6 +79,7 @@ class StoredSampler:
         self._samples: list[Sample] = []
         self._replies: dict[str, Sample] = {}  # of models to scorers, by key
         self._nodes: dict[tuple[str, int], Sample] = {}  # of a search, by key and child
+        self._live: dict[Path, str] = {}  # the key of the node that was drawn last there
         self.errors: list[str] = []
 
     @property
@@ -107,7 +114,7 @@ class StoredSampler:
             index = index_of[request.id]
             samples[index] = self._take_result(index, request, result)
 
-        await self._generate_all(requests, [self._backend_of(i) for i in missing], done)
+        await generate_each_by(requests, [self._backend_of(i) for i in missing], done)
         return tuple(sample for sample in samples.values() if sample is not None)
 
     @property
@@ -130,11 +137,22 @@ class StoredSampler:
         await self._backend_of(index).abort(self._request_id(index))
 
     async def step(self, path: Path, prefix: Prefix, params: SamplingParams) -> Sample:
-        """Draw a step of an answer as `StepSampler.step` does."""
+        """Draw a step of an answer as `NodeSampler.step` does."""
         key = step_key(self._query.id, path, prefix, params)
+        return await self._node(key, self._query, path, params, prefix)
+
+    async def revise(self, path: Path, prompt: Prompt, params: SamplingParams) -> Sample:
+        """Draw a whole answer to another prompt as `NodeSampler.revise` does."""
+        key = revision_key(self._query.id, path, prompt, params)
+        return await self._node(key, replace(self._query, prompt=prompt), path, params, None)
+
+    async def _node(
+        self, key: str, query: Query, path: Path, params: SamplingParams, prefix: Prefix | None
+    ) -> Sample:
         node = (key, path[-1])
         if node not in self._nodes:  # two strategies of a question may want the same one
-            sampler = self._derived(replace(self._query, id=key), self._backend, prefix=prefix)
+            sampler = self._derived(replace(query, id=key), self._backend, prefix=prefix)
+            self._live[path] = key
             sample = await sampler(path[-1], params)
             if sample.status is Status.ERROR:  # as of calls: the store alone comes out as this run
                 self._store.add(key, path[-1], sample)
@@ -143,34 +161,20 @@ class StoredSampler:
             self.errors.extend(sampler.errors)
         return self._nodes[node]
 
-    async def abort_step(self, path: Path, prefix: Prefix, params: SamplingParams) -> None:
-        """End a step that is under way."""
-        key = step_key(self._query.id, path, prefix, params)
-        await self._backend.abort(request_id(self._run, key, path[-1], self._attempt))
+    async def abort_node(self, path: Path) -> None:
+        """End a node that is under way."""
+        if (key := self._live.get(path)) is not None:
+            await self._backend.abort(request_id(self._run, key, path[-1], self._attempt))
 
     def _backend_of(self, index: int) -> Backend:
         """The model that draws a sample: that of its arm, where the arm has one."""
         model = None if self._panel is None else self._panel.arm_of(index).model
         return self._backend if model is None else self._model(model.key)
 
-    async def _generate_all(
-        self, requests: Sequence[Request], backends: Sequence[Backend], done: Done
-    ) -> None:
-        """Have each request answered by its model, all of a model in one call."""
-        of_model: dict[int, tuple[Backend, list[Request]]] = {}
-        for request, backend in zip(requests, backends, strict=True):
-            of_model.setdefault(id(backend), (backend, []))[1].append(request)
-        if len(of_model) == 1:  # nearly always, and then no task is needed
-            (backend, batch), *_ = of_model.values()
-            return await generate_each(backend, batch, done)
-        async with task_group() as group:
-            for backend, batch in of_model.values():
-                group.create_task(generate_each(backend, batch, done))
-
     async def _ask(
         self,
         name: str,
-        prompt: str | tuple[Message, ...],
+        prompt: Prompt,
         params: SamplingParams,
         model: str = "",
     ) -> Sample:

@@ -26,6 +26,7 @@ from nbest.experiments.bench.search.chain_model import (
     oracle,
     uninformed,
 )
+from nbest.orchestrator.strategies.search.best_first import UCT, BestFirst
 from nbest.orchestrator.strategies.search.levels import DVTS, Beam, Rebase
 from nbest.orchestrator.strategies.search.particles import (
     SCHEMES,
@@ -34,7 +35,6 @@ from nbest.orchestrator.strategies.search.particles import (
     Particles,
 )
 from nbest.orchestrator.strategies.search.plan import Leaf, PlanSettings
-from nbest.orchestrator.strategies.search.tree_search import UCT, BestFirst
 
 D, P = 8, 0.8  # steps of an answer, and the chance that one is right
 A, B = 0.9, 0.3  # what a scorer says of right and of wrong steps

@@ -13,7 +13,6 @@ from nbest.orchestrator.requirements import require
 from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.strategies.search.plan import PlanSettings
 from nbest.orchestrator.strategies.search.tree import Growth, Step, Tree
-from nbest.orchestrator.tasks import task_group
 from nbest.orchestrator.types import Query, Sample, Scores, Selection
 
 WEIGHT = "search"
@@ -81,9 +80,7 @@ class Search(Choice):
         """Grow the tree of a question: what is chosen from, whatever the selector."""
         tree = Tree(query, sampler, self._growth())
         plans = self.plan.plans(f"{self.seed}/{query.id}")
-        async with task_group() as group:
-            for plan in plans:
-                group.create_task(tree.grow(plan))
+        await tree.grow(plans)
         leaves = [leaf for plan in plans for leaf in plan.leaves()]
         leaves.sort(key=lambda leaf: leaf.path)  # plans know what is good: ties must not
         paths = [leaf.path for leaf in leaves]

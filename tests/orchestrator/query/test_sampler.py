@@ -77,7 +77,9 @@ async def test_no_field_of_a_request_is_left_to_its_default() -> None:
     """A new field of Request needs a value here."""
     bench = Bench()
     await bench.sampler.rate(MODEL, ["it is 7"])
-    (sent,) = bench.requests
+    await bench.sampler.step((0, 1), (5, 6), PARAMS)
+    rated, stepped = bench.requests
+    sent = replace(rated, prefix=stepped.prefix)
     blank = Request(id="", prompt="", params=SamplingParams(), seed=None)
     for field in fields(Request):
         if field.name == "params":  # a reward has none

@@ -19,12 +19,12 @@ from nbest.orchestrator.query.tally import Tally
 from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.store.run_store import MemoryStore
 from nbest.orchestrator.strategies.best_of_n import BestOfN
+from nbest.orchestrator.strategies.search.best_first import UCT, BestFirst
 from nbest.orchestrator.strategies.search.levels import DVTS, Beam, Rebase
 from nbest.orchestrator.strategies.search.particles import ParticleFilter
 from nbest.orchestrator.strategies.search.plan import PlanSettings
 from nbest.orchestrator.strategies.search.search import Search
 from nbest.orchestrator.strategies.search.tree import Step
-from nbest.orchestrator.strategies.search.tree_search import UCT, BestFirst
 from nbest.orchestrator.types import Candidates, Query, Request, Sample, Scores, Selection, Status
 
 QUERY = Query(id="q", prompt="?")

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.strategies.search.best_first import UCT, BestFirst, TreePlan
 from nbest.orchestrator.strategies.search.plan import Node, Plan
-from nbest.orchestrator.strategies.search.tree_search import UCT, BestFirst, TreePlan
 from nbest.orchestrator.types import Path
 
 

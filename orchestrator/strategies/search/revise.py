@@ -1,0 +1,131 @@
+"""Revision: whole answers that are made of earlier ones, on the machine of a search."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+
+from nbest.orchestrator.protocols import NodeSampler, Sampler, Scorer, Validator
+from nbest.orchestrator.query.choice import Choice, sampling_for
+from nbest.orchestrator.query.parts import require_part, result_of
+from nbest.orchestrator.query.selection import read_answers, score_candidates, with_calls
+from nbest.orchestrator.requirements import require
+from nbest.orchestrator.sampling_params import SamplingParams
+from nbest.orchestrator.strategies.search.grow import grow
+from nbest.orchestrator.strategies.search.levels import DVTS
+from nbest.orchestrator.strategies.search.plan import Node, PlanSettings
+from nbest.orchestrator.types import Message, Path, Prompt, Query, Sample, Selection, Status
+
+REVISE = "Look at your answer again. If anything in it is wrong, correct it. Give the whole answer."
+CRITICISE = "What is wrong with this answer, if anything? Be brief, and do not answer it anew."
+BROKEN = "It does not keep the rule that it has to keep."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revise(Choice):
+    """Answer, and answer again with the last answer in view; choose among all rounds.
+
+    `plan` says which answer is revised next: `DVTS(n=4, width=1)` revises four answers apart from
+    each other (Self-Refine: Madaan et al. 2023, arXiv 2303.17651), a beam keeps the best of each
+    round, `AdaptiveBranching` goes wide or deep by what has paid (AB-MCTS). The first answers are
+    the samples of the question. A model that revises unprompted makes wrong ones of right ones as
+    well, so it is the selector that says which round to believe.
+
+    Example: `Revise(plan=DVTS(n=4, width=1), rounds=2, score=judge, select=judge)`
+    """
+
+    plan: PlanSettings = field(default_factory=lambda: DVTS(n=1, width=1))
+    score: Scorer
+    rounds: int = 3  # of revision, after the first answer
+    words: str = REVISE  # said to the model after its answer
+    critique: str = ""  # asked before that, and what it says is added, as `CRITICISE`; empty: not
+    rule: Validator | None = None  # an answer that keeps it is not revised
+    seed: int = 0  # of what a plan draws at random
+
+    def __post_init__(self) -> None:
+        Choice.__post_init__(self)
+        require_part("score", self.score, "needs_logprobs")
+        require(self.rounds >= 1, "rounds", "be at least 1", self.rounds)
+        if self.rule is not None:
+            require_part("rule", self.rule)
+
+    @property
+    def n(self) -> int:
+        """How many answers it begins with."""
+        return self.plan.n
+
+    def sampling(self) -> SamplingParams:
+        """The parameters of an answer, with the log-probabilities that both scorers need."""
+        return sampling_for(self.score, sampling_for(self.select, self.params))
+
+    async def __call__(self, query: Query, sampler: Sampler) -> Selection:
+        rule = "be one that draws revisions"
+        require(isinstance(sampler, NodeSampler), "sampler", rule, type(sampler).__name__)
+        assert isinstance(sampler, NodeSampler)
+        answers = _Answers(self, query, sampler)
+        await grow(self.plan.plans(f"{self.seed}/{query.id}"), answers.node, sampler.abort_node)
+        return await self.of(query, answers.in_order(), sampler)
+
+
+class _Answers:
+    """The answers of one question, by path."""
+
+    def __init__(self, settings: Revise, query: Query, sampler: NodeSampler) -> None:
+        self._settings = settings
+        self._query = query
+        self._sampler = sampler
+        self._samples: dict[Path, Sample] = {}
+
+    def in_order(self) -> list[Sample]:
+        """All answers of all rounds, by path."""
+        return [self._samples[path] for path in sorted(self._samples)]
+
+    async def node(self, path: Path) -> Node:
+        """Draw the answer at a path, and rate it."""
+        sample = self._samples[path] = await self._drawn(path)
+        if sample.status is not Status.OK:
+            has_failed = sample.status in (Status.ERROR, Status.CANCELLED)
+            is_last = has_failed or len(path) > self._settings.rounds
+            return Node(score=math.nan, has_ended=is_last, text=sample.text)
+        is_last = len(path) > self._settings.rounds or await self._keeps_rule(sample)
+        return Node(score=await self._score(sample), has_ended=is_last, text=sample.text)
+
+    async def _drawn(self, path: Path) -> Sample:
+        params = self._settings.sampling()
+        if len(path) == 1:
+            return await self._sampler(path[0], params)
+        before = self._samples[path[:-1]]
+        said = await self._critique(path, before) if self._settings.critique else ""
+        words = " ".join(filter(None, (self._broken(before), said, self._settings.words)))
+        return await self._sampler.revise(path, after(self._query.prompt, before, words), params)
+
+    async def _critique(self, path: Path, before: Sample) -> str:
+        """What the model finds wrong with an answer: a node of its own, above the revision."""
+        prompt = after(self._query.prompt, before, self._settings.critique)
+        said = await self._sampler.revise(
+            path, prompt, replace(self._settings.params, logprobs=None)
+        )
+        return said.text.strip() if said.status in (Status.OK, Status.TRUNCATED) else ""
+
+    def _broken(self, before: Sample) -> str:
+        is_known = self._settings.rule is not None and before.status is Status.OK
+        return BROKEN if is_known else ""
+
+    async def _keeps_rule(self, sample: Sample) -> bool:
+        if self._settings.rule is None:
+            return False
+        read = read_answers([sample], self._settings.extract)
+        verdict = await result_of("rule", self._settings.rule, self._query, read)
+        return bool(verdict[0])
+
+    async def _score(self, sample: Sample) -> float:
+        read = with_calls(read_answers([sample], self._settings.extract), self._sampler)
+        return float((await score_candidates(self._query, read, self._settings.score))[0])
+
+
+def after(prompt: Prompt, answer: Sample, words: str) -> Prompt:
+    """The prompt of what is said after an answer: a turn more of a chat, a paragraph of a text."""
+    if isinstance(prompt, str):
+        return f"{prompt}{answer.text}\n\n{words}\n\n"
+    said = Message(role="assistant", content=answer.text)
+    return (*prompt, said, Message(role="user", content=words))
