@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from nbest.orchestrator.strategies.search.particles import ParticleFilter
     from nbest.orchestrator.strategies.search.plan import Leaf, Node, Plan, PlanSettings
     from nbest.orchestrator.strategies.search.search import Search
-    from nbest.orchestrator.strategies.search.tree import Step
+    from nbest.orchestrator.strategies.search.steps import Step
     from nbest.orchestrator.strategies.stop_on_scores import (
         ReservationStop,
         ScoreRule,
@@ -347,7 +347,7 @@ _NAMES = {
     "orchestrator.strategies.search.particles": ("ParticleFilter",),
     "orchestrator.strategies.search.plan": ("Leaf", "Node", "Plan", "PlanSettings"),
     "orchestrator.strategies.search.search": ("Search",),
-    "orchestrator.strategies.search.tree": ("Step",),
+    "orchestrator.strategies.search.steps": ("Step",),
     "orchestrator.strategies.search.best_first": ("UCT", "BestFirst"),
     "orchestrator.strategies.stop_on_scores": (
         "ReservationStop",

@@ -28,6 +28,7 @@ from nbest.orchestrator.store.format.manifest import differences, versions
 from nbest.orchestrator.store.format.schema import FINAL
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.strategies.deep_conf import DeepConf
+from nbest.orchestrator.strategies.search.search import Search
 from nbest.orchestrator.types import Query, Sample, Selection, Status
 
 COMPARED = ("id", "text", "reasoning", "token_ids", "status")
@@ -95,6 +96,8 @@ def verify(plan: Plan, folder: StrPath, count: int, seed: int = 0) -> Verificati
     reader = RunReader(folder)
     if lines := differences(reader.manifest.fingerprint, plan.fingerprint()):
         raise RunChanged(f"run directory {reader.shown_path!r} has other settings: {lines[0]}")
+    rule = "hold whole answers: the steps of a search are not drawn again"
+    require(not isinstance(plan.strategy, Search), "run", rule, reader.shown_path)
     queries = _same_queries(plan, reader)
     stored = [
         (query_id, _index(sample))

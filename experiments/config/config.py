@@ -144,6 +144,7 @@ class Config(Section):
             raise InputError(f"grade must {rule}, got {self.grade!r}")
         self._check_arms()
         self.scorers()
+        self._check_search()
         return self
 
     def _check_arms(self) -> None:
@@ -157,12 +158,24 @@ class Config(Section):
         unused = sorted(self.prompts.keys() - {arm.prompt for arm in self.arms})
         if unused:
             raise InputError(f"prompts must be used by an arm each, got {unused}")
-        if self.arms and self.strategy.search is not None:
-            rule = "be left out with arms: the steps of an answer are drawn in one way"
-            raise InputError(f"strategy.search must {rule}")
         if self.arms and self.strategy.deep_conf is not None:
             rule = "be left out with arms: it compares the confidence of samples drawn alike"
             raise InputError(f"strategy.deep_conf must {rule}")
+
+    def _check_search(self) -> None:
+        if self.strategy.search is None:
+            return
+        if self.arms:
+            rule = "be left out with arms: the steps of an answer are drawn in one way"
+            raise InputError(f"strategy.search must {rule}")
+        reasoning = (self.model.__pydantic_extra__ or {}).get("reasoning", "tags")
+        if reasoning != "tags":
+            rule = "be tags with a search: a step is a part of an answer, and parted with the whole"
+            raise InputError(f"model.reasoning must {rule}, got {reasoning!r}")
+        try:
+            self.build_strategy()
+        except InputError as error:  # what the strategy alone says of has been checked before
+            raise InputError(f"sampling.{error}") from error
 
     def _check_arm_weights(self, names: Sequence[str]) -> None:
         """Refuse a selector that weighs arms and does not name all of them."""
@@ -235,7 +248,8 @@ class Config(Section):
             equivalence=reading.equivalence,
             params=self.sampling.build().with_logprobs(*needed),
         )
-        return with_models(self.strategy.build(choice, self._objects), self.build_models())
+        strategy = self.strategy.build(choice, self._objects, self.seed)
+        return with_models(strategy, self.build_models())
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:

@@ -22,7 +22,7 @@ from nbest.orchestrator.protocols import is_pointwise
 from nbest.orchestrator.query.choice import Choice
 from nbest.orchestrator.strategies.search.plan import PlanSettings
 from nbest.orchestrator.strategies.search.search import Search
-from nbest.orchestrator.strategies.search.tree import Step
+from nbest.orchestrator.strategies.search.steps import Step
 
 PLANS = PluginKind(
     noun="search",
@@ -102,7 +102,7 @@ class SearchSection(Section):
             if getattr(self, key) is not None:
                 raise InputError(f"{key} must be left out without a search")
 
-    def build_search(self, n: int, choice: Choice, objects: Objects) -> Search:
+    def build_search(self, n: int, choice: Choice, objects: Objects, seed: int) -> Search:
         """Build the search, with the choice that all strategies share."""
         assert self.search is not None
         assert self.score is not None
@@ -120,6 +120,7 @@ class SearchSection(Section):
         return Search(
             plan=build_plan(expression, n, {**expression.arguments, **given}),
             score=scorer,
+            seed=seed,
             step=Step() if self.step is None else self.step.build(),
             **{key: value for key, value in settings.items() if value is not None},
             **choice.settings(),

@@ -136,6 +136,9 @@ class StrategySection(SearchSection):
             rule = f"be left out where there is a {first}"
             raise InputError(f"{second} must {rule}, got {stops[second]!r}")
         self.require_search()
+        if self.search is not None and self.ahead != type(self).model_fields["ahead"].default:
+            rule = "stand in the search, as best_first(ahead=2)"
+            raise InputError(f"ahead must {rule}, got {self.ahead}")
         threshold = read_threshold(self.min_confidence)
         if threshold.n is not None and stops:
             rule = f"name no number of samples with {next(iter(stops))}: that differs by question"
@@ -161,14 +164,17 @@ class StrategySection(SearchSection):
             return [stage.model_dump(exclude_unset=True) for stage in value]
         return value.model_dump(exclude_unset=True) if isinstance(value, Section) else value
 
-    def build(self, choice: Choice, objects: Objects) -> Sampling:
-        """Build the strategy that is named, with the choice that all strategies share."""
+    def build(self, choice: Choice, objects: Objects, seed: int = 0) -> Sampling:
+        """Build the strategy that is named, with the choice that all strategies share.
+
+        `seed` is that of the run, for what a strategy draws at random.
+        """
         if self.race is not None:
             valid = objects.get(build_validator, self.race)
             return RaceToValid(n=self.n, rule=valid, extract=choice.extract, params=choice.params)
         if self.search is not None:
             share = read_threshold(self.min_confidence).share
-            return self.build_search(self.n, replace(choice, min_confidence=share), objects)
+            return self.build_search(self.n, replace(choice, min_confidence=share), objects, seed)
         shared = choice.settings() | {"min_confidence": read_threshold(self.min_confidence).share}
         if self.deep_conf is not None:
             settings = self.deep_conf.build()

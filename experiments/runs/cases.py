@@ -240,7 +240,8 @@ async def each_case(
         if scope is not None and not scope.keeps(query.id):
             continue
         drawn = await drawn_samples(query, stored, grows)
-        samples = drawn.samples if scope is None else scope.first(drawn.samples)
+        is_cut = scope is not None and grows is None  # chains are as many as a search ends with
+        samples = scope.first(drawn.samples) if is_cut and scope else drawn.samples
         if samples:
             is_empty = False
             of_query = {name: by_query.get(query.id, {}) for name, by_query in scores.items()}

@@ -22,7 +22,7 @@ from nbest.orchestrator.ids import index_of
 from nbest.orchestrator.query.choice import Choice
 from nbest.orchestrator.store.reader import RunReader, StoredSamples
 from nbest.orchestrator.strategies.search.search import WEIGHT, Search
-from nbest.orchestrator.types import Query, Sample
+from nbest.orchestrator.types import Query, Sample, Status
 from nbest.scorers.baselines import First
 
 
@@ -41,7 +41,9 @@ def search_of(run: RunReader) -> Search | None:
     except ValidationError as error:
         _, what = describe(error.errors(include_url=False)[0], {})
         raise InputError(f"strategy.search of the run cannot be built here: {what}") from error
-    built = strategy.build(Choice(select=First(), params=params), Objects())
+    seed = run.manifest.config.get("seed", 0)
+    choice = Choice(select=First(), params=params)
+    built = strategy.build(choice, Objects(), seed if isinstance(seed, int) else 0)
     assert isinstance(built, Search)
     return built
 
@@ -85,7 +87,8 @@ def _by_index(stored: StoredSamples) -> Callable[[str, int], Sample | None]:
 
     def find(key: str, index: int) -> Sample | None:
         if key not in known:
-            known[key] = {index_of(sample.id): sample for sample in stored.of(key)}
+            whole = [s for s in stored.of(key) if s.status is not Status.CANCELLED]
+            known[key] = {index_of(sample.id): sample for sample in whole}
         return known[key].get(index)
 
     return find

@@ -34,7 +34,7 @@ from nbest.orchestrator.strategies.search.levels import DVTS, Beam, Rebase
 from nbest.orchestrator.strategies.search.particles import ParticleFilter
 from nbest.orchestrator.strategies.search.plan import PlanSettings
 from nbest.orchestrator.strategies.search.search import Search
-from nbest.orchestrator.strategies.search.tree import Step
+from nbest.orchestrator.strategies.search.steps import Step
 from nbest.orchestrator.tasks import wait_for
 from nbest.orchestrator.types import Candidates, Query, Scores
 from nbest.scorers.answers.extract import LastNumber

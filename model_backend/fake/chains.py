@@ -53,7 +53,8 @@ class ChainScript:
         texts: list[str] = []
         logprobs: list[float] = []
         for step in range(steps, self.depth):
-            is_right = is_right and bool(rng.random() < self.p)
+            is_begun = within > 0 and step == steps  # what it is was decided with its first token
+            is_right = is_right and (is_begun or bool(rng.random() < self.p))
             serial = int(rng.integers(_SERIALS))
             last = "" if step < self.depth - 1 else f" answer {1 if is_right else 2 + serial % 3}"
             line = f"{RIGHT if is_right else WRONG} {serial}{last}"

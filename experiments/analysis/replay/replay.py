@@ -70,6 +70,9 @@ def _require_whole_samples(run: RunReader) -> None:
     if isinstance(drawn, dict) and drawn.get("deep_conf") is not None:
         rule = "hold samples that were drawn whole; this one was drawn with strategy.deep_conf"
         raise InputError(f"run must {rule}, got {run.shown_path!r}")
+    if isinstance(drawn, dict) and drawn.get("search") is not None:
+        rule = "hold independent samples; chains of a search are replayed by a search, as beam"
+        raise InputError(f"run must {rule}, got {run.shown_path!r}")
 
 
 def replay_cases(

@@ -16,6 +16,12 @@ def single(p: float, depth: int) -> float:
     return float(p**depth)
 
 
+def single_with_ends(p: float, depth: int, ends: float) -> float:
+    """One answer whose steps before the last may each be the end, by a chance."""
+    early = sum(ends * (1.0 - ends) ** (step - 1) * p**step for step in range(1, depth))
+    return float(early + (1.0 - ends) ** (depth - 1) * p**depth)
+
+
 def best_of_n(p: float, depth: int, n: int) -> float:
     """The best of n whole answers, by a perfect scorer: 1 - (1 - p^D)^n."""
     return 1.0 - (1.0 - single(p, depth)) ** n

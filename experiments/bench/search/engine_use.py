@@ -28,7 +28,7 @@ from nbest.orchestrator.strategies.search.levels import DVTS, Beam, Rebase
 from nbest.orchestrator.strategies.search.particles import ParticleFilter
 from nbest.orchestrator.strategies.search.plan import PlanSettings
 from nbest.orchestrator.strategies.search.search import Search
-from nbest.orchestrator.strategies.search.tree import Step
+from nbest.orchestrator.strategies.search.steps import Step
 from nbest.orchestrator.types import Outcome, Query, Request, Sample, Usage
 from nbest.scorers.confidence.logprob import MeanLogprob
 

@@ -93,6 +93,7 @@ def truths(runs: int, seed: int) -> Iterator[Truth]:
     for name, predicted, figure in (
         *_perfect(),
         *_uninformed(),
+        *_unequal(),
         *_binary(),
         *_filters(),
         *_traps(),
@@ -122,13 +123,27 @@ def _perfect() -> Iterator[Line]:
     yield "4 trees of 2 by an oracle", forms.trees(P, D, 2, 4), right(DVTS(n=8, width=2))
     for p, n, width in ((P, 4, 4), (0.5, 8, 4), (0.5, 16, 4), (0.4, 8, 2)):
         name = f"beam n={n}, width={width}, p={p} by an oracle"
-        yield name, forms.beam(p, D, n, width), _is_right(Beam(n=n, width=width), oracle, p=p)
+        model = ChainModel(depth=D, p=p)
+        yield name, forms.beam(p, D, n, width), _is_right(Beam(n=n, width=width), oracle, model)
 
 
 def _uninformed() -> Iterator[Line]:
     for name, plan in STRATEGIES.items():
         yield f"{name}, scores that know nothing", forms.single(P, D), _is_right(plan, uninformed)
         yield f"{name}, its own weight, nothing known", forms.single(P, D), _is_weighty(plan)
+
+
+def _unequal() -> Iterator[Line]:
+    """Searches that no length of an answer can mislead: those that end with n chains of n begun."""
+    ending = ChainModel(depth=D, p=P, ends=0.2)
+    predicted = forms.single_with_ends(P, D, ending.ends)
+    for name in ("beam", "DVTS", "REBASE", "filter, ratio"):
+        plan = STRATEGIES[name]
+        yield (
+            f"{name}, nothing known, unequal lengths",
+            predicted,
+            _is_right(plan, uninformed, ending),
+        )
 
 
 def _binary() -> Iterator[Line]:
@@ -177,9 +192,8 @@ def _grown(
     return grow(plan.plans(key), model, score, rng)
 
 
-def _is_right(plan: PlanSettings, score: Score, p: float = P) -> Figure:
+def _is_right(plan: PlanSettings, score: Score, model: ChainModel = MODEL) -> Figure:
     """Whether the chain that scores best at its end is right."""
-    model = ChainModel(depth=D, p=p)
 
     def figure(rng: np.random.Generator, key: str) -> float:
         chosen = _grown(plan, model, score, rng, key).chosen(lambda state, leaf: score(state))

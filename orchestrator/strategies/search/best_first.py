@@ -19,14 +19,16 @@ from nbest.orchestrator.types import Path
 class BestFirst:
     """Open the best node that there is, again and again, until n chains or more have ended.
 
-    All children of a node that is opened are told before the search may end.
+    All children of a node that is opened are told before the search may end, so n may be exceeded
+    by some. It ends with the chains that are first to end: where answers differ in length, it
+    favours short ones, whatever the scores know.
 
     Example: `BestFirst(n=4, width=4, max_nodes=128)`
     """
 
     n: int
     width: int = 4  # children of a node that is opened
-    max_nodes: int = 256  # then the best node is carried on to its end, one child at a time
+    max_nodes: int = 256  # once so many were drawn, the best one goes on alone, child by child
     ahead: int = 1  # nodes that are open at the same time
 
     def __post_init__(self) -> None:
@@ -43,7 +45,8 @@ class UCT:
 
     The bound is the mean score of what was drawn below a node, plus
     `c` * sqrt(ln(draws of the parent) / draws of the node): Kocsis and Szepesvari 2006. A node is
-    valued by its score; nodes under way count as draws, so that others are opened meanwhile.
+    valued by its score. Nodes under way, and those without a score, count as draws of the lowest
+    score so far, so that others are opened meanwhile.
 
     Example: `UCT(n=4, width=4, c=1.0)`
     """
@@ -51,7 +54,7 @@ class UCT:
     n: int
     width: int = 4  # children of a node that is opened
     c: float = 1.0
-    max_nodes: int = 256  # then the best node is carried on to its end, one child at a time
+    max_nodes: int = 256  # once so many were drawn, the best one goes on alone, child by child
     ahead: int = 1  # nodes that are open at the same time
 
     def __post_init__(self) -> None:
@@ -73,7 +76,8 @@ class TreeNode:
     has_ended: bool = False
     is_told: bool = False
     draws: int = 0  # of nodes at and below it, those under way included
-    total: float = 0.0  # of the scores that were told at and below it
+    scored: int = 0  # of these, those that were told a score
+    total: float = 0.0  # of these scores
     children: list[TreeNode] = field(default_factory=list)
 
     @property
@@ -102,7 +106,7 @@ class TreePlan:
         asked: list[Path] = []
         while len(self._opened) < self._settings.ahead:
             is_spent = self._drawn >= self._settings.max_nodes
-            if is_spent and (self._leaves or self._opened):
+            if is_spent and (self._num_rated or self._opened):
                 break
             node = _deepest_best(self._nodes) if is_spent else self._choose(self._root, self._nodes)
             if node is None:
@@ -116,12 +120,19 @@ class TreePlan:
         known.score, known.has_ended, known.is_told = node.score, node.has_ended, True
         if node.has_ended:
             self._leaves.append(Leaf(path=path, weight=node.score))
-        for length in range(len(path) + 1):
-            self._nodes[path[:length]].total += 0.0 if math.isnan(node.score) else node.score
+        if math.isfinite(node.score):
+            for length in range(len(path) + 1):
+                self._nodes[path[:length]].scored += 1
+                self._nodes[path[:length]].total += node.score
         self._opened[path[:-1]] -= 1
         if not self._opened[path[:-1]]:
             del self._opened[path[:-1]]
-            self._is_over = len(self._leaves) >= self._settings.n
+            self._is_over = self._num_rated >= self._settings.n
+
+    @property
+    def _num_rated(self) -> int:
+        """The chains that have ended with a score: one that failed is no answer."""
+        return sum(not math.isnan(leaf.weight) for leaf in self._leaves)
 
     def leaves(self) -> Sequence[Leaf]:
         """The chains that have ended."""
@@ -163,18 +174,21 @@ class _Bound:
         if not root.is_open:
             return root
         open_ways = _with_closed_nodes_below(nodes)
+        scores = [known.score for known in nodes.values() if math.isfinite(known.score)]
+        lowest = min(scores, default=0.0)
         node = root
         while node.is_open:
             ways = [child for child in node.children if child.path in open_ways]
             if not ways:
                 return None
-            node = min(ways, key=lambda child: (-self._bound(child, node), child.path))
+            # Of equal bounds the one that has a score, then the first by path.
+            keys = {way.path: (-self._bound(way, node, lowest), -way.rank) for way in ways}
+            node = min(ways, key=lambda way: (*keys[way.path], way.path))
         return node
 
-    def _bound(self, child: TreeNode, parent: TreeNode) -> float:
-        return child.total / child.draws + self.c * math.sqrt(
-            math.log(max(1, parent.draws)) / child.draws
-        )
+    def _bound(self, child: TreeNode, parent: TreeNode, lowest: float) -> float:
+        mean = (child.total + lowest * (child.draws - child.scored)) / child.draws
+        return mean + self.c * math.sqrt(math.log(max(1, parent.draws)) / child.draws)
 
 
 def _with_closed_nodes_below(nodes: dict[Path, TreeNode]) -> set[Path]:

@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
+from nbest.orchestrator.requirements import require
 from nbest.orchestrator.strategies.search.plan import Node, Plan
 from nbest.orchestrator.tasks import task_group
 from nbest.orchestrator.types import Path
@@ -37,6 +38,8 @@ async def _grow(plan: Plan, draw: Draw, abort: Abort) -> None:
             for path in paths:
                 under_way[path] = group.create_task(node(path))
                 asked.append(path)
+            rule = "name nodes, or None, where none of its nodes is under way"
+            require(bool(asked), "plan", rule, paths)
             path = asked.popleft()
             plan.tell(path, await under_way.pop(path))
         for path, task in under_way.items():

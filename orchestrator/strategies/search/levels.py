@@ -6,6 +6,7 @@ is smaller by it: so they end with at most n chains, each of them another one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -58,7 +59,8 @@ class Levels:
 class Beam:
     """Keep the n / width best of a level, and draw `width` children of each (Snell et al. 2024).
 
-    Of siblings that say the same, one takes a place. arXiv 2408.03314, section 5.2.
+    Of siblings that say the same, one takes a place, and gets more children. With a width of 1 all
+    go on, and it is best-of-n, cut into steps. arXiv 2408.03314, section 5.2.
 
     Example: `Beam(n=16, width=4)`
     """
@@ -122,14 +124,18 @@ class Rebase:
 
 
 def to_the_best(nodes: dict[Path, Node], slots: int, *, width: int) -> dict[Path, int]:
-    """Give `width` slots to each of the best nodes; the last one may get fewer."""
-    widths: dict[Path, int] = {}
-    for path in best_first(distinct(nodes)):
-        if slots <= 0:
-            break
-        widths[path] = min(width, slots)
-        slots -= width
-    return widths
+    """Give `width` slots to each of the best nodes; what is left goes round among these again.
+
+    Of siblings that say the same, one is kept: the slots of the others go to all that are.
+    """
+    kept = best_first(nodes if width == 1 else distinct(nodes))[: math.ceil(slots / width)]
+    widths = dict.fromkeys(kept, 0)
+    while slots > 0 and kept:
+        for path in kept:
+            share = min(width, slots)
+            widths[path] += share
+            slots -= share
+    return {path: count for path, count in widths.items() if count}
 
 
 def by_softmax(nodes: dict[Path, Node], slots: int, *, temperature: float) -> dict[Path, int]:
@@ -141,8 +147,8 @@ def by_softmax(nodes: dict[Path, Node], slots: int, *, temperature: float) -> di
     if not paths or slots <= 0:
         return {}
     ranks = np.array([nodes[path].rank for path in paths])
-    if np.isneginf(ranks).all():
-        ranks[:] = 0.0
+    if np.isinf(ranks[0]):  # the best of them: all are without a score, or some above all others
+        ranks = np.where(ranks == ranks[0], 0.0, -np.inf)
     shares = np.exp((ranks - ranks.max()) / temperature)
     quotas = slots * shares / shares.sum()
     widths = np.floor(quotas).astype(int)

@@ -169,7 +169,7 @@ def log_weight_of(target: Target, score: float, before: float | None) -> float:
     `before` is the score of the step before, None at the first. A score of 0, or none, ends the
     weight of a particle for good.
     """
-    if math.isnan(score):
+    if math.isnan(score) or score == -math.inf:
         return -math.inf
     if target == "log":
         return score - (before or 0.0)
@@ -206,8 +206,8 @@ def resampled(
     else:
         points = (np.arange(n) + rng.random()) / n
     bounds = np.cumsum(weights)
-    bounds[-1] = 1.0
-    return np.searchsorted(bounds, points, side="right").clip(max=n - 1)
+    last = int(np.flatnonzero(weights)[-1])  # rounding must not draw a particle without weight
+    return np.searchsorted(bounds, points, side="right").clip(max=last)
 
 
 def normalised(log_weights: NDArray[np.float64]) -> NDArray[np.float64]:

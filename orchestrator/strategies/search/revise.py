@@ -14,6 +14,7 @@ from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.strategies.search.grow import grow
 from nbest.orchestrator.strategies.search.levels import DVTS
 from nbest.orchestrator.strategies.search.plan import Node, PlanSettings
+from nbest.orchestrator.strategies.search.tree import ABORTED
 from nbest.orchestrator.types import Message, Path, Prompt, Query, Sample, Selection, Status
 
 REVISE = "Look at your answer again. If anything in it is wrong, correct it. Give the whole answer."
@@ -63,7 +64,7 @@ class Revise(Choice):
         require(isinstance(sampler, NodeSampler), "sampler", rule, type(sampler).__name__)
         assert isinstance(sampler, NodeSampler)
         answers = _Answers(self, query, sampler)
-        await grow(self.plan.plans(f"{self.seed}/{query.id}"), answers.node, sampler.abort_node)
+        await grow(self.plan.plans(f"{self.seed}/{query.id}"), answers.node, answers.abort)
         return await self.of(query, answers.in_order(), sampler)
 
 
@@ -75,6 +76,7 @@ class _Answers:
         self._query = query
         self._sampler = sampler
         self._samples: dict[Path, Sample] = {}
+        self._aborted: set[Path] = set()
 
     def in_order(self) -> list[Sample]:
         """All answers of all rounds, by path."""
@@ -82,6 +84,8 @@ class _Answers:
 
     async def node(self, path: Path) -> Node:
         """Draw the answer at a path, and rate it."""
+        if path in self._aborted:
+            return ABORTED
         sample = self._samples[path] = await self._drawn(path)
         if sample.status is not Status.OK:
             has_failed = sample.status in (Status.ERROR, Status.CANCELLED)
@@ -89,6 +93,11 @@ class _Answers:
             return Node(score=math.nan, has_ended=is_last, text=sample.text)
         is_last = len(path) > self._settings.rounds or await self._keeps_rule(sample)
         return Node(score=await self._score(sample), has_ended=is_last, text=sample.text)
+
+    async def abort(self, path: Path) -> None:
+        """End an answer that is under way."""
+        self._aborted.add(path)
+        await (self._sampler.abort(path[0]) if len(path) == 1 else self._sampler.abort_node(path))
 
     async def _drawn(self, path: Path) -> Sample:
         params = self._settings.sampling()

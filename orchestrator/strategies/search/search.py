@@ -6,15 +6,18 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from nbest.orchestrator.protocols import Sampler, Scorer
+from nbest.orchestrator.protocols import Sampler, Scorer, score_bounds
 from nbest.orchestrator.query.choice import Choice, sampling_for
 from nbest.orchestrator.query.parts import require_part
 from nbest.orchestrator.requirements import require
 from nbest.orchestrator.sampling_params import SamplingParams
+from nbest.orchestrator.strategies.search.particles import ParticleFilter
 from nbest.orchestrator.strategies.search.plan import PlanSettings
-from nbest.orchestrator.strategies.search.tree import Growth, Step, Tree
+from nbest.orchestrator.strategies.search.steps import Step, StepRules
+from nbest.orchestrator.strategies.search.tree import Growth, Tree
 from nbest.orchestrator.types import Query, Sample, Scores, Selection
 
+ANEW = ("min_tokens", "presence_penalty", "frequency_penalty")
 WEIGHT = "search"
 """The name of the score that chains come with, for `StoredScore`: what the search makes of them."""
 
@@ -57,10 +60,27 @@ class Search(Choice):
         require_part("score", self.score, "needs_logprobs")
         require(self.max_steps >= 1, "max_steps", "be at least 1", self.max_steps)
         require(self.lookahead >= 0, "lookahead", "be at least 0", self.lookahead)
+        self._require_steps()
+        if isinstance(self.plan, ParticleFilter) and self.plan.target != "log":
+            low, high = score_bounds(self.score) or (0.0, 1.0)
+            rule = f"give chances in [0, 1] for the target {self.plan.target}, or the target be log"
+            require(low >= 0.0 and high <= 1.0, "score", rule, self.score)
+
+    def _require_steps(self) -> None:
+        """Refuse what an engine would begin anew at every step."""
+        params, plain = self.params, SamplingParams()
+        thinks_so_long = params.thinking is not None and params.thinking.budget is not None
+        is_anew = {
+            "constraint": params.constraint is not None,
+            "thinking.budget": thinks_so_long,
+            **{name: getattr(params, name) != getattr(plain, name) for name in ANEW},
+        }
+        for name, is_set in is_anew.items():
+            require(not is_set, name, "be left out with a search: each step would begin anew", name)
 
     @property
     def n(self) -> int:
-        """How many chains it ends with, at most."""
+        """How many chains it begins with."""
         return self.plan.n
 
     def sampling(self) -> SamplingParams:
@@ -92,10 +112,6 @@ class Search(Choice):
         )
 
     def _growth(self) -> Growth:
-        return Growth(
-            params=self.sampling(),
-            step=self.step,
-            max_steps=self.max_steps,
-            score=self.score,
-            lookahead=self.lookahead,
-        )
+        rules = StepRules(params=self.sampling(), step=self.step, max_steps=self.max_steps)
+        greedy = replace(rules, params=replace(rules.params, temperature=0.0))
+        return Growth(rules=rules, greedy=greedy, score=self.score, lookahead=self.lookahead)

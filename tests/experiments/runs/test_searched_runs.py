@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from nbest.experiments.analysis.bias_notes import stopping_notes
+from nbest.experiments.analysis.replay.replay import replay
 from nbest.experiments.analysis.replay.search import replay_search
 from nbest.experiments.analysis.select import compare
 from nbest.experiments.config.config import load_config
 from nbest.experiments.runs.cases import load_cases
+from nbest.experiments.runs.chains import search_of
 from nbest.experiments.runs.execute import carry_out
 from nbest.experiments.runs.plan import make_plan
 from nbest.orchestrator.errors import InputError
@@ -148,6 +150,24 @@ def test_a_replay_says_what_is_missing_and_guesses_nothing(config: Path, tmp_pat
     assert replay_search(run, "beam(n=16, width=4)").complete == 6
 
 
+def test_chains_are_no_pool_to_replay_samples_on(config: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    carried_out(config, run)
+    with pytest.raises(InputError, match="run must hold independent samples"):
+        replay(run, "adaptive", max_n=4, shuffles=10)
+
+
+def test_the_seed_of_the_run_is_that_of_its_search(config: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    strategy = load_config(config, ["seed=5"]).build_strategy()
+    assert isinstance(strategy, Search)
+    assert strategy.seed == 5
+    carried_out(config, run, "seed=5")
+    drawn_by = search_of(RunReader(run))
+    assert drawn_by is not None
+    assert drawn_by.seed == 5
+
+
 def test_only_a_searched_run_can_be_replayed_by_a_search(config: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     whole = ["search", "width", "step", "score"]
@@ -171,8 +191,8 @@ def test_chains_depend_on_each_other_and_that_is_said(config: Path) -> None:
             "Rebase(n=8, temperature=0.1)",
         ),
         (
-            ('strategy.search=particle_filter(target="step")', "strategy.width=null"),
-            "ParticleFilter(n=8, target='step', resample='systematic', threshold=0.5, anneal=None)",
+            ('strategy.search=particle_filter(target="log")', "strategy.width=null"),
+            "ParticleFilter(n=8, target='log', resample='systematic', threshold=0.5, anneal=None)",
         ),
         (
             ("strategy.search=best_first(ahead=2)",),
@@ -208,6 +228,17 @@ def test_every_key_of_a_search_is_its_own_setting(config: Path) -> None:
         (("strategy.search=null",), "strategy.width must be left out without a search"),
         (("strategy.width=9",), "beam: n must be at least the width 9, got 8"),
         (("strategy.step.stop=[]",), "step.stop must be given, or stop_token_ids"),
+        (("strategy.ahead=9",), "strategy.ahead must stand in the search, as best_first(ahead=2)"),
+        (
+            ("strategy.search=particle_filter", "strategy.width=null"),
+            "strategy.score must give chances in [0, 1] for the target ratio, or the target be log",
+        ),
+        (("sampling.min_tokens=3",), "sampling.min_tokens must be left out with a search"),
+        (
+            ("sampling.constraint={choice: [a, b]}",),
+            "constraint must be left out with a search: each step would begin anew",
+        ),
+        (("sampling.presence_penalty=1.0",), "presence_penalty must be left out with a search"),
         (("strategy.rule=margin",), "strategy.search must be left out where there is a rule"),
         (
             ("arms=[{name: a}, {name: b, temperature: 0.2}]",),

@@ -90,6 +90,33 @@ def test_nodes_under_way_count_as_draws() -> None:
     assert plan.ask() == [(0, 0), (0, 1), (1, 0), (1, 1)]
 
 
+def test_a_chain_that_failed_is_no_answer() -> None:
+    (plan,) = BestFirst(n=1, width=2, max_nodes=2).plans("q")
+
+    def node(path: Path) -> Node:
+        has_failed = path == (0,)
+        score = math.nan if has_failed else 0.5
+        return Node(score=score, has_ended=has_failed or len(path) == 3)
+
+    grown(plan, node)
+    assert [leaf.path for leaf in plan.leaves()] == [(0,), (1, 0, 0)]
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_uct_works_with_scores_below_zero(sign: float) -> None:
+    """What has no score, or is under way, is never the best that there is."""
+    (plan,) = UCT(n=9, width=2, c=0.1, ahead=2).plans("q")
+    plan.ask()
+    plan.tell((0,), Node(score=sign * 1.0 - 1.0))
+    plan.tell((1,), Node(score=math.nan))
+    assert plan.ask() == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    (plan,) = UCT(n=9, width=2, c=0.1).plans("q")
+    plan.ask()
+    plan.tell((0,), Node(score=math.nan))
+    plan.tell((1,), Node(score=-0.5))
+    assert plan.ask() == [(1, 0), (1, 1)]
+
+
 def test_every_node_that_is_asked_for_is_told() -> None:
     (plan,) = UCT(n=3, width=3, ahead=2).plans("q")
     asked: list[Path] = []

@@ -57,6 +57,11 @@ def test_rebase_rounds_as_the_paper_does_not() -> None:
     assert by_softmax(nodes([0.5] * 20), 9, temperature=0.2) == {(i,): 1 for i in range(9)}
 
 
+def test_scores_without_end_take_all_or_nothing() -> None:
+    assert by_softmax(nodes([math.inf, 0.5, math.inf]), 4, temperature=0.2) == {(0,): 2, (2,): 2}
+    assert by_softmax(nodes([-math.inf, 0.5]), 4, temperature=0.2) == {(1,): 4}
+
+
 def test_rebase_between_its_ends() -> None:
     values = [0.1, 0.7, 0.4]
     assert by_softmax(nodes(values), 9, temperature=1e-6) == {(1,): 9}
@@ -69,7 +74,7 @@ def test_rebase_between_its_ends() -> None:
 @given(values=scores, slots=st.integers(0, 40), width=st.integers(1, 8))
 def test_a_beam_is_of_the_best(values: list[float], slots: int, width: int) -> None:
     widths = to_the_best(nodes(values), slots, width=width)
-    assert sum(widths.values()) == min(slots, width * len(values))
+    assert sum(widths.values()) == slots
     kept = [values[path[0]] for path in widths]
     ranked = sorted((-math.inf if math.isnan(v) else v for v in values), reverse=True)
     assert [-math.inf if math.isnan(v) else v for v in kept] == ranked[: len(kept)]
@@ -78,7 +83,14 @@ def test_a_beam_is_of_the_best(values: list[float], slots: int, width: int) -> N
 def test_siblings_that_say_the_same_take_one_place() -> None:
     twins = {path: Node(score=0.9, text="same") for path in [(0, 0), (0, 1)]}
     others = {(1, 0): Node(score=0.5, text="same"), (0, 2): Node(score=0.4, text="other")}
-    assert list(to_the_best(twins | others, 4, width=2)) == [(0, 0), (1, 0)]
+    assert to_the_best(twins | others, 4, width=2) == {(0, 0): 2, (1, 0): 2}
+
+
+def test_no_slot_is_lost_where_siblings_say_the_same() -> None:
+    """Sixteen first steps that say one of two things: all sixteen chains go on."""
+    said = {(i,): Node(score=0.5, text="ab"[i % 2]) for i in range(16)}
+    assert to_the_best(said, 16, width=4) == {(0,): 8, (1,): 8}
+    assert to_the_best(said, 16, width=1) == dict.fromkeys(said, 1)  # best-of-n
 
 
 @pytest.mark.parametrize("plan", [Beam(n=8, width=2), DVTS(n=8, width=2)])

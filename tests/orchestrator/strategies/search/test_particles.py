@@ -35,6 +35,13 @@ def test_every_scheme_copies_a_particle_as_often_as_it_weighs(scheme: Scheme) ->
     assert (np.abs(counts / runs - 4 * WEIGHTS) < 4.5 * spread).all()
 
 
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_particle_without_weight_is_never_drawn(scheme: Scheme) -> None:
+    rng = np.random.default_rng(3)
+    weights = np.array([0.1] * 10 + [0.0])
+    assert all(10 not in resampled(weights, scheme, rng) for _ in range(300))
+
+
 def test_only_multinomial_can_drop_a_particle_that_weighs_its_share() -> None:
     rng = np.random.default_rng(2)
     even = np.full(8, 1 / 8)
@@ -77,6 +84,7 @@ def test_what_a_score_says_is_a_setting() -> None:
     assert log_weight_of("log", -3.0, None) == -3.0
     assert log_weight_of("log", -3.0, -2.0) == -1.0
     assert log_weight_of("log", math.nan, -2.0) == -math.inf
+    assert log_weight_of("log", -math.inf, -math.inf) == -math.inf
     assert math.isfinite(log_weight_of("odds", 1.0, 0.9))
     with pytest.raises(InputError, match=r"score must be a chance in \[0, 1\]"):
         log_weight_of("step", 1.5, 0.9)

@@ -10,7 +10,15 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 
-from nbest import FakeBackend, LastNumber, MajorityVote, ManualClock, Reply, StoredScore
+from nbest import (
+    FakeBackend,
+    LastNumber,
+    MajorityVote,
+    ManualClock,
+    MeanLogprob,
+    Reply,
+    StoredScore,
+)
 from nbest.model_backend.fake.chains import ChainScript
 from nbest.model_backend.fake.engine import FakeEngine
 from nbest.orchestrator.errors import EngineDead, InputError, RequestRejected
@@ -22,10 +30,19 @@ from nbest.orchestrator.strategies.best_of_n import BestOfN
 from nbest.orchestrator.strategies.search.best_first import UCT, BestFirst
 from nbest.orchestrator.strategies.search.levels import DVTS, Beam, Rebase
 from nbest.orchestrator.strategies.search.particles import ParticleFilter
-from nbest.orchestrator.strategies.search.plan import PlanSettings
-from nbest.orchestrator.strategies.search.search import Search
-from nbest.orchestrator.strategies.search.tree import Step
-from nbest.orchestrator.types import Candidates, Query, Request, Sample, Scores, Selection, Status
+from nbest.orchestrator.strategies.search.plan import Leaf, Node, Plan, PlanSettings
+from nbest.orchestrator.strategies.search.search import Grown, Search
+from nbest.orchestrator.strategies.search.steps import Step
+from nbest.orchestrator.types import (
+    Candidates,
+    Path,
+    Query,
+    Request,
+    Sample,
+    Scores,
+    Selection,
+    Status,
+)
 
 QUERY = Query(id="q", prompt="?")
 LINE = Step(stop=("\n",), max_tokens=20)
@@ -332,6 +349,174 @@ async def test_a_step_may_say_that_it_is_the_last() -> None:
     query = replace(QUERY, prompt="Answer: as you like")
     selection = await strategy(query, sampler_of(Engine(script)))
     assert [(s.text, s.status) for s in selection.samples] == [("it is 7\nAnswer: 7\n", Status.OK)]
+
+
+async def test_a_stop_of_the_answer_may_begin_in_one_step_and_end_in_the_next() -> None:
+    """A search over lines ends where a single request would have ended."""
+    lines = ("it is 7\n", "Q: more\n", "9\n")
+
+    def script(request: Request) -> Reply:
+        return Reply(tokens=lines[len(request.prefix or ()) :], token_ids=(1, 3, 5))
+
+    params = SamplingParams(max_tokens=50, stop=("\nQ:",))
+    selection = await search(Beam(n=1, width=1), params=params)(QUERY, sampler_of(Engine(script)))
+    assert [(s.text, s.status) for s in selection.samples] == [("it is 7", Status.OK)]
+    whole = await BestOfN(n=1, select=MajorityVote(), params=params, extract=LastNumber())(
+        QUERY, sampler_of(Engine(script))
+    )
+    assert whole.samples[0].text == selection.samples[0].text
+
+
+@pytest.mark.parametrize("max_tokens", [2, 20])
+async def test_the_last_step_may_be_cut_in_two(max_tokens: int) -> None:
+    tokens = ("Answer:", " 7", " ok\n", "Q: more\n", "8\n")
+
+    def script(request: Request) -> Reply:
+        return Reply(tokens=tokens[len(request.prefix or ()) :], token_ids=(1, 3, 5, 7, 9))
+
+    step = Step(stop=("\n",), final="Answer:", max_tokens=max_tokens)
+    selection = await search(Beam(n=1, width=1), step=step)(QUERY, sampler_of(Engine(script)))
+    assert [(s.text, s.status) for s in selection.samples] == [("Answer: 7 ok\n", Status.OK)]
+
+
+async def test_an_answer_that_says_its_end_keeps_no_stop_and_its_last_step_has_one() -> None:
+    def script(request: Request) -> Reply:
+        return Reply(tokens=("Answer: 7", " END", "\n8"), token_ids=(1, 3, 5))
+
+    step = Step(stop=("\n",), final="Answer:")
+    params = SamplingParams(max_tokens=50, stop=(" END",))
+    for more in ({"params": params}, {"max_steps": 1}):
+        engine = Engine(script)
+        selection = await search(Beam(n=1, width=1), step=step, **more)(QUERY, sampler_of(engine))
+        (sample,) = selection.samples
+        assert sample.status is Status.OK
+        assert sample.text in ("Answer: 7", "Answer: 7 END\n")
+
+
+async def test_what_is_said_in_a_thought_ends_nothing() -> None:
+    lines = ("<think>Answer: 8\n", "no</think>\n", "Answer: 7\n", "Q: more")
+
+    def script(request: Request) -> Reply:
+        return Reply(tokens=lines[len(request.prefix or ()) :], token_ids=(1, 3, 5, 7))
+
+    step = Step(stop=("\n",), final="Answer:")
+    selection = await search(Beam(n=1, width=1), step=step)(QUERY, sampler_of(Engine(script)))
+    assert (selection.answer, selection.samples[0].status) == ("7", Status.OK)
+
+
+async def test_siblings_that_say_the_same_by_other_chances_are_rated_apart() -> None:
+    """Their scores may differ, and which one comes first must not matter."""
+
+    def script(request: Request) -> Reply:
+        depth = len(request.prefix or ())
+        chance = -float(random.Random(request.seed).random())
+        text = f"right {(request.seed or 0) % 2}"
+        text = text if depth == 2 else f"{text}\n"
+        return Reply(tokens=(text,), token_ids=((request.seed or 0) % 2,), logprobs=(chance,))
+
+    trees = set()
+    for shuffled in range(8):
+        strategy = search(Rebase(n=6), score=MeanLogprob(), select=MeanLogprob())
+        selection = await strategy(QUERY, sampler_of(Engine(script, shuffled=shuffled)))
+        trees.add(tuple(told(selection)))
+    assert len(trees) == 1
+
+
+@pytest.mark.parametrize("lookahead", [1, 2, 3])
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+async def test_the_bill_has_what_was_looked_ahead_once(lookahead: int, temperature: float) -> None:
+    engine = Engine()
+    params = SamplingParams(max_tokens=100, temperature=temperature)
+    strategy = search(Beam(n=4, width=2), lookahead=lookahead, params=params)
+    sampler = sampler_of(engine)
+    grown = await strategy.grown(QUERY, sampler)
+    sent = sum(sample.generated_tokens for sample in engine.sent)
+    assert grown.tokens == sampler.usage.generated_tokens == sent
+    on_chains = _steps_of(strategy, engine, grown)
+    kept = sum(s.generated_tokens for s in engine.sent if s.id in on_chains)
+    assert grown.pruned_tokens == sent - kept
+
+
+def _steps_of(strategy: Search, engine: Engine, grown: Grown) -> set[str]:
+    """The ids of the steps whose token ids begin a chain after those before them."""
+    found = set()
+    for chain in grown.chains:
+        for request, sample in zip(engine.requests, engine.sent, strict=True):
+            whole = (*(request.prefix or ()), *sample.token_ids)
+            if chain.token_ids[: len(whole)] == whole and request.params.temperature > 0:
+                found.add(sample.id)
+            if chain.token_ids[: len(whole)] == whole and strategy.params.temperature == 0:
+                found.add(sample.id)
+    return found
+
+
+async def test_what_is_not_begun_when_it_has_enough_is_never_begun() -> None:
+    """The second node's children are asked for, and not sent before the first ones end it all."""
+
+    class Enough:
+        def __init__(self) -> None:
+            self.told: list[Path] = []
+
+        def ask(self) -> Sequence[Path] | None:
+            if not self.told:
+                return [(0,)]
+            return [(0, 0), (0, 1)] if len(self.told) == 1 else None
+
+        def tell(self, path: Path, node: Node) -> None:
+            self.told.append(path)
+
+        def leaves(self) -> Sequence[Leaf]:
+            return [Leaf(path=path, weight=1.0) for path in self.told[1:]]
+
+    @dataclass(frozen=True)
+    class Settings:
+        n: int = 1
+
+        def plans(self, key: str) -> tuple[Plan, ...]:
+            return (Enough(),)
+
+    store = MemoryStore()
+    await search(Settings())(QUERY, sampler_of(Engine(), store))
+    again = Engine()
+    await search(Settings())(QUERY, sampler_of(again, store))
+    assert again.requests == []
+
+
+async def test_a_plan_that_stands_still_is_named() -> None:
+    class Still:
+        def ask(self) -> Sequence[Path] | None:
+            return ()
+
+        def tell(self, path: Path, node: Node) -> None: ...
+
+        def leaves(self) -> Sequence[Leaf]:
+            return ()
+
+    @dataclass(frozen=True)
+    class Settings:
+        n: int = 1
+
+        def plans(self, key: str) -> tuple[Plan, ...]:
+            return (Still(),)
+
+    with pytest.raises(InputError, match="plan must name nodes, or None"):
+        await search(Settings())(QUERY, sampler_of(Engine()))
+
+
+async def test_a_token_that_goes_on_after_the_stop_stays_in_the_prefix() -> None:
+    """The text of the step ends at the stop string; the model goes on after its own tokens."""
+    seen: list[object] = []
+
+    def script(request: Request) -> Reply:
+        seen.append(request.prefix)
+        tokens = ("right", "\n\n\n", "7")[len(request.prefix or ()) :]
+        return Reply(tokens=tokens, token_ids=(11, 12, 13)[len(request.prefix or ()) :])
+
+    step = Step(stop=("\n\n",))
+    selection = await search(Beam(n=1, width=1), step=step)(QUERY, sampler_of(Engine(script)))
+    assert seen == [(), (11, 12)]
+    assert selection.samples[0].token_ids == (11, 12, 13)
+    assert selection.samples[0].text == "right\n\n7"
 
 
 async def test_a_step_that_fails_ends_its_chain_alone() -> None:
