@@ -57,11 +57,14 @@ if TYPE_CHECKING:
     from nbest.orchestrator.strategies.deep_conf import DeepConf
     from nbest.orchestrator.strategies.race import RaceToValid
     from nbest.orchestrator.strategies.search.best_first import UCT, BestFirst
+    from nbest.orchestrator.strategies.search.branching import AdaptiveBranching
     from nbest.orchestrator.strategies.search.levels import DVTS, Beam, Rebase
     from nbest.orchestrator.strategies.search.particles import ParticleFilter
     from nbest.orchestrator.strategies.search.plan import Leaf, Node, Plan, PlanSettings
+    from nbest.orchestrator.strategies.search.revise import Revise
     from nbest.orchestrator.strategies.search.search import Search
     from nbest.orchestrator.strategies.search.steps import Step
+    from nbest.orchestrator.strategies.search.synthesis import Synthesis
     from nbest.orchestrator.strategies.stop_on_scores import (
         ReservationStop,
         ScoreRule,
@@ -146,6 +149,7 @@ __all__ = [
     "UCT",
     "VLLM",
     "Adaptive",
+    "AdaptiveBranching",
     "AfterMarker",
     "AllOf",
     "AmongValid",
@@ -228,6 +232,7 @@ __all__ = [
     "Reply",
     "Request",
     "ReservationStop",
+    "Revise",
     "RewardModel",
     "Rewards",
     "RoutedVote",
@@ -253,6 +258,7 @@ __all__ = [
     "StoredScore",
     "Strategy",
     "SumLogprob",
+    "Synthesis",
     "Thinking",
     "TopLogprobs",
     "TopVote",
@@ -346,7 +352,10 @@ _NAMES = {
     "orchestrator.strategies.search.levels": ("DVTS", "Beam", "Rebase"),
     "orchestrator.strategies.search.particles": ("ParticleFilter",),
     "orchestrator.strategies.search.plan": ("Leaf", "Node", "Plan", "PlanSettings"),
+    "orchestrator.strategies.search.branching": ("AdaptiveBranching",),
+    "orchestrator.strategies.search.revise": ("Revise",),
     "orchestrator.strategies.search.search": ("Search",),
+    "orchestrator.strategies.search.synthesis": ("Synthesis",),
     "orchestrator.strategies.search.steps": ("Step",),
     "orchestrator.strategies.search.best_first": ("UCT", "BestFirst"),
     "orchestrator.strategies.stop_on_scores": (

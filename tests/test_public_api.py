@@ -30,6 +30,7 @@ SURFACE = """
 nbest.Adaptive(*, select: Scorer, extract: Extractor = ..., equivalence: Equivalence | None =
     None, min_confidence: float = 0.0, params: SamplingParams = ..., max_n: int, rule: StopRule
     | ScoreRule = ..., min_n: int = 2, ahead: int = 4)
+nbest.AdaptiveBranching(*, n: int)
 nbest.AfterMarker(*, marker: str = '####', reads_reasoning: bool = False)
 nbest.AllOf(*, rules: tuple[Validator, ...])
 nbest.AmongValid(*, rule: Validator, by: Scorer)
@@ -115,6 +116,9 @@ nbest.MinimumBayesRisk(*, utility: Literal['exact', 'f1', 'chrf'] | Utility = 'f
 nbest.ModelCalls { ask: Ask; ask_model: AskModel; rate: Rate }
 nbest.NamedModel(*, name: str, settings: BackendConfig)
 nbest.Node(*, score: float, has_ended: bool = False, text: str = '')
+nbest.NodeSampler { async step(path: Path, prefix: Prefix, params: SamplingParams) -> Sample;
+    async revise(path: Path, prompt: Prompt, params: SamplingParams) -> Sample; async
+    abort_node(path: Path) -> None }
 nbest.NumberEquivalence(*, tolerance: float = 0.0)
 nbest.OpenModel(backend: BackendConfig)
 nbest.Outcome: ANSWERED=answered, ABSTAINED=abstained, ERROR=error, QUARANTINED=quarantined,
@@ -148,6 +152,11 @@ nbest.Reply(*, tokens: tuple[str, ...], token_ids: tuple[int, ...] | None = None
 nbest.Request(*, id: str, prompt: str | tuple[Message, ...], params: SamplingParams, seed: int |
     None, affinity: str = '', response: str | None = None, prefix: Prefix | None = None)
 nbest.ReservationStop(*, cost: float = 0.01, highest: float | None = None, min_scores: int = 5)
+nbest.Revise(*, select: Scorer, extract: Extractor = ..., equivalence: Equivalence | None =
+    None, min_confidence: float = 0.0, params: SamplingParams = ..., plan: PlanSettings = ...,
+    score: Scorer, rounds: int = 3, words: str = 'Look at your answer again. If anything in it
+    is wrong, correct it. Give the whole answer.', critique: str = '', rule: Validator | None =
+    None, seed: int = 0)
 nbest.RewardModel(model: BackendConfig, *, aggregate: Aggregate = 'last', scale: Scale = 'raw',
     by: By = 'text', reads_reasoning: bool = False)
 nbest.Rewards(*, of: Callable[[str], Sequence[float]], seconds: float = 0.0)
@@ -158,9 +167,9 @@ nbest.Sample(*, id: str, text: str, reasoning: str = '', token_ids: tuple[int, .
     int = 0, generated_tokens: int = 0, reasoning_tokens: int = 0, first_token_s: float = 0.0,
     total_s: float = 0.0, engine: str = '', arm: str = '')
 nbest.Sampler { async __call__(index: int, params: SamplingParams) -> Sample; async ask(name:
-    str, prompt: str | tuple[Message, ...], params: SamplingParams) -> Sample;
-    ask_model(identity: Identity) -> Ask; async rate(identity: Identity, responses:
-    Sequence[str]) -> tuple[Sample, ...]; async abort(index: int) -> None }
+    str, prompt: Prompt, params: SamplingParams) -> Sample; ask_model(identity: Identity) ->
+    Ask; async rate(identity: Identity, responses: Sequence[str]) -> tuple[Sample, ...]; async
+    abort(index: int) -> None }
 nbest.SamplingParams(*, temperature: float = 1.0, top_p: float = 1.0, top_k: int = 0, min_p:
     float = 0.0, presence_penalty: float = 0.0, frequency_penalty: float = 0.0,
     repetition_penalty: float = 1.0, max_tokens: int = 256, min_tokens: int = 0, stop:
@@ -192,13 +201,16 @@ nbest.Status: OK=ok, TRUNCATED=truncated, UNPARSEABLE=unparseable, ERROR=error,
     CANCELLED=cancelled
 nbest.Step(*, stop: tuple[str, ...] = ('\\n\\n',), stop_token_ids: tuple[int, ...] = (),
     max_tokens: int = 256, final: str = '')
-nbest.NodeSampler { async step(path: Path, prefix: Prefix, params: SamplingParams) -> Sample;
-    async abort_step(path: Path, prefix: Prefix, params: SamplingParams) -> None }
 nbest.Steps(*, tag: str, separator: str = '\\n\\n', label: int = -1)
 nbest.StopRule { __call__(answers: Sequence[str | None], max_n: int) -> bool }
 nbest.StoredScore(*, name: str)
 nbest.Strategy { async __call__(query: Query, sampler: Sampler) -> Selection }
 nbest.SumLogprob()
+nbest.Synthesis(*, select: Scorer, extract: Extractor = ..., equivalence: Equivalence | None =
+    None, min_confidence: float = 0.0, params: SamplingParams = ..., n: int, k: int = 4, rounds:
+    int = 1, words: str = 'Here are several answers to this question. Some may be wrong, and
+    even the best may be incomplete. Work out one answer that is better than each of them.',
+    seed: int = 0)
 nbest.Thinking(*, enabled: bool | None = None, effort: str | None = None, budget: int | None =
     None)
 nbest.TopLogprobs(*, k: int, packed: bytes, texts: tuple[str, ...] = ())

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Mapping
 from itertools import islice
 
-from nbest.experiments.config.strategy import KINDS
+from nbest.experiments.config.strategy import KINDS, TREES
 from nbest.experiments.questions.prompts import QUESTION, prompt_text
 from nbest.experiments.runs.cases import cluster_column
 from nbest.experiments.runs.gold_file import read_gold
@@ -30,11 +30,12 @@ def stopping_notes(config: Mapping[str, Json]) -> tuple[str, ...]:
     strategy = config.get("strategy")
     if not isinstance(strategy, dict):
         return ()
-    if strategy.get("search") is not None:
-        return (
-            "the samples are chains of a search (strategy.search), which depend on each other: the "
-            "mean of one sample, and all curves, are biased",
-        )
+    for kind in TREES:
+        if strategy.get(kind) is not None:
+            return (
+                f"the samples are of a tree (strategy.{kind}) and depend on each other: "
+                "the mean of one sample, and all curves, are biased",
+            )
     return tuple(
         f"how many samples were drawn depended on what they said (strategy.{kind}): the mean of "
         "one sample, and all curves, are biased"

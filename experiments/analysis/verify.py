@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nbest.experiments.analysis.accuracy import Accuracy, accuracy_of
+from nbest.experiments.config.strategy import Tree
 from nbest.experiments.runs.plan import Plan
 from nbest.orchestrator.errors import InputError, RunChanged
 from nbest.orchestrator.files import StrPath
@@ -28,7 +29,6 @@ from nbest.orchestrator.store.format.manifest import differences, versions
 from nbest.orchestrator.store.format.schema import FINAL
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.strategies.deep_conf import DeepConf
-from nbest.orchestrator.strategies.search.search import Search
 from nbest.orchestrator.types import Query, Sample, Selection, Status
 
 COMPARED = ("id", "text", "reasoning", "token_ids", "status")
@@ -96,8 +96,8 @@ def verify(plan: Plan, folder: StrPath, count: int, seed: int = 0) -> Verificati
     reader = RunReader(folder)
     if lines := differences(reader.manifest.fingerprint, plan.fingerprint()):
         raise RunChanged(f"run directory {reader.shown_path!r} has other settings: {lines[0]}")
-    rule = "hold whole answers: the steps of a search are not drawn again"
-    require(not isinstance(plan.strategy, Search), "run", rule, reader.shown_path)
+    rule = "hold whole answers: the nodes of a tree are not drawn again"
+    require(not isinstance(plan.strategy, Tree), "run", rule, reader.shown_path)
     queries = _same_queries(plan, reader)
     stored = [
         (query_id, _index(sample))

@@ -242,9 +242,7 @@ def faults(
 def statistics(
     studies: Annotated[int, typer.Option(help="Simulated studies of each promise.")] = 1000,
     seed: Annotated[int, typer.Option(help="Of the simulations.")] = 1,
-    only: Annotated[
-        str, typer.Option(help="Kinds of promises, with commas between; default: all.")
-    ] = "",
+    only: Annotated[str, typer.Option(help="Kinds, with commas between; default: all.")] = "",
     as_json: Json = False,
 ) -> None:
     """Simulate studies with a known truth: whether printed figures keep what they promise."""
@@ -266,37 +264,23 @@ def statistics(
 def search(
     runs: Annotated[int, typer.Option(help="Simulated runs of each search.")] = 4000,
     seed: Annotated[int, typer.Option(help="Of the simulations.")] = 1,
-    model: Annotated[
-        str | None, typer.Option(help="A model for the engine; default: a fake one.")
-    ] = None,
+    model: Annotated[str | None, typer.Option(help="Default: a fake engine.")] = None,
     questions: Annotated[int, typer.Option(help="In flight on the engine.")] = 16,
     rounds: Annotated[int, typer.Option(help="Of the engine; the median counts.")] = 3,
     only: Annotated[str, typer.Option(help="tests or engine; default: both.")] = "",
     as_json: Json = False,
 ) -> None:
     """Searches beside what they win in closed form, and what they make of an engine."""
-    import asyncio
-
-    from nbest.experiments.bench.search.engine_use import measured_use, small_model, uneven_fake
-    from nbest.experiments.bench.search.truths import truths
-    from nbest.experiments.bench.search.view import truths_table, uses_table
+    from nbest.experiments.bench.search.suite import measure_searches
     from nbest.experiments.cli.display.tables import console
     from nbest.experiments.cli.ending import Exit
-    from nbest.orchestrator.requirements import require
 
-    require(only in ("", "tests", "engine"), "only", "be tests or engine", only)
-    lines = [] if only == "engine" else list(truths(runs, seed))
-    settings = uneven_fake() if model is None else small_model(model)
-    uses = []
-    if only != "tests":
-        uses = asyncio.run(measured_use(settings, questions, rounds, tell))
+    measured = measure_searches(runs, seed, model, questions, rounds, only, tell)
     if as_json:
-        tests = [line.as_json() for line in lines]
-        print_document({"tests": tests, "engine": [use.as_json() for use in uses]})
-    else:
-        for table in (*[truths_table(lines)] * bool(lines), *[uses_table(uses)] * bool(uses)):
-            console().print(table)
-    if not all(line.holds for line in lines):
+        print_document(measured.as_json())
+    for table in () if as_json else measured.tables():
+        console().print(table)
+    if not measured.holds:
         raise typer.Exit(Exit.FAILED)
 
 

@@ -163,11 +163,14 @@ class Config(Section):
             raise InputError(f"strategy.deep_conf must {rule}")
 
     def _check_search(self) -> None:
-        if self.strategy.search is None:
+        kind = self.strategy.tree
+        if kind is None:
             return
         if self.arms:
-            rule = "be left out with arms: the steps of an answer are drawn in one way"
-            raise InputError(f"strategy.search must {rule}")
+            rule = "be left out with arms: all nodes of a tree are drawn in one way"
+            raise InputError(f"strategy.{kind} must {rule}")
+        if kind != "search":
+            return
         reasoning = (self.model.__pydantic_extra__ or {}).get("reasoning", "tags")
         if reasoning != "tags":
             rule = "be tags with a search: a step is a part of an answer, and parted with the whole"
@@ -189,8 +192,7 @@ class Config(Section):
     def unused_models(self) -> list[str]:
         """The names of models that neither an arm nor a selector has: maybe a later command's."""
         used = {arm.model for arm in self.arms}
-        rating = () if self.strategy.score is None else (self.strategy.score,)
-        for text in (*self.select, *rating):
+        for text in (*self.select, *self.strategy.ratings):
             used |= unbound_names(self._objects.get(build_scorer, text))
         return sorted(set(self.models) - used)
 

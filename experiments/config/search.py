@@ -127,7 +127,9 @@ class SearchSection(Section):
         )
 
 
-def build_plan(expression: Expression, n: int, settings: Mapping[str, object]) -> PlanSettings:
+def build_plan(
+    expression: Expression, n: int, settings: Mapping[str, object], kind: PluginKind = PLANS
+) -> PlanSettings:
     """Build the plan of n chains that an expression names, with these settings."""
     whole = replace(expression, arguments={**settings, "n": n})
-    return cast("PlanSettings", PLANS.build_expression(whole))
+    return cast("PlanSettings", kind.build_expression(whole))

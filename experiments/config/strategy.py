@@ -13,6 +13,7 @@ from pydantic import Field, ValidationInfo, model_validator
 
 from nbest.experiments.config.objects import Objects, objects_of
 from nbest.experiments.config.plugins import build_stop_rule, build_validator
+from nbest.experiments.config.revise import ReviseSection, SynthesisSection
 from nbest.experiments.config.search import SearchSection
 from nbest.experiments.config.threshold import read_threshold
 from nbest.experiments.language.section import Section
@@ -24,12 +25,15 @@ from nbest.orchestrator.strategies.budget import BatchBudget
 from nbest.orchestrator.strategies.cascade import Cascade, Stage
 from nbest.orchestrator.strategies.deep_conf import DeepConf
 from nbest.orchestrator.strategies.race import RaceToValid
+from nbest.orchestrator.strategies.search.revise import Revise
 from nbest.orchestrator.strategies.search.search import Search
+from nbest.orchestrator.strategies.search.synthesis import Synthesis
 from nbest.orchestrator.strategies.within_budget import WithinBudget
 from nbest.scorers.confidence.trace import Confidence
 from nbest.scorers.votes.majority import MajorityVote
 
-Sampling = BestOfN | Adaptive | Cascade | RaceToValid | DeepConf | WithinBudget | Search
+Tree = Search | Revise | Synthesis
+Sampling = BestOfN | Adaptive | Cascade | RaceToValid | DeepConf | WithinBudget | Tree
 """The strategies that a config can name."""
 
 
@@ -102,6 +106,12 @@ class StrategySection(SearchSection):
         description="Stages, as [{n: 16, min_confidence: 0.7}, {n: 8}]: each is drawn where those "
         "before are not sure enough. With arms, each stage is the arm in its place.",
     )
+    revise: ReviseSection | None = Field(
+        default=None, description="n answers are revised, with the last answer in view."
+    )
+    synthesis: SynthesisSection | None = Field(
+        default=None, description="n answers, then n new ones that are made of k each."
+    )
     budget: BudgetSection | None = Field(
         default=None, description="What all questions share, in samples or in tokens."
     )
@@ -157,6 +167,17 @@ class StrategySection(SearchSection):
         """The samples of each stage of a cascade."""
         return tuple(stage.n for stage in self.cascade or ())
 
+    @property
+    def tree(self) -> str | None:
+        """The key of the strategy whose samples are nodes of a tree; None where they are not."""
+        return next((kind for kind in TREES if getattr(self, kind) is not None), None)
+
+    @property
+    def ratings(self) -> tuple[str, ...]:
+        """The selectors that rate the nodes of a tree."""
+        named = (self.score, self.revise and self.revise.score)
+        return tuple(text for text in named if text)
+
     def _value(self, kind: str) -> object:
         """The value as the config has it; None where the config leaves it out."""
         value = getattr(self, kind)
@@ -172,9 +193,9 @@ class StrategySection(SearchSection):
         if self.race is not None:
             valid = objects.get(build_validator, self.race)
             return RaceToValid(n=self.n, rule=valid, extract=choice.extract, params=choice.params)
-        if self.search is not None:
-            share = read_threshold(self.min_confidence).share
-            return self.build_search(self.n, replace(choice, min_confidence=share), objects, seed)
+        share = read_threshold(self.min_confidence).share
+        if self.tree is not None:
+            return self._build_tree(replace(choice, min_confidence=share), objects, seed)
         shared = choice.settings() | {"min_confidence": read_threshold(self.min_confidence).share}
         if self.deep_conf is not None:
             settings = self.deep_conf.build()
@@ -188,6 +209,13 @@ class StrategySection(SearchSection):
             rule = objects.get(build_stop_rule, self.rule)
             return Adaptive(max_n=self.n, rule=rule, ahead=self.ahead, **shared)
         return BestOfN(n=self.n, **shared)
+
+    def _build_tree(self, choice: Choice, objects: Objects, seed: int) -> Sampling:
+        if self.revise is not None:
+            return self.revise.build(self.n, choice, objects, seed)
+        if self.synthesis is not None:
+            return self.synthesis.build(self.n, choice, seed)
+        return self.build_search(self.n, choice, objects, seed)
 
 
 def built_stages(sections: Sequence[StageSection]) -> tuple[Stage, ...]:
@@ -212,5 +240,8 @@ def built_stages(sections: Sequence[StageSection]) -> tuple[Stage, ...]:
     return tuple(stages)
 
 
-KINDS = ("rule", "race", "deep_conf", "cascade", "budget", "search")
+TREES = ("search", "revise", "synthesis")
+"""The keys of strategies whose samples are nodes of a tree."""
+
+KINDS = ("rule", "race", "deep_conf", "cascade", "budget", *TREES)
 """The keys of a strategy that decide when to stop; a config sets one at most."""

@@ -25,7 +25,7 @@ from nbest.experiments.questions.graders.by_part import QueryGrader
 from nbest.experiments.questions.graders.model_verdicts import ModelVerdicts
 from nbest.experiments.questions.graders.plain import Grader
 from nbest.experiments.questions.reading import Reading, with_memory
-from nbest.experiments.runs.chains import drawn_samples, search_of
+from nbest.experiments.runs.chains import drawn_samples, tree_of
 from nbest.experiments.runs.gold_file import read_gold
 from nbest.experiments.runs.recorded_answers import read_recorded, with_recorded
 from nbest.experiments.runs.scope import Scope
@@ -40,7 +40,7 @@ from nbest.orchestrator.query.selection import merge_answers, read_answers, with
 from nbest.orchestrator.store.format.manifest import Json
 from nbest.orchestrator.store.format.schema import FINAL
 from nbest.orchestrator.store.reader import RunReader
-from nbest.orchestrator.strategies.search.search import Search
+from nbest.orchestrator.strategies.search.grown import GrowsTree
 from nbest.orchestrator.tasks import wait_for
 from nbest.orchestrator.types import Candidates, Query, Sample, Scores
 
@@ -215,17 +215,17 @@ async def each_case(
     scorers: Collection[Scorer] | None = None,
     scope: Scope | None = None,
     gold: Mapping[str, Gold] | None = None,
-    search: Search | None = None,
+    tree: GrowsTree | None = None,
 ) -> AsyncIterator[Case]:
     """Yield the cases of an open run, in the order of its queries; only one is in memory.
 
     With `scorers`, only the columns that these read are read; with a `scope`, only its cases; with
-    a `search`, it grows the trees, and not the one by which the run was drawn.
+    a `tree`, that strategy grows the trees, and not the one by which the run was drawn.
     Without `gold`, the answers that the run holds are read. InputError where there is no case.
     """
     reading = with_memory(with_verdicts(reading, run.path))
     judged_by = reading.grade.by if isinstance(reading.grade, ModelVerdicts) else ""
-    grows = search or with_models_of(search_of(run), run.path)
+    grows = tree or with_models_of(tree_of(run), run.path)
     stored = run.stored_samples(_columns_for(scorers) if grows is None else None)
     recorded = {} if reading.rereads else read_recorded(run.path)
     scores = {name: run.scores(name) for name in run.scorers}
@@ -253,7 +253,7 @@ async def each_case(
             case = await graded_case(query, candidates, gold.get(query.id), reading.grade)
             cluster = None if column is None else _cluster_of(query, column)
             yield replace(case, cluster=cluster, graded_by=judged_by, tree_tokens=drawn.tokens)
-    if is_empty and search is None:
+    if is_empty and tree is None:
         raise InputError(f"run must hold samples to select from, {run.shown_path!r} has none yet")
 
 

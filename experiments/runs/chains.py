@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 from pydantic import ValidationError
 
 from nbest.experiments.config.objects import Objects
+from nbest.experiments.config.plugins import build_extractor
 from nbest.experiments.config.sections import SamplingSection
-from nbest.experiments.config.strategy import StrategySection
+from nbest.experiments.config.strategy import TREES, StrategySection
 from nbest.experiments.language.errors import describe
 from nbest.experiments.runs.stored_calls import NotAsked
 from nbest.experiments.runs.stored_sampler import NotStored, StoredSteps
@@ -21,18 +22,21 @@ from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.ids import index_of
 from nbest.orchestrator.query.choice import Choice
 from nbest.orchestrator.store.reader import RunReader, StoredSamples
-from nbest.orchestrator.strategies.search.search import WEIGHT, Search
+from nbest.orchestrator.strategies.search.grown import WEIGHT, GrowsTree
+from nbest.orchestrator.strategies.search.revise import Revise
+from nbest.orchestrator.strategies.search.search import Search
+from nbest.orchestrator.strategies.search.synthesis import Synthesis
 from nbest.orchestrator.types import Query, Sample, Status
 from nbest.scorers.baselines import First
 
 
-def search_of(run: RunReader) -> Search | None:
-    """The search by which a run was drawn; None where it has whole samples.
+def tree_of(run: RunReader) -> GrowsTree | None:
+    """The strategy by which a run was drawn, where its samples are nodes of a tree; else None.
 
     InputError where a part of it, as a plugin, cannot be built here.
     """
     section = run.manifest.config.get("strategy")
-    if not isinstance(section, dict) or section.get("search") is None:
+    if not isinstance(section, dict) or not any(section.get(kind) for kind in TREES):
         return None
     sampling = run.manifest.config.get("sampling", {})
     try:
@@ -40,11 +44,14 @@ def search_of(run: RunReader) -> Search | None:
         strategy = StrategySection.model_validate(section)
     except ValidationError as error:
         _, what = describe(error.errors(include_url=False)[0], {})
-        raise InputError(f"strategy.search of the run cannot be built here: {what}") from error
-    seed = run.manifest.config.get("seed", 0)
+        raise InputError(f"the run's strategy cannot be built here: {what}") from error
+    config = run.manifest.config
+    seed, extract = config.get("seed", 0), config.get("extract")
     choice = Choice(select=First(), params=params)
+    if isinstance(extract, str):
+        choice = replace(choice, extract=build_extractor(extract))
     built = strategy.build(choice, Objects(), seed if isinstance(seed, int) else 0)
-    assert isinstance(built, Search)
+    assert isinstance(built, Search | Revise | Synthesis)
     return built
 
 
@@ -59,17 +66,17 @@ class Drawn:
     missing: int = 0  # steps at least that the search wants and the run has not
 
 
-async def drawn_samples(query: Query, stored: StoredSamples, search: Search | None) -> Drawn:
-    """The samples of a question: those that are stored, or the chains of a search.
+async def drawn_samples(query: Query, stored: StoredSamples, tree: GrowsTree | None) -> Drawn:
+    """The samples of a question: those that are stored, or what a tree of them comes to.
 
     Chains come with the weights that the search gave them; there are none where steps are missing.
     They are numbered as the samples of the question.
     """
-    if search is None:
+    if tree is None:
         return Drawn(samples=stored.of(query.id))
     steps = StoredSteps(query, _by_index(stored))
     try:
-        grown = await search.grown(query, steps)
+        grown = await tree.grown(query, steps)
     except (NotStored, NotAsked):
         return Drawn(missing=max(1, steps.missing))
     chains = (replace(chain, id=f"{query.id}/s{i}") for i, chain in enumerate(grown.chains))

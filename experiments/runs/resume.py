@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
 
-from nbest.experiments.config.strategy import Sampling
+from nbest.experiments.config.strategy import Sampling, Tree
 from nbest.experiments.runs.stored_calls import (
     NotAsked,
     StoredCalls,
@@ -22,6 +22,7 @@ from nbest.orchestrator.strategies.best_of_n import BestOfN
 from nbest.orchestrator.strategies.cascade import Cascade
 from nbest.orchestrator.strategies.deep_conf import DeepConf
 from nbest.orchestrator.strategies.race import RaceToValid
+from nbest.orchestrator.strategies.search.revise import Revise
 from nbest.orchestrator.strategies.search.search import Search
 from nbest.orchestrator.strategies.within_budget import WithinBudget
 from nbest.orchestrator.types import Query, Sample
@@ -32,14 +33,14 @@ OneByOne = BestOfN | Adaptive | Cascade | RaceToValid
 
 async def has_all_samples(store: RunStore, query: Query, strategy: Sampling) -> bool:
     """Whether the store holds all samples that the strategy draws."""
-    if isinstance(strategy, DeepConf | WithinBudget | Search):
+    if isinstance(strategy, DeepConf | WithinBudget | Tree):
         return False  # they do not tell missing samples from missing calls of scorers
     return await stored_samples(store, query, strategy) is not None
 
 
 def needs_engine(strategy: Sampling) -> bool:
     """Whether a scorer of the strategy asks the model that samples."""
-    if isinstance(strategy, Search) and asks_sampling_model(strategy.score):
+    if isinstance(strategy, Search | Revise) and asks_sampling_model(strategy.score):
         return True
     return not isinstance(strategy, RaceToValid) and asks_sampling_model(strategy.select)
 
@@ -51,7 +52,7 @@ async def is_complete(store: RunStore, query: Query, strategy: Sampling) -> bool
     """
     if isinstance(strategy, BatchStrategy):
         return False
-    if isinstance(strategy, DeepConf | Search):
+    if isinstance(strategy, DeepConf | Tree):
         return await _can_be_answered(strategy, query, StoredSamples(store, query))
     samples = await stored_samples(store, query, strategy)
     if samples is None:

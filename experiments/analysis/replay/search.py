@@ -22,7 +22,7 @@ from nbest.experiments.runs.cases import (
     selectors_of,
     with_models_of,
 )
-from nbest.experiments.runs.chains import drawn_samples, search_of
+from nbest.experiments.runs.chains import drawn_samples, tree_of
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.query.selection import select
@@ -92,10 +92,11 @@ def replay_search(
     Its steps, its scorer and its n are those of the run; the first selector of the run chooses.
     """
     reader = RunReader(run)
-    drawn_by = search_of(reader)
+    drawn_by = tree_of(reader)
     rule = "hold the steps of a search (strategy.search)"
-    require(drawn_by is not None, "run", f"{rule}; this one has whole answers", reader.shown_path)
-    assert drawn_by is not None
+    is_searched = isinstance(drawn_by, Search)
+    require(is_searched, "run", f"{rule}; this one has whole answers", reader.shown_path)
+    assert isinstance(drawn_by, Search)
     selector = build_scorer(selectors_of(reader)[0])
     search = replace(drawn_by, plan=_plan(text, drawn_by), select=selector)
     reading = reading_of(reader, extract, grade, equivalence)
@@ -113,7 +114,7 @@ def _plan(text: str, drawn_by: Search) -> PlanSettings:
 
 
 async def _replayed(reader: RunReader, search: Search, reading: Reading, text: str) -> SearchReplay:
-    cases = [case async for case in each_case(reader, reading, search=search)]
+    cases = [case async for case in each_case(reader, reading, tree=search)]
     worths = []
     answered = 0
     for case in cases:

@@ -41,6 +41,7 @@ FINAL = frozenset({Status.OK, Status.TRUNCATED, Status.UNPARSEABLE})
 or else the first: an error and an aborted sample count only until there is a better one."""
 
 _USAGE = tuple(field.name for field in fields(Usage))
+_LATER_USAGE = frozenset({"pruned_tokens"})  # null where parts of an earlier version were merged
 _COUNT = pa.int64()
 _SECONDS = pa.float64()
 
@@ -82,7 +83,8 @@ RECORDS = pa.schema(
         pa.field("index", pa.int32()),
         pa.field("answer", pa.string()),
         *_required(confidence=pa.float64(), error=pa.string(), seconds=_SECONDS),
-        *_required(**{f"usage_{name}": _COUNT for name in _USAGE}),
+        *_required(**{f"usage_{name}": _COUNT for name in _USAGE if name not in _LATER_USAGE}),
+        *(pa.field(f"usage_{name}", _COUNT) for name in _USAGE if name in _LATER_USAGE),
     ]
 )
 _RECORD_PATHS = {name: name.replace("usage_", "usage.") for name in RECORDS.names}

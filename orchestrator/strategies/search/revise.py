@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from nbest.orchestrator.protocols import NodeSampler, Sampler, Scorer, Validator
 from nbest.orchestrator.query.choice import Choice, sampling_for
 from nbest.orchestrator.query.parts import require_part, result_of
@@ -12,6 +14,7 @@ from nbest.orchestrator.query.selection import read_answers, score_candidates, w
 from nbest.orchestrator.requirements import require
 from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.strategies.search.grow import grow
+from nbest.orchestrator.strategies.search.grown import Grown, chosen_among
 from nbest.orchestrator.strategies.search.levels import DVTS
 from nbest.orchestrator.strategies.search.plan import Node, PlanSettings
 from nbest.orchestrator.strategies.search.tree import ABORTED
@@ -60,12 +63,16 @@ class Revise(Choice):
         return sampling_for(self.score, sampling_for(self.select, self.params))
 
     async def __call__(self, query: Query, sampler: Sampler) -> Selection:
+        return await chosen_among(self, query, await self.grown(query, sampler), sampler)
+
+    async def grown(self, query: Query, sampler: Sampler) -> Grown:
+        """Draw the answers of all rounds."""
         rule = "be one that draws revisions"
         require(isinstance(sampler, NodeSampler), "sampler", rule, type(sampler).__name__)
         assert isinstance(sampler, NodeSampler)
         answers = _Answers(self, query, sampler)
         await grow(self.plan.plans(f"{self.seed}/{query.id}"), answers.node, answers.abort)
-        return await self.of(query, answers.in_order(), sampler)
+        return answers.grown()
 
 
 class _Answers:
@@ -76,11 +83,21 @@ class _Answers:
         self._query = query
         self._sampler = sampler
         self._samples: dict[Path, Sample] = {}
+        self._weights: dict[Path, float] = {}
+        self._critique_tokens: list[int] = []
         self._aborted: set[Path] = set()
 
-    def in_order(self) -> list[Sample]:
-        """All answers of all rounds, by path."""
-        return [self._samples[path] for path in sorted(self._samples)]
+    def grown(self) -> Grown:
+        """All answers of all rounds, by path; a critique is none, and counts as pruned."""
+        paths = sorted(self._samples)
+        chains = tuple(self._samples[path] for path in paths)
+        said = sum(self._critique_tokens)
+        return Grown(
+            chains=chains,
+            weights=np.array([self._weights.get(path, math.nan) for path in paths], np.float64),
+            tokens=said + sum(sample.generated_tokens for sample in chains),
+            pruned_tokens=said,
+        )
 
     async def node(self, path: Path) -> Node:
         """Draw the answer at a path, and rate it."""
@@ -92,7 +109,8 @@ class _Answers:
             is_last = has_failed or len(path) > self._settings.rounds
             return Node(score=math.nan, has_ended=is_last, text=sample.text)
         is_last = len(path) > self._settings.rounds or await self._keeps_rule(sample)
-        return Node(score=await self._score(sample), has_ended=is_last, text=sample.text)
+        self._weights[path] = await self._score(sample)
+        return Node(score=self._weights[path], has_ended=is_last, text=sample.text)
 
     async def abort(self, path: Path) -> None:
         """End an answer that is under way."""
@@ -114,6 +132,7 @@ class _Answers:
         said = await self._sampler.revise(
             path, prompt, replace(self._settings.params, logprobs=None)
         )
+        self._critique_tokens.append(said.generated_tokens)
         return said.text.strip() if said.status in (Status.OK, Status.TRUNCATED) else ""
 
     def _broken(self, before: Sample) -> str:

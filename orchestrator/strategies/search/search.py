@@ -11,29 +11,14 @@ from nbest.orchestrator.query.choice import Choice, sampling_for
 from nbest.orchestrator.query.parts import require_part
 from nbest.orchestrator.requirements import require
 from nbest.orchestrator.sampling_params import SamplingParams
+from nbest.orchestrator.strategies.search.grown import Grown, chosen_among
 from nbest.orchestrator.strategies.search.particles import ParticleFilter
 from nbest.orchestrator.strategies.search.plan import PlanSettings
 from nbest.orchestrator.strategies.search.steps import Step, StepRules
 from nbest.orchestrator.strategies.search.tree import Growth, Tree
-from nbest.orchestrator.types import Query, Sample, Scores, Selection
+from nbest.orchestrator.types import Query, Selection
 
 ANEW = ("min_tokens", "presence_penalty", "frequency_penalty")
-WEIGHT = "search"
-"""The name of the score that chains come with, for `StoredScore`: what the search makes of them."""
-
-NO_CHAIN = Selection(
-    index=None, answer=None, samples=(), scores=np.array([], np.float64), confidence=float("nan")
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grown:
-    """What the tree of a question came to."""
-
-    chains: tuple[Sample, ...]  # [N] that have ended
-    weights: Scores  # [N] what the search makes of each
-    tokens: int  # generated for the whole tree, each step once
-    pruned_tokens: int  # of these, on none of the chains
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,13 +73,7 @@ class Search(Choice):
         return sampling_for(self.score, sampling_for(self.select, self.params))
 
     async def __call__(self, query: Query, sampler: Sampler) -> Selection:
-        grown = await self.grown(query, sampler)
-        if not grown.chains:
-            return replace(NO_CHAIN, pruned_tokens=grown.pruned_tokens)
-        candidates = await self.candidates(query, grown.chains, sampler)
-        weighted = replace(candidates, scores={WEIGHT: grown.weights})
-        selection = await self.of_candidates(query, weighted)
-        return replace(selection, pruned_tokens=grown.pruned_tokens)
+        return await chosen_among(self, query, await self.grown(query, sampler), sampler)
 
     async def grown(self, query: Query, sampler: Sampler) -> Grown:
         """Grow the tree of a question: what is chosen from, whatever the selector."""

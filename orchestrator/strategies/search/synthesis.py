@@ -6,10 +6,13 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from nbest.orchestrator.protocols import NodeSampler, Sampler
 from nbest.orchestrator.query.choice import Choice
 from nbest.orchestrator.query.fanout import draw
 from nbest.orchestrator.requirements import require
+from nbest.orchestrator.strategies.search.grown import Grown, chosen_among
 from nbest.orchestrator.strategies.search.plan import generator
 from nbest.orchestrator.tasks import task_group
 from nbest.orchestrator.types import Message, Prompt, Query, Sample, Selection, Status
@@ -44,16 +47,27 @@ class Synthesis(Choice):
         require(self.rounds >= 1, "rounds", "be at least 1", self.rounds)
 
     async def __call__(self, query: Query, sampler: Sampler) -> Selection:
+        return await chosen_among(self, query, await self.grown(query, sampler), sampler)
+
+    async def grown(self, query: Query, sampler: Sampler) -> Grown:
+        """Draw the answers of all rounds; the last ones are chosen from, the others pruned."""
         rule = "be one that draws revisions"
         require(isinstance(sampler, NodeSampler), "sampler", rule, type(sampler).__name__)
         assert isinstance(sampler, NodeSampler)
         answers = await draw(sampler, range(self.n), self.sampling())
+        pruned = 0
         for number in range(self.rounds):
             whole = [answer for answer in answers if answer.status is Status.OK]
             if not whole:
                 break
+            pruned += sum(answer.generated_tokens for answer in answers)
             answers = await self._round(query, sampler, number, whole)
-        return await self.of(query, answers, sampler)
+        return Grown(
+            chains=answers,
+            weights=np.full(len(answers), np.nan),
+            tokens=pruned + sum(answer.generated_tokens for answer in answers),
+            pruned_tokens=pruned,
+        )
 
     async def _round(
         self, query: Query, sampler: NodeSampler, number: int, answers: Sequence[Sample]

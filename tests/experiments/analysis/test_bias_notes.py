@@ -15,7 +15,7 @@ from nbest.experiments.analysis.replay.replay import replay
 from nbest.experiments.analysis.select import compare
 from nbest.experiments.cli.app import app
 from nbest.experiments.config.config import load_config
-from nbest.experiments.config.strategy import KINDS, StrategySection
+from nbest.experiments.config.strategy import KINDS, TREES, StrategySection
 from nbest.experiments.report.data import run_report
 from nbest.experiments.runs.cases import load_cases
 from nbest.experiments.runs.execute import carry_out
@@ -34,7 +34,9 @@ def test_every_kind_is_a_key_of_the_section() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_stops_by_what_it_sees_is_told(kind: str) -> None:
     (note,) = stopping_notes({"strategy": {"n": 8, kind: "anything"}})
-    assert f"{SAID}{kind}): the mean of one sample, and all curves, are biased" in note
+    of_trees = f"of a tree (strategy.{kind}) and depend on each other"
+    said = of_trees if kind in TREES else f"{SAID}{kind})"
+    assert f"{said}: the mean of one sample, and all curves, are biased" in note
 
 
 @pytest.mark.parametrize("config", [{}, {"strategy": {"n": 8}}, {"strategy": {"rule": None}}])

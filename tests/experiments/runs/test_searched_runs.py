@@ -14,7 +14,7 @@ from nbest.experiments.analysis.replay.search import replay_search
 from nbest.experiments.analysis.select import compare
 from nbest.experiments.config.config import load_config
 from nbest.experiments.runs.cases import load_cases
-from nbest.experiments.runs.chains import search_of
+from nbest.experiments.runs.chains import tree_of
 from nbest.experiments.runs.execute import carry_out
 from nbest.experiments.runs.plan import make_plan
 from nbest.orchestrator.errors import InputError
@@ -80,7 +80,7 @@ def test_the_same_again_draws_nothing(config: Path, tmp_path: Path) -> None:
     assert [(r.answer, r.usage) for r in again] == [(r.answer, r.usage) for r in first]
 
 
-def test_another_search_of_the_same_run_pays_for_what_is_missing(
+def test_another_tree_of_the_same_run_pays_for_what_is_missing(
     config: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
@@ -163,9 +163,36 @@ def test_the_seed_of_the_run_is_that_of_its_search(config: Path, tmp_path: Path)
     assert isinstance(strategy, Search)
     assert strategy.seed == 5
     carried_out(config, run, "seed=5")
-    drawn_by = search_of(RunReader(run))
+    drawn_by = tree_of(RunReader(run))
     assert drawn_by is not None
     assert drawn_by.seed == 5
+
+
+@pytest.mark.parametrize(
+    ("strategy", "counts"),
+    [
+        ("{n: 3, revise: {rounds: 2}}", (9, 9)),
+        ("{n: 2, revise: {rounds: 2, critique: true}}", (6, 10)),
+        ("{n: 8, revise: {plan: adaptive_branching, score: mean_logprob}}", (8, 8)),
+        ("{n: 4, revise: {plan: beam(width=2), score: mean_logprob, rounds: 1}}", (8, 8)),
+        ("{n: 4, synthesis: {k: 2, rounds: 2}}", (4, 12)),
+    ],
+)
+def test_answers_made_of_answers_are_a_run_like_others(
+    strategy: str, counts: tuple[int, int], config: Path, tmp_path: Path
+) -> None:
+    """Drawn, stored, found again, chosen from again, and each node once on the bill."""
+    run = tmp_path / "run"
+    settings = (f"strategy={strategy}", "select=[vote]", "model={backend: fake}")
+    records, drawn = carried_out(config, run, *settings)
+    samples, nodes = counts
+    assert drawn == 6 * nodes
+    assert carried_out(config, run, *settings)[1] == 0
+    cases = load_cases(run)
+    assert [len(case.candidates) for case in cases] == [samples] * 6
+    assert [case.tokens for case in cases] == [r.usage.generated_tokens for r in records]
+    (row,) = compare(run, "vote").rows
+    assert [choice.answer for choice in row.choices] == [record.answer for record in records]
 
 
 def test_only_a_searched_run_can_be_replayed_by_a_search(config: Path, tmp_path: Path) -> None:
@@ -178,7 +205,7 @@ def test_only_a_searched_run_can_be_replayed_by_a_search(config: Path, tmp_path:
 
 def test_chains_depend_on_each_other_and_that_is_said(config: Path) -> None:
     (note,) = stopping_notes(load_config(config).model_dump(mode="json"))
-    assert "chains of a search" in note
+    assert "of a tree (strategy.search)" in note
 
 
 @pytest.mark.parametrize(
@@ -228,6 +255,19 @@ def test_every_key_of_a_search_is_its_own_setting(config: Path) -> None:
         (("strategy.search=null",), "strategy.width must be left out without a search"),
         (("strategy.width=9",), "beam: n must be at least the width 9, got 8"),
         (("strategy.step.stop=[]",), "step.stop must be given, or stop_token_ids"),
+        (
+            ("strategy={n: 4, revise: {plan: beam}}",),
+            "strategy.revise must have a plan and a score, or neither, got 'beam'",
+        ),
+        (
+            ("strategy={n: 4, revise: {plan: beam, score: vote}}",),
+            "strategy.revise.score must rate each answer by itself",
+        ),
+        (("strategy={n: 2, synthesis: {k: 3}}",), "k must lie in 1..2, n, got 3"),
+        (
+            ("strategy={n: 2, synthesis: {k: 2}, revise: {}}",),
+            "strategy.synthesis must be left out where there is a revise",
+        ),
         (("strategy.ahead=9",), "strategy.ahead must stand in the search, as best_first(ahead=2)"),
         (
             ("strategy.search=particle_filter", "strategy.width=null"),

@@ -12,11 +12,11 @@ import pytest
 from nbest import FakeBackend, LastNumber, MajorityVote, Matches, Reply, run
 from nbest.orchestrator.errors import InputError, RequestRejected
 from nbest.orchestrator.sampling_params import SamplingParams
-from nbest.orchestrator.strategies.search.adaptive_branching import (
+from nbest.orchestrator.strategies.search.best_first import UCT, BestFirst
+from nbest.orchestrator.strategies.search.branching import (
     AdaptiveBranching,
     drawn_score,
 )
-from nbest.orchestrator.strategies.search.best_first import UCT, BestFirst
 from nbest.orchestrator.strategies.search.levels import DVTS, Beam
 from nbest.orchestrator.strategies.search.plan import Node, PlanSettings
 from nbest.orchestrator.strategies.search.revise import CRITICISE, REVISE, Revise

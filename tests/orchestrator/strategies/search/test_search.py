@@ -28,10 +28,11 @@ from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.store.run_store import MemoryStore
 from nbest.orchestrator.strategies.best_of_n import BestOfN
 from nbest.orchestrator.strategies.search.best_first import UCT, BestFirst
+from nbest.orchestrator.strategies.search.grown import Grown
 from nbest.orchestrator.strategies.search.levels import DVTS, Beam, Rebase
 from nbest.orchestrator.strategies.search.particles import ParticleFilter
 from nbest.orchestrator.strategies.search.plan import Leaf, Node, Plan, PlanSettings
-from nbest.orchestrator.strategies.search.search import Grown, Search
+from nbest.orchestrator.strategies.search.search import Search
 from nbest.orchestrator.strategies.search.steps import Step
 from nbest.orchestrator.types import (
     Candidates,

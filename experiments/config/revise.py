@@ -1,0 +1,96 @@
+"""The keys of a strategy that make new answers of earlier ones: revision and synthesis.
+
+They are inert: a strategy is built, and nothing is started.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pydantic import Field
+
+from nbest.experiments.config.objects import Objects
+from nbest.experiments.config.plugins import build_scorer, build_validator
+from nbest.experiments.config.search import PLANS, build_plan
+from nbest.experiments.language.expressions import parse_expression
+from nbest.experiments.language.section import Section
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.protocols import is_pointwise
+from nbest.orchestrator.query.choice import Choice
+from nbest.orchestrator.strategies.search.levels import DVTS
+from nbest.orchestrator.strategies.search.plan import PlanSettings
+from nbest.orchestrator.strategies.search.revise import CRITICISE, REVISE, Revise
+from nbest.orchestrator.strategies.search.synthesis import WORDS, Synthesis
+from nbest.scorers.baselines import Shortest
+
+PLANS_OF_ANSWERS = replace(
+    PLANS,
+    built_in={
+        **PLANS.built_in,
+        "adaptive_branching": "nbest.orchestrator.strategies.search.branching:AdaptiveBranching",
+    },
+)
+
+
+class ReviseSection(Section):
+    """Answers that are revised with the last answer in view."""
+
+    rounds: int = Field(default=3, ge=1, description="Revisions of an answer, at most.")
+    plan: str | None = Field(
+        default=None,
+        description="Which answer is revised next, as beam(width=2) or adaptive_branching, by its "
+        "score. Default: all n, apart from each other.",
+    )
+    score: str | None = Field(
+        default=None, description="With a plan: the selector that rates each answer, as judge."
+    )
+    critique: bool = Field(
+        default=False, description="The model first says what is wrong with its answer."
+    )
+    rule: str | None = Field(
+        default=None, description="An answer that this validator passes is not revised, as json."
+    )
+    words: str = Field(default=REVISE, description="What is said to the model after its answer.")
+
+    def build(self, n: int, choice: Choice, objects: Objects, seed: int) -> Revise:
+        """Build the strategy, with the choice that all strategies share."""
+        if (self.plan is None) != (self.score is None):
+            given = self.plan or self.score
+            raise InputError(f"revise must have a plan and a score, or neither, got {given!r}")
+        # Where each answer is revised by itself, no score decides anything.
+        score = Shortest() if self.score is None else objects.get(build_scorer, self.score)
+        if not is_pointwise(score):
+            rule = "rate each answer by itself, as judge and mean_logprob do"
+            raise InputError(f"revise.score must {rule}, got {self.score!r}")
+        return Revise(
+            plan=self._plan(n),
+            score=score,
+            rounds=self.rounds,
+            words=self.words,
+            critique=CRITICISE if self.critique else "",
+            rule=None if self.rule is None else objects.get(build_validator, self.rule),
+            seed=seed,
+            **choice.settings(),
+        )
+
+    def _plan(self, n: int) -> PlanSettings:
+        if self.plan is None:
+            return DVTS(n=n, width=1)
+        expression = parse_expression(self.plan)
+        if "n" in expression.arguments:
+            raise InputError(f"revise.plan must leave n to strategy.n, got {self.plan!r}")
+        return build_plan(expression, n, expression.arguments, PLANS_OF_ANSWERS)
+
+
+class SynthesisSection(Section):
+    """New answers that are made of several earlier ones."""
+
+    k: int = Field(default=4, ge=1, description="Answers that are shown for a new one.")
+    rounds: int = Field(default=1, ge=1, description="How often n new answers are made.")
+    words: str = Field(default=WORDS, description="What is said before the answers.")
+
+    def build(self, n: int, choice: Choice, seed: int) -> Synthesis:
+        """Build the strategy, with the choice that all strategies share."""
+        return Synthesis(
+            n=n, k=self.k, rounds=self.rounds, words=self.words, seed=seed, **choice.settings()
+        )
