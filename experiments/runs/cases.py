@@ -58,6 +58,7 @@ class Case:
     cluster: str | None = None  # the template that the question comes from, if the data say so
     graded_by: str = ""  # the name of a model's verdicts, where these grade and no gold answer
     tree_tokens: int | None = None  # of all samples, where they are chains that share steps
+    prefixes: tuple[tuple[str, ...], ...] = ()  # [N] of chains, after each of their steps
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -252,7 +253,8 @@ async def each_case(
             candidates = with_calls(replace(bare, scores=numbers), calls)
             case = await graded_case(query, candidates, gold.get(query.id), reading.grade)
             cluster = None if column is None else _cluster_of(query, column)
-            yield replace(case, cluster=cluster, graded_by=judged_by, tree_tokens=drawn.tokens)
+            of_run = replace(case, cluster=cluster, graded_by=judged_by)
+            yield replace(of_run, tree_tokens=drawn.tokens, prefixes=drawn.prefixes)
     if is_empty and tree is None:
         raise InputError(f"run must hold samples to select from, {run.shown_path!r} has none yet")
 

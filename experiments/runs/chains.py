@@ -63,6 +63,7 @@ class Drawn:
     scores: Mapping[str, dict[int, float]] = field(default_factory=dict)  # by name and index
     tokens: int | None = None  # generated for all of them, where they share steps
     pruned_tokens: int = 0
+    prefixes: tuple[tuple[str, ...], ...] = ()  # [N] of chains, after each of their steps
     missing: int = 0  # steps at least that the search wants and the run has not
 
 
@@ -85,6 +86,7 @@ async def drawn_samples(query: Query, stored: StoredSamples, tree: GrowsTree | N
         scores={WEIGHT: dict(enumerate(grown.weights.tolist()))},
         tokens=grown.tokens,
         pruned_tokens=grown.pruned_tokens,
+        prefixes=grown.prefixes,
     )
 
 

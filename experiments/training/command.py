@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from nbest.model_backend.verifier.settings import VerifierSettings
     from nbest.model_backend.verifier.training import TrainingProgress
 
-Source = Literal["graded", "pairs", "preferences"]
+Source = Literal["graded", "pairs", "preferences", "tree"]
 
 
 def add_train_command(app: typer.Typer) -> None:
@@ -38,7 +38,7 @@ def train_verifier(
         typer.Option(
             "--from",
             help="graded: right and wrong responses. pairs: every right one against every wrong "
-            "one. preferences: what people chose.",
+            "one. preferences: what people chose. tree: steps of a search, by what is right below.",
         ),
     ] = "graded",
     base: Annotated[str, typer.Option(help="Any causal language model.")] = "smollm2-135m",
@@ -67,7 +67,7 @@ def train_verifier(
 
     settings = VerifierSettings(
         base,
-        objective="outcome" if source == "graded" else "bradley_terry",
+        objective="outcome" if source in ("graded", "tree") else "bradley_terry",
         epochs=epochs,
         batch_size=batch_size,
         learning_rate=learning_rate,
@@ -125,7 +125,11 @@ def examples_of(
     runs: Sequence[StrPath], source: str, extract: str | None, grade: str | None
 ) -> Sequence[Example]:
     """The examples that these runs hold, of the kind that `source` names."""
-    from nbest.experiments.training.examples import graded_examples, preference_examples
+    from nbest.experiments.training.examples import (
+        graded_examples,
+        preference_examples,
+        tree_examples,
+    )
     from nbest.model_backend.verifier.data import pairs_of
 
     examples: Sequence[Example]
@@ -135,8 +139,10 @@ def examples_of(
         examples = pairs_of(dict.fromkeys(graded_examples(runs, extract, grade)))
     elif source == "graded":
         examples = graded_examples(runs, extract, grade)
+    elif source == "tree":
+        examples = tree_examples(runs, extract, grade)
     else:
-        raise InputError(f"from must be graded, pairs or preferences, got {source!r}")
+        raise InputError(f"from must be graded, pairs, preferences or tree, got {source!r}")
     if not examples:
         raise InputError("pairs need a question with a right and a wrong response, got none")
     return examples

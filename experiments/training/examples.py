@@ -27,6 +27,22 @@ def graded_examples(
     return examples
 
 
+def tree_examples(
+    runs: Sequence[StrPath], extract: str | None = None, grade: str | None = None
+) -> list[Graded]:
+    """The steps of searched runs, by the chains below them; InputError where there are none.
+
+    What an answer says after a step is an example for each graded chain that goes through there: so
+    a model learns the share of these that are right, as of rollouts (Math-Shepherd: Wang et al.
+    2024, arXiv 2312.08935). Steps below which nothing came to its end have none.
+    """
+    examples = [example for run in runs for example in _of_tree(run, extract, grade)]
+    if not examples:
+        rule = "hold graded chains of a search (strategy.search)"
+        raise InputError(f"runs must {rule}, {_named(runs)} have none")
+    return examples
+
+
 def preference_examples(runs: Sequence[StrPath]) -> list[Preference]:
     """Pairs of what people chose with `nbest pick` and what else they saw; InputError if none."""
     pairs = [pair for run in runs for pair in _preferred(run)]
@@ -46,6 +62,21 @@ def _graded(run: StrPath, extract: str | None, grade: str | None) -> Iterator[Gr
                     question=repr(prompt),
                     prompt=prompt,
                     response=sample.text,
+                    is_right=verdict == 1.0,
+                )
+
+
+def _of_tree(run: StrPath, extract: str | None, grade: str | None) -> Iterator[Graded]:
+    for case in load_cases(run, extract, grade):
+        for answer, prefixes in zip(case.candidates.answers, case.prefixes, strict=False):
+            verdict = math.nan if answer is None else case.verdicts[answer]
+            if math.isnan(verdict):
+                continue
+            for prefix in prefixes:
+                yield Graded(
+                    question=repr(case.query.prompt),
+                    prompt=case.query.prompt,
+                    response=prefix,
                     is_right=verdict == 1.0,
                 )
 

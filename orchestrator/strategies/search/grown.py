@@ -27,6 +27,8 @@ class Grown:
     weights: Scores  # [N] what the search makes of each
     tokens: int  # generated for the whole tree, each step once
     pruned_tokens: int  # of these, on none of the chains
+    # [N] what each chain says after each of its steps; empty where there are no steps
+    prefixes: tuple[tuple[str, ...], ...] = ()
 
 
 class GrowsTree(Protocol):

@@ -88,6 +88,7 @@ class Search(Choice):
             weights=np.array([leaf.weight for leaf in leaves], np.float64),
             tokens=tree.tokens_beside(()),
             pruned_tokens=tree.tokens_beside(paths),
+            prefixes=tree.prefixes_at(paths),
         )
 
     def _growth(self) -> Growth:

@@ -17,6 +17,7 @@ from nbest.experiments.runs.cases import load_cases
 from nbest.experiments.runs.chains import tree_of
 from nbest.experiments.runs.execute import carry_out
 from nbest.experiments.runs.plan import make_plan
+from nbest.experiments.training.examples import tree_examples
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.run.progress import Progress
 from nbest.orchestrator.store.reader import RunReader
@@ -193,6 +194,30 @@ def test_answers_made_of_answers_are_a_run_like_others(
     assert [case.tokens for case in cases] == [r.usage.generated_tokens for r in records]
     (row,) = compare(run, "vote").rows
     assert [choice.answer for choice in row.choices] == [record.answer for record in records]
+
+
+def test_steps_are_examples_by_what_is_right_below_them(config: Path, tmp_path: Path) -> None:
+    """Of a step there is an example for each chain through it, so the mean is its share."""
+    run = tmp_path / "run"
+    carried_out(config, run)
+    examples = tree_examples([run])
+    cases = load_cases(run)
+    assert len(examples) == sum(5 * len(case.candidates) for case in cases)
+    whole = [example for example in examples if "answer" in example.response]
+    assert len(whole) == sum(len(case.candidates) for case in cases)
+    assert all(example.is_right == example.response.endswith("answer 1") for example in whole)
+    first = examples[0]
+    same = [e for e in examples if e.question == first.question]
+    below = [e for e in same if e in whole and e.response.startswith(first.response)]
+    of_first = [e for e in same if e.response == first.response]
+    assert sorted(e.is_right for e in of_first) == sorted(e.is_right for e in below)
+
+
+def test_whole_answers_are_no_tree(config: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    carried_out(config, run, "strategy={n: 2}", "select=[vote]")
+    with pytest.raises(InputError, match="runs must hold graded chains of a search"):
+        tree_examples([run])
 
 
 def test_only_a_searched_run_can_be_replayed_by_a_search(config: Path, tmp_path: Path) -> None:
