@@ -146,8 +146,6 @@ def test_what_cannot_be_learned_from_is_one_line(base: Path, tmp_path: Path) -> 
     with pytest.raises(InputError, match=r"runs must hold choices \(nbest pick\)"):
         trained([bare], tmp_path / "out", settings(base), "preferences")
     with pytest.raises(InputError, match="from must be graded, pairs, preferences or tree, got"):
-        InputError, match="from must be graded, pairs, preferences or tree, got 'x'"
-    ):
         trained([bare], tmp_path / "out", settings(base), "x")
     with pytest.raises(InputError, match=r"run directory must hold a run\.json"):
         trained([tmp_path], tmp_path / "out", settings(base))
