@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from nbest.orchestrator.strategies.race import RaceToValid
     from nbest.orchestrator.strategies.search.best_first import UCT, BestFirst
     from nbest.orchestrator.strategies.search.branching import AdaptiveBranching
+    from nbest.orchestrator.strategies.search.budget_forcing import BudgetForcing
     from nbest.orchestrator.strategies.search.levels import DVTS, Beam, Rebase
     from nbest.orchestrator.strategies.search.particles import ParticleFilter
     from nbest.orchestrator.strategies.search.plan import Leaf, Node, Plan, PlanSettings
@@ -168,6 +169,7 @@ __all__ = [
     "Borda",
     "Bounded",
     "Boxed",
+    "BudgetForcing",
     "Candidates",
     "Cascade",
     "ChainScript",
@@ -353,6 +355,7 @@ _NAMES = {
     "orchestrator.strategies.search.particles": ("ParticleFilter",),
     "orchestrator.strategies.search.plan": ("Leaf", "Node", "Plan", "PlanSettings"),
     "orchestrator.strategies.search.branching": ("AdaptiveBranching",),
+    "orchestrator.strategies.search.budget_forcing": ("BudgetForcing",),
     "orchestrator.strategies.search.revise": ("Revise",),
     "orchestrator.strategies.search.search": ("Search",),
     "orchestrator.strategies.search.synthesis": ("Synthesis",),

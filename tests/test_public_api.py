@@ -55,6 +55,9 @@ nbest.BetaStop(*, confidence: float = 0.95)
 nbest.Borda(*, by: Scorer, power: float = 1.0)
 nbest.Bounded { score_bounds: tuple[float, float] }
 nbest.Boxed(*, reads_reasoning: bool = False)
+nbest.BudgetForcing(*, select: Scorer, extract: Extractor = ..., equivalence: Equivalence | None
+    = None, min_confidence: float = 0.0, params: SamplingParams = ..., n: int, end: int, budget:
+    int, waits: int = 1, wait: str = 'Wait', closing: str = '</think>\\n\\n')
 nbest.Candidates(*, samples: tuple[Sample, ...], answers: tuple[str | None, ...], ask: Ask |
     None = None, ask_model: AskModel | None = None, rate: Rate | None = None, scores:
     Mapping[str, Scores] = ...)

@@ -82,7 +82,7 @@ def _shown(value: object) -> str:
         return "none"
     if isinstance(value, tuple):
         return f"`[{', '.join(map(_item, value))}]`"
-    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+    return f"`{str(value).lower() if isinstance(value, bool) else _item(value)}`"
 
 
 def _item(value: object) -> str:

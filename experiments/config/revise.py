@@ -1,4 +1,4 @@
-"""The keys of a strategy that make new answers of earlier ones: revision and synthesis.
+"""The keys of a strategy that go on after an answer or a thought: revision, synthesis, forcing.
 
 They are inert: a strategy is built, and nothing is started.
 """
@@ -17,6 +17,7 @@ from nbest.experiments.language.section import Section
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import is_pointwise
 from nbest.orchestrator.query.choice import Choice
+from nbest.orchestrator.strategies.search.budget_forcing import BudgetForcing
 from nbest.orchestrator.strategies.search.levels import DVTS
 from nbest.orchestrator.strategies.search.plan import PlanSettings
 from nbest.orchestrator.strategies.search.revise import CRITICISE, REVISE, Revise
@@ -80,6 +81,22 @@ class ReviseSection(Section):
         if "n" in expression.arguments:
             raise InputError(f"revise.plan must leave n to strategy.n, got {self.plan!r}")
         return build_plan(expression, n, expression.arguments, PLANS_OF_ANSWERS)
+
+
+class ForcingSection(Section):
+    """Thoughts that are made longer, and ended by force at their budget."""
+
+    end: int = Field(ge=0, description="The id of the token that ends a thought, as of </think>.")
+    budget: int = Field(ge=1, description="Tokens of a thought, all its parts together.")
+    waits: int = Field(default=1, ge=0, description="How often its end is put off, at most.")
+    wait: str = Field(default="Wait", min_length=1, description="What is put in its place.")
+    closing: str = Field(
+        default="</think>\n\n", min_length=1, description="What ends a thought, at last."
+    )
+
+    def build(self, n: int, choice: Choice) -> BudgetForcing:
+        """Build the strategy, with the choice that all strategies share."""
+        return BudgetForcing(n=n, **self.model_dump(), **choice.settings())
 
 
 class SynthesisSection(Section):

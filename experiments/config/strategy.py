@@ -13,7 +13,7 @@ from pydantic import Field, ValidationInfo, model_validator
 
 from nbest.experiments.config.objects import Objects, objects_of
 from nbest.experiments.config.plugins import build_stop_rule, build_validator
-from nbest.experiments.config.revise import ReviseSection, SynthesisSection
+from nbest.experiments.config.revise import ForcingSection, ReviseSection, SynthesisSection
 from nbest.experiments.config.search import SearchSection
 from nbest.experiments.config.threshold import read_threshold
 from nbest.experiments.language.section import Section
@@ -25,6 +25,7 @@ from nbest.orchestrator.strategies.budget import BatchBudget
 from nbest.orchestrator.strategies.cascade import Cascade, Stage
 from nbest.orchestrator.strategies.deep_conf import DeepConf
 from nbest.orchestrator.strategies.race import RaceToValid
+from nbest.orchestrator.strategies.search.budget_forcing import BudgetForcing
 from nbest.orchestrator.strategies.search.revise import Revise
 from nbest.orchestrator.strategies.search.search import Search
 from nbest.orchestrator.strategies.search.synthesis import Synthesis
@@ -32,7 +33,7 @@ from nbest.orchestrator.strategies.within_budget import WithinBudget
 from nbest.scorers.confidence.trace import Confidence
 from nbest.scorers.votes.majority import MajorityVote
 
-Tree = Search | Revise | Synthesis
+Tree = Search | Revise | Synthesis | BudgetForcing
 Sampling = BestOfN | Adaptive | Cascade | RaceToValid | DeepConf | WithinBudget | Tree
 """The strategies that a config can name."""
 
@@ -111,6 +112,9 @@ class StrategySection(SearchSection):
     )
     synthesis: SynthesisSection | None = Field(
         default=None, description="n answers, then n new ones that are made of k each."
+    )
+    budget_forcing: ForcingSection | None = Field(
+        default=None, description="n answers whose thoughts go on, and end at a budget."
     )
     budget: BudgetSection | None = Field(
         default=None, description="What all questions share, in samples or in tokens."
@@ -215,6 +219,8 @@ class StrategySection(SearchSection):
             return self.revise.build(self.n, choice, objects, seed)
         if self.synthesis is not None:
             return self.synthesis.build(self.n, choice, seed)
+        if self.budget_forcing is not None:
+            return self.budget_forcing.build(self.n, choice)
         return self.build_search(self.n, choice, objects, seed)
 
 
@@ -240,7 +246,7 @@ def built_stages(sections: Sequence[StageSection]) -> tuple[Stage, ...]:
     return tuple(stages)
 
 
-TREES = ("search", "revise", "synthesis")
+TREES = ("search", "revise", "synthesis", "budget_forcing")
 """The keys of strategies whose samples are nodes of a tree."""
 
 KINDS = ("rule", "race", "deep_conf", "cascade", "budget", *TREES)

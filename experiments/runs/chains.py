@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from nbest.experiments.config.objects import Objects
 from nbest.experiments.config.plugins import build_extractor
 from nbest.experiments.config.sections import SamplingSection
-from nbest.experiments.config.strategy import TREES, StrategySection
+from nbest.experiments.config.strategy import TREES, StrategySection, Tree
 from nbest.experiments.language.errors import describe
 from nbest.experiments.runs.stored_calls import NotAsked
 from nbest.experiments.runs.stored_sampler import NotStored, StoredSteps
@@ -23,9 +23,6 @@ from nbest.orchestrator.ids import index_of
 from nbest.orchestrator.query.choice import Choice
 from nbest.orchestrator.store.reader import RunReader, StoredSamples
 from nbest.orchestrator.strategies.search.grown import WEIGHT, GrowsTree
-from nbest.orchestrator.strategies.search.revise import Revise
-from nbest.orchestrator.strategies.search.search import Search
-from nbest.orchestrator.strategies.search.synthesis import Synthesis
 from nbest.orchestrator.types import Query, Sample, Status
 from nbest.scorers.baselines import First
 
@@ -51,7 +48,7 @@ def tree_of(run: RunReader) -> GrowsTree | None:
     if isinstance(extract, str):
         choice = replace(choice, extract=build_extractor(extract))
     built = strategy.build(choice, Objects(), seed if isinstance(seed, int) else 0)
-    assert isinstance(built, Search | Revise | Synthesis)
+    assert isinstance(built, Tree)
     return built
 
 

@@ -17,7 +17,15 @@ from dataclasses import dataclass, field
 
 from nbest.model_backend.confidence_floor import falls_after
 from nbest.model_backend.fake.clocks import Clock, LoopClock
-from nbest.model_backend.fake.script import Cut, Reply, Script, cut, duration_s, tokens_by
+from nbest.model_backend.fake.script import (
+    Cut,
+    Reply,
+    Script,
+    cut,
+    cut_at_ids,
+    duration_s,
+    tokens_by,
+)
 from nbest.orchestrator.engines.aborts import EarlyAborts, cancelled_sample
 from nbest.orchestrator.engines.batches import Done, Result
 from nbest.orchestrator.errors import BackendError
@@ -113,7 +121,7 @@ class FakeEngine:
         if self._early.take(request.id):
             return cancelled_sample(request)
         reply = self._settings.script(request)
-        kept = cut(reply.tokens, request.params)
+        kept = cut_at_ids(reply, cut(reply.tokens, request.params), request.params)
         if (fall := tokens_until_fall(reply, len(kept.tokens), request.params)) is not None:
             kept = Cut(kept.tokens[:fall], Status.TRUNCATED)
         if seconds := duration_s(reply, len(kept.tokens)):

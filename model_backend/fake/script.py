@@ -138,6 +138,20 @@ def cut(tokens: Sequence[str], params: SamplingParams) -> Cut:
     return Cut(tuple(tokens[:max_tokens]), status)
 
 
+def cut_at_ids(reply: Reply, kept: Cut, params: SamplingParams) -> Cut:
+    """Cut what is kept of a reply after its first token whose id is one of `stop_token_ids`.
+
+    The token stays; its text is left out unless it is wanted.
+    """
+    stops = set(params.stop_token_ids)
+    ids = (reply.token_ids or ())[: len(kept.tokens)]
+    place = next((i for i, token in enumerate(ids) if token in stops), None)
+    if place is None:
+        return kept
+    last = kept.tokens[place] if params.include_stop_str_in_output else ""
+    return Cut((*kept.tokens[:place], last), Status.OK, str(ids[place]))
+
+
 def _first_characters(tokens: Sequence[str], length: int) -> tuple[str, ...]:
     """Cut the tokens so that their text is the first `length` characters."""
     pieces: list[str] = []

@@ -177,6 +177,7 @@ def test_the_seed_of_the_run_is_that_of_its_search(config: Path, tmp_path: Path)
         ("{n: 8, revise: {plan: adaptive_branching, score: mean_logprob}}", (8, 8)),
         ("{n: 4, revise: {plan: beam(width=2), score: mean_logprob, rounds: 1}}", (8, 8)),
         ("{n: 4, synthesis: {k: 2, rounds: 2}}", (4, 12)),
+        ("{n: 3, budget_forcing: {end: 7, budget: 9}}", (3, 3)),
     ],
 )
 def test_answers_made_of_answers_are_a_run_like_others(
