@@ -141,19 +141,22 @@ def small_model(model: str) -> VLLM:
 
 
 async def measured_use(
-    settings: BackendConfig, questions: int, rounds: int, tell: Callable[[str], None]
+    live: Backend,
+    settings: BackendConfig,
+    questions: int,
+    rounds: int,
+    tell: Callable[[str], None],
 ) -> list[EngineUse]:
     """Run every search and whole answers in turns on one engine; the first round warms up."""
     found: dict[str, list[EngineUse]] = {name: [] for name in PLANS}
-    async with settings.open("engine0") as live:
-        for number in range(rounds + 1):
-            queries = [_query(number, i) for i in range(questions)]
-            whole = await _run(settings, live, queries, _whole())
-            for name, plan in PLANS.items():
-                use = _use(name, await _run(settings, live, queries, _search(plan)), whole)
-                if number:
-                    found[name].append(use)
-                    tell(f"{name}: {use.slowdown:.2f} of the time of whole answers")
+    for number in range(rounds + 1):
+        queries = [_query(number, i) for i in range(questions)]
+        whole = await _run(settings, live, queries, _whole())
+        for name, plan in PLANS.items():
+            use = _use(name, await _run(settings, live, queries, _search(plan)), whole)
+            if number:
+                found[name].append(use)
+                tell(f"{name}: {use.slowdown:.2f} of the time of whole answers")
     return [_median(uses) for uses in found.values()]
 
 

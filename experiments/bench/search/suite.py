@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from rich.table import Table
 
+from nbest.experiments.bench.search.continuation import Continuation, measured_continuation
 from nbest.experiments.bench.search.engine_use import (
     EngineUse,
     measured_use,
@@ -15,9 +16,11 @@ from nbest.experiments.bench.search.engine_use import (
     uneven_fake,
 )
 from nbest.experiments.bench.search.truths import Truth, truths
-from nbest.experiments.bench.search.view import truths_table, uses_table
+from nbest.experiments.bench.search.view import continuation_table, truths_table, uses_table
 from nbest.orchestrator.protocols import BackendConfig
 from nbest.orchestrator.requirements import require
+
+ANSWERS = 30  # that are drawn in one and in steps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +28,8 @@ class MeasuredSearches:
     """All figures of the benchmark; of a part that was left out, none."""
 
     tests: tuple[Truth, ...]
-    engine: tuple[EngineUse, ...]
+    engine: tuple[EngineUse, ...] = ()
+    continuation: Continuation | None = None  # of a real model
 
     @property
     def holds(self) -> bool:
@@ -35,7 +39,9 @@ class MeasuredSearches:
     def as_json(self) -> dict[str, object]:
         """What `--json` prints."""
         tests = [test.as_json() for test in self.tests]
-        return {"tests": tests, "engine": [use.as_json() for use in self.engine]}
+        engine = [use.as_json() for use in self.engine]
+        steps = None if self.continuation is None else self.continuation.as_json()
+        return {"tests": tests, "engine": engine, "continuation": steps}
 
     def tables(self) -> Iterator[Table]:
         """A table for each part."""
@@ -43,6 +49,8 @@ class MeasuredSearches:
             yield truths_table(self.tests)
         if self.engine:
             yield uses_table(self.engine)
+        if self.continuation is not None:
+            yield continuation_table(self.continuation)
 
 
 def measure_searches(
@@ -60,8 +68,15 @@ def measure_searches(
     for name, count in {"questions": questions, "rounds": rounds}.items():
         require(count >= 1, name, "be at least 1", count)
     tests = () if only == "engine" else tuple(truths(runs, seed))
-    settings: BackendConfig = uneven_fake() if model is None else small_model(model)
-    uses: tuple[EngineUse, ...] = ()
-    if only != "tests":
-        uses = tuple(asyncio.run(measured_use(settings, questions, rounds, tell)))
-    return MeasuredSearches(tests=tests, engine=uses)
+    if only == "tests":
+        return MeasuredSearches(tests=tests)
+
+    async def measured() -> MeasuredSearches:
+        settings: BackendConfig = uneven_fake() if model is None else small_model(model)
+        async with settings.open("engine0") as live:
+            uses = await measured_use(live, settings, questions, rounds, tell)
+            # The fake model draws each step by its seed: no answer of it is greedy.
+            steps = None if model is None else await measured_continuation(live, ANSWERS)
+        return MeasuredSearches(tests=tests, engine=tuple(uses), continuation=steps)
+
+    return asyncio.run(measured())

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
+from nbest.experiments.bench.search.continuation import Continuation
 from nbest.experiments.bench.search.engine_use import EngineUse
 from nbest.experiments.bench.search.truths import Truth
 
@@ -34,4 +35,14 @@ def uses_table(uses: Sequence[EngineUse]) -> Table:
     for use in uses:
         shares = (f"{use.pruned:.0%}", f"{use.recomputed:.2f}", f"{use.recomputed_whole:.2f}")
         table.add_row(use.name, *shares, f"{use.idle:.0%}", f"{use.slowdown:.2f}")
+    return table
+
+
+def continuation_table(steps: Continuation) -> Table:
+    """A line: whether a model goes on after its own tokens."""
+    table = Table(box=None, pad_edge=False)
+    for title in ("steps that go on", "after their own ids", "greedy answers", "same in steps"):
+        table.add_column(title, justify="right")
+    counts = (steps.steps, steps.read, steps.answers, steps.same)
+    table.add_row(*(f"{count:,}" for count in counts))
     return table

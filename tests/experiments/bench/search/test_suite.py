@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
 
+from nbest import FakeBackend, Reply, Request
+from nbest.experiments.bench.search.continuation import measured_continuation
 from nbest.experiments.bench.search.engine_use import PLANS, Gauge
 from nbest.experiments.cli.app import app
 
@@ -57,3 +60,23 @@ def test_a_gauge_adds_up_what_was_in_an_engine(monkeypatch: pytest.MonkeyPatch) 
     for change in (1, 1, -1, -1):
         gauge.change(change)
     assert (gauge.wall_s, gauge.slot_s, gauge.in_flight) == (4.0, 1.0 + 2 * 2.0 + 1.0, 0)
+
+
+async def test_steps_are_compared_with_whole_answers() -> None:
+    """A model that counts goes on rightly; one that begins anew is found out."""
+
+    def counting(request: Request) -> Reply:
+        place = len(request.prefix or ())
+        left = range(place, 64)
+        texts = tuple(f" {i}" for i in left)
+        return Reply(tokens=texts, token_ids=tuple(left), prompt_tokens=5 + place)
+
+    def forgetful(request: Request) -> Reply:
+        return replace(counting(replace(request, prefix=None)), prompt_tokens=5)
+
+    found = {}
+    for script in (counting, forgetful):
+        async with FakeBackend(script=script).open() as engine:
+            found[script.__name__] = await measured_continuation(engine, 2)
+    assert found["counting"].as_json() == {"steps": 14, "read": 14, "answers": 2, "same": 2}
+    assert found["forgetful"].as_json() == {"steps": 14, "read": 0, "answers": 2, "same": 0}
