@@ -15,7 +15,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from nbest.experiments.analysis.accuracy import Accuracy, accuracy_of
-from nbest.experiments.config.strategy import Tree
 from nbest.experiments.runs.plan import Plan
 from nbest.orchestrator.errors import InputError, RunChanged
 from nbest.orchestrator.files import StrPath
@@ -29,6 +28,7 @@ from nbest.orchestrator.store.format.manifest import differences, versions
 from nbest.orchestrator.store.format.schema import FINAL
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.strategies.deep_conf import DeepConf
+from nbest.orchestrator.strategies.search.grown import TreeStrategy
 from nbest.orchestrator.types import Query, Sample, Selection, Status
 
 COMPARED = ("id", "text", "reasoning", "token_ids", "status")
@@ -97,7 +97,7 @@ def verify(plan: Plan, folder: StrPath, count: int, seed: int = 0) -> Verificati
     if lines := differences(reader.manifest.fingerprint, plan.fingerprint()):
         raise RunChanged(f"run directory {reader.shown_path!r} has other settings: {lines[0]}")
     rule = "hold whole answers: the nodes of a tree are not drawn again"
-    require(not isinstance(plan.strategy, Tree), "run", rule, reader.shown_path)
+    require(not isinstance(plan.strategy, TreeStrategy), "run", rule, reader.shown_path)
     queries = _same_queries(plan, reader)
     stored = [
         (query_id, _index(sample))

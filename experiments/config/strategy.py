@@ -25,16 +25,12 @@ from nbest.orchestrator.strategies.budget import BatchBudget
 from nbest.orchestrator.strategies.cascade import Cascade, Stage
 from nbest.orchestrator.strategies.deep_conf import DeepConf
 from nbest.orchestrator.strategies.race import RaceToValid
-from nbest.orchestrator.strategies.search.budget_forcing import BudgetForcing
-from nbest.orchestrator.strategies.search.revise import Revise
-from nbest.orchestrator.strategies.search.search import Search
-from nbest.orchestrator.strategies.search.synthesis import Synthesis
+from nbest.orchestrator.strategies.search.grown import TreeStrategy
 from nbest.orchestrator.strategies.within_budget import WithinBudget
 from nbest.scorers.confidence.trace import Confidence
 from nbest.scorers.votes.majority import MajorityVote
 
-Tree = Search | Revise | Synthesis | BudgetForcing
-Sampling = BestOfN | Adaptive | Cascade | RaceToValid | DeepConf | WithinBudget | Tree
+Sampling = BestOfN | Adaptive | Cascade | RaceToValid | DeepConf | WithinBudget | TreeStrategy
 """The strategies that a config can name."""
 
 

@@ -40,7 +40,7 @@ from nbest.orchestrator.query.selection import merge_answers, read_answers, with
 from nbest.orchestrator.store.format.manifest import Json
 from nbest.orchestrator.store.format.schema import FINAL
 from nbest.orchestrator.store.reader import RunReader
-from nbest.orchestrator.strategies.search.grown import GrowsTree
+from nbest.orchestrator.strategies.search.grown import TreeStrategy
 from nbest.orchestrator.tasks import wait_for
 from nbest.orchestrator.types import Candidates, Query, Sample, Scores
 
@@ -216,7 +216,7 @@ async def each_case(
     scorers: Collection[Scorer] | None = None,
     scope: Scope | None = None,
     gold: Mapping[str, Gold] | None = None,
-    tree: GrowsTree | None = None,
+    tree: TreeStrategy | None = None,
 ) -> AsyncIterator[Case]:
     """Yield the cases of an open run, in the order of its queries; only one is in memory.
 

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from nbest.experiments.config.objects import Objects
 from nbest.experiments.config.plugins import build_extractor
 from nbest.experiments.config.sections import SamplingSection
-from nbest.experiments.config.strategy import TREES, StrategySection, Tree
+from nbest.experiments.config.strategy import TREES, StrategySection
 from nbest.experiments.language.errors import describe
 from nbest.experiments.runs.stored_calls import NotAsked
 from nbest.experiments.runs.stored_sampler import NotStored, StoredSteps
@@ -22,12 +22,12 @@ from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.ids import index_of
 from nbest.orchestrator.query.choice import Choice
 from nbest.orchestrator.store.reader import RunReader, StoredSamples
-from nbest.orchestrator.strategies.search.grown import WEIGHT, GrowsTree
+from nbest.orchestrator.strategies.search.grown import WEIGHT, TreeStrategy
 from nbest.orchestrator.types import Query, Sample, Status
 from nbest.scorers.baselines import First
 
 
-def tree_of(run: RunReader) -> GrowsTree | None:
+def tree_of(run: RunReader) -> TreeStrategy | None:
     """The strategy by which a run was drawn, where its samples are nodes of a tree; else None.
 
     InputError where a part of it, as a plugin, cannot be built here.
@@ -48,7 +48,7 @@ def tree_of(run: RunReader) -> GrowsTree | None:
     if isinstance(extract, str):
         choice = replace(choice, extract=build_extractor(extract))
     built = strategy.build(choice, Objects(), seed if isinstance(seed, int) else 0)
-    assert isinstance(built, Tree)
+    assert isinstance(built, TreeStrategy)
     return built
 
 
@@ -64,7 +64,7 @@ class Drawn:
     missing: int = 0  # steps at least that the search wants and the run has not
 
 
-async def drawn_samples(query: Query, stored: StoredSamples, tree: GrowsTree | None) -> Drawn:
+async def drawn_samples(query: Query, stored: StoredSamples, tree: TreeStrategy | None) -> Drawn:
     """The samples of a question: those that are stored, or what a tree of them comes to.
 
     Chains come with the weights that the search gave them; there are none where steps are missing.

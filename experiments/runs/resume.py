@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
 
-from nbest.experiments.config.strategy import Sampling, Tree
+from nbest.experiments.config.strategy import Sampling
 from nbest.experiments.runs.stored_calls import (
     NotAsked,
     StoredCalls,
@@ -22,6 +22,7 @@ from nbest.orchestrator.strategies.best_of_n import BestOfN
 from nbest.orchestrator.strategies.cascade import Cascade
 from nbest.orchestrator.strategies.deep_conf import DeepConf
 from nbest.orchestrator.strategies.race import RaceToValid
+from nbest.orchestrator.strategies.search.grown import TreeStrategy
 from nbest.orchestrator.strategies.search.revise import Revise
 from nbest.orchestrator.strategies.search.search import Search
 from nbest.orchestrator.strategies.within_budget import WithinBudget
@@ -33,7 +34,7 @@ OneByOne = BestOfN | Adaptive | Cascade | RaceToValid
 
 async def has_all_samples(store: RunStore, query: Query, strategy: Sampling) -> bool:
     """Whether the store holds all samples that the strategy draws."""
-    if isinstance(strategy, DeepConf | WithinBudget | Tree):
+    if isinstance(strategy, DeepConf | WithinBudget | TreeStrategy):
         return False  # they do not tell missing samples from missing calls of scorers
     return await stored_samples(store, query, strategy) is not None
 
@@ -52,7 +53,7 @@ async def is_complete(store: RunStore, query: Query, strategy: Sampling) -> bool
     """
     if isinstance(strategy, BatchStrategy):
         return False
-    if isinstance(strategy, DeepConf | Tree):
+    if isinstance(strategy, DeepConf | TreeStrategy):
         return await _can_be_answered(strategy, query, StoredSamples(store, query))
     samples = await stored_samples(store, query, strategy)
     if samples is None:

@@ -15,10 +15,7 @@ from nbest.orchestrator.query.panel import Panel
 from nbest.orchestrator.requirements import require
 from nbest.orchestrator.strategies.cascade import Cascade
 from nbest.orchestrator.strategies.deep_conf import DeepConf
-from nbest.orchestrator.strategies.search.budget_forcing import BudgetForcing
-from nbest.orchestrator.strategies.search.revise import Revise
-from nbest.orchestrator.strategies.search.search import Search
-from nbest.orchestrator.strategies.search.synthesis import Synthesis
+from nbest.orchestrator.strategies.search.grown import TreeStrategy
 from nbest.orchestrator.types import Query
 
 
@@ -42,7 +39,7 @@ class Work:
         is_alike = self.panel is None or not isinstance(self.strategy, DeepConf)
         require(is_alike, "deep_conf", rule, "both")
         rule = "be left out with arms: all nodes of a tree are drawn in one way"
-        is_tree = isinstance(self.strategy, Search | Revise | Synthesis | BudgetForcing)
+        is_tree = isinstance(self.strategy, TreeStrategy)
         require(self.panel is None or not is_tree, "strategy", rule, "both")
         if self.panel is not None and self.panel.stages and isinstance(self.strategy, Cascade):
             stages = tuple(stage.n for stage in self.strategy.stages)

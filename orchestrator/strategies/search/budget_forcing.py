@@ -10,17 +10,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from nbest.orchestrator.protocols import NodeSampler, Sampler
+from nbest.orchestrator.protocols import NodeSampler
 from nbest.orchestrator.query.choice import Choice
 from nbest.orchestrator.requirements import require
 from nbest.orchestrator.sampling_params import SamplingParams
-from nbest.orchestrator.strategies.search.grown import Grown, chosen_among
+from nbest.orchestrator.strategies.search.grown import Grown, TreeStrategy
 from nbest.orchestrator.tasks import task_group
-from nbest.orchestrator.types import Prefix, Query, Sample, Selection, Status
+from nbest.orchestrator.types import Prefix, Query, Sample, Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BudgetForcing(Choice):
+class BudgetForcing(TreeStrategy):
     """Draw n answers whose thoughts go on where the model would end them.
 
     Where the model says the token `end`, `wait` is put in its place, `waits` times at most. A
@@ -47,14 +47,8 @@ class BudgetForcing(Choice):
         for name in ("wait", "closing"):
             require(bool(getattr(self, name)), name, "be a text", getattr(self, name))
 
-    async def __call__(self, query: Query, sampler: Sampler) -> Selection:
-        return await chosen_among(self, query, await self.grown(query, sampler), sampler)
-
-    async def grown(self, query: Query, sampler: Sampler) -> Grown:
+    async def grown(self, query: Query, sampler: NodeSampler) -> Grown:
         """Draw the n answers, each after its thought."""
-        rule = "be one that draws answers step by step"
-        require(isinstance(sampler, NodeSampler), "sampler", rule, type(sampler).__name__)
-        assert isinstance(sampler, NodeSampler)
         tasks: list[asyncio.Task[Sample]] = []
         async with task_group() as group:
             for place in range(self.n):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 
-from nbest.orchestrator.protocols import Sampler
+from nbest.orchestrator.protocols import NodeSampler, Sampler
 from nbest.orchestrator.query.choice import Choice
+from nbest.orchestrator.requirements import require
 from nbest.orchestrator.types import Query, Sample, Scores, Selection
 
 WEIGHT = "search"
@@ -31,25 +31,25 @@ class Grown:
     prefixes: tuple[tuple[str, ...], ...] = ()
 
 
-class GrowsTree(Protocol):
-    """A strategy whose samples are nodes of a tree, or chains of them."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TreeStrategy(Choice):
+    """A strategy whose samples are nodes of a tree, or chains of them.
 
-    @property
-    def n(self) -> int:
-        """How many answers it begins with."""
-        ...
+    Each draws in its own way; all choose among what has grown, by any selector.
+    """
 
-    async def grown(self, query: Query, sampler: Sampler) -> Grown:
+    async def __call__(self, query: Query, sampler: Sampler) -> Selection:
+        rule = "be one that draws the nodes of a tree"
+        require(isinstance(sampler, NodeSampler), "sampler", rule, type(sampler).__name__)
+        assert isinstance(sampler, NodeSampler)
+        grown = await self.grown(query, sampler)
+        if not grown.chains:
+            return replace(NO_CHAIN, pruned_tokens=grown.pruned_tokens)
+        candidates = await self.candidates(query, grown.chains, sampler)
+        weighted = replace(candidates, scores={WEIGHT: grown.weights})
+        selection = await self.of_candidates(query, weighted)
+        return replace(selection, pruned_tokens=grown.pruned_tokens)
+
+    async def grown(self, query: Query, sampler: NodeSampler) -> Grown:
         """Grow the tree of a question: what is chosen from, whatever the selector."""
-        ...
-
-
-async def chosen_among(choice: Choice, query: Query, grown: Grown, sampler: Sampler) -> Selection:
-    """Choose among the chains of a tree, which come with the weights that it gave them."""
-    if not grown.chains:
-        return replace(NO_CHAIN, pruned_tokens=grown.pruned_tokens)
-    candidates = await choice.candidates(query, grown.chains, sampler)
-    selection = await choice.of_candidates(
-        query, replace(candidates, scores={WEIGHT: grown.weights})
-    )
-    return replace(selection, pruned_tokens=grown.pruned_tokens)
+        raise NotImplementedError

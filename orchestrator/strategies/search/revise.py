@@ -7,18 +7,18 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from nbest.orchestrator.protocols import NodeSampler, Sampler, Scorer, Validator
+from nbest.orchestrator.protocols import NodeSampler, Scorer, Validator
 from nbest.orchestrator.query.choice import Choice, sampling_for
 from nbest.orchestrator.query.parts import require_part, result_of
 from nbest.orchestrator.query.selection import read_answers, score_candidates, with_calls
 from nbest.orchestrator.requirements import require
 from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.strategies.search.grow import grow
-from nbest.orchestrator.strategies.search.grown import Grown, chosen_among
+from nbest.orchestrator.strategies.search.grown import Grown, TreeStrategy
 from nbest.orchestrator.strategies.search.levels import DVTS
 from nbest.orchestrator.strategies.search.plan import Node, PlanSettings
 from nbest.orchestrator.strategies.search.tree import ABORTED
-from nbest.orchestrator.types import Message, Path, Prompt, Query, Sample, Selection, Status
+from nbest.orchestrator.types import Message, Path, Prompt, Query, Sample, Status
 
 REVISE = "Look at your answer again. If anything in it is wrong, correct it. Give the whole answer."
 CRITICISE = "What is wrong with this answer, if anything? Be brief, and do not answer it anew."
@@ -26,7 +26,7 @@ BROKEN = "It does not keep the rule that it has to keep."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Revise(Choice):
+class Revise(TreeStrategy):
     """Answer, and answer again with the last answer in view; choose among all rounds.
 
     `plan` says which answer is revised next: `DVTS(n=4, width=1)` revises four answers apart from
@@ -62,14 +62,8 @@ class Revise(Choice):
         """The parameters of an answer, with the log-probabilities that both scorers need."""
         return sampling_for(self.score, sampling_for(self.select, self.params))
 
-    async def __call__(self, query: Query, sampler: Sampler) -> Selection:
-        return await chosen_among(self, query, await self.grown(query, sampler), sampler)
-
-    async def grown(self, query: Query, sampler: Sampler) -> Grown:
+    async def grown(self, query: Query, sampler: NodeSampler) -> Grown:
         """Draw the answers of all rounds."""
-        rule = "be one that draws revisions"
-        require(isinstance(sampler, NodeSampler), "sampler", rule, type(sampler).__name__)
-        assert isinstance(sampler, NodeSampler)
         answers = _Answers(self, query, sampler)
         await grow(self.plan.plans(f"{self.seed}/{query.id}"), answers.node, answers.abort)
         return answers.grown()

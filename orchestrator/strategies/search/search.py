@@ -6,23 +6,23 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from nbest.orchestrator.protocols import Sampler, Scorer, score_bounds
+from nbest.orchestrator.protocols import NodeSampler, Scorer, score_bounds
 from nbest.orchestrator.query.choice import Choice, sampling_for
 from nbest.orchestrator.query.parts import require_part
 from nbest.orchestrator.requirements import require
 from nbest.orchestrator.sampling_params import SamplingParams
-from nbest.orchestrator.strategies.search.grown import Grown, chosen_among
+from nbest.orchestrator.strategies.search.grown import Grown, TreeStrategy
 from nbest.orchestrator.strategies.search.particles import ParticleFilter
 from nbest.orchestrator.strategies.search.plan import PlanSettings
 from nbest.orchestrator.strategies.search.steps import Step, StepRules
 from nbest.orchestrator.strategies.search.tree import Growth, Tree
-from nbest.orchestrator.types import Query, Selection
+from nbest.orchestrator.types import Query
 
 ANEW = ("min_tokens", "presence_penalty", "frequency_penalty")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Search(Choice):
+class Search(TreeStrategy):
     """Grow a tree of steps by a plan, and choose among the chains that came to their end.
 
     `score` rates an answer as far as it has come: a process reward model, a reward model on
@@ -72,10 +72,7 @@ class Search(Choice):
         """The parameters of a chain, with the log-probabilities that both scorers need."""
         return sampling_for(self.score, sampling_for(self.select, self.params))
 
-    async def __call__(self, query: Query, sampler: Sampler) -> Selection:
-        return await chosen_among(self, query, await self.grown(query, sampler), sampler)
-
-    async def grown(self, query: Query, sampler: Sampler) -> Grown:
+    async def grown(self, query: Query, sampler: NodeSampler) -> Grown:
         """Grow the tree of a question: what is chosen from, whatever the selector."""
         tree = Tree(query, sampler, self._growth())
         plans = self.plan.plans(f"{self.seed}/{query.id}")

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nbest.orchestrator.protocols import NodeSampler, Sampler
+from nbest.orchestrator.protocols import NodeSampler
 from nbest.orchestrator.query.choice import Choice
 from nbest.orchestrator.query.fanout import draw
 from nbest.orchestrator.requirements import require
-from nbest.orchestrator.strategies.search.grown import Grown, chosen_among
+from nbest.orchestrator.strategies.search.grown import Grown, TreeStrategy
 from nbest.orchestrator.strategies.search.plan import generator
 from nbest.orchestrator.tasks import task_group
-from nbest.orchestrator.types import Message, Prompt, Query, Sample, Selection, Status
+from nbest.orchestrator.types import Message, Prompt, Query, Sample, Status
 
 WORDS = (
     "Here are several answers to this question. Some may be wrong, and even the best may be "
@@ -24,7 +24,7 @@ WORDS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Synthesis(Choice):
+class Synthesis(TreeStrategy):
     """Draw n answers; in each round, make n new ones of k each; choose among the last.
 
     With several rounds this is recursive self-aggregation (Venkatraman et al. 2025, arXiv
@@ -46,14 +46,8 @@ class Synthesis(Choice):
         require(1 <= self.k <= self.n, "k", f"lie in 1..{self.n}, n", self.k)
         require(self.rounds >= 1, "rounds", "be at least 1", self.rounds)
 
-    async def __call__(self, query: Query, sampler: Sampler) -> Selection:
-        return await chosen_among(self, query, await self.grown(query, sampler), sampler)
-
-    async def grown(self, query: Query, sampler: Sampler) -> Grown:
+    async def grown(self, query: Query, sampler: NodeSampler) -> Grown:
         """Draw the answers of all rounds; the last ones are chosen from, the others pruned."""
-        rule = "be one that draws revisions"
-        require(isinstance(sampler, NodeSampler), "sampler", rule, type(sampler).__name__)
-        assert isinstance(sampler, NodeSampler)
         answers = await draw(sampler, range(self.n), self.sampling())
         pruned = 0
         for number in range(self.rounds):

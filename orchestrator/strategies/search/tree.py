@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
-from nbest.orchestrator.protocols import NodeSampler, Sampler, Scorer
+from nbest.orchestrator.protocols import NodeSampler, Scorer
 from nbest.orchestrator.query.selection import score_candidates, with_calls
 from nbest.orchestrator.reasoning import with_thought_apart
-from nbest.orchestrator.requirements import require
 from nbest.orchestrator.strategies.search.grow import grow
 from nbest.orchestrator.strategies.search.plan import Node, Plan
 from nbest.orchestrator.strategies.search.steps import Chain, StepRules
@@ -33,12 +32,9 @@ class Growth:
 class Tree:
     """The tree of one question."""
 
-    def __init__(self, query: Query, sampler: Sampler, growth: Growth) -> None:
-        rule = "be one that draws answers step by step"
-        require(isinstance(sampler, NodeSampler), "sampler", rule, type(sampler).__name__)
-        assert isinstance(sampler, NodeSampler)
+    def __init__(self, query: Query, sampler: NodeSampler, growth: Growth) -> None:
         self._query = query
-        self._sampler: NodeSampler = sampler
+        self._sampler = sampler
         self._growth = growth
         self._chains: dict[Path, Chain] = {(): Chain()}
         # By what scorers may read, texts and log-probabilities: chains that are alike in both are

@@ -70,6 +70,7 @@ MEASURED = {
         "faults",
         "schedule",
         "statistics",
+        "search",
     )
 }
 

@@ -52,7 +52,12 @@ CONSTRAINTS: dict[str, Constraint] = {
 # Fields of a request that are no sampling parameters of vLLM's, and where they go instead.
 # vLLM has the texts in any case; a floor is watched over by us.
 OUR_OWN = {"token_texts", "floor"}
-ELSEWHERE = {"id": "argument of generate", "prompt": "token ids", "affinity": "the pool's"}
+ELSEWHERE = {
+    "id": "argument of generate",
+    "prompt": "token ids",
+    "prefix": "token ids, after those of the prompt",
+    "affinity": "the pool's",
+}
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -186,12 +191,22 @@ def test_a_sample_holds_all_that_came_back() -> None:
 
 
 def test_every_field_of_a_sample_is_filled() -> None:
-    """Only the error stays empty, and what is known later; the status has its default."""
+    """Only the error stays empty, and what is known later; the status has its default.
+
+    This one ended by itself, so there is no stop either.
+    """
     sample = sample_of(PLAIN, output(logprobs=[[-0.5], [-0.25], [-1.0]]), 1.5, "e0")
     blank = Sample(id="", text="")
     unfilled = {f.name for f in fields(Sample) if getattr(sample, f.name) == getattr(blank, f.name)}
     later = {"reasoning", "reasoning_tokens", "arm"}  # when a sample is parted, and stored
-    assert unfilled == {"status", "error", "top_logprobs", *later}
+    assert unfilled == {"status", "error", "stop", "top_logprobs", *later}
+
+
+@pytest.mark.parametrize("reason", ["\n", 198])
+def test_what_ended_a_sample_is_kept(reason: str | int) -> None:
+    ended = output()
+    ended.outputs[0].stop_reason = reason
+    assert sample_of(PLAIN, ended, total_s=1.0).stop == str(reason)
 
 
 @pytest.mark.parametrize(

@@ -621,7 +621,7 @@ class Whole:
 
 
 async def test_a_sampler_of_whole_answers_is_refused() -> None:
-    with pytest.raises(InputError, match="sampler must be one that draws answers step by step"):
+    with pytest.raises(InputError, match="sampler must be one that draws the nodes of a tree"):
         await search()(QUERY, Whole())  # type: ignore[arg-type]
 
 
