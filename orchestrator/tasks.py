@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future, wait
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 
 def task_group() -> asyncio.TaskGroup:
@@ -126,3 +126,28 @@ def _run_in_thread(coroutine: Coroutine[object, object, None]) -> None:
         thread.join()
         raise
     ended.result()
+
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Once(Generic[K, V]):
+    """Values that are made once, however many want one at the same time; a failure is no value."""
+
+    def __init__(self) -> None:
+        self.known: dict[K, V] = {}
+        self._under_way: dict[K, asyncio.Future[None]] = {}
+
+    async def get(self, key: K, make: Callable[[], Awaitable[V]]) -> V:
+        """The value of a key; the first who wants it makes it, and the next one if that fails."""
+        while key in self._under_way:
+            await asyncio.wait([self._under_way[key]])
+        if key not in self.known:
+            is_done = self._under_way[key] = asyncio.get_running_loop().create_future()
+            try:
+                self.known[key] = await make()
+            finally:
+                del self._under_way[key]
+                is_done.set_result(None)
+        return self.known[key]

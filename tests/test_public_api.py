@@ -157,9 +157,9 @@ nbest.Request(*, id: str, prompt: str | tuple[Message, ...], params: SamplingPar
 nbest.ReservationStop(*, cost: float = 0.01, highest: float | None = None, min_scores: int = 5)
 nbest.Revise(*, select: Scorer, extract: Extractor = ..., equivalence: Equivalence | None =
     None, min_confidence: float = 0.0, params: SamplingParams = ..., plan: PlanSettings = ...,
-    score: Scorer, rounds: int = 3, words: str = 'Look at your answer again. If anything in it
-    is wrong, correct it. Give the whole answer.', critique: str = '', rule: Validator | None =
-    None, seed: int = 0)
+    score: Scorer | None = None, rounds: int = 3, words: str = 'Look at your answer again. If
+    anything in it is wrong, correct it. Give the whole answer.', critique: str = '', rule:
+    Validator | None = None, seed: int = 0)
 nbest.RewardModel(model: BackendConfig, *, aggregate: Aggregate = 'last', scale: Scale = 'raw',
     by: By = 'text', reads_reasoning: bool = False)
 nbest.Rewards(*, of: Callable[[str], Sequence[float]], seconds: float = 0.0)

@@ -169,6 +169,11 @@ class Config(Section):
         if self.arms:
             rule = "be left out with arms: all nodes of a tree are drawn in one way"
             raise InputError(f"strategy.{kind} must {rule}")
+        if kind in ("search", "budget_forcing") and self.model.backend == "openai":
+            rule = (
+                f"be an engine of nbest's own with strategy.{kind}: no server goes on after tokens"
+            )
+            raise InputError(f"model.backend must {rule}, got 'openai'")
         if kind != "search":
             return
         reasoning = (self.model.__pydantic_extra__ or {}).get("reasoning", "tags")

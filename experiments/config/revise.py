@@ -22,7 +22,6 @@ from nbest.orchestrator.strategies.search.levels import DVTS
 from nbest.orchestrator.strategies.search.plan import PlanSettings
 from nbest.orchestrator.strategies.search.revise import CRITICISE, REVISE, Revise
 from nbest.orchestrator.strategies.search.synthesis import WORDS, Synthesis
-from nbest.scorers.baselines import Shortest
 
 PLANS_OF_ANSWERS = replace(
     PLANS,
@@ -51,18 +50,19 @@ class ReviseSection(Section):
     rule: str | None = Field(
         default=None, description="An answer that this validator passes is not revised, as json."
     )
-    words: str = Field(default=REVISE, description="What is said to the model after its answer.")
+    words: str = Field(
+        default=REVISE, min_length=1, description="What is said to the model after its answer."
+    )
 
     def build(self, n: int, choice: Choice, objects: Objects, seed: int) -> Revise:
         """Build the strategy, with the choice that all strategies share."""
         if (self.plan is None) != (self.score is None):
             given = self.plan or self.score
-            raise InputError(f"revise must have a plan and a score, or neither, got {given!r}")
-        # Where each answer is revised by itself, no score decides anything.
-        score = Shortest() if self.score is None else objects.get(build_scorer, self.score)
-        if not is_pointwise(score):
+            raise InputError(f"plan must come with a score, and a score with a plan, got {given!r}")
+        score = None if self.score is None else objects.get(build_scorer, self.score)
+        if score is not None and not is_pointwise(score):
             rule = "rate each answer by itself, as judge and mean_logprob do"
-            raise InputError(f"revise.score must {rule}, got {self.score!r}")
+            raise InputError(f"score must {rule}, got {self.score!r}")
         return Revise(
             plan=self._plan(n),
             score=score,
@@ -79,7 +79,7 @@ class ReviseSection(Section):
             return DVTS(n=n, width=1)
         expression = parse_expression(self.plan)
         if "n" in expression.arguments:
-            raise InputError(f"revise.plan must leave n to strategy.n, got {self.plan!r}")
+            raise InputError(f"plan must leave n to strategy.n, got {self.plan!r}")
         return build_plan(expression, n, expression.arguments, PLANS_OF_ANSWERS)
 
 
@@ -104,7 +104,7 @@ class SynthesisSection(Section):
 
     k: int = Field(default=4, ge=1, description="Answers that are shown for a new one.")
     rounds: int = Field(default=1, ge=1, description="How often n new answers are made.")
-    words: str = Field(default=WORDS, description="What is said before the answers.")
+    words: str = Field(default=WORDS, min_length=1, description="Said before the answers.")
 
     def build(self, n: int, choice: Choice, seed: int) -> Synthesis:
         """Build the strategy, with the choice that all strategies share."""

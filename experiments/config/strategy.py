@@ -146,8 +146,8 @@ class StrategySection(SearchSection):
             rule = f"be left out where there is a {first}"
             raise InputError(f"{second} must {rule}, got {stops[second]!r}")
         self.require_search()
-        if self.search is not None and self.ahead != type(self).model_fields["ahead"].default:
-            rule = "stand in the search, as best_first(ahead=2)"
+        if self.tree is not None and self.ahead != type(self).model_fields["ahead"].default:
+            rule = "stand in the plan of a search, as best_first(ahead=2)"
             raise InputError(f"ahead must {rule}, got {self.ahead}")
         threshold = read_threshold(self.min_confidence)
         if threshold.n is not None and stops:
@@ -211,12 +211,15 @@ class StrategySection(SearchSection):
         return BestOfN(n=self.n, **shared)
 
     def _build_tree(self, choice: Choice, objects: Objects, seed: int) -> Sampling:
-        if self.revise is not None:
-            return self.revise.build(self.n, choice, objects, seed)
-        if self.synthesis is not None:
-            return self.synthesis.build(self.n, choice, seed)
-        if self.budget_forcing is not None:
-            return self.budget_forcing.build(self.n, choice)
+        try:
+            if self.revise is not None:
+                return self.revise.build(self.n, choice, objects, seed)
+            if self.synthesis is not None:
+                return self.synthesis.build(self.n, choice, seed)
+            if self.budget_forcing is not None:
+                return self.budget_forcing.build(self.n, choice)
+        except InputError as error:
+            raise InputError(f"{self.tree}.{error}") from error
         return self.build_search(self.n, choice, objects, seed)
 
 

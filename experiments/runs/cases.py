@@ -228,6 +228,7 @@ async def each_case(
     judged_by = reading.grade.by if isinstance(reading.grade, ModelVerdicts) else ""
     grows = tree or with_models_of(tree_of(run), run.path)
     stored = run.stored_samples(_columns_for(scorers) if grows is None else None)
+    ended = run.ended() if grows and not tree else set()
     recorded = {} if reading.rereads else read_recorded(run.path)
     scores = {name: run.scores(name) for name in run.scorers}
     gold = read_gold(run.path) if gold is None else gold
@@ -240,9 +241,8 @@ async def each_case(
     for query in run.each_query():
         if scope is not None and not scope.keeps(query.id):
             continue
-        drawn = await drawn_samples(query, stored, grows)
-        is_cut = scope is not None and grows is None  # chains are as many as a search ends with
-        samples = scope.first(drawn.samples) if is_cut and scope else drawn.samples
+        drawn = await drawn_samples(query, stored, grows, has_ended=query.id in ended)
+        samples = scope.first(drawn.samples) if scope and not grows else drawn.samples
         if samples:
             is_empty = False
             of_query = {name: by_query.get(query.id, {}) for name, by_query in scores.items()}

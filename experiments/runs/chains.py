@@ -64,7 +64,9 @@ class Drawn:
     missing: int = 0  # steps at least that the search wants and the run has not
 
 
-async def drawn_samples(query: Query, stored: StoredSamples, tree: TreeStrategy | None) -> Drawn:
+async def drawn_samples(
+    query: Query, stored: StoredSamples, tree: TreeStrategy | None, *, has_ended: bool = False
+) -> Drawn:
     """The samples of a question: those that are stored, or what a tree of them comes to.
 
     Chains come with the weights that the search gave them; there are none where steps are missing.
@@ -72,7 +74,7 @@ async def drawn_samples(query: Query, stored: StoredSamples, tree: TreeStrategy 
     """
     if tree is None:
         return Drawn(samples=stored.of(query.id))
-    steps = StoredSteps(query, _by_index(stored))
+    steps = StoredSteps(query, _by_index(stored), has_ended=has_ended)
     try:
         grown = await tree.grown(query, steps)
     except (NotStored, NotAsked):

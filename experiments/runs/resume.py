@@ -41,7 +41,8 @@ async def has_all_samples(store: RunStore, query: Query, strategy: Sampling) -> 
 
 def needs_engine(strategy: Sampling) -> bool:
     """Whether a scorer of the strategy asks the model that samples."""
-    if isinstance(strategy, Search | Revise) and asks_sampling_model(strategy.score):
+    score = strategy.score if isinstance(strategy, Search | Revise) else None
+    if score is not None and asks_sampling_model(score):
         return True
     return not isinstance(strategy, RaceToValid) and asks_sampling_model(strategy.select)
 

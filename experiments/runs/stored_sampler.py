@@ -12,7 +12,16 @@ from nbest.orchestrator.errors import StoreError
 from nbest.orchestrator.query.model_calls import revision_key, step_key
 from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.store.run_store import RunStore
-from nbest.orchestrator.types import Ask, Identity, Path, Prefix, Prompt, Query, Sample
+from nbest.orchestrator.types import (
+    Ask,
+    Identity,
+    Path,
+    Prefix,
+    Prompt,
+    Query,
+    Sample,
+    Status,
+)
 
 
 class NotStored(StoreError):
@@ -44,13 +53,23 @@ class DrawsNothing:
 class StoredSteps(DrawsNothing):
     """A `NodeSampler` over what `find` knows by query id and index; NotStored for all others."""
 
-    def __init__(self, query: Query, find: Callable[[str, int], Sample | None]) -> None:
+    def __init__(
+        self,
+        query: Query,
+        find: Callable[[str, int], Sample | None],
+        *,
+        has_ended: bool = False,  # then a sample that is missing has failed: failures are not kept
+    ) -> None:
         super().__init__(StoredCalls(query_id=query.id, find=lambda key: find(key, 0)))
         self._query = query
         self._find = find
+        self._has_ended = has_ended
         self.missing = 0  # steps that were asked for and are not stored
 
     async def __call__(self, index: int, params: SamplingParams) -> Sample:
+        if self._has_ended and self._find(self._query.id, index) is None:
+            name = f"{self._query.id}/s{index}"
+            return Sample(id=name, text="", status=Status.ERROR, error="it failed")
         return self._stored(self._query.id, index)
 
     async def step(self, path: Path, prefix: Prefix, params: SamplingParams) -> Sample:

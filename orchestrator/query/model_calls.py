@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 
+from nbest.orchestrator.errors import BackendError
 from nbest.orchestrator.protocols import BackendConfig, NamedModel
 from nbest.orchestrator.query.parts import nested_parts
 from nbest.orchestrator.sampling_params import SamplingParams
@@ -20,6 +21,7 @@ from nbest.orchestrator.types import (
     Path,
     Prefix,
     Prompt,
+    Request,
     Sample,
     digest_of,
     model_key,
@@ -127,6 +129,15 @@ class BatchedAsk:
         async with task_group() as group:
             tasks = {p: group.create_task(self(name, p, params)) for p in dict.fromkeys(prompts)}
         return tuple(tasks[prompt].result() for prompt in prompts)
+
+
+class NotStarted:
+    """The `Backend` of a model that this run has not started."""
+
+    async def generate(self, request: Request) -> Sample:
+        raise BackendError("the model has not been started")
+
+    async def abort(self, request_id: str) -> None: ...
 
 
 def model_key_by_path(identity: Identity) -> str:

@@ -17,6 +17,7 @@ from nbest.orchestrator.ids import request_id, sample_id, sample_seed
 from nbest.orchestrator.protocols import Backend, SampleStore
 from nbest.orchestrator.query.model_calls import (
     BatchedAsk,
+    NotStarted,
     call_key,
     rating_key,
     revision_key,
@@ -25,7 +26,7 @@ from nbest.orchestrator.query.model_calls import (
 from nbest.orchestrator.query.panel import Panel
 from nbest.orchestrator.query.tally import Tally, usage_of
 from nbest.orchestrator.sampling_params import SamplingParams
-from nbest.orchestrator.tasks import task_group
+from nbest.orchestrator.tasks import Once, task_group
 from nbest.orchestrator.types import (
     Ask,
     Identity,
@@ -77,15 +78,15 @@ class StoredSampler:
         self._panel = panel
         self._hold = hold  # told of every sample that is kept for the strategy
         self._samples: list[Sample] = []
-        self._replies: dict[str, Sample] = {}  # of models to scorers, by key
-        self._nodes: dict[tuple[str, int], Sample] = {}  # of a search, by key and child
+        self._replies = Once[str, Sample]()  # of models to scorers, by key
+        self._nodes = Once[str, Sample]()  # of a tree, by key and child
         self._live: dict[Path, str] = {}  # the key of the node that was drawn last there
         self.errors: list[str] = []
 
     @property
     def usage(self) -> Usage:
         """What has been spent so far."""
-        calls = usage_of(tuple(self._replies.values()))
+        calls = usage_of(tuple(self._replies.known.values()))
         scorer_tokens = calls.prompt_tokens + calls.generated_tokens
         return usage_of(self._samples) + replace(calls, scorer_tokens=scorer_tokens)
 
@@ -149,17 +150,17 @@ class StoredSampler:
     async def _node(
         self, key: str, query: Query, path: Path, params: SamplingParams, prefix: Prefix | None
     ) -> Sample:
-        node = (key, path[-1])
-        if node not in self._nodes:  # two strategies of a question may want the same one
+        async def drawn() -> Sample:
             sampler = self._derived(replace(query, id=key), self._backend, prefix=prefix)
             self._live[path] = key
             sample = await sampler(path[-1], params)
             if sample.status is Status.ERROR:  # as of calls: the store alone comes out as this run
                 self._store.add(key, path[-1], sample)
-            self._nodes[node] = sample
             self._samples.append(sample)
             self.errors.extend(sampler.errors)
-        return self._nodes[node]
+            return sample
+
+        return await self._nodes.get(f"{key}/s{path[-1]}", drawn)
 
     async def abort_node(self, path: Path) -> None:
         """End a node that is under way."""
@@ -202,17 +203,18 @@ class StoredSampler:
 
         The same call again gets the same reply, and costs nothing: the store may not have it yet.
         """
-        if key in self._replies:
-            return self._replies[key]
-        sampler = self._derived(query, backend or self._backend, response=response)
-        sample = await sampler(0, params)
-        if sample.status is Status.ERROR:
-            # The next command makes the call again. Until then the store holds the failure, so that
-            # a choice from the store alone comes out as in this run.
-            self._store.add(key, 0, sample)
-        self._replies[key] = sample
-        self.errors.extend(sampler.errors)
-        return sample
+
+        async def drawn() -> Sample:
+            sampler = self._derived(query, backend or self._backend, response=response)
+            sample = await sampler(0, params)
+            if sample.status is Status.ERROR:
+                # The next command makes the call again. Until then the store holds the failure, so
+                # that a choice from the store alone comes out as in this run.
+                self._store.add(key, 0, sample)
+            self.errors.extend(sampler.errors)
+            return sample
+
+        return await self._replies.get(key, drawn)
 
     def _derived(
         self,
@@ -287,12 +289,3 @@ class StoredSampler:
 
     def _request_id(self, index: int) -> str:
         return request_id(self._run, self._query.id, index, self._attempt)
-
-
-class NotStarted:
-    """The `Backend` of a model that this run has not started."""
-
-    async def generate(self, request: Request) -> Sample:
-        raise BackendError("the model has not been started")
-
-    async def abort(self, request_id: str) -> None: ...

@@ -9,7 +9,7 @@ import pytest
 from nbest.orchestrator.errors import EngineDead, RequestRejected
 from nbest.orchestrator.query.fanout import draw
 from nbest.orchestrator.sampling_params import SamplingParams
-from nbest.orchestrator.tasks import task_group
+from nbest.orchestrator.tasks import Once, task_group
 from nbest.orchestrator.types import Sample
 
 PARAMS = SamplingParams(max_tokens=3)
@@ -148,3 +148,52 @@ async def test_groups_inside_groups_still_raise_one_bare_failure() -> None:
     with pytest.raises(EngineDead, match="deep"):
         await outer()
     assert held.log == ["ended 1", "cancelled 0"]
+
+
+async def test_what_is_wanted_by_many_is_made_once() -> None:
+    made: list[str] = []
+    may_end = asyncio.Event()
+
+    async def make() -> str:
+        made.append("value")
+        await may_end.wait()
+        return "value"
+
+    once = Once[str, str]()
+    wanted = [asyncio.create_task(once.get("key", make)) for _ in range(3)]
+    await asyncio.sleep(0)
+    may_end.set()
+    assert await asyncio.gather(*wanted) == ["value"] * 3
+    assert made == ["value"]
+
+
+async def test_where_the_first_one_fails_or_leaves_the_next_one_makes_it() -> None:
+    turns = iter([ValueError("broken"), None])
+
+    async def make() -> str:
+        await asyncio.sleep(0)
+        error = next(turns)
+        if error is not None:
+            raise error
+        return "value"
+
+    once = Once[str, str]()
+    first, second = (asyncio.create_task(once.get("key", make)) for _ in range(2))
+    assert await second == "value"
+    with pytest.raises(ValueError, match="broken"):
+        await first
+
+    async def for_ever() -> str:
+        await asyncio.Event().wait()
+        return "never"
+
+    left = asyncio.create_task(once.get("other", for_ever))
+    await asyncio.sleep(0)
+
+    async def soon() -> str:
+        return "soon"
+
+    waits = asyncio.create_task(once.get("other", soon))
+    await asyncio.sleep(0)
+    left.cancel()
+    assert await waits == "soon"

@@ -80,7 +80,7 @@ class Branching:
         """Take an answer in, and its score into all branches above it."""
         self._is_waiting = False
         self._tells += 1
-        score = 0.0 if math.isnan(node.score) else node.score
+        score = node.score if math.isfinite(node.score) else 0.0
         branch = _Branch(path, is_closed=node.has_ended, own=[score])
         parent = self._branches[path[:-1]]
         parent.children.append(branch)

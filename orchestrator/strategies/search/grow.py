@@ -18,20 +18,27 @@ Abort = Callable[[Path], Awaitable[None]]
 """Ends a node that is under way; its draw returns with what there is."""
 
 
-async def grow(plans: Sequence[Plan], draw: Draw, abort: Abort) -> None:
-    """Grow what the plans ask for until they want no more; none of them waits for another."""
+async def grow(plans: Sequence[Plan], draw: Draw, abort: Abort) -> list[Path]:
+    """Grow what the plans ask for until they want no more; none of them waits for another.
+
+    Returns the nodes that the plans were told of, by path: the others came too late to count.
+    """
     async with task_group() as group:
-        for plan in plans:
-            group.create_task(_grow(plan, draw, abort))
+        tasks = [group.create_task(_grow(plan, draw, abort)) for plan in plans]
+    return sorted(path for task in tasks for path in task.result())
 
 
-async def _grow(plan: Plan, draw: Draw, abort: Abort) -> None:
+async def _grow(plan: Plan, draw: Draw, abort: Abort) -> list[Path]:
     """Grow one plan; what is under way when it has enough is aborted."""
-    under_way: dict[Path, asyncio.Task[Node]] = {}
+    under_way: dict[Path, asyncio.Task[Node | Exception]] = {}
     asked: deque[Path] = deque()
+    told: list[Path] = []
 
-    async def node(path: Path) -> Node:
-        return await draw(path)
+    async def node(path: Path) -> Node | Exception:
+        try:
+            return await draw(path)
+        except Exception as error:  # noqa: BLE001 # of a node that the plan may never want
+            return error
 
     async with task_group() as group:
         while (paths := plan.ask()) is not None:
@@ -41,7 +48,12 @@ async def _grow(plan: Plan, draw: Draw, abort: Abort) -> None:
             rule = "name nodes, or None, where none of its nodes is under way"
             require(bool(asked), "plan", rule, paths)
             path = asked.popleft()
-            plan.tell(path, await under_way.pop(path))
+            drawn = await under_way.pop(path)
+            if isinstance(drawn, Exception):
+                raise drawn
+            plan.tell(path, drawn)
+            told.append(path)
         for path, task in under_way.items():
             if not task.done():
                 await abort(path)
+    return told

@@ -16,6 +16,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from nbest.orchestrator.protocols import Scorer, score_bounds
 from nbest.orchestrator.requirements import require, require_share
 from nbest.orchestrator.strategies.search.plan import Leaf, Node, Plan, generator
 from nbest.orchestrator.types import Path
@@ -161,6 +162,15 @@ class Particles:
         if steps is None or effective >= 0.5 or self._steps >= steps / 2:
             return 1.0
         return max(1.0, (1.0 / effective) * (1.0 - self._steps / steps))
+
+
+def require_chances(plan: object, scorer: Scorer | None) -> None:
+    """Raise InputError where a filter takes scores for chances, and they are none."""
+    if not isinstance(plan, ParticleFilter) or plan.target == "log" or scorer is None:
+        return
+    low, high = score_bounds(scorer) or (0.0, 1.0)
+    rule = f"give chances in [0, 1] for the target {plan.target}, or the target be log"
+    require(low >= 0.0 and high <= 1.0, "score", rule, scorer)
 
 
 def log_weight_of(target: Target, score: float, before: float | None) -> float:

@@ -60,7 +60,7 @@ class PlanSettings(Protocol):
 
     @property
     def n(self) -> int:
-        """How many chains it ends with, at most."""
+        """The number of chains, or of answers, that it is made for."""
         ...
 
     def plans(self, key: str) -> tuple[Plan, ...]:
@@ -80,8 +80,8 @@ def best_first(nodes: dict[Path, Node]) -> list[Path]:
 
 
 def distinct(nodes: dict[Path, Node]) -> dict[Path, Node]:
-    """The nodes without those that say the same as a sibling before them."""
+    """The nodes without those that say the same as a sibling of a higher score."""
     first: dict[tuple[Path, str], Path] = {}
-    for path in sorted(nodes):
+    for path in best_first(nodes):
         first.setdefault((path[:-1], nodes[path].text), path)
     return {path: nodes[path] for path in first.values()}

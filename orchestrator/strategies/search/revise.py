@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -16,6 +17,7 @@ from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.strategies.search.grow import grow
 from nbest.orchestrator.strategies.search.grown import Grown, TreeStrategy
 from nbest.orchestrator.strategies.search.levels import DVTS
+from nbest.orchestrator.strategies.search.particles import require_chances
 from nbest.orchestrator.strategies.search.plan import Node, PlanSettings
 from nbest.orchestrator.strategies.search.tree import ABORTED
 from nbest.orchestrator.types import Message, Path, Prompt, Query, Sample, Status
@@ -39,7 +41,7 @@ class Revise(TreeStrategy):
     """
 
     plan: PlanSettings = field(default_factory=lambda: DVTS(n=1, width=1))
-    score: Scorer
+    score: Scorer | None = None  # rates each answer for the plan; None: nothing does
     rounds: int = 3  # of revision, after the first answer
     words: str = REVISE  # said to the model after its answer
     critique: str = ""  # asked before that, and what it says is added, as `CRITICISE`; empty: not
@@ -48,25 +50,28 @@ class Revise(TreeStrategy):
 
     def __post_init__(self) -> None:
         Choice.__post_init__(self)
-        require_part("score", self.score, "needs_logprobs")
+        if self.score is not None:
+            require_part("score", self.score, "needs_logprobs")
+        require_chances(self.plan, self.score)
         require(self.rounds >= 1, "rounds", "be at least 1", self.rounds)
         if self.rule is not None:
             require_part("rule", self.rule)
 
     @property
     def n(self) -> int:
-        """How many answers it begins with."""
+        """The number of answers that its plan is made for."""
         return self.plan.n
 
     def sampling(self) -> SamplingParams:
         """The parameters of an answer, with the log-probabilities that both scorers need."""
-        return sampling_for(self.score, sampling_for(self.select, self.params))
+        chosen_by = sampling_for(self.select, self.params)
+        return chosen_by if self.score is None else sampling_for(self.score, chosen_by)
 
     async def grown(self, query: Query, sampler: NodeSampler) -> Grown:
         """Draw the answers of all rounds."""
         answers = _Answers(self, query, sampler)
-        await grow(self.plan.plans(f"{self.seed}/{query.id}"), answers.node, answers.abort)
-        return answers.grown()
+        plans = self.plan.plans(f"{self.seed}/{query.id}")
+        return answers.grown(await grow(plans, answers.node, answers.abort))
 
 
 class _Answers:
@@ -81,23 +86,27 @@ class _Answers:
         self._critique_tokens: list[int] = []
         self._aborted: set[Path] = set()
 
-    def grown(self) -> Grown:
-        """All answers of all rounds, by path; a critique is none, and counts as pruned."""
-        paths = sorted(self._samples)
+    def grown(self, paths: Sequence[Path]) -> Grown:
+        """The answers at these paths; critiques, and answers that came too late, are pruned."""
         chains = tuple(self._samples[path] for path in paths)
-        said = sum(self._critique_tokens)
+        kept = sum(sample.generated_tokens for sample in chains)
+        drawn = sum(sample.generated_tokens for sample in self._samples.values())
+        tokens = drawn + sum(self._critique_tokens)
         return Grown(
             chains=chains,
             weights=np.array([self._weights.get(path, math.nan) for path in paths], np.float64),
-            tokens=said + sum(sample.generated_tokens for sample in chains),
-            pruned_tokens=said,
+            tokens=tokens,
+            pruned_tokens=tokens - kept,
         )
 
     async def node(self, path: Path) -> Node:
         """Draw the answer at a path, and rate it."""
         if path in self._aborted:
             return ABORTED
-        sample = self._samples[path] = await self._drawn(path)
+        words = await self._words(path)
+        if path in self._aborted:
+            return ABORTED
+        sample = self._samples[path] = await self._drawn(path, words)
         if sample.status is not Status.OK:
             has_failed = sample.status in (Status.ERROR, Status.CANCELLED)
             is_last = has_failed or len(path) > self._settings.rounds
@@ -111,17 +120,23 @@ class _Answers:
         self._aborted.add(path)
         await (self._sampler.abort(path[0]) if len(path) == 1 else self._sampler.abort_node(path))
 
-    async def _drawn(self, path: Path) -> Sample:
+    async def _words(self, path: Path) -> str:
+        """What is said after the answer that a revision is made of."""
+        if len(path) == 1:
+            return ""
+        before = self._samples[path[:-1]]
+        said = await self._critique(path, before) if self._settings.critique else ""
+        return " ".join(filter(None, (self._broken(before), said, self._settings.words)))
+
+    async def _drawn(self, path: Path, words: str) -> Sample:
         params = self._settings.sampling()
         if len(path) == 1:
             return await self._sampler(path[0], params)
-        before = self._samples[path[:-1]]
-        said = await self._critique(path, before) if self._settings.critique else ""
-        words = " ".join(filter(None, (self._broken(before), said, self._settings.words)))
-        return await self._sampler.revise(path, after(self._query.prompt, before, words), params)
+        prompt = after(self._query.prompt, self._samples[path[:-1]], words)
+        return await self._sampler.revise(path, prompt, params)
 
     async def _critique(self, path: Path, before: Sample) -> str:
-        """What the model finds wrong with an answer: a node of its own, above the revision."""
+        """What the model finds wrong with an answer: a node beside the revision, by its prompt."""
         prompt = after(self._query.prompt, before, self._settings.critique)
         said = await self._sampler.revise(
             path, prompt, replace(self._settings.params, logprobs=None)
@@ -141,6 +156,8 @@ class _Answers:
         return bool(verdict[0])
 
     async def _score(self, sample: Sample) -> float:
+        if self._settings.score is None:
+            return math.nan
         read = with_calls(read_answers([sample], self._settings.extract), self._sampler)
         return float((await score_candidates(self._query, read, self._settings.score))[0])
 

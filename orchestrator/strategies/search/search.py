@@ -6,13 +6,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from nbest.orchestrator.protocols import NodeSampler, Scorer, score_bounds
+from nbest.orchestrator.protocols import NodeSampler, Scorer
 from nbest.orchestrator.query.choice import Choice, sampling_for
 from nbest.orchestrator.query.parts import require_part
 from nbest.orchestrator.requirements import require
 from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.strategies.search.grown import Grown, TreeStrategy
-from nbest.orchestrator.strategies.search.particles import ParticleFilter
+from nbest.orchestrator.strategies.search.particles import require_chances
 from nbest.orchestrator.strategies.search.plan import PlanSettings
 from nbest.orchestrator.strategies.search.steps import Step, StepRules
 from nbest.orchestrator.strategies.search.tree import Growth, Tree
@@ -46,10 +46,7 @@ class Search(TreeStrategy):
         require(self.max_steps >= 1, "max_steps", "be at least 1", self.max_steps)
         require(self.lookahead >= 0, "lookahead", "be at least 0", self.lookahead)
         self._require_steps()
-        if isinstance(self.plan, ParticleFilter) and self.plan.target != "log":
-            low, high = score_bounds(self.score) or (0.0, 1.0)
-            rule = f"give chances in [0, 1] for the target {self.plan.target}, or the target be log"
-            require(low >= 0.0 and high <= 1.0, "score", rule, self.score)
+        require_chances(self.plan, self.score)
 
     def _require_steps(self) -> None:
         """Refuse what an engine would begin anew at every step."""

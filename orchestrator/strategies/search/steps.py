@@ -117,7 +117,10 @@ class StepRules:
             return False
         if len(chain.steps) >= self.max_steps or chain.num_tokens >= self.params.max_tokens:
             return False
-        return last.status is Status.TRUNCATED or self._ends_a_step(last)
+        if last.status is Status.TRUNCATED:  # by the limit of a step, or by the model's own length
+            before = Chain(path=chain.path[:-1], steps=chain.steps[:-1])
+            return last.generated_tokens >= self.params_after(before).max_tokens
+        return self._ends_a_step(last)
 
     def whole(self, chain: Chain) -> Sample:
         """A chain that has ended, as a sample; truncated if its text had not come to its end.

@@ -54,8 +54,12 @@ class Synthesis(TreeStrategy):
             whole = [answer for answer in answers if answer.status is Status.OK]
             if not whole:
                 break
-            pruned += sum(answer.generated_tokens for answer in answers)
-            answers = await self._round(query, sampler, number, whole)
+            made = await self._round(query, sampler, number, whole)
+            is_any = any(answer.status is Status.OK for answer in made)
+            pruned += sum(answer.generated_tokens for answer in (answers if is_any else made))
+            if not is_any:
+                break
+            answers = made
         return Grown(
             chains=answers,
             weights=np.full(len(answers), np.nan),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import accumulate
 
 from nbest.orchestrator.protocols import NodeSampler, Scorer
@@ -14,6 +14,7 @@ from nbest.orchestrator.reasoning import with_thought_apart
 from nbest.orchestrator.strategies.search.grow import grow
 from nbest.orchestrator.strategies.search.plan import Node, Plan
 from nbest.orchestrator.strategies.search.steps import Chain, StepRules
+from nbest.orchestrator.tasks import Once
 from nbest.orchestrator.types import Candidates, Path, Query, Sample, Status
 
 ABORTED = Node(score=math.nan, has_ended=True)
@@ -39,7 +40,7 @@ class Tree:
         self._chains: dict[Path, Chain] = {(): Chain()}
         # By what scorers may read, texts and log-probabilities: chains that are alike in both are
         # rated once, and it does not matter which of them comes first.
-        self._scores: dict[object, asyncio.Future[float]] = {}
+        self._scores = Once[object, float]()
         self._tokens: dict[str, int] = {}  # generated, by the id of the step
         self._under_way: dict[Path, Path] = {}  # what is being drawn for a node: it, or its future
         self._aborted: set[Path] = set()
@@ -103,16 +104,8 @@ class Tree:
         is_open = self._growth.rules.goes_on(chain)
         sample = chain.joined() if is_open else self._whole(chain)
         key = (sample.text, sample.token_ids, sample.logprobs, sample.top_logprobs)
-        if key in self._scores:
-            return await self._scores[key]
-        pending = self._scores[key] = asyncio.get_running_loop().create_future()
-        try:
-            score = await self._rate(replace(sample, status=Status.OK))
-        except BaseException:
-            pending.cancel()  # whoever waits for it is cancelled with this task
-            raise
-        pending.set_result(score)
-        return score
+        rated = replace(sample, status=Status.OK)
+        return await self._scores.get(key, partial(self._rate, rated))
 
     async def _rate(self, sample: Sample) -> float:
         candidates = Candidates(samples=(sample,), answers=(sample.text,))

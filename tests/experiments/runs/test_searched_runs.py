@@ -23,7 +23,7 @@ from nbest.orchestrator.run.progress import Progress
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.strategies.search.levels import Beam
 from nbest.orchestrator.strategies.search.search import Search
-from nbest.orchestrator.types import Record
+from nbest.orchestrator.types import Record, Status
 
 BEAM = "strategy.search=beam"
 
@@ -221,6 +221,50 @@ def test_whole_answers_are_no_tree(config: Path, tmp_path: Path) -> None:
         tree_examples([run])
 
 
+JITTER = "model={backend: chains_fake, depth: 5, p: 0.7, gap: 2.0, token_s: 0.001}"
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        "{search: best_first(ahead=3), n: 2, width: 2, step: {stop: '\\n'}, score: mean_logprob}",
+        "{search: uct(ahead=4), n: 2, width: 3, step: {stop: '\\n'}, score: mean_logprob}",
+        "{n: 2, revise: {plan: 'best_first(width=2, ahead=3)', score: mean_logprob, rounds: 2}}",
+    ],
+)
+def test_what_was_aborted_is_not_missed(strategy: str, config: Path, tmp_path: Path) -> None:
+    """A node that no plan was told of is not there, and is not wanted."""
+    run = tmp_path / "run"
+    settings = (f"strategy={strategy}", "select=[vote]", JITTER)
+    records, _ = carried_out(config, run, *settings)
+    assert carried_out(config, run, *settings)[1] == 0
+    (row,) = compare(run, "vote").rows
+    assert [choice.answer for choice in row.choices] == [record.answer for record in records]
+
+
+@pytest.mark.parametrize("strategy", ["{n: 3, revise: {rounds: 1}}", "{n: 3, synthesis: {k: 2}}"])
+def test_a_first_answer_that_failed_is_one_of_the_samples(
+    strategy: str, config: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    model = 'model={backend: faulty_fake, fail_on: "2?"}'  # at one question of six
+    records, _ = carried_out(config, run, f"strategy={strategy}", "select=[vote]", model)
+    assert sum(record.answer is None for record in records) == 1
+    cases = load_cases(run)
+    assert len(cases) == 6
+    (failed,) = [case for case in cases if case.query.id == records[2].query_id]
+    assert {sample.status for sample in failed.candidates.samples} == {Status.ERROR}
+
+
+def test_a_judge_of_revisions_is_asked_once_of_each_answer(config: Path, tmp_path: Path) -> None:
+    """Answers that say the same come at the same time, and so do the calls about them."""
+    revise = "{n: 4, revise: {rounds: 1, plan: beam(width=2), score: judge}}"
+    model = "model={backend: fake, token_s: 0.003}"
+    settings = (f"strategy={revise}", "select=[vote]", model)
+    records, _ = carried_out(config, tmp_path / "run", *settings)
+    assert [record.error for record in records] == [""] * 6
+
+
 def test_only_a_searched_run_can_be_replayed_by_a_search(config: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     whole = ["search", "width", "step", "score"]
@@ -283,18 +327,24 @@ def test_every_key_of_a_search_is_its_own_setting(config: Path) -> None:
         (("strategy.step.stop=[]",), "step.stop must be given, or stop_token_ids"),
         (
             ("strategy={n: 4, revise: {plan: beam}}",),
-            "strategy.revise must have a plan and a score, or neither, got 'beam'",
+            "strategy.revise.plan must come with a score, and a score with a plan, got 'beam'",
         ),
         (
             ("strategy={n: 4, revise: {plan: beam, score: vote}}",),
             "strategy.revise.score must rate each answer by itself",
         ),
-        (("strategy={n: 2, synthesis: {k: 3}}",), "k must lie in 1..2, n, got 3"),
+        (
+            ("strategy={n: 2, synthesis: {k: 3}}",),
+            "strategy.synthesis.k must lie in 1..2",
+        ),
         (
             ("strategy={n: 2, synthesis: {k: 2}, revise: {}}",),
             "strategy.synthesis must be left out where there is a revise",
         ),
-        (("strategy.ahead=9",), "strategy.ahead must stand in the search, as best_first(ahead=2)"),
+        (
+            ("strategy.ahead=9",),
+            "strategy.ahead must stand in the plan of a search",
+        ),
         (
             ("strategy.search=particle_filter", "strategy.width=null"),
             "strategy.score must give chances in [0, 1] for the target ratio, or the target be log",

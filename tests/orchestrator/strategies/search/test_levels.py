@@ -86,6 +86,12 @@ def test_siblings_that_say_the_same_take_one_place() -> None:
     assert to_the_best(twins | others, 4, width=2) == {(0, 0): 2, (1, 0): 2}
 
 
+def test_of_siblings_that_say_the_same_the_best_is_kept() -> None:
+    twins = {(0, 0): Node(score=0.1, text="a"), (0, 1): Node(score=0.9, text="a")}
+    other = {(1, 0): Node(score=0.5, text="b")}
+    assert to_the_best(twins | other, 2, width=2) == {(0, 1): 2}
+
+
 def test_no_slot_is_lost_where_siblings_say_the_same() -> None:
     """Sixteen first steps that say one of two things: all sixteen chains go on."""
     said = {(i,): Node(score=0.5, text="ab"[i % 2]) for i in range(16)}

@@ -267,3 +267,37 @@ def test_settings_that_make_no_sense(make: Callable[[], object], message: str) -
     with pytest.raises(InputError) as caught:
         make()
     assert str(caught.value) == message
+
+
+def test_where_a_round_is_cut_off_the_answers_before_stand() -> None:
+    def script(request: Request) -> Reply:
+        is_made = "Answer 1:" in str(request.prompt)
+        return Reply(tokens=("it", " is", " 1") if is_made else (RIGHT,))
+
+    params = SamplingParams(max_tokens=2)
+    strategy = Synthesis(
+        n=3, k=2, select=MajorityVote(), extract=LastNumber(), params=params, rounds=2
+    )
+    (record,) = answered(strategy, script)
+    assert record.answer == "1"
+    assert record.usage.samples == 6  # the second round is not drawn
+    assert record.usage.pruned_tokens == 3 * 2
+
+
+@pytest.mark.parametrize("plan", [BestFirst(n=2, width=2, ahead=3), UCT(n=2, width=2, ahead=3)])
+def test_only_answers_that_the_plan_was_told_of_are_chosen_from(plan: PlanSettings) -> None:
+    """Whether one that is aborted had come by then depends on the engine's pace."""
+    outcomes = set()
+    for paces in ((0, 1, 2, 3), (3, 2, 1, 0), (1, 3, 0, 2)):
+
+        def script(request: Request, paces: tuple[int, ...] = paces) -> Reply:
+            seed = request.seed or 0
+            pause = paces[seed % 4] * 0.002
+            return Reply(tokens=(f"it is {seed % 5}",), first_token_s=pause)
+
+        strategy = revise(plan, rounds=2, score=Truth(), select=MajorityVote())
+        (record,) = answered(strategy, script)
+        assert record.selection is not None
+        texts = tuple(sample.text for sample in record.selection.samples)
+        outcomes.add((record.answer, record.confidence, texts))
+    assert len(outcomes) == 1

@@ -22,7 +22,8 @@ from nbest import (
 from nbest.model_backend.fake.chains import ChainScript
 from nbest.model_backend.fake.engine import FakeEngine
 from nbest.orchestrator.errors import EngineDead, InputError, RequestRejected
-from nbest.orchestrator.query.sampler import NotStarted, StoredSampler
+from nbest.orchestrator.query.model_calls import NotStarted
+from nbest.orchestrator.query.sampler import StoredSampler
 from nbest.orchestrator.query.tally import Tally
 from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.store.run_store import MemoryStore
@@ -518,6 +519,20 @@ async def test_a_token_that_goes_on_after_the_stop_stays_in_the_prefix() -> None
     assert seen == [(), (11, 12)]
     assert selection.samples[0].token_ids == (11, 12, 13)
     assert selection.samples[0].text == "right\n\n7"
+
+
+async def test_an_answer_that_the_model_cannot_make_longer_is_truncated() -> None:
+    """A step that ends before its own limit has come to the model's: nothing may come after it."""
+
+    class Short(Engine):
+        async def generate(self, request: Request) -> Sample:
+            sample = await super().generate(request)
+            return replace(sample, status=Status.TRUNCATED, stop="")
+
+    engine = Short(lambda request: Reply(tokens=("right",), token_ids=(1,)))
+    selection = await search(Beam(n=1, width=1))(QUERY, sampler_of(engine))
+    assert [sample.status for sample in selection.samples] == [Status.TRUNCATED]
+    assert len(engine.requests) == 1
 
 
 async def test_a_step_that_fails_ends_its_chain_alone() -> None:
