@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Mapping
 from itertools import islice
 
-from nbest.experiments.config.strategy import KINDS, TREES
+from nbest.experiments.config.strategy import KINDS, tree_named
 from nbest.experiments.questions.prompts import QUESTION, prompt_text
 from nbest.experiments.runs.cases import cluster_column
 from nbest.experiments.runs.gold_file import read_gold
@@ -30,12 +30,11 @@ def stopping_notes(config: Mapping[str, Json]) -> tuple[str, ...]:
     strategy = config.get("strategy")
     if not isinstance(strategy, dict):
         return ()
-    for kind in TREES:
-        if strategy.get(kind) is not None:
-            return (
-                f"the samples are of a tree (strategy.{kind}) and depend on each other: "
-                "the mean of one sample, and all curves, are biased",
-            )
+    if (tree := tree_named(strategy)) is not None:
+        return (
+            f"the samples are of a tree (strategy.{tree}) and depend on each other: "
+            "the mean of one sample, and all curves, are biased",
+        )
     return tuple(
         f"how many samples were drawn depended on what they said (strategy.{kind}): the mean of "
         "one sample, and all curves, are biased"

@@ -10,12 +10,10 @@ from dataclasses import replace
 from pydantic import Field
 
 from nbest.experiments.config.objects import Objects
-from nbest.experiments.config.plugins import build_scorer, build_validator
-from nbest.experiments.config.search import PLANS, build_plan
-from nbest.experiments.language.expressions import parse_expression
+from nbest.experiments.config.plugins import build_validator
+from nbest.experiments.config.search import PLANS, named_plan, rating_scorer
 from nbest.experiments.language.section import Section
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.protocols import is_pointwise
 from nbest.orchestrator.query.choice import Choice
 from nbest.orchestrator.strategies.search.budget_forcing import BudgetForcing
 from nbest.orchestrator.strategies.search.levels import DVTS
@@ -59,13 +57,9 @@ class ReviseSection(Section):
         if (self.plan is None) != (self.score is None):
             given = self.plan or self.score
             raise InputError(f"plan must come with a score, and a score with a plan, got {given!r}")
-        score = None if self.score is None else objects.get(build_scorer, self.score)
-        if score is not None and not is_pointwise(score):
-            rule = "rate each answer by itself, as judge and mean_logprob do"
-            raise InputError(f"score must {rule}, got {self.score!r}")
         return Revise(
             plan=self._plan(n),
-            score=score,
+            score=None if self.score is None else rating_scorer(self.score, objects),
             rounds=self.rounds,
             words=self.words,
             critique=CRITICISE if self.critique else "",
@@ -77,10 +71,7 @@ class ReviseSection(Section):
     def _plan(self, n: int) -> PlanSettings:
         if self.plan is None:
             return DVTS(n=n, width=1)
-        expression = parse_expression(self.plan)
-        if "n" in expression.arguments:
-            raise InputError(f"plan must leave n to strategy.n, got {self.plan!r}")
-        return build_plan(expression, n, expression.arguments, PLANS_OF_ANSWERS)
+        return named_plan("plan", self.plan, {"n": n}, PLANS_OF_ANSWERS)
 
 
 class ForcingSection(Section):

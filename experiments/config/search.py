@@ -18,7 +18,7 @@ from nbest.experiments.language.expressions import Expression, parse_expression
 from nbest.experiments.language.plugin_kind import PluginKind
 from nbest.experiments.language.section import Section, Texts
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.protocols import is_pointwise
+from nbest.orchestrator.protocols import Scorer, is_pointwise
 from nbest.orchestrator.query.choice import Choice
 from nbest.orchestrator.strategies.search.plan import PlanSettings
 from nbest.orchestrator.strategies.search.search import Search
@@ -106,20 +106,11 @@ class SearchSection(Section):
         """Build the search, with the choice that all strategies share."""
         assert self.search is not None
         assert self.score is not None
-        scorer = objects.get(build_scorer, self.score)
-        if not is_pointwise(scorer):
-            rule = "rate each answer by itself, as reward and mean_logprob do"
-            raise InputError(f"score must {rule}, got {self.score!r}")
-        expression = parse_expression(self.search)
         given = {} if self.width is None else {"width": self.width}
-        for key in ("n", *given):
-            if key in expression.arguments:
-                rule = f"leave {key} to strategy.{key}"
-                raise InputError(f"search must {rule}, got {self.search!r}")
         settings: dict[str, Any] = {"max_steps": self.max_steps, "lookahead": self.lookahead}
         return Search(
-            plan=build_plan(expression, n, {**expression.arguments, **given}),
-            score=scorer,
+            plan=named_plan("search", self.search, {"n": n, **given}),
+            score=rating_scorer(self.score, objects),
             seed=seed,
             step=Step() if self.step is None else self.step.build(),
             **{key: value for key, value in settings.items() if value is not None},
@@ -127,9 +118,29 @@ class SearchSection(Section):
         )
 
 
-def build_plan(
-    expression: Expression, n: int, settings: Mapping[str, object], kind: PluginKind = PLANS
+def rating_scorer(text: str, objects: Objects) -> Scorer:
+    """The scorer that rates the nodes of a tree; InputError where it compares answers instead."""
+    scorer = objects.get(build_scorer, text)
+    if not is_pointwise(scorer):
+        rule = "rate each answer by itself, as reward and mean_logprob do"
+        raise InputError(f"score must {rule}, got {text!r}")
+    return scorer
+
+
+def named_plan(
+    key: str, text: str, given: Mapping[str, int], kind: PluginKind = PLANS
 ) -> PlanSettings:
-    """Build the plan of n chains that an expression names, with these settings."""
-    whole = replace(expression, arguments={**settings, "n": n})
+    """Build the plan in the setting `key`; InputError where it sets what the strategy gives it."""
+    expression = parse_expression(text)
+    for name in given:
+        if name in expression.arguments:
+            raise InputError(f"{key} must leave {name} to strategy.{name}, got {text!r}")
+    return build_plan(expression, {**expression.arguments, **given}, kind)
+
+
+def build_plan(
+    expression: Expression, settings: Mapping[str, object], kind: PluginKind = PLANS
+) -> PlanSettings:
+    """Build the plan that an expression names, with these settings."""
+    whole = replace(expression, arguments=settings)
     return cast("PlanSettings", kind.build_expression(whole))

@@ -193,10 +193,10 @@ class StrategySection(SearchSection):
         if self.race is not None:
             valid = objects.get(build_validator, self.race)
             return RaceToValid(n=self.n, rule=valid, extract=choice.extract, params=choice.params)
-        share = read_threshold(self.min_confidence).share
+        choice = replace(choice, min_confidence=read_threshold(self.min_confidence).share)
         if self.tree is not None:
-            return self._build_tree(replace(choice, min_confidence=share), objects, seed)
-        shared = choice.settings() | {"min_confidence": read_threshold(self.min_confidence).share}
+            return self._build_tree(choice, objects, seed)
+        shared = choice.settings()
         if self.deep_conf is not None:
             settings = self.deep_conf.build()
             return DeepConf(max_n=self.n, ahead=self.ahead, **settings, **shared)
@@ -221,6 +221,12 @@ class StrategySection(SearchSection):
         except InputError as error:
             raise InputError(f"{self.tree}.{error}") from error
         return self.build_search(self.n, choice, objects, seed)
+
+
+def tree_named(strategy: object) -> str | None:
+    """The key of a tree in the strategy of a stored config; None where it has none."""
+    named = strategy if isinstance(strategy, dict) else {}
+    return next((kind for kind in TREES if named.get(kind) is not None), None)
 
 
 def built_stages(sections: Sequence[StageSection]) -> tuple[Stage, ...]:

@@ -58,7 +58,7 @@ class Case:
     cluster: str | None = None  # the template that the question comes from, if the data say so
     graded_by: str = ""  # the name of a model's verdicts, where these grade and no gold answer
     tree_tokens: int | None = None  # of all samples, where they are chains that share steps
-    prefixes: tuple[tuple[str, ...], ...] = ()  # [N] of chains, after each of their steps
+    steps: tuple[tuple[str, ...], ...] = ()  # [N] what the steps of each chain say
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -254,7 +254,7 @@ async def each_case(
             case = await graded_case(query, candidates, gold.get(query.id), reading.grade)
             cluster = None if column is None else _cluster_of(query, column)
             of_run = replace(case, cluster=cluster, graded_by=judged_by)
-            yield replace(of_run, tree_tokens=drawn.tokens, prefixes=drawn.prefixes)
+            yield replace(of_run, tree_tokens=drawn.tokens, steps=drawn.steps)
     if is_empty and tree is None:
         raise InputError(f"run must hold samples to select from, {run.shown_path!r} has none yet")
 

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from nbest.experiments.config.objects import Objects
 from nbest.experiments.config.plugins import build_extractor
 from nbest.experiments.config.sections import SamplingSection
-from nbest.experiments.config.strategy import TREES, StrategySection
+from nbest.experiments.config.strategy import StrategySection, tree_named
 from nbest.experiments.language.errors import describe
 from nbest.experiments.runs.stored_calls import NotAsked
 from nbest.experiments.runs.stored_sampler import NotStored, StoredSteps
@@ -33,7 +33,7 @@ def tree_of(run: RunReader) -> TreeStrategy | None:
     InputError where a part of it, as a plugin, cannot be built here.
     """
     section = run.manifest.config.get("strategy")
-    if not isinstance(section, dict) or not any(section.get(kind) for kind in TREES):
+    if tree_named(section) is None:
         return None
     sampling = run.manifest.config.get("sampling", {})
     try:
@@ -59,8 +59,7 @@ class Drawn:
     samples: tuple[Sample, ...] = ()
     scores: Mapping[str, dict[int, float]] = field(default_factory=dict)  # by name and index
     tokens: int | None = None  # generated for all of them, where they share steps
-    pruned_tokens: int = 0
-    prefixes: tuple[tuple[str, ...], ...] = ()  # [N] of chains, after each of their steps
+    steps: tuple[tuple[str, ...], ...] = ()  # [N] what the steps of each chain say
     missing: int = 0  # steps at least that the search wants and the run has not
 
 
@@ -84,8 +83,7 @@ async def drawn_samples(
         samples=tuple(chains),
         scores={WEIGHT: dict(enumerate(grown.weights.tolist()))},
         tokens=grown.tokens,
-        pruned_tokens=grown.pruned_tokens,
-        prefixes=grown.prefixes,
+        steps=grown.steps,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 
 from nbest.experiments.runs.cases import load_cases
 from nbest.model_backend.verifier.data import Graded, Preference
@@ -68,11 +69,11 @@ def _graded(run: StrPath, extract: str | None, grade: str | None) -> Iterator[Gr
 
 def _of_tree(run: StrPath, extract: str | None, grade: str | None) -> Iterator[Graded]:
     for case in load_cases(run, extract, grade):
-        for answer, prefixes in zip(case.candidates.answers, case.prefixes, strict=False):
+        for answer, steps in zip(case.candidates.answers, case.steps, strict=False):
             verdict = math.nan if answer is None else case.verdicts[answer]
             if math.isnan(verdict):
                 continue
-            for prefix in prefixes:
+            for prefix in accumulate(steps):
                 yield Graded(
                     question=repr(case.query.prompt),
                     prompt=case.query.prompt,

@@ -19,7 +19,7 @@ from nbest.experiments.analysis.replay.figures import OrderFigures, Replay, summ
 from nbest.experiments.analysis.replay.strategy import ReplayedStrategy, build_strategy
 from nbest.experiments.analysis.stored_logprobs import require_logprobs
 from nbest.experiments.analysis.table.rows import named_clusters
-from nbest.experiments.config.strategy import TREES
+from nbest.experiments.config.strategy import tree_named
 from nbest.experiments.runs.cases import Case, cases_of, reading_of, with_models_of
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.files import StrPath
@@ -71,7 +71,7 @@ def _require_whole_samples(run: RunReader) -> None:
     if isinstance(drawn, dict) and drawn.get("deep_conf") is not None:
         rule = "hold samples that were drawn whole; this one was drawn with strategy.deep_conf"
         raise InputError(f"run must {rule}, got {run.shown_path!r}")
-    if isinstance(drawn, dict) and any(drawn.get(kind) for kind in TREES):
+    if tree_named(drawn) is not None:
         rule = "hold independent samples; a search is replayed by another one, as beam(width=2)"
         raise InputError(f"run must {rule}, got {run.shown_path!r}")
 

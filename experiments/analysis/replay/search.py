@@ -106,11 +106,10 @@ def replay_search(
 def _plan(text: str, drawn_by: Search) -> PlanSettings:
     """The plan that the text names, of as many chains as the run's unless it says how many."""
     expression = parse_expression(text)
-    arguments = dict(expression.arguments)
-    n = arguments.pop("n", drawn_by.n)
+    n = expression.arguments.get("n", drawn_by.n)
     if type(n) is not int:
         raise InputError(f"n must be a whole number, got {n!r}")
-    return build_plan(expression, n, arguments)
+    return build_plan(expression, {**expression.arguments, "n": n})
 
 
 async def _replayed(reader: RunReader, search: Search, reading: Reading, text: str) -> SearchReplay:

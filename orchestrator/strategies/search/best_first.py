@@ -6,7 +6,7 @@ They need no level to be complete, so no step waits for the slowest of its sibli
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -160,8 +160,7 @@ def _best_score(root: TreeNode, nodes: dict[Path, TreeNode]) -> TreeNode | None:
     """The node of highest score that has not been opened; of equal ones, the first by path."""
     if not root.is_open:
         return root
-    closed = [n for n in nodes.values() if n.is_told and not n.is_open and not n.has_ended]
-    return min(closed, key=lambda node: (-node.rank, node.path), default=None)
+    return min(_closed(nodes), key=lambda node: (-node.rank, node.path), default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,14 +192,18 @@ class _Bound:
 
 def _with_closed_nodes_below(nodes: dict[Path, TreeNode]) -> set[Path]:
     """The nodes at or below which there is one that can be opened."""
-    closed = (n.path for n in nodes.values() if n.is_told and not n.is_open and not n.has_ended)
-    return {path[:length] for path in closed for length in range(len(path) + 1)}
+    paths = (node.path for node in _closed(nodes))
+    return {path[:length] for path in paths for length in range(len(path) + 1)}
+
+
+def _closed(nodes: dict[Path, TreeNode]) -> Iterator[TreeNode]:
+    """The nodes that can be opened."""
+    return (n for n in nodes.values() if n.is_told and not n.is_open and not n.has_ended)
 
 
 def _deepest_best(nodes: dict[Path, TreeNode]) -> TreeNode | None:
     """The node to carry on where no more may be searched: of the deepest ones, the best."""
-    closed = [n for n in nodes.values() if n.is_told and not n.is_open and not n.has_ended]
-    return min(closed, key=lambda n: (-len(n.path), -n.rank, n.path), default=None)
+    return min(_closed(nodes), key=lambda n: (-len(n.path), -n.rank, n.path), default=None)
 
 
 def _require_counts(**counts: int) -> None:

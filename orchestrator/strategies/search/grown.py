@@ -27,8 +27,9 @@ class Grown:
     weights: Scores  # [N] what the search makes of each
     tokens: int  # generated for the whole tree, each step once
     pruned_tokens: int  # of these, on none of the chains
-    # [N] what each chain says after each of its steps; empty where there are no steps
-    prefixes: tuple[tuple[str, ...], ...] = ()
+    steps: tuple[
+        tuple[str, ...], ...
+    ] = ()  # [N] what the steps of each chain say, where it has any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -82,7 +82,7 @@ class Search(TreeStrategy):
             weights=np.array([leaf.weight for leaf in leaves], np.float64),
             tokens=tree.tokens_beside(()),
             pruned_tokens=tree.tokens_beside(paths),
-            prefixes=tree.prefixes_at(paths),
+            steps=tree.steps_at(paths),
         )
 
     def _growth(self) -> Growth:

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import accumulate
 
 from nbest.orchestrator.protocols import NodeSampler, Scorer
 from nbest.orchestrator.query.selection import score_candidates, with_calls
@@ -53,10 +52,9 @@ class Tree:
         """The chains that end at these nodes, as samples; thoughts are parted from answers."""
         return tuple(self._whole(self._chains[path]) for path in paths)
 
-    def prefixes_at(self, paths: Sequence[Path]) -> tuple[tuple[str, ...], ...]:
-        """What each of these chains says after each of its steps."""
-        texts = ([step.text for step in self._chains[path].steps] for path in paths)
-        return tuple(tuple(accumulate(steps)) for steps in texts)
+    def steps_at(self, paths: Sequence[Path]) -> tuple[tuple[str, ...], ...]:
+        """What the steps of each of these chains say."""
+        return tuple(tuple(step.text for step in self._chains[path].steps) for path in paths)
 
     def tokens_beside(self, paths: Sequence[Path]) -> int:
         """The tokens of all steps on none of the chains that end at these nodes."""
