@@ -1,0 +1,113 @@
+"""Scores of known quality: one that knows all, one that knows nothing, one that was trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+import numpy as np
+
+from nbest.experiments.studies.search_against_sampling.sums import is_right_so_far, lines_of
+from nbest.orchestrator.protocols import Scorer
+from nbest.orchestrator.types import Candidates, Query, Scores
+from nbest.scorers.estimators.risk_coverage import auroc
+
+TRUSTED = 0.99  # what the oracle says of right steps: a filter takes scores for chances
+ORACLE, TRAINED, SHUFFLED = "oracle", "trained", "shuffled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Oracle:
+    """Checks each line of a sum by computing it; of the fake model, it knows the word."""
+
+    is_pointwise = True
+    needs_logprobs = None
+
+    async def __call__(self, query: Query, candidates: Candidates) -> Scores:
+        right = [is_right_so_far(query, sample.text) for sample in candidates.samples]
+        return np.where(right, TRUSTED, 1.0 - TRUSTED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shuffled:
+    """Knows nothing: any number for each text, always the same one."""
+
+    seed: int
+    is_pointwise = True
+    needs_logprobs = None
+
+    async def __call__(self, query: Query, candidates: Candidates) -> Scores:
+        texts = (f"{self.seed}/{query.id}/{sample.text}" for sample in candidates.samples)
+        hashes = (blake2b(text.encode("utf-8", "replace"), digest_size=4) for text in texts)
+        numbers = np.array([int.from_bytes(h.digest()) / 2**32 for h in hashes])
+        return np.asarray(0.01 + 0.98 * numbers, np.float64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rated:
+    """A rating of one prefix, and what the oracle says of it."""
+
+    depth: int  # steps of the prefix
+    score: float
+    is_right: bool
+    was_right: bool  # before its last step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """Scores as another scorer does, and keeps each rating."""
+
+    score: Scorer
+    ratings: list[Rated] = field(default_factory=list)
+    is_pointwise = True
+    needs_logprobs = None
+
+    async def __call__(self, query: Query, candidates: Candidates) -> Scores:
+        scores = await self.score(query, candidates)
+        for sample, score in zip(candidates.samples, scores, strict=True):
+            lines = lines_of(sample.text)
+            before = "".join(f"{line}\n" for line in lines[:-1])
+            rated = Rated(
+                depth=len(lines),
+                score=float(score),
+                is_right=is_right_so_far(query, sample.text),
+                was_right=is_right_so_far(query, before),
+            )
+            self.ratings.append(rated)
+        return scores
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quality:
+    """What a score knows of steps."""
+
+    p: float  # the chance that a step is right after right ones
+    a: float  # the chance that it says at least 1/2 of such a step
+    b: float  # the chance that it says so of the first wrong one
+    auroc_by_depth: tuple[float, ...]  # of prefixes of one step, two, ...
+
+
+def quality_of(ratings: Sequence[Rated]) -> Quality:
+    """Sum up ratings; nan where there is nothing to sum up."""
+    open_steps = [rated for rated in ratings if rated.was_right]
+    said = {
+        right: [rated.score >= 0.5 for rated in open_steps if rated.is_right == right]
+        for right in (True, False)
+    }
+    depths = range(1, max((rated.depth for rated in ratings), default=0) + 1)
+    by_depth = ([rated for rated in ratings if rated.depth == depth] for depth in depths)
+    return Quality(
+        p=_share(rated.is_right for rated in open_steps),
+        a=_share(said[True]),
+        b=_share(said[False]),
+        auroc_by_depth=tuple(
+            auroc([rated.score for rated in some], [rated.is_right for rated in some])
+            for some in by_depth
+        ),
+    )
+
+
+def _share(flags: Iterable[bool]) -> float:
+    values = np.array(list(flags), np.float64)
+    return float(values.mean()) if len(values) else float("nan")
