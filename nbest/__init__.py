@@ -125,6 +125,7 @@ if TYPE_CHECKING:
     from nbest.scorers.estimators.pass_at_k import all_at_k, pass_at_k
     from nbest.scorers.estimators.weighted_at_k import weighted_choices
     from nbest.scorers.given import StoredScore, UserChoice
+    from nbest.scorers.judges.gen_select import GenSelect
     from nbest.scorers.judges.judge import Judge
     from nbest.scorers.judges.likelihood import Likelihood
     from nbest.scorers.judges.reward import RewardModel
@@ -190,6 +191,7 @@ __all__ = [
     "FinalAnswer",
     "First",
     "FirstValid",
+    "GenSelect",
     "Interval",
     "JsonEquivalence",
     "JsonValid",
@@ -455,6 +457,7 @@ _NAMES = {
         "StoredScore",
         "UserChoice",
     ),
+    "scorers.judges.gen_select": ("GenSelect",),
     "scorers.judges.judge": ("Judge",),
     "scorers.judges.likelihood": ("Likelihood",),
     "scorers.judges.reward": ("RewardModel",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -62,7 +63,9 @@ def random_pools(count: int) -> Iterator[Candidates]:
 async def _judge(name: str, prompt: str | tuple[Message, ...], params: SamplingParams) -> Sample:
     """A model that a scorer may ask: its reply depends on the prompt alone."""
     coin = int(content_hash(str(prompt)), 16)
-    reply = "AB"[coin % 2] if "A or B" in str(prompt) else str(1 + coin % 5)
+    stated = re.findall(r"number[^.]*, from 1 to (\d+)", str(prompt))
+    count = int(stated[-1]) if stated else 5
+    reply = "AB"[coin % 2] if "A or B" in str(prompt) else str(1 + coin % count)
     return Sample(id=f"run/q17/{name}", text=reply)
 
 

@@ -95,6 +95,9 @@ nbest.FinalAnswer(*, reads_reasoning: bool = False)
 nbest.First()
 nbest.FirstValid(*, regex: str | None = None, json_schema: str | None = None, rule: Validator |
     None = None)
+nbest.GenSelect(*, window: int = 8, rotations: int = 1, criterion: str = 'Compare the responses
+    and find out which one is most likely right.', by: By = 'text', reads_reasoning: bool =
+    False, params: SamplingParams = ..., model: NamedModel | None = None)
 nbest.Interval(low: float, high: float)
 nbest.JsonEquivalence()
 nbest.JsonValid(*, schema: str | Any | None = None, of: Of = 'text')
@@ -222,10 +225,10 @@ nbest.TorchReward(model: str, *, steps: Steps | None = None, dtype: Dtype = 'aut
     max_model_len: int | None = None, max_batch_tokens: int = 8192, max_concurrency: int = 256,
     revision: str | None = None, trust_remote_code: bool = False, question_after: str | None =
     None)
-nbest.Tournament(*, kind: Literal['knockout', 'league', 'bradley_terry'] = 'knockout',
-    opponents: int | None = None, swap: bool = True, criterion: str = 'Compare how right and how
-    complete the responses are.', by: By = 'text', reads_reasoning: bool = False, params:
-    SamplingParams = ..., model: NamedModel | None = None)
+nbest.Tournament(*, kind: Literal['knockout', 'league', 'bradley_terry', 'pivots'] = 'knockout',
+    opponents: int | None = None, pivots: int | None = None, swap: bool = True, criterion: str =
+    'Compare how right and how complete the responses are.', by: By = 'text', reads_reasoning:
+    bool = False, params: SamplingParams = ..., model: NamedModel | None = None)
 nbest.UCT(*, n: int, width: int = 4, c: float = 1.0, max_nodes: int = 256, ahead: int = 1)
 nbest.UnanimousWindow(*, size: int = 5)
 nbest.UniversalVote(*, criterion: str = 'Select the most consistent response, based on majority

@@ -62,6 +62,7 @@ SELECTORS = PluginKind(
         "routed_vote": "nbest.scorers.votes.vote_and_score:RoutedVote",
         "mbr": "nbest.scorers.votes.bayes_risk:MinimumBayesRisk",
         "judge": "nbest.scorers.judges.judge:Judge",
+        "gen_select": "nbest.scorers.judges.gen_select:GenSelect",
         "tournament": "nbest.scorers.judges.tournament:Tournament",
         "universal_vote": "nbest.scorers.judges.universal_vote:UniversalVote",
         "user": "nbest.scorers.given:UserChoice",

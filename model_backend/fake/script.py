@@ -99,6 +99,7 @@ _JUDGED = re.compile(
     r"scale from 1 \(worst\) to (?P<scale>[0-9]+) \(best\)\. Reply with the number alone"
     r"|Reply with (?P<letters>A or B) alone"
     r"|Reply with its number alone, from 1 to (?P<count>[0-9]+)"
+    r"|in a line of its own, named by its number, from 1 to (?P<size>[0-9]+)"
 )
 _TASK_CHARS = 300  # at the end of a judge's prompt, in which it says how to reply
 
@@ -111,7 +112,7 @@ def judged_reply(prompt: str | Sequence[Message], seed: int) -> str | None:
         return None
     if asked["letters"]:
         return "AB"[seed % 2]
-    return str(1 + seed % int(asked["scale"] or asked["count"]))
+    return str(1 + seed % int(asked["scale"] or asked["count"] or asked["size"]))
 
 
 class Cut(NamedTuple):

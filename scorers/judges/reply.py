@@ -67,6 +67,18 @@ def choice_of(prompt: JudgePrompt, sample: Sample, count: int) -> int | None:
     return None if math.isnan(number) else int(number)
 
 
+def final_choice_of(prompt: JudgePrompt, sample: Sample, count: int) -> int | None:
+    """The number of the response, 1 to `count`, that the last line of a reasoned reply names.
+
+    None where it names none, and where the reply was cut off: its last line is not the last word.
+    """
+    if sample.status is not Status.OK or not can_be_read(prompt, sample):
+        return None
+    _, _, last = sample.text.rstrip().rpartition("\n")
+    number = stated_number(last, count)
+    return None if math.isnan(number) else int(number)
+
+
 def can_be_read(prompt: JudgePrompt, sample: Sample) -> bool:
     """Whether the call has succeeded and the judge does not repeat its instructions."""
     ended = sample.status in (Status.OK, Status.TRUNCATED)

@@ -1,7 +1,7 @@
 """A model compares candidates two by two: pairwise judging (Zheng et al. 2023, arXiv 2306.05685).
 
 The judge is the model that made the candidates, or another model of the run. Each of the different
-texts is one entrant. The number of calls is known before the first one.
+texts is one entrant. How many calls it takes at most is known before the first one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from nbest.scorers.judges.pairwise import NAME, Pair, PairwiseJudge
 from nbest.scorers.judges.prompt import ask_of, require_named
 from nbest.scorers.judges.rankings import bradley_terry, knockout
 
-KINDS = ("knockout", "league", "bradley_terry")
+RING = 2  # opponents of an entrant that meets its neighbours on a circle
+KINDS = ("knockout", "league", "bradley_terry", "pivots")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +34,11 @@ class Tournament:
     - `knockout`: rounds survived, and the margin of the last match; D - 1 pairs of D entrants.
     - `league`: the mean preference over it and its opponents, from 0 to 1.
     - `bradley_terry`: the log-strength that explains all comparisons best.
+    - `pivots`: the same, of fewer comparisons: each entrant meets its two neighbours on a circle,
+      and then the `pivots` strongest ones, about D (1 + k) pairs with k pivots.
 
-    In the last two every entrant meets all others, or with `opponents`, an even number, that many.
+    In a league and in `bradley_terry` every entrant meets all others, or with `opponents`, an even
+    number, that many.
     With `swap` every pair is asked about in both orders, and a judge that only sees the order ties
     all in a league; a knockout has to send one of the two on, chosen by a hash of the texts.
     Without `swap` such a hash decides which stands first. A comparison that failed or cannot be
@@ -47,8 +51,9 @@ class Tournament:
 
     needs_logprobs: ClassVar[int | None] = None
 
-    kind: Literal["knockout", "league", "bradley_terry"] = "knockout"
+    kind: Literal["knockout", "league", "bradley_terry", "pivots"] = "knockout"
     opponents: int | None = None
+    pivots: int | None = None  # how many; None: 2 of the kind `pivots`
     swap: bool = True
     criterion: str = "Compare how right and how complete the responses are."
     by: By = "text"
@@ -62,10 +67,13 @@ class Tournament:
         require(self.kind in KINDS, "kind", f"be one of {', '.join(KINDS)}", self.kind)
         require(bool(self.criterion.strip()), "criterion", "hold a text", self.criterion)
         if self.opponents is not None:
-            rule = "be null in a knockout, where nobody chooses"
-            require(self.kind != "knockout", "opponents", rule, self.opponents)
+            rule = "be null in a knockout and with pivots, where nobody chooses"
+            require(self.kind not in ("knockout", "pivots"), "opponents", rule, self.opponents)
             is_even = self.opponents >= 2 and self.opponents % 2 == 0
             require(is_even, "opponents", "be even, and at least 2", self.opponents)
+        if self.pivots is not None:
+            require(self.kind == "pivots", "pivots", "be null but of the kind pivots", self.pivots)
+            require(self.pivots >= 1, "pivots", "be at least 1", self.pivots)
 
     @property
     def asks_model(self) -> bool:
@@ -73,9 +81,14 @@ class Tournament:
         return self.model is None
 
     def num_calls(self, n_distinct: int) -> int:
-        """The number of calls that it takes to score `n_distinct` different candidates."""
+        """The number of calls that it takes to score `n_distinct` different candidates.
+
+        With pivots, at most: fewer where no two of them are neighbours.
+        """
         if self.kind == "knockout":
             pairs = max(0, n_distinct - 1)
+        elif self.kind == "pivots":
+            pairs = pivot_pairs(n_distinct, self._num_pivots)
         else:
             pairs = len(schedule(n_distinct, self.opponents))
         return pairs * (2 if self.swap else 1)
@@ -93,14 +106,21 @@ class Tournament:
         )
         return groups.spread(await self._scores(judge))
 
+    @property
+    def _num_pivots(self) -> int:
+        return 2 if self.pivots is None else self.pivots
+
     async def _scores(self, judge: PairwiseJudge) -> Scores:
         num = len(judge.texts)
         if num == 1:
             return np.zeros(1)  # there is nothing to compare it with
         if self.kind == "knockout":
             return await knockout(num, judge.margins)
-        pairs = schedule(num, self.opponents)
+        pairs = schedule(num, RING if self.kind == "pivots" else self.opponents)
         margins = await judge.margins(pairs)
+        if self.kind == "pivots":
+            more = against_pivots(strengths(num, pairs, margins), pairs, self._num_pivots)
+            pairs, margins = pairs + more, margins + await judge.margins(more)
         if self.kind == "league":
             return league(num, pairs, margins)
         return strengths(num, pairs, margins)
@@ -114,6 +134,31 @@ def schedule(num: int, opponents: int | None) -> list[Pair]:
     if opponents is None or opponents >= num - 1:
         return [(i, j) for i in range(num) for j in range(i + 1, num)]
     return [(i, (i + step) % num) for step in range(1, opponents // 2 + 1) for i in range(num)]
+
+
+def pivot_pairs(num: int, pivots: int) -> int:
+    """How many pairs meet at most, round the circle and against the pivots."""
+    ring, k = len(schedule(num, RING)), min(pivots, num)
+    of_pivots = k * (num - k) + k * (k - 1) // 2
+    have_met = k + 1 if num > RING and k < num else ring  # at least: all pivots in a row
+    return ring + of_pivots - have_met
+
+
+def against_pivots(strengths_D: Scores, met: Sequence[Pair], pivots: int) -> list[Pair]:
+    """The pairs of the strongest entrants with all others that have not met yet.
+
+    Entrants without a verdict are no pivots before all others; ties go to the lower number.
+    """
+    order = np.argsort(-np.nan_to_num(strengths_D, nan=-np.inf), kind="stable")
+    chosen = sorted(map(int, order[:pivots]))
+    known = {frozenset(pair) for pair in met}
+    pairs: list[Pair] = []
+    for pivot in chosen:
+        for other in range(len(strengths_D)):
+            if other != pivot and frozenset((pivot, other)) not in known:
+                known.add(frozenset((pivot, other)))
+                pairs.append((pivot, other))
+    return pairs
 
 
 def league(num: int, pairs: Sequence[Pair], margins: Sequence[float]) -> Scores:

@@ -31,6 +31,7 @@ from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.strategies.best_of_n import BestOfN
 from nbest.orchestrator.tasks import wait_for
 from nbest.orchestrator.types import Outcome, Query, Record, Request
+from nbest.scorers.judges.gen_select import GenSelect
 from nbest.scorers.judges.judge import Judge
 from nbest.scorers.judges.tournament import Tournament
 from nbest.scorers.judges.universal_vote import UniversalVote
@@ -88,7 +89,10 @@ SELECTORS = (
     Tournament(),
     Tournament(kind="league"),
     Tournament(kind="bradley_terry", by="answer"),
+    Tournament(kind="pivots"),
     UniversalVote(),
+    GenSelect(),
+    GenSelect(window=2, rotations=2),
 )
 
 
@@ -102,7 +106,9 @@ def test_the_model_is_asked_and_its_choice_is_taken(scorer: Scorer) -> None:
     assert record.usage.samples == N + scorer.num_calls(3)  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("name", ["judge", 'tournament(kind="league")', "universal_vote"])
+@pytest.mark.parametrize(
+    "name", ["judge", "gen_select", 'tournament(kind="league")', "universal_vote"]
+)
 def test_what_was_asked_is_kept_and_chosen_from_again(name: str, tmp_path: Path) -> None:
     scorer = build_scorer(name)
     records = answer(tmp_path / "run", scorer, Judging()).records

@@ -17,6 +17,7 @@ from nbest import (
     BestOfN,
     Endpoint,
     FakeBackend,
+    GenSelect,
     Judge,
     Likelihood,
     NamedModel,
@@ -283,7 +284,7 @@ def likes_three(request: Request) -> Reply:
 OTHER = NamedModel(name="large", settings=FakeBackend(script=likes_three))
 
 
-@pytest.mark.parametrize("make", [Judge, Tournament, UniversalVote, Likelihood])
+@pytest.mark.parametrize("make", [Judge, Tournament, GenSelect, UniversalVote, Likelihood])
 def test_a_model_without_a_name_is_refused_at_once(make: Any) -> None:
     with pytest.raises(InputError, match="model must be a NamedModel"):
         make(model=FakeBackend(script=drafts))
@@ -303,7 +304,13 @@ def test_a_model_that_rates_with_other_numbers_is_refused_at_once() -> None:
 
 @pytest.mark.parametrize(
     "scorer",
-    [Judge(model=OTHER), Tournament(model=OTHER), UniversalVote(model=OTHER), Likelihood(OTHER)],
+    [
+        Judge(model=OTHER),
+        Tournament(model=OTHER),
+        GenSelect(model=OTHER),
+        UniversalVote(model=OTHER),
+        Likelihood(OTHER),
+    ],
     ids=lambda scorer: type(scorer).__name__,
 )
 def test_the_choice_is_the_other_models(scorer: Scorer) -> None:

@@ -9,7 +9,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from nbest import FakeBackend, Judge, SeededAnswers, Tournament, UniversalVote
+from nbest import FakeBackend, GenSelect, Judge, SeededAnswers, Tournament, UniversalVote
 from nbest.model_backend.fake.engine import FakeEngine
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import Scorer
@@ -38,7 +38,7 @@ def test_the_seed_alone_decides() -> None:
 
 @pytest.mark.parametrize("prompt", ["?", (Message(role="user", content="What is 1 + 1?"),)])
 @pytest.mark.parametrize(
-    "scorer", [Judge(), Judge(scale=10), Tournament(kind="league"), UniversalVote()]
+    "scorer", [Judge(), Judge(scale=10), Tournament(kind="league"), UniversalVote(), GenSelect()]
 )
 async def test_it_replies_in_the_terms_of_a_judge(
     scorer: Scorer, prompt: str | tuple[Message, ...]
