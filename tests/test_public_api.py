@@ -142,8 +142,8 @@ nbest.PlanSettings { n: int; plans(key: str) -> tuple[Plan, ...] }
 nbest.Pointwise { is_pointwise: bool }
 nbest.Query(*, id: str, prompt: str | tuple[Message, ...], meta: Mapping[str, Any] = ...,
     variants: Mapping[str, str | tuple[Message, ...]] = ...)
-nbest.RaceToValid(*, n: int, rule: Validator, extract: Extractor = ..., params: SamplingParams =
-    ...)
+nbest.RaceToValid(*, n: int, rule: Validator, ahead: int | None = None, extract: Extractor =
+    ..., params: SamplingParams = ...)
 nbest.Random(*, seed: int = 0)
 nbest.Rates { rates: Literal['rewards', 'log-probabilities', 'nothing'] }
 nbest.Rebase(*, n: int, temperature: float = 0.2)

@@ -118,7 +118,8 @@ class StrategySection(SearchSection):
     ahead: int = Field(
         default=4,
         ge=1,
-        description="With a rule or deep_conf: samples of a question under way at any time.",
+        description="With a rule or deep_conf: samples of a question under way at any time. With a "
+        "race: all n, unless this is given; 1 retries until one is valid.",
     )
     min_confidence: float | str = Field(
         default=0.0,
@@ -192,7 +193,9 @@ class StrategySection(SearchSection):
         """
         if self.race is not None:
             valid = objects.get(build_validator, self.race)
-            return RaceToValid(n=self.n, rule=valid, extract=choice.extract, params=choice.params)
+            ahead = self.ahead if "ahead" in self.model_fields_set else None
+            extract, params = choice.extract, choice.params
+            return RaceToValid(n=self.n, rule=valid, ahead=ahead, extract=extract, params=params)
         choice = replace(choice, min_confidence=read_threshold(self.min_confidence).share)
         if self.tree is not None:
             return self._build_tree(choice, objects, seed)

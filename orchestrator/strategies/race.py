@@ -1,8 +1,9 @@
-"""A race to the first valid sample: for structured output, and to have it soon.
+"""A race to the first valid sample, all at once or one after another: for structured output.
 
 With a share v of valid samples and n samples under way, the chance that a valid one has come by
 time t is 1 - (1 - v F(t))^n, where F is the distribution of the time that a sample takes: many at
-once cut the tail of the waiting time.
+once cut the tail of the waiting time. One after another, until one is valid, they take (1 - (1 -
+v)^n) / v samples in the mean, and none is drawn in vain.
 """
 
 from __future__ import annotations
@@ -25,32 +26,38 @@ from nbest.orchestrator.types import Query, Sample, Selection
 class RaceToValid:
     """Draw n samples at once; the first that keeps the rule wins, the others are aborted.
 
-    The losers' requests are aborted in their engines, and what they had cost is counted. The
-    strategy abstains where none of the n is valid. Scores are 1 for the winner, 0 for samples that
-    came before and were not valid, nan for samples that were never looked at; the confidence is the
-    share of valid samples among those that were looked at.
+    With `ahead`, at most that many are under way, and the next begins when one was not valid: 1 is
+    a retry until valid. The losers' requests are aborted in their engines, and what they had cost
+    is counted. The strategy abstains where none of the n is valid. Scores are 1 for the winner, 0
+    for samples that came before and were not valid, nan for samples that were never looked at; the
+    confidence is the share of valid samples among those that were looked at.
 
     Example: `RaceToValid(n=8, rule=JsonValid())`
     """
 
     n: int
     rule: Validator
+    ahead: int | None = None  # samples under way at any time; None: all n
     extract: Extractor = field(default_factory=WholeText)
     params: SamplingParams = SamplingParams()
 
     def __post_init__(self) -> None:
         require(self.n >= 1, "n", "be at least 1", self.n)
+        if self.ahead is not None:
+            require(self.ahead >= 1, "ahead", "be at least 1", self.ahead)
 
     async def __call__(self, query: Query, sampler: Sampler) -> Selection:
         winner: int | None = None
         verdicts: dict[int, bool] = {}
         async with task_group() as group:
-            draws = {
-                group.create_task(sampler(index, self.params)): index for index in range(self.n)
-            }
+            draws: dict[asyncio.Task[Sample], int] = {}
             checks: dict[asyncio.Task[bool], int] = {}
-            pending: set[asyncio.Task[Any]] = set(draws)
-            while pending and winner is None:
+            pending: set[asyncio.Task[Any]] = set()
+            while winner is None and (pending or len(draws) < self.n):
+                for index in range(len(draws), min(self.n, len(draws) + self._room(pending))):
+                    draw = group.create_task(sampler(index, self.params))
+                    draws[draw] = index
+                    pending.add(draw)
                 done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
                 for draw in done & draws.keys():  # it is checked while others are still drawn
                     check = group.create_task(self._is_valid(query, draw.result()))
@@ -67,6 +74,10 @@ class RaceToValid:
     def sampling(self) -> SamplingParams:
         """The parameters of a request."""
         return self.params
+
+    def _room(self, pending: set[asyncio.Task[Any]]) -> int:
+        """How many samples may begin now; one that is checked may be the last one."""
+        return self.n if self.ahead is None else self.ahead - len(pending)
 
     async def _is_valid(self, query: Query, sample: Sample) -> bool:
         verdict = await self.rule(query, read_answers([sample], self.extract))

@@ -380,10 +380,12 @@ def paced_run(folder: Path, params: SamplingParams) -> Path:
     return folder
 
 
-def test_a_race_replayed_is_the_race_itself(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ahead", [None, 1, 3, 12, 40])
+def test_a_race_replayed_is_the_race_itself(tmp_path: Path, ahead: int | None) -> None:
     params = SamplingParams(max_tokens=100)
-    run, race = paced_run(tmp_path / "run", params), build_strategy(RACE)
-    strategy = RaceToValid(n=12, rule=Matches(pattern="7"), params=params)
+    replayed = RACE if ahead is None else f"{RACE[:-1]}, ahead={ahead})"
+    run, race = paced_run(tmp_path / "run", params), build_strategy(replayed)
+    strategy = RaceToValid(n=12, rule=Matches(pattern="7"), ahead=ahead, params=params)
     for case in graded_cases(load_cases(run)):
         chosen, elapsed_s = live(strategy, case.query)
         [spent] = asyncio.run(race.outcomes([drawn_of(case, range(12), race.select)]))
@@ -391,6 +393,9 @@ def test_a_race_replayed_is_the_race_itself(tmp_path: Path) -> None:
         assert spent.seconds == pytest.approx(elapsed_s)
         tokens = sum(sample.generated_tokens for sample in chosen.samples)
         assert tokens <= spent.tokens + 1e-6 < tokens + 12  # an engine counts whole tokens
+        assert spent.samples == len(chosen.samples)
+    if ahead is not None:
+        return
     outcome = replay(run, RACE, max_n=12, shuffles=5)
     assert outcome.seconds < 0.5 * outcome.seconds_fixed
     assert 0.3 < outcome.saving < 1.0

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from nbest import FakeBackend, LastNumber, MajorityVote, Reply
+from nbest import FakeBackend, LastNumber, MajorityVote, Reply, SeededAnswers
 from nbest.model_backend.fake.clocks import VirtualTime
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import Strategy
 from nbest.orchestrator.run.job import Work
-from nbest.orchestrator.run.local import open_loop
+from nbest.orchestrator.run.local import open_loop, run
 from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.strategies.adaptive import Adaptive
 from nbest.orchestrator.strategies.race import RaceToValid
@@ -133,6 +133,8 @@ def test_settings_that_make_no_sense() -> None:
         adaptive(min_confidence=2)
     with pytest.raises(InputError, match="n must be at least 1, got 0"):
         RaceToValid(n=0, rule=Matches(pattern="a"))
+    with pytest.raises(InputError, match="ahead must be at least 1, got 0"):
+        RaceToValid(n=1, rule=Matches(pattern="a"), ahead=0)
 
 
 def race(seed: int) -> tuple[Outcome, list[float], list[bool]]:
@@ -158,6 +160,35 @@ def test_the_first_valid_sample_wins_at_once_and_the_losers_stop_costing(seed: i
     assert saved >= 0.95 * would_cost
     losers = [s for s in outcome.selection.samples if s.status is Status.CANCELLED]
     assert outcome.usage.cancelled_tokens == sum(s.generated_tokens for s in losers) > 0
+
+
+def test_a_retry_until_valid_draws_one_at_a_time_and_nothing_in_vain() -> None:
+    retry = RaceToValid(n=8, rule=Matches(pattern="ok"), ahead=1, params=LONG)
+    outcome = live(retry, Paced(["no", "no", "ok", "ok"] * 2, [1.0, 2.0, 3.0, 4.0] * 2))
+    assert (outcome.selection.index, outcome.selection.answer) == (2, "ok")
+    assert outcome.selection.scores.tolist() == [0.0, 0.0, 1.0]
+    assert (outcome.usage.samples, outcome.usage.cancelled_tokens) == (3, 0)
+    assert outcome.elapsed_s == pytest.approx(6.0)
+
+
+def test_what_a_retry_is_worth_and_what_it_costs_is_what_the_formulas_say() -> None:
+    """Answered by 1 - (1 - v)^n; as many draws as the mean of a cut-off geometric law."""
+    v, n, count = 0.3, 4, 2_000
+    script = SeededAnswers(answers=("ok", "no"), weights=(3, 7))
+    retry = RaceToValid(n=n, rule=Matches(pattern="ok"), ahead=1)
+    queries = [Query(id=f"q{i}", prompt="?") for i in range(count)]
+    records = run(queries, retry, FakeBackend(script=script), seed=5)
+    answered = sum(record.answer == "ok" for record in records) / count
+    draws = sum(record.usage.samples for record in records) / count
+    expected = 1 - (1 - v) ** n
+    assert abs(answered - expected) < 4 * (expected * (1 - expected) / count) ** 0.5
+    chances = [v * (1 - v) ** k for k in range(n - 1)] + [(1 - v) ** (n - 1)]
+    mean = sum((k + 1) * chance for k, chance in enumerate(chances))
+    variance = sum((k + 1 - mean) ** 2 * chance for k, chance in enumerate(chances))
+    assert mean == pytest.approx(expected / v)
+    assert abs(draws - mean) < 4 * (variance / count) ** 0.5
+    tokens = sum(record.usage.generated_tokens for record in records)
+    assert tokens == sum(record.usage.samples for record in records)
 
 
 def test_where_none_is_valid_there_is_no_answer() -> None:
