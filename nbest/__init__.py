@@ -131,6 +131,8 @@ if TYPE_CHECKING:
     from nbest.scorers.judges.reward import RewardModel
     from nbest.scorers.judges.tournament import Tournament
     from nbest.scorers.judges.universal_vote import UniversalVote
+    from nbest.scorers.structured.reading import Reading, read_json
+    from nbest.scorers.structured.yaml_reading import read_yaml
     from nbest.scorers.validators.python_tests import PassesTests
     from nbest.scorers.validators.rules import AllOf, JsonValid, Matches, Satisfies
     from nbest.scorers.validators.selectors import AmongValid, FirstValid
@@ -230,6 +232,7 @@ __all__ = [
     "RaceToValid",
     "Random",
     "Rates",
+    "Reading",
     "Rebase",
     "Record",
     "Regex",
@@ -295,6 +298,8 @@ __all__ = [
     "open_model",
     "paired_difference",
     "pass_at_k",
+    "read_json",
+    "read_yaml",
     "run",
     "self_certainty",
     "sum_logprob",
@@ -463,6 +468,11 @@ _NAMES = {
     "scorers.judges.reward": ("RewardModel",),
     "scorers.judges.tournament": ("Tournament",),
     "scorers.judges.universal_vote": ("UniversalVote",),
+    "scorers.structured.reading": (
+        "Reading",
+        "read_json",
+    ),
+    "scorers.structured.yaml_reading": ("read_yaml",),
     "scorers.validators.python_tests": ("PassesTests",),
     "scorers.validators.rules": (
         "AllOf",

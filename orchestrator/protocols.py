@@ -69,10 +69,7 @@ class BackendConfig(Protocol):
 
     @property
     def gpus(self) -> float:
-        """How many GPUs one live backend occupies, on machines that have any.
-
-        Below 1, it is the share of one that it has with others.
-        """
+        """How many GPUs one live backend occupies, if there are any; below 1, its share of one."""
         ...
 
     @property
@@ -132,12 +129,9 @@ class Scorer(Protocol):
     2. A candidate whose answer is None may get any score; selection ignores it.
     3. `needs_logprobs` says which log-probabilities the samples must carry, as `logprobs` of
        SamplingParams does: None for none; engines compute them only on request.
-    4. It may put questions about the candidates to the model that made them by way of
-       `candidates.ask`, to another one by way of `candidates.ask_model`, and have a model rate them
-       by way of `candidates.rate`. It has the other model, a BackendConfig or a NamedModel, among
-       its fields: so the run knows what to start.
-
-    It may also be `Pointwise` or `Bounded`, and it may be a scorer that `AsksModel`.
+    4. It may ask the model that made the candidates (`candidates.ask`), or another one
+       (`ask_model`), or have one rate them (`rate`). It has the other model, a BackendConfig or a
+       NamedModel, among its fields: so the run knows what to start.
     """
 
     @property
@@ -204,12 +198,19 @@ class Validator(Protocol):
     async def __call__(self, query: Query, candidates: Candidates) -> NDArray[np.bool_]: ...
 
 
+@runtime_checkable
+class Explains(Protocol):
+    """A validator that says in a few short lines why a text breaks its rule; () where it keeps it."""
+
+    async def why(self, query: Query, text: str) -> tuple[str, ...]: ...
+
+
 class Equivalence(Protocol):
     """Says which answers mean the same: "1/2" and "0.5".
 
     Takes the distinct answers [A] of a query and returns [A] numbers: equal ones, same meaning.
-    Which numbers is up to it. An answer that it cannot read, or runs out of time with, is alone in
-    its group: a failure is no equality. The order of the answers does not matter.
+    Which numbers is up to it. An answer that it cannot read in time is alone in its group. The
+    order of the answers does not matter.
     """
 
     async def __call__(self, query: Query, answers: Sequence[str]) -> Sequence[int]: ...

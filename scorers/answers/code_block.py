@@ -99,9 +99,9 @@ def blocks_of(text: str) -> list[Block]:
     blocks: list[Block] = []
     opening: re.Match[str] | None = None
     start = 0
-    for fence in _FENCE.finditer(text):
+    for place, fence in enumerate(_FENCE.finditer(text)):
         if opening is None:
-            if not blocks and not fence["language"].strip() and _begins_inside(text, fence):
+            if place == 0 and not fence["language"].strip() and _begins_inside(text, fence):
                 blocks.append(Block(text[: fence.start()], None))
                 continue
             opening, start = fence, fence.end() + 1

@@ -17,7 +17,7 @@ from nbest.orchestrator.types import Query
 from nbest.scorers.answers.choice_letter import ChoiceLetter
 from nbest.scorers.answers.number import canonical_number
 from nbest.scorers.sandboxes.processes import read_soon
-from nbest.scorers.validators.json_schema import without_twins
+from nbest.scorers.structured.strict import without_twins
 
 
 def groups_of(answers: Sequence[str], read: Callable[[str], Hashable | None]) -> list[int]:

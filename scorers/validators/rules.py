@@ -16,13 +16,14 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from nbest.orchestrator.protocols import Validator
+from nbest.orchestrator.protocols import Explains, Validator
 from nbest.orchestrator.requirements import require
-from nbest.orchestrator.types import Candidates, Query
+from nbest.orchestrator.types import Candidates, Query, Sample
 from nbest.scorers.answers.regex import compiled_regex
 from nbest.scorers.sandboxes.processes import are_short, read_soon, read_texts
 from nbest.scorers.sandboxes.threads import threads_for
-from nbest.scorers.validators.json_schema import is_json, satisfies, schema_text
+from nbest.scorers.structured.json_schema import is_json, satisfies, schema_text
+from nbest.scorers.structured.reasons import line_of, reasons_of_json
 
 CHECK_S = 2.0  # for one text
 SOON_S = 0.01  # for one text, where no child process is used
@@ -43,6 +44,14 @@ def checked_texts(candidates: Candidates, of: Of) -> list[str | None]:
 def flags_of(texts: Sequence[str | None], verdicts: Mapping[str, bool | None]) -> Flags:
     """[N] the verdict on each text; False where there is no text, or no verdict on it."""
     return np.array([t is not None and bool(verdicts[t]) for t in texts], np.bool_)
+
+
+async def reasons_in_child(
+    timeout_s: float, reasons: Callable[..., tuple[str, ...]], text: str, *settings: object
+) -> tuple[str, ...]:
+    """Why a text is not valid, found in a child process; or that it takes too long to say."""
+    found = (await read_texts(timeout_s, reasons, [text], *settings))[text]
+    return (line_of("", "takes too long to check"),) if found is None else found
 
 
 async def flags_in_children(
@@ -73,6 +82,11 @@ class Matches:
 
     def __post_init__(self) -> None:
         compiled_regex("pattern", self.pattern)
+
+    async def why(self, query: Query, text: str) -> tuple[str, ...]:
+        """Say that a text does not match; () where it does."""
+        is_valid = (await read_texts(CHECK_S, matches, [text], self.pattern))[text]
+        return () if is_valid else (line_of("", f"must match {self.pattern}", text),)
 
     async def __call__(self, query: Query, candidates: Candidates) -> Flags:
         texts = checked_texts(candidates, self.of)
@@ -109,6 +123,10 @@ class JsonValid:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "schema", schema_text(self.schema))
+
+    async def why(self, query: Query, text: str) -> tuple[str, ...]:
+        """Say why a text is not valid, in five lines at most; () where it is."""
+        return await reasons_in_child(CHECK_S, reasons_of_json, text, self.schema)
 
     async def __call__(self, query: Query, candidates: Candidates) -> Flags:
         if self.schema is not None:  # a pattern in it may take for ever
@@ -159,6 +177,15 @@ class AllOf:
 
     def __post_init__(self) -> None:
         require(len(self.rules) > 0, "rules", "name at least one validator", self.rules)
+
+    async def why(self, query: Query, text: str) -> tuple[str, ...]:
+        """Say what the first rule that is broken says of a text."""
+        sample = Sample(id="text", text=text)
+        candidates = Candidates(samples=(sample,), answers=(text,))
+        for rule in self.rules:
+            if not (await rule(query, candidates))[0]:
+                return await rule.why(query, text) if isinstance(rule, Explains) else ()
+        return ()
 
     async def __call__(self, query: Query, candidates: Candidates) -> Flags:
         flags = np.array([answer is not None for answer in candidates.answers], np.bool_)

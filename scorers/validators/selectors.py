@@ -11,7 +11,7 @@ from nbest.orchestrator.protocols import Scorer, Validator
 from nbest.orchestrator.requirements import require
 from nbest.orchestrator.types import Candidates, Query, Scores
 from nbest.scorers.answers.regex import compiled_regex
-from nbest.scorers.validators.json_schema import schema_validator
+from nbest.scorers.structured.json_schema import schema_validator
 from nbest.scorers.validators.rules import JsonValid, Matches, without
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 from nbest.orchestrator.requirements import require
 from nbest.orchestrator.types import Candidates, Query
+from nbest.scorers.sandboxes.processes import read_texts
 from nbest.scorers.sandboxes.sql import (
     TIMEOUT_S,
     Dialect,
@@ -15,6 +16,7 @@ from nbest.scorers.sandboxes.sql import (
     database_of,
     is_query,
 )
+from nbest.scorers.structured.reasons import line_of
 from nbest.scorers.validators.rules import Flags, Of, flags_in_children
 
 Check = Literal["parse", "explain", "execute"]
@@ -45,6 +47,13 @@ class SqlValid:
         checks = ("parse", "explain", "execute")
         require(self.check in checks, "check", f"be one of {', '.join(checks)}", self.check)
         check_schema(self.dialect, self.schema)
+
+    async def why(self, query: Query, text: str) -> tuple[str, ...]:
+        """Say that a text is no such query; () where it is."""
+        settings = (self.dialect, self.schema, self.check)
+        is_right = (await read_texts(TIMEOUT_S, is_valid, [text], *settings))[text]
+        rule = f"must be a query that {self.dialect} can {self.check}"
+        return () if is_right else (line_of("", rule, text),)
 
     async def __call__(self, query: Query, candidates: Candidates) -> Flags:
         settings = (self.dialect, self.schema, self.check)

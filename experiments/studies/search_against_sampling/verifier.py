@@ -24,8 +24,7 @@ SETTINGS = VerifierSettings(
     "smollm2-135m",
     epochs=2,
     learning_rate=1e-4,
-    frozen_layers=15,
-    mixed_precision=True,
+    frozen_layers=24,
     question_after=MARK,
 )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from nbest.orchestrator.protocols import NodeSampler, Scorer, Validator
+from nbest.orchestrator.protocols import Explains, NodeSampler, Scorer, Validator
 from nbest.orchestrator.query.choice import Choice, sampling_for
 from nbest.orchestrator.query.parts import require_part, result_of
 from nbest.orchestrator.query.selection import read_answers, score_candidates, with_calls
@@ -126,7 +126,8 @@ class _Answers:
             return ""
         before = self._samples[path[:-1]]
         said = await self._critique(path, before) if self._settings.critique else ""
-        return " ".join(filter(None, (self._broken(before), said, self._settings.words)))
+        broken = await self._broken(before)
+        return " ".join(filter(None, (broken, said, self._settings.words)))
 
     async def _drawn(self, path: Path, words: str) -> Sample:
         params = self._settings.sampling()
@@ -144,9 +145,13 @@ class _Answers:
         self._critique_tokens.append(said.generated_tokens)
         return said.text.strip() if said.status in (Status.OK, Status.TRUNCATED) else ""
 
-    def _broken(self, before: Sample) -> str:
-        is_known = self._settings.rule is not None and before.status is Status.OK
-        return BROKEN if is_known else ""
+    async def _broken(self, before: Sample) -> str:
+        """What is said of the rule that an answer breaks: why, where the rule can say."""
+        rule = self._settings.rule
+        if rule is None or before.status is not Status.OK:
+            return ""
+        reasons = await rule.why(self._query, before.text) if isinstance(rule, Explains) else ()
+        return "\n".join((BROKEN, *reasons, "")) if reasons else BROKEN
 
     async def _keeps_rule(self, sample: Sample) -> bool:
         if self._settings.rule is None:

@@ -16,7 +16,7 @@ from nbest.orchestrator.errors import InputError
 from nbest.scorers.sandboxes import threads as threads_module
 from nbest.scorers.sandboxes.processes import Processes, Unfinished, read_soon, read_texts
 from nbest.scorers.sandboxes.threads import Threads
-from nbest.scorers.validators.json_schema import is_json
+from nbest.scorers.structured.json_schema import is_json
 
 # Functions of this file stand in a module that children can import: this one, by its path.
 HERE = Path(__file__).parent

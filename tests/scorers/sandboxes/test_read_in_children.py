@@ -100,7 +100,7 @@ def test_different_mathematics_has_different_keys() -> None:
 
 
 def test_an_outcome_is_a_value_wrong_input_or_a_failure() -> None:
-    assert _outcome(_function, ["nbest.scorers.validators.json_schema:is_json"])["value"]("1")
+    assert _outcome(_function, ["nbest.scorers.structured.json_schema:is_json"])["value"]("1")
     assert "ModuleNotFoundError" in _outcome(_function, ["no.such:thing"])["failure"]
 
     def refuses() -> None:

@@ -7,12 +7,12 @@ must hold all that it refers to.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nbest.orchestrator.errors import InputError
+from nbest.scorers.structured.strict import Json, parsed_json
 
 if TYPE_CHECKING:
     from jsonschema.protocols import Validator
@@ -23,7 +23,7 @@ _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 def is_json(text: str) -> bool:
     """Whether `text` is JSON. It raises on no text."""
     try:
-        _parsed(text)
+        parsed_json(text)
     except (ValueError, RecursionError):
         return False
     return True
@@ -35,27 +35,18 @@ def satisfies(text: str, schema: str) -> bool:
     A pattern in the schema can take for ever: call it in a child process.
     """
     try:
-        return schema_validator(schema).is_valid(_parsed(text))
-    # Not JSON; nested too deeply; a number so large that comparing it with the schema overflows.
-    except (ValueError, RecursionError, ArithmeticError):
+        return has_schema(parsed_json(text), schema)
+    except (ValueError, RecursionError):  # no JSON; nested too deeply
         return False
 
 
-def _parsed(text: str) -> Any:
-    return json.loads(
-        text,
-        parse_float=_finite,
-        parse_int=_whole,
-        parse_constant=_finite,
-        object_pairs_hook=without_twins,
-    )
-
-
-def without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """The object of these keys; ValueError where one comes twice: nobody knows which is meant."""
-    if len({key for key, _ in pairs}) < len(pairs):
-        raise ValueError("a key that comes twice")
-    return dict(pairs)
+def has_schema(value: Json, schema: str) -> bool:
+    """Whether a value satisfies a schema, itself JSON text. It raises on no value."""
+    try:
+        return schema_validator(schema).is_valid(value)
+    # Nested too deeply; a number so large that comparing it with the schema overflows.
+    except (RecursionError, ArithmeticError):
+        return False
 
 
 def schema_text(schema: object) -> str | None:
@@ -75,18 +66,6 @@ def schema_text(schema: object) -> str | None:
         raise InputError(f"schema must {rule}, got {schema!r}")
     schema_validator(text)
     return text
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError("not a finite number")
-    return number
-
-
-def _whole(text: str) -> int:
-    _finite(text)
-    return int(text)
 
 
 @lru_cache(maxsize=16)

@@ -1,0 +1,126 @@
+"""YAML, without the parts that are unsafe or ambiguous, and with the types of a schema.
+
+Scalars are those of the core schema of YAML 1.2: of plain words, `true`, `false` and `null` alone
+are no texts (`no`, `1:30` and `2024-01-01` are), and a number that begins with a needless 0 is a
+text. Where the schema wants a text, every plain scalar is one: `country: NO`, `zip: 01234`; where
+it wants a truth value, `no` is one.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Hashable, Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from nbest.scorers.structured.strict import Json
+
+if TYPE_CHECKING:
+    import yaml
+    from yaml import SafeLoader
+
+MAX_CHARACTERS = 1_000_000
+_TAG = "tag:yaml.org,2002:"
+_SCALARS = tuple(_TAG + name for name in ("str", "int", "float", "bool", "null"))
+_INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|(?:0|[1-9][0-9]*)(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+_NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
+_WORDS: Mapping[str, bool | None] = {
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+    **dict.fromkeys(("null", "Null", "NULL", "~", ""), None),
+}
+_SAID = {"yes": True, "on": True, "no": False, "off": False}  # where a truth value is wanted
+
+
+def parsed_yaml(text: str, schema: str | None) -> Json:
+    """The value of the one document of a text; ValueError where it is no careful YAML.
+
+    Tags that make objects, aliases (a short text could stand for a huge one), keys that come twice,
+    numbers that are not finite and texts beyond a million characters are refused. It takes long:
+    some 50,000 characters a second.
+    """
+    import yaml
+
+    if len(text) > MAX_CHARACTERS:
+        raise ValueError("it is too long")
+    try:
+        loader = _careful_loader()(text)
+        node = loader.get_single_node()
+        if node is None:
+            raise ValueError("it holds no document")
+        return _by_schema(loader, node, {} if schema is None else json.loads(schema))
+    # Nested too deeply; numbers that overflow; keys that cannot be compared.
+    except (yaml.YAMLError, RecursionError, ArithmeticError, TypeError) as error:
+        raise ValueError("it is no careful YAML") from error
+
+
+def _by_schema(loader: SafeLoader, node: yaml.Node, rules: object) -> Json:
+    """The value of a node; a plain scalar is a text where the schema wants one."""
+    import yaml
+
+    known: Mapping[str, Any] = rules if isinstance(rules, dict) else {}
+    if isinstance(node, yaml.MappingNode) and node.tag == f"{_TAG}map":
+        loader.construct_mapping(node)  # refuses keys that come twice
+        named, others = known.get("properties", {}), known.get("additionalProperties", {})
+        of_key = named if isinstance(named, dict) else {}
+        return {
+            key.value: _by_schema(loader, child, of_key.get(key.value, others))
+            for key, child in node.value
+        }
+    if isinstance(node, yaml.SequenceNode) and node.tag == f"{_TAG}seq":
+        return [_by_schema(loader, child, known.get("items", {})) for child in node.value]
+    if not isinstance(node, yaml.ScalarNode) or node.tag not in _SCALARS:
+        raise ValueError(f"the tag {node.tag} makes an object")
+    text = str(node.value)
+    if node.style is not None:  # in quotation marks, or a block
+        return text
+    if known.get("type") == "boolean" and text.lower() in _SAID:
+        return _SAID[text.lower()]
+    value = _scalar(text)
+    is_text = known.get("type") == "string" or _only_texts(known.get("enum"))
+    return text if is_text and value is not None else value
+
+
+def _scalar(text: str) -> Json:
+    """The value of a plain scalar by the core schema."""
+    if _NOT_FINITE.fullmatch(text):
+        raise ValueError(f"{text} is not a finite number")
+    if text in _WORDS:
+        return _WORDS[text]
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    if _FLOAT.fullmatch(text):
+        number = float(text)
+        if not math.isfinite(number):
+            raise ValueError(f"{text[:40]} is not a finite number")
+        return number
+    return text
+
+
+def _only_texts(values: object) -> bool:
+    return isinstance(values, list) and all(isinstance(value, str) for value in values)
+
+
+@cache
+def _careful_loader() -> type[SafeLoader]:
+    import yaml
+
+    class CarefulLoader(yaml.SafeLoader):
+        def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+            if self.check_event(yaml.AliasEvent):
+                raise yaml.YAMLError("an alias")
+            return super().compose_node(parent, index)
+
+        def construct_mapping(
+            self, node: yaml.MappingNode, deep: bool = False
+        ) -> dict[Hashable, object]:
+            keys = [key.value for key, _ in node.value]
+            if any(isinstance(key, list) for key in keys) or len(set(keys)) < len(keys):
+                raise yaml.YAMLError("a key that comes twice, or is no plain value")
+            return {}
+
+    CarefulLoader.yaml_implicit_resolvers = {}  # every plain scalar is read by `_scalar`
+    return CarefulLoader
