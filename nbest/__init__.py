@@ -12,6 +12,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from nbest.experiments.output.ask import ask
+    from nbest.experiments.output.structured_output import Output, StructuredOutput
     from nbest.model_backend.fake.chains import ChainScript
     from nbest.model_backend.fake.clocks import LoopClock, ManualClock
     from nbest.model_backend.fake.engine import FakeBackend
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
     )
     from nbest.orchestrator.query.panel import Arm, Panel
     from nbest.orchestrator.query.selection import WholeText
-    from nbest.orchestrator.run.local import ask, run
+    from nbest.orchestrator.run.local import run
     from nbest.orchestrator.run.open_model import OpenModel, open_model
     from nbest.orchestrator.sampling_params import (
         ConfidenceFloor,
@@ -59,6 +61,7 @@ if TYPE_CHECKING:
     from nbest.orchestrator.strategies.search.best_first import UCT, BestFirst
     from nbest.orchestrator.strategies.search.branching import AdaptiveBranching
     from nbest.orchestrator.strategies.search.budget_forcing import BudgetForcing
+    from nbest.orchestrator.strategies.search.corrected import Corrected
     from nbest.orchestrator.strategies.search.levels import DVTS, Beam, Rebase
     from nbest.orchestrator.strategies.search.particles import ParticleFilter
     from nbest.orchestrator.strategies.search.plan import Leaf, Node, Plan, PlanSettings
@@ -131,6 +134,8 @@ if TYPE_CHECKING:
     from nbest.scorers.judges.reward import RewardModel
     from nbest.scorers.judges.tournament import Tournament
     from nbest.scorers.judges.universal_vote import UniversalVote
+    from nbest.scorers.structured.by_field import VoteByField
+    from nbest.scorers.structured.extract import JsonValue, YamlValue
     from nbest.scorers.structured.reading import Reading, read_json
     from nbest.scorers.structured.yaml_reading import read_yaml
     from nbest.scorers.validators.python_tests import PassesTests
@@ -182,6 +187,7 @@ __all__ = [
     "Confidence",
     "ConfidenceFloor",
     "Constraint",
+    "Corrected",
     "DeepConf",
     "Difference",
     "EValueStop",
@@ -197,6 +203,7 @@ __all__ = [
     "Interval",
     "JsonEquivalence",
     "JsonValid",
+    "JsonValue",
     "Judge",
     "LastNumber",
     "Leaf",
@@ -220,6 +227,7 @@ __all__ = [
     "NumberEquivalence",
     "OpenModel",
     "Outcome",
+    "Output",
     "Panel",
     "ParticleFilter",
     "PassesTests",
@@ -264,6 +272,7 @@ __all__ = [
     "StopRule",
     "StoredScore",
     "Strategy",
+    "StructuredOutput",
     "SumLogprob",
     "Synthesis",
     "Thinking",
@@ -277,6 +286,7 @@ __all__ = [
     "UserChoice",
     "VLLMReward",
     "Validator",
+    "VoteByField",
     "VoteStands",
     "Watch",
     "WeightedConsensus",
@@ -284,6 +294,7 @@ __all__ = [
     "WholeText",
     "WithinBudget",
     "YamlValid",
+    "YamlValue",
     "all_at_k",
     "ask",
     "best_of_k",
@@ -310,6 +321,11 @@ __all__ = [
 ]
 
 _NAMES = {
+    "experiments.output.ask": ("ask",),
+    "experiments.output.structured_output": (
+        "Output",
+        "StructuredOutput",
+    ),
     "model_backend.fake.chains": ("ChainScript",),
     "model_backend.fake.clocks": (
         "LoopClock",
@@ -347,10 +363,7 @@ _NAMES = {
     "orchestrator.query.panel": ("Arm", "Panel"),
     "orchestrator.query.selection": ("WholeText",),
     "orchestrator.run.open_model": ("OpenModel", "open_model"),
-    "orchestrator.run.local": (
-        "ask",
-        "run",
-    ),
+    "orchestrator.run.local": ("run",),
     "orchestrator.strategies.adaptive": ("Adaptive",),
     "orchestrator.strategies.best_of_n": ("BestOfN",),
     "orchestrator.sampling_params": ("ConfidenceFloor", "Constraint", "SamplingParams", "Thinking"),
@@ -358,6 +371,7 @@ _NAMES = {
     "orchestrator.strategies.cascade": ("Cascade", "Stage"),
     "orchestrator.strategies.deep_conf": ("DeepConf",),
     "orchestrator.strategies.race": ("RaceToValid",),
+    "orchestrator.strategies.search.corrected": ("Corrected",),
     "orchestrator.strategies.search.levels": ("DVTS", "Beam", "Rebase"),
     "orchestrator.strategies.search.particles": ("ParticleFilter",),
     "orchestrator.strategies.search.plan": ("Leaf", "Node", "Plan", "PlanSettings"),
@@ -468,6 +482,11 @@ _NAMES = {
     "scorers.judges.reward": ("RewardModel",),
     "scorers.judges.tournament": ("Tournament",),
     "scorers.judges.universal_vote": ("UniversalVote",),
+    "scorers.structured.by_field": ("VoteByField",),
+    "scorers.structured.extract": (
+        "JsonValue",
+        "YamlValue",
+    ),
     "scorers.structured.reading": (
         "Reading",
         "read_json",

@@ -200,7 +200,7 @@ class Validator(Protocol):
 
 @runtime_checkable
 class Explains(Protocol):
-    """A validator that says in a few short lines why a text breaks its rule; () where it keeps it."""
+    """A validator that says why a text breaks its rule, in a few lines; () where it does not."""
 
     async def why(self, query: Query, text: str) -> tuple[str, ...]: ...
 

@@ -185,6 +185,14 @@ class Candidates:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Composed:
+    """An answer that is put together from several."""
+
+    answer: str
+    fields: Mapping[str, float]  # of each part, by its path, the share of the answers that agree
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
     """What a strategy chose among the samples that it drew."""
 
@@ -194,6 +202,7 @@ class Selection:
     scores: Scores  # [N]
     confidence: float  # share of the answers that agree with the best one; nan if there is none
     pruned_tokens: int = 0  # of a search: generated on no chain that came to its end
+    fields: Mapping[str, float] = field(default_factory=dict)  # of a composed answer: see Composed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

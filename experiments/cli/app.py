@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from nbest.experiments.cli.benches import bench
+from nbest.experiments.cli.check import add_check_command
 from nbest.experiments.cli.ending import Exit, leaving_at_once, run_command, tolerated_errors
 from nbest.experiments.cli.fit_weights import add_fit_weights_command
 from nbest.experiments.cli.grade import add_grade_command
@@ -34,6 +35,7 @@ add_person_commands(app)
 add_pool_commands(app)
 add_train_command(app)
 add_verify_command(app)
+add_check_command(app)
 add_grade_command(app)
 add_fit_weights_command(app)
 

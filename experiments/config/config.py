@@ -23,6 +23,7 @@ from pydantic import (
 from nbest.experiments.config.arms import ArmSection, build_panel, build_prompts
 from nbest.experiments.config.model_names import unbound_names, with_models
 from nbest.experiments.config.objects import Objects, builds, objects_of
+from nbest.experiments.config.output import OutputSection, with_output
 from nbest.experiments.config.overrides import apply_overrides
 from nbest.experiments.config.plugins import (
     build_equivalence,
@@ -121,12 +122,22 @@ class Config(Section):
     )
     grade: Annotated[str, builds(build_grader)] = Field(
         default="exact",
-        description="How answers are compared with gold answers: exact, number, mathematics, "
-        "reasoning_gym, "
-        "none, or one with settings, as number(tolerance=0.01).",
+        description="How answers are compared with gold answers: exact, number, json, mathematics, "
+        "reasoning_gym, none, or one with settings, as number(tolerance=0.01).",
+    )
+    output: OutputSection | None = Field(
+        default=None,
+        description="Answers are JSON values of a schema. It sets select, extract, equivalence, "
+        "strategy.corrected, and with a mask sampling.constraint.",
     )
     cluster: ClusterSection = Field(default=ClusterSection(), description="Where it runs.")
     _objects: Objects = PrivateAttr(default_factory=Objects)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _expanded(cls, data: object) -> object:
+        """Put what `output` stands for in its place."""
+        return with_output(data)
 
     @model_validator(mode="after")
     def _fits_together(self, info: ValidationInfo) -> Self:

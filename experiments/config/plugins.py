@@ -62,6 +62,7 @@ SELECTORS = PluginKind(
         "routed_vote": "nbest.scorers.votes.vote_and_score:RoutedVote",
         "mbr": "nbest.scorers.votes.bayes_risk:MinimumBayesRisk",
         "judge": "nbest.scorers.judges.judge:Judge",
+        "plain_first": "nbest.scorers.structured.layered:PlainFirst",
         "gen_select": "nbest.scorers.judges.gen_select:GenSelect",
         "tournament": "nbest.scorers.judges.tournament:Tournament",
         "universal_vote": "nbest.scorers.judges.universal_vote:UniversalVote",
@@ -94,6 +95,8 @@ EXTRACTORS = PluginKind(
         "code_block": "nbest.scorers.answers.code_block:CodeBlock",
         "choice_letter": "nbest.scorers.answers.choice_letter:ChoiceLetter",
         "final_answer": "nbest.scorers.answers.extract:FinalAnswer",
+        "json": "nbest.scorers.structured.extract:JsonValue",
+        "yaml": "nbest.scorers.structured.extract:YamlValue",
     },
 )
 
@@ -136,6 +139,7 @@ GRADERS = PluginKind(
     built_in={
         "exact": "nbest.experiments.questions.graders.plain:Exact",
         "number": "nbest.experiments.questions.graders.plain:Number",
+        "json": "nbest.experiments.questions.graders.plain:JsonValueGrader",
         "mathematics": "nbest.experiments.questions.graders.mathematics:Mathematics",
         "reasoning_gym": "nbest.experiments.questions.graders.tasks:ReasoningGym",
         "none": "nbest.experiments.questions.graders.plain:Ungraded",

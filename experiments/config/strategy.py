@@ -11,6 +11,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationInfo, model_validator
 
+from nbest.experiments.config.corrected import CorrectedSection
 from nbest.experiments.config.objects import Objects, objects_of
 from nbest.experiments.config.plugins import build_stop_rule, build_validator
 from nbest.experiments.config.revise import ForcingSection, ReviseSection, SynthesisSection
@@ -108,6 +109,9 @@ class StrategySection(SearchSection):
     )
     synthesis: SynthesisSection | None = Field(
         default=None, description="n answers, then n new ones that are made of k each."
+    )
+    corrected: CorrectedSection | None = Field(
+        default=None, description="n answers that have to keep a rule; see output."
     )
     budget_forcing: ForcingSection | None = Field(
         default=None, description="n answers whose thoughts go on, and end at a budget."
@@ -217,6 +221,8 @@ class StrategySection(SearchSection):
         try:
             if self.revise is not None:
                 return self.revise.build(self.n, choice, objects, seed)
+            if self.corrected is not None:
+                return self.corrected.build(self.n, choice, objects)
             if self.synthesis is not None:
                 return self.synthesis.build(self.n, choice, seed)
             if self.budget_forcing is not None:
@@ -254,7 +260,7 @@ def built_stages(sections: Sequence[StageSection]) -> tuple[Stage, ...]:
     return tuple(stages)
 
 
-TREES = ("search", "revise", "synthesis", "budget_forcing")
+TREES = ("search", "revise", "corrected", "synthesis", "budget_forcing")
 """The keys of strategies whose samples are nodes of a tree."""
 
 KINDS = ("rule", "race", "deep_conf", "cascade", "budget", *TREES)

@@ -25,6 +25,7 @@ from nbest.orchestrator.run.job import named_models
 from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.store.format.manifest import Json
 from nbest.orchestrator.strategies.deep_conf import DeepConf
+from nbest.orchestrator.strategies.search.corrected import Corrected
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +57,8 @@ class Plan:
             settings["turns"] = list(self.panel.turns_by_name)
             if self.panel.stages:  # the same turns without stages begin anew after a round
                 settings["stages"] = list(self.panel.stages[:-1])
+        if isinstance(self.strategy, Corrected) and self.strategy.half_free:
+            settings["half_free"] = True
         if isinstance(self.strategy, DeepConf):  # it ends samples that other strategies finish
             settings["deep_conf"] = self._early_ends(self.strategy)
         return settings

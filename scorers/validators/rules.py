@@ -51,7 +51,7 @@ async def reasons_in_child(
 ) -> tuple[str, ...]:
     """Why a text is not valid, found in a child process; or that it takes too long to say."""
     found = (await read_texts(timeout_s, reasons, [text], *settings))[text]
-    return (line_of("", "takes too long to check"),) if found is None else found
+    return (line_of("", "takes too long to check"),) if found is None else tuple(found)
 
 
 async def flags_in_children(

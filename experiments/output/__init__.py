@@ -1,0 +1,1 @@
+"""Structured output from Python: a type in, a value of it out."""

@@ -1,0 +1,106 @@
+"""Types as schemas: Pydantic models, dataclasses, literals, lists of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapter, ValidationError
+
+from nbest.experiments.config.output import compact_schema
+from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.types import Candidates, Query
+from nbest.scorers.structured.json_schema import satisfies
+from nbest.scorers.structured.reasons import MAX_REASONS, line_of, reasons_of_json
+from nbest.scorers.validators.rules import CHECK_S, Flags, flags_in_children, reasons_in_child
+
+CHECKED_BY_MODEL = ("value_error", "assertion_error")  # what a model's own validators raise
+
+
+@dataclass(frozen=True, slots=True)
+class ValueType:
+    """A type that answers have: a schema for the model, and the values themselves.
+
+    `of` is a Pydantic model or any type that Pydantic knows, JSON text of a schema, a mapping, or a
+    file that holds one. InputError where it is none of these.
+    """
+
+    of: Any
+    schema: str = field(init=False)  # compact JSON text, in its own order
+
+    def __post_init__(self) -> None:
+        schema = self.of if self.adapter is None else self._generated(self.adapter)
+        if isinstance(schema, Path):
+            schema = str(schema)
+        object.__setattr__(self, "schema", compact_schema(schema))
+
+    @property
+    def adapter(self) -> TypeAdapter[Any] | None:
+        """What makes values of the type; None of a plain schema, whose values are JSON's own."""
+        if isinstance(self.of, str | Path | Mapping):
+            return None
+        try:
+            return TypeAdapter(self.of)
+        except (PydanticSchemaGenerationError, PydanticUserError) as error:
+            rule = "be a type that Pydantic knows, a schema, or a file with one"
+            raise InputError(f"output must {rule}, got {self.of!r}") from error
+
+    def value(self, text: str) -> Any:
+        """The value that a valid answer says; ValueError where it says none.
+
+        JSON has no dates, tuples and the like: these are made of their texts, and nothing else is
+        converted ("12" is no 12).
+        """
+        adapter = self.adapter
+        return json.loads(text) if adapter is None else adapter.validate_json(text, strict=True)
+
+    def _generated(self, adapter: TypeAdapter[Any]) -> dict[str, Any]:
+        try:
+            return adapter.json_schema()
+        except PydanticUserError as error:
+            raise InputError(f"output must have a JSON schema, got {self.of!r}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class IsValue:
+    """A validator: the answer satisfies the schema of a type, and the type's own validators.
+
+    A type's validators are the user's code: they are called in this process.
+    """
+
+    type: ValueType
+
+    async def __call__(self, query: Query, candidates: Candidates) -> Flags:
+        flags = await flags_in_children(candidates, "answer", CHECK_S, satisfies, self.type.schema)
+        pairs = zip(flags, candidates.answers, strict=True)
+        kept = [bool(ok) and text is not None and not self._faults(text) for ok, text in pairs]
+        return np.array(kept, np.bool_)
+
+    async def why(self, query: Query, text: str) -> tuple[str, ...]:
+        """Say why a text is no value of the type, in five lines at most; () where it is."""
+        found = await reasons_in_child(CHECK_S, reasons_of_json, text, self.type.schema)
+        return found or self._faults(text)
+
+    def _faults(self, text: str) -> tuple[str, ...]:
+        """What the type itself finds wrong with a text that satisfies its schema."""
+        try:
+            self.type.value(text)
+        except ValidationError as error:
+            return tuple(map(_line, error.errors(include_url=False)[:MAX_REASONS]))
+        # A validator of the user's own met what it had not thought of.
+        except Exception:  # noqa: BLE001
+            return (line_of("", "cannot be read"),)
+        return ()
+
+
+def _line(error: Any) -> str:
+    """One reason: in the words of the user's validator, or by the kind of the error."""
+    path = "/" + "/".join(map(str, error["loc"]))
+    if error["type"] in CHECKED_BY_MODEL:
+        return line_of(path, str(error["ctx"]["error"]), error["input"])
+    kind = str(error["type"]).replace("_", " ")
+    return line_of(path, f"must be a value of its type ({kind})", error["input"])

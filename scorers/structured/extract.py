@@ -1,0 +1,53 @@
+"""Answers that are values: JSON or YAML that a text holds, as compact JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from nbest.scorers.structured.reading import LAYERS, Reading, read_json
+from nbest.scorers.structured.yaml_reading import read_yaml
+
+Repair = Literal["lossless", "none"]
+
+MAX_CHARACTERS = 50_000  # of a text that is looked through and mended, beyond those that are plain
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JsonValue:
+    """The JSON value in a text, as compact JSON with its keys in their order; None where none is.
+
+    It may stand in other text, and be repaired where that loses nothing (`read_json`); with
+    `repair="none"` it may not. So a vote counts values, if `equivalence` is `json`. A schema is for
+    the validator `json`, with `of="answer"`.
+
+    Example: `JsonValue()(" The answer: {'a': 1,}")` is `{"a":1}`
+    """
+
+    repair: Repair = "lossless"
+
+    def __call__(self, text: str) -> str | None:
+        return told(read_json(text) if len(text) <= MAX_CHARACTERS else None, self.repair)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class YamlValue:
+    """The YAML document in a text, as compact JSON; None where none is (`read_yaml`).
+
+    Scalars have the types that `schema`, JSON text, gives them, and what does not satisfy it is no
+    answer.
+    """
+
+    schema: str | None = None
+    repair: Repair = "lossless"
+
+    def __call__(self, text: str) -> str | None:
+        is_short = len(text) <= MAX_CHARACTERS // 50  # PyYAML reads slowly
+        return told(read_yaml(text, schema=self.schema) if is_short else None, self.repair)
+
+
+def told(reading: Reading | None, repair: Repair) -> str | None:
+    """The value that was read as text; None where it would have had to be repaired."""
+    if reading is None or (repair == "none" and reading.layer == LAYERS[-1]):
+        return None
+    return reading.text

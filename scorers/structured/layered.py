@@ -1,0 +1,41 @@
+"""Plain answers before repaired ones, which may agree with them and decide nothing alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from nbest.orchestrator.protocols import Scorer
+from nbest.orchestrator.types import Candidates, Query, Scores
+from nbest.scorers.structured.extract import MAX_CHARACTERS
+from nbest.scorers.structured.reading import read_json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlainFirst:
+    """Scores by another selector, without repaired answers that no plain one agrees with.
+
+    A text whose JSON had to be repaired counts where it gives the same answer as a text that needed
+    none, or where all texts needed it.
+
+    Example: `PlainFirst(by=MajorityVote())`
+    """
+
+    by: Scorer
+
+    @property
+    def needs_logprobs(self) -> int | None:
+        return self.by.needs_logprobs
+
+    async def __call__(self, query: Query, candidates: Candidates) -> Scores:
+        pairs = list(zip(candidates.samples, candidates.answers, strict=True))
+        mended = {s.text: _is_mended(s.text) for s, answer in pairs if answer is not None}
+        plain = {answer for s, answer in pairs if answer is not None and not mended[s.text]}
+        if not plain:
+            return await self.by(query, candidates)
+        answers = tuple(answer if answer in plain else None for answer in candidates.answers)
+        return await self.by(query, replace(candidates, answers=answers))
+
+
+def _is_mended(text: str) -> bool:
+    reading = read_json(text) if len(text) <= MAX_CHARACTERS else None
+    return reading is not None and reading.layer == "repaired"
