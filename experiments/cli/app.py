@@ -220,12 +220,31 @@ def ask(
         str | None, typer.Option(help="The first valid sample wins, e.g. json.")
     ] = None,
     min_confidence: MinConfidence = "0",
+    schema: Annotated[
+        str | None,
+        typer.Option(help="The answer is a JSON value of this schema: a file, or JSON text."),
+    ] = None,
+    mode: Annotated[
+        str, typer.Option(help="With a schema: prompt, constrained (by the engine), or both.")
+    ] = "prompt",
+    repair: Annotated[str, typer.Option(help="Of broken JSON: lossless, or none.")] = "lossless",
+    corrections: Annotated[int, typer.Option(help="Of an answer that breaks the schema.")] = 1,
+    retries: Annotated[int, typer.Option(help="Of an answer, after its corrections.")] = 2,
+    choose: Annotated[str, typer.Option(help="Of valid answers: vote, first, by_field.")] = "vote",
     backend: Annotated[str, typer.Option(help="vllm, or fake for a rehearsal.")] = "vllm",
     as_json: Json = False,
 ) -> None:
     """Ask one question, in this process."""
     from nbest.experiments.cli.ask import Question, answer, as_document, as_text
     from nbest.experiments.cli.display.documents import print_document
+
+    if schema is not None:
+        from nbest.experiments.cli.ask_value import Wanted, answer_value, print_value
+
+        wanted = Wanted(schema, mode, repair, corrections, retries, n, choose)
+        asked = (backend, model, base_url, api_key_env)
+        output = answer_value(question, wanted, asked, (temperature, max_tokens, seed))
+        return print_value(output, as_json)
 
     settings = Question(
         text=question,

@@ -82,11 +82,11 @@ def as_text(selection: Selection) -> str:
     if selection.index is None:
         agree = selection.confidence
         unsure = "" if math.isnan(agree) else f"at most {agree:.0%} of the answers agree; "
-        return f"no answer: {unsure}{_statuses(selection)}"
+        return f"no answer: {unsure}{statuses(selection)}"
     text = safe_lines(selection.samples[selection.index].text.strip())
     chosen = safe_lines(selection.answer or "")
     share = f"{selection.confidence:.0%} of the answers agree"
-    return f"{text}\n\nanswer: {chosen}   ({share}; {_statuses(selection)})"
+    return f"{text}\n\nanswer: {chosen}   ({share}; {statuses(selection)})"
 
 
 def as_document(selection: Selection) -> dict[str, object]:
@@ -107,7 +107,8 @@ def as_document(selection: Selection) -> dict[str, object]:
     }
 
 
-def _statuses(selection: Selection) -> str:
+def statuses(selection: Selection) -> str:
+    """How many samples have which status, in words."""
     counts = Counter(sample.status for sample in selection.samples)
     return ", ".join(f"{count} {status}" for status, count in counts.most_common())
 

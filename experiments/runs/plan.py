@@ -26,6 +26,7 @@ from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.store.format.manifest import Json
 from nbest.orchestrator.strategies.deep_conf import DeepConf
 from nbest.orchestrator.strategies.search.corrected import Corrected
+from nbest.scorers.structured.preflight import preflight
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,8 +123,21 @@ def make_plan(config: Config, limit: int | None = None) -> Plan:
         strategy=config.build_strategy(),
         backend=config.model.build(),
         panel=config.build_panel(),
-        notes=(*grading_notes(config, questions), *_unused_models(config)),
+        notes=(*grading_notes(config, questions), *_unused_models(config), *_unenforced(config)),
     )
+
+
+def _unenforced(config: Config) -> tuple[str, ...]:
+    """What vLLM will not enforce of a JSON schema; InputError where it would refuse it."""
+    constraint = config.sampling.build().constraint
+    if constraint is None or constraint.json is None or config.model.backend != "vllm":
+        return ()
+    found = preflight(constraint.json)
+    engine = (config.model.__pydantic_extra__ or {}).get("engine")
+    is_users = isinstance(engine, dict) and "structured_outputs_config" in engine
+    if found.refused and not is_users:  # by the engine as nbest starts it
+        raise InputError(f"sampling.constraint: {found.refused[0]}")
+    return found.unenforced
 
 
 def _unused_models(config: Config) -> tuple[str, ...]:

@@ -63,7 +63,7 @@ def trained(examples: Sequence[Graded], folder: Path) -> RewardModel:
             report=shown_learning(),
             describe=lambda verifier: card(verifier, []),
         )
-    return RewardModel(TorchReward(str(folder)), scale="sigmoid")
+    return RewardModel(TorchReward(str(folder), dtype="float32"), scale="sigmoid")
 
 
 def foretold(quality: Quality, depth: int, width: int) -> float:

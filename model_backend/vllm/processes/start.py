@@ -24,6 +24,7 @@ from nbest.orchestrator.requirements import require
 
 if TYPE_CHECKING:
     from vllm import AsyncEngineArgs
+    from vllm.config import StructuredOutputsConfig
     from vllm.v1.engine.async_llm import AsyncLLM
     from vllm.v1.metrics.loggers import StatLoggerFactory
 
@@ -228,7 +229,16 @@ def engine_args(settings: EngineOptions, path: str) -> AsyncEngineArgs:
     # A constraint then begins after the thought.
     parser = {"reasoning_parser": settings.reasoning} if is_parser(settings.reasoning) else {}
     lora = lora_arguments(settings.lora)
-    defaults = {"use_tqdm_on_load": False, "dtype": settings.dtype, **extra, **parser, **lora}
+    options = dict(settings.engine)
+    structured = structured_config(options.pop("structured_outputs_config", None))
+    defaults = {
+        "use_tqdm_on_load": False,
+        "dtype": settings.dtype,
+        "structured_outputs_config": structured,
+        **extra,
+        **parser,
+        **lora,
+    }
     return AsyncEngineArgs(
         model=path,
         revision=settings.revision,
@@ -241,8 +251,20 @@ def engine_args(settings: EngineOptions, path: str) -> AsyncEngineArgs:
         enable_prefix_caching=settings.enable_prefix_caching,
         trust_remote_code=settings.trust_remote_code,
         disable_log_stats=False,  # the time to the first token comes from them
-        **(defaults | dict(settings.engine)),
+        **(defaults | options),
     )
+
+
+def structured_config(chosen: object) -> StructuredOutputsConfig:
+    """Return how constraints are enforced: by xgrammar and compact, unless the user chose.
+
+    Left to itself, vLLM chooses by the first schema that it meets, for the whole life of the
+    engine; and between two tokens of JSON a model may write white space up to its limit.
+    """
+    from vllm.config import StructuredOutputsConfig
+
+    ours = {"backend": "xgrammar", "disable_any_whitespace": True}
+    return StructuredOutputsConfig(**(chosen if isinstance(chosen, dict) else ours))
 
 
 def cpu_args(settings: EngineOptions, path: str) -> dict[str, Any]:
