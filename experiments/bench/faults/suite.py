@@ -26,6 +26,7 @@ SCENARIOS = {  # a name to `file:function` of that room
     "strategies": "strategies:strategies",
     "search_driver": "search:search_driver",
     "search_cluster": "search:search_cluster",
+    "corrected_driver": "search:corrected_driver",
     "poison": "poison:poisoned_engine",
     "poison_worker": "poison:poisoned_worker",
     "hang": "hang:hanging_query",
@@ -43,6 +44,7 @@ SCENARIOS = {  # a name to `file:function` of that room
 
 REPEATED = {
     *("driver", "cluster", "strategies", "object_store", "search_driver", "search_cluster"),
+    "corrected_driver",
 }
 """Scenarios with kills at random moments; the others do the same in every round"""
 

@@ -26,6 +26,26 @@ def beams(queries: int = 30, token_s: float = TOKEN_S) -> Load:
     )
 
 
+def corrections(queries: int = 60, token_s: float = TOKEN_S) -> Load:
+    """Structured answers, most of which are corrected and drawn again."""
+    model = {
+        "backend": "faulty_fake",
+        "answers": ['{"a": 1}', '{"a": 2}', '{"a": "x"}', "none"],
+        "weights": [1, 1, 2, 2],
+        "token_s": token_s,
+        "max_concurrency": 16,
+    }
+    schema = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
+    sections = {"model": model, "output": {"schema": schema}, "strategy": {"n": 4}}
+    ours = {"select": None, "extract": None, "grade": "none"}  # `output` sets them
+    return Load(queries=queries, n=10, token_s=token_s, sections={**sections, **ours})
+
+
+def corrected_driver(setting: Setting) -> FaultRow:
+    """Kill the driver of structured answers once in every round."""
+    return replace(driver(setting, corrections()), scenario="corrected_driver")
+
+
 def search_driver(setting: Setting) -> FaultRow:
     """Kill the driver of a search once in every round."""
     return replace(driver(setting, beams()), scenario="search_driver")
