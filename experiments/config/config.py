@@ -177,6 +177,9 @@ class Config(Section):
         kind = self.strategy.tree
         if kind is None:
             return
+        corrected = self.strategy.corrected
+        if corrected is not None and corrected.half_free and self.sampling.constraint is None:
+            raise InputError("strategy.corrected.half_free must go with sampling.constraint")
         if self.arms:
             rule = "be left out with arms: all nodes of a tree are drawn in one way"
             raise InputError(f"strategy.{kind} must {rule}")

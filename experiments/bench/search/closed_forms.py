@@ -72,6 +72,8 @@ def greedy_by_binary(p: float, depth: int, width: int, a: float, b: float) -> fl
     right by (1 - (1 - q)^M) p a / q + (1 - q)^M p (1 - a) / (1 - q).
     """
     q = p * a + (1.0 - p) * b
+    if q in (0.0, 1.0):  # it always says the same, and so nothing
+        return single(p, depth)
     none = (1.0 - q) ** width
     step = (1.0 - none) * p * a / q + none * p * (1.0 - a) / (1.0 - q)
     return float(step**depth)

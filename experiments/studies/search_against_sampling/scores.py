@@ -83,16 +83,17 @@ class Quality:
     """What a score knows of steps."""
 
     p: float  # the chance that a step is right after right ones
-    a: float  # the chance that it says at least 1/2 of such a step
-    b: float  # the chance that it says so of the first wrong one
+    a: float  # the chance that it rates such a step above its median
+    b: float  # the chance that it does so with the first wrong one
     auroc_by_depth: tuple[float, ...]  # of prefixes of one step, two, ...
 
 
 def quality_of(ratings: Sequence[Rated]) -> Quality:
     """Sum up ratings; nan where there is nothing to sum up."""
     open_steps = [rated for rated in ratings if rated.was_right]
+    median = float(np.median([rated.score for rated in open_steps])) if open_steps else 0.0
     said = {
-        right: [rated.score >= 0.5 for rated in open_steps if rated.is_right == right]
+        right: [rated.score > median for rated in open_steps if rated.is_right == right]
         for right in (True, False)
     }
     depths = range(1, max((rated.depth for rated in ratings), default=0) + 1)

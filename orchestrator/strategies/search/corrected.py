@@ -39,7 +39,7 @@ class Corrected(TreeStrategy):
     has failed (`Status.ERROR`), so that no selector can choose it. With
     `compose` the answer may be one that no single sample gave; it has to keep the rule as well.
     With `half_free`, the first answer and every second one after it are drawn without the
-    constraint of `params`, their retries too.
+    constraint of `params`, if it has one; their retries too.
 
     Example: `Corrected(n=4, rule=JsonValid(), select=MajorityVote())`
     """
@@ -58,9 +58,6 @@ class Corrected(TreeStrategy):
         require(self.n >= 1, "n", "be at least 1", self.n)
         for key in ("corrections", "retries"):
             require(getattr(self, key) >= 0, key, "be at least 0", getattr(self, key))
-        rule = "be false without a constraint"
-        is_constrained = self.params.constraint is not None
-        require(is_constrained or not self.half_free, "half_free", rule, self.half_free)
 
     async def __call__(self, query: Query, sampler: Sampler) -> Selection:
         selection = await TreeStrategy.__call__(self, query, sampler)

@@ -213,7 +213,6 @@ def test_a_composed_answer_that_breaks_the_rule_gives_way_to_the_vote_on_records
         ({"n": 0}, "n must be at least 1, got 0"),
         ({"corrections": -1}, "corrections must be at least 0, got -1"),
         ({"retries": -1}, "retries must be at least 0, got -1"),
-        ({"half_free": True}, "half_free must be false without a constraint, got True"),
     ],
 )
 def test_wrong_settings(settings: dict[str, object], message: str) -> None:
