@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         BatchStrategy,
         Bounded,
         Equivalence,
+        Explains,
         Extractor,
         ModelCalls,
         NamedModel,
@@ -85,6 +86,7 @@ if TYPE_CHECKING:
     from nbest.orchestrator.strategies.within_budget import WithinBudget
     from nbest.orchestrator.types import (
         Candidates,
+        Composed,
         Message,
         Outcome,
         Query,
@@ -136,6 +138,7 @@ if TYPE_CHECKING:
     from nbest.scorers.judges.universal_vote import UniversalVote
     from nbest.scorers.structured.by_field import VoteByField
     from nbest.scorers.structured.extract import JsonValue, YamlValue
+    from nbest.scorers.structured.layered import PlainFirst
     from nbest.scorers.structured.reading import Reading, read_json
     from nbest.scorers.structured.yaml_reading import read_yaml
     from nbest.scorers.validators.python_tests import PassesTests
@@ -184,6 +187,7 @@ __all__ = [
     "ChoiceEquivalence",
     "ChoiceLetter",
     "CodeBlock",
+    "Composed",
     "Confidence",
     "ConfidenceFloor",
     "Constraint",
@@ -194,6 +198,7 @@ __all__ = [
     "Endpoint",
     "Ensemble",
     "Equivalence",
+    "Explains",
     "Extractor",
     "FakeBackend",
     "FinalAnswer",
@@ -233,6 +238,7 @@ __all__ = [
     "PassesTests",
     "Perplexity",
     "Pessimistic",
+    "PlainFirst",
     "Plan",
     "PlanSettings",
     "Pointwise",
@@ -349,6 +355,7 @@ _NAMES = {
         "BatchStrategy",
         "Bounded",
         "Equivalence",
+        "Explains",
         "Extractor",
         "ModelCalls",
         "NamedModel",
@@ -398,6 +405,7 @@ _NAMES = {
     "orchestrator.strategies.within_budget": ("WithinBudget",),
     "orchestrator.types": (
         "Candidates",
+        "Composed",
         "Message",
         "Outcome",
         "Query",
@@ -487,6 +495,7 @@ _NAMES = {
         "JsonValue",
         "YamlValue",
     ),
+    "scorers.structured.layered": ("PlainFirst",),
     "scorers.structured.reading": (
         "Reading",
         "read_json",

@@ -94,6 +94,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "gsm8k").mkdir()
     (folder / "gsm8k" / "test.jsonl").write_text(lines.replace("42", "#### 42"))
     (folder / "c.yaml").write_text(CONFIG)
+    (folder / "person.json").write_text('{"type": "object"}')
     real = {**yaml.safe_load(CONFIG), "model": {"model": "a/b"}, "cluster": {}}
     (folder / "real.yaml").write_text(yaml.safe_dump(real))
     (folder / "experiments").symlink_to(ROOT / "experiments")
@@ -104,7 +105,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         words = ["run", "c.yaml", "--quiet", "--out"]
-        for name in ("RUN", "runs/demo", "runs/other", "runs/pool"):
+        for name in ("RUN", "runs/demo", "runs/other", "runs/people", "runs/pool"):
             assert CliRunner().invoke(app, [*words, name]).exit_code == 0
         panel = ("--set", "arms=[{name: small}, {name: large}]", "--set", "strategy.n=16")
         assert CliRunner().invoke(app, [*words, "runs/panel", *panel]).exit_code == 0
@@ -187,6 +188,8 @@ def merged(base: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
     both = {**base, **more}
     if "deep_conf" in both.get("strategy", {}):
         both["sampling"] = {"logprobs": 20}
+    if "output" in more:  # it sets these
+        both |= {"select": None, "extract": None, "grade": None}
     if "race" in both.get("strategy", {}):
         both["select"] = ["first"]
     return both

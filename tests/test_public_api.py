@@ -69,10 +69,16 @@ nbest.ChoiceEquivalence(*, letters: str = 'ABCDE')
 nbest.ChoiceLetter(*, letters: str = 'ABCDE', reads_reasoning: bool = False)
 nbest.CodeBlock(*, language: str | None = None, needs_fence: bool = False, reads_reasoning: bool
     = False)
+nbest.Composed(*, answer: str, fields: Mapping[str, float])
 nbest.Confidence(*, measure: Measure = 'bottom', window: int = 2048, k: int = 20)
 nbest.ConfidenceFloor(*, level: float, window: int = 2048, k: int = 20)
 nbest.Constraint(*, json: str | None = None, regex: str | None = None, choice: tuple[str, ...] |
     None = None, grammar: str | None = None)
+nbest.Corrected(*, select: Scorer, extract: Extractor = ..., equivalence: Equivalence | None =
+    None, min_confidence: float = 0.0, params: SamplingParams = ..., n: int = 1, rule:
+    Validator, corrections: int = 1, retries: int = 2, compose: Composer | None = None,
+    half_free: bool = False, words: str = 'Give the whole answer again, corrected, and nothing
+    else.')
 nbest.DVTS(*, n: int, width: int = 4)
 nbest.DeepConf(*, select: Scorer, extract: Extractor = ..., equivalence: Equivalence | None =
     None, min_confidence: float = 0.0, params: SamplingParams = ..., max_n: int, by:
@@ -88,6 +94,7 @@ nbest.Endpoint(model: str, *, base_url: str, api_key_env: str | None = None, max
 nbest.Ensemble(*, by: tuple[Scorer, ...], weights: tuple[float, ...] = (), combine: Combine =
     'rank')
 nbest.Equivalence { async __call__(query: Query, answers: Sequence[str]) -> Sequence[int] }
+nbest.Explains { async why(query: Query, text: str) -> tuple[str, ...] }
 nbest.Extractor { __call__(text: str) -> str | None }
 nbest.FakeBackend(*, script: Script, max_concurrency: int = 256, gpus: float = 0, clock: Clock =
     ...)
@@ -101,6 +108,7 @@ nbest.GenSelect(*, window: int = 8, rotations: int = 1, criterion: str = 'Compar
 nbest.Interval(low: float, high: float)
 nbest.JsonEquivalence()
 nbest.JsonValid(*, schema: str | Any | None = None, of: Of = 'text')
+nbest.JsonValue(*, repair: Repair = 'lossless')
 nbest.Judge(*, criterion: str = 'Is the response a right and complete answer to the question?',
     scale: int = 5, repeats: int = 1, by: By = 'text', reads_reasoning: bool = False, params:
     SamplingParams = ..., model: NamedModel | None = None)
@@ -129,6 +137,8 @@ nbest.NumberEquivalence(*, tolerance: float = 0.0)
 nbest.OpenModel(backend: BackendConfig)
 nbest.Outcome: ANSWERED=answered, ABSTAINED=abstained, ERROR=error, QUARANTINED=quarantined,
     OUT_OF_BUDGET=out_of_budget
+nbest.Output(*, value: T | None, layer: Layer | None, changes: tuple[str, ...], agreement:
+    float, fields: dict[str, float], selection: Selection)
 nbest.Panel(*, arms: tuple[Arm, ...], stages: tuple[int, ...] = ())
 nbest.ParticleFilter(*, n: int, target: Target = 'ratio', resample: Scheme = 'systematic',
     threshold: float = 0.5, anneal: int | None = None)
@@ -136,6 +146,7 @@ nbest.PassesTests(*, tests: str | None = None, key: str = 'tests', template: str
     before: str | None = None, timeout_s: float = 5.0, memory_mb: int = 512)
 nbest.Perplexity()
 nbest.Pessimistic(*, by: Scorer, alpha: float = 1.0)
+nbest.PlainFirst(*, by: Scorer)
 nbest.Plan { ask() -> Sequence[Path] | None; tell(path: Path, node: Node) -> None; leaves() ->
     Sequence[Leaf] }
 nbest.PlanSettings { n: int; plans(key: str) -> tuple[Plan, ...] }
@@ -146,6 +157,7 @@ nbest.RaceToValid(*, n: int, rule: Validator, ahead: int | None = None, extract:
     ..., params: SamplingParams = ...)
 nbest.Random(*, seed: int = 0)
 nbest.Rates { rates: Literal['rewards', 'log-probabilities', 'nothing'] }
+nbest.Reading(*, value: Json, layer: Layer, changes: tuple[str, ...] = ())
 nbest.Rebase(*, n: int, temperature: float = 0.2)
 nbest.Record(*, query_id: str, strategy: str, outcome: Outcome, index: int | None = None,
     answer: str | None = None, confidence: float = nan, error: str = '', usage: Usage = ...,
@@ -196,7 +208,7 @@ nbest.Search(*, select: Scorer, extract: Extractor = ..., equivalence: Equivalen
 nbest.SeededAnswers(*, answers: tuple[str, ...], weights: tuple[int, ...], first_token_s: float
     = 0.0, token_s: float = 0.0)
 nbest.Selection(*, index: int | None, answer: str | None, samples: tuple[Sample, ...], scores:
-    Scores, confidence: float, pruned_tokens: int = 0)
+    Scores, confidence: float, pruned_tokens: int = 0, fields: Mapping[str, float] = ...)
 nbest.SelfCertainty(*, k: int = 20)
 nbest.Shortest()
 nbest.SqlResultEquivalence(*, schema: str, dialect: Dialect = 'sqlite')
@@ -211,6 +223,10 @@ nbest.Steps(*, tag: str, separator: str = '\\n\\n', label: int = -1)
 nbest.StopRule { __call__(answers: Sequence[str | None], max_n: int) -> bool }
 nbest.StoredScore(*, name: str)
 nbest.Strategy { async __call__(query: Query, sampler: Sampler) -> Selection }
+nbest.StructuredOutput(*, schema: Any, mode: Mode = 'prompt', repair: Repair = 'lossless',
+    corrections: int = 1, retries: int = 2, n: int = 1, choose: ChooseBy = 'vote', params:
+    SamplingParams = ..., words: str = 'Answer with one JSON value that satisfies this JSON
+    schema, and with nothing else:')
 nbest.SumLogprob()
 nbest.Synthesis(*, select: Scorer, extract: Extractor = ..., equivalence: Equivalence | None =
     None, min_confidence: float = 0.0, params: SamplingParams = ..., n: int, k: int = 4, rounds:
@@ -250,6 +266,7 @@ nbest.VLLMReward(model: str, *, steps: Steps | None = None, dtype: str = 'auto',
     None, revision: str | None = None, trust_remote_code: bool = False, stall_s: float = 120.0,
     question_after: str | None = None)
 nbest.Validator { async __call__(query: Query, candidates: Candidates) -> NDArray[np.bool_] }
+nbest.VoteByField()
 nbest.VoteStands(*, risk: float = 0.1, prior: float = 1.0)
 nbest.Watch(*, peak_k: int, low_k: int, high_k: int, at_peak: float, largest_k: int, at_largest:
     float, loss: float, p_value: float, fitted_k: float, is_enough: bool = True, is_worse: bool)
@@ -259,9 +276,11 @@ nbest.WholeText(*, reads_reasoning: bool = False)
 nbest.WithinBudget(*, select: Scorer, extract: Extractor = ..., equivalence: Equivalence | None
     = None, min_confidence: float = 0.0, params: SamplingParams = ..., budget: BatchBudget)
 nbest.YamlValid(*, schema: str | Any | None = None, of: Of = 'text')
+nbest.YamlValue(*, schema: str | None = None, repair: Repair = 'lossless')
 nbest.all_at_k(n: int, c: int, k: int) -> float
-nbest.ask(question: str | tuple[Message, ...], strategy: Strategy | BatchStrategy, backend:
-    BackendConfig, *, seed: int = 0, panel: Panel | None = None) -> Selection
+nbest.ask(question: Question, strategy: Strategy | BatchStrategy | None = None, backend:
+    BackendConfig | None = None, *, output: object = None, n: int = 1, seed: int = 0, panel:
+    Panel | None = None) -> Selection | Output[Any]
 nbest.best_of_k(scores: Scores, values: Scores) -> Scores
 nbest.canonical_number(text: str) -> str | None
 nbest.clustered_interval(means: Sequence[float] | Scores, confidence: float = 0.95, clusters:
@@ -277,6 +296,8 @@ nbest.open_model(backend: BackendConfig) -> OpenModel
 nbest.paired_difference(first: Scores, second: Scores, confidence: float = 0.95, clusters:
     Clusters | None = None) -> Difference
 nbest.pass_at_k(n: int, c: int, k: int) -> float
+nbest.read_json(text: str, *, schema: object = None, truncated: bool = False) -> Reading | None
+nbest.read_yaml(text: str, *, schema: object = None, truncated: bool = False) -> Reading | None
 nbest.run(queries: Iterable[Query], strategy: Strategy | BatchStrategy, backend: BackendConfig,
     *, seed: int = 0, panel: Panel | None = None) -> list[Record]
 nbest.self_certainty(logprobs: NDArray[np.float32]) -> float
@@ -389,7 +410,7 @@ def test_every_noun_is_frozen_slotted_and_keyword_only() -> None:
         value for module in modules for value in vars(module).values() if inspect.isclass(value)
     }
     nouns = [noun for noun in values if dataclasses.is_dataclass(noun)]
-    assert len(nouns) == 13
+    assert len(nouns) == 14
     for noun in nouns:
         kinds = {p.kind for p in inspect.signature(noun).parameters.values()}
         assert kinds == {inspect.Parameter.KEYWORD_ONLY}, noun

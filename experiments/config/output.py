@@ -118,7 +118,7 @@ def with_output(data: object) -> object:
         detail = error.errors(include_url=False)[0]
         detail["loc"] = ("output", *detail["loc"])
         raise InputError(describe(detail, data)[1]) from error
-    rest: dict[str, Any] = {key: value for key, value in data.items() if key != "output"}
+    rest: dict[str, Any] = {k: v for k, v in data.items() if k != "output" and v is not None}
     _require_free(rest)
     settings = section.settings()
     prompt = dict(rest.get("prompt") or {})

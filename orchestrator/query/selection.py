@@ -21,6 +21,7 @@ from nbest.orchestrator.reasoning import without_reasoning
 from nbest.orchestrator.types import Candidates, Query, Sample, Scores, Selection, Status
 
 MAX_HELD_S = 0.01  # how long reading answers may hold the event loop
+_FEW_CHARACTERS = 8_000  # of a turn, that are read in a few milliseconds
 _A_TURN = 8  # samples that are read between two looks at the clock
 
 
@@ -55,11 +56,18 @@ def _read(extract: Extractor, sample: Sample) -> str | None:
 
 
 async def read_in_turns(samples: Sequence[Sample], extract: Extractor) -> Candidates:
-    """Do as `read_answers` does, and let the event loop go round where that takes a while."""
+    """Do as `read_answers` does, and let the event loop go round where that takes a while.
+
+    Long texts are read in a thread: some extractors mend what they read.
+    """
     answers: list[str | None] = []
     held_since_s = time.monotonic()
     for start in range(0, len(samples), _A_TURN):
-        answers += read_answers(samples[start : start + _A_TURN], extract).answers
+        turn = samples[start : start + _A_TURN]
+        if sum(len(sample.text) for sample in turn) <= _FEW_CHARACTERS:
+            answers += read_answers(turn, extract).answers
+        else:
+            answers += (await asyncio.to_thread(read_answers, turn, extract)).answers
         if time.monotonic() - held_since_s > MAX_HELD_S:
             await asyncio.sleep(0)
             held_since_s = time.monotonic()

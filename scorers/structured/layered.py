@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from nbest.orchestrator.protocols import Scorer
 from nbest.orchestrator.types import Candidates, Query, Scores
+from nbest.scorers.sandboxes.processes import read_soon
 from nbest.scorers.structured.extract import MAX_CHARACTERS
 from nbest.scorers.structured.reading import read_json
 
@@ -28,7 +29,8 @@ class PlainFirst:
 
     async def __call__(self, query: Query, candidates: Candidates) -> Scores:
         pairs = list(zip(candidates.samples, candidates.answers, strict=True))
-        mended = {s.text: _is_mended(s.text) for s, answer in pairs if answer is not None}
+        texts = [sample.text for sample, answer in pairs if answer is not None]
+        mended = await read_soon(is_mended, texts)
         plain = {answer for s, answer in pairs if answer is not None and not mended[s.text]}
         if not plain:
             return await self.by(query, candidates)
@@ -36,6 +38,7 @@ class PlainFirst:
         return await self.by(query, replace(candidates, answers=answers))
 
 
-def _is_mended(text: str) -> bool:
+def is_mended(text: str) -> bool:
+    """Whether the JSON in a text has to be repaired to be read."""
     reading = read_json(text) if len(text) <= MAX_CHARACTERS else None
     return reading is not None and reading.layer == "repaired"

@@ -66,6 +66,7 @@ from nbest.scorers.conformance import (
     more_votes_never_lose,
 )
 from nbest.scorers.example_pools import pool, random_pools, sample
+from nbest.scorers.structured.layered import PlainFirst
 
 OTHER = NamedModel(name="other", settings=fake_rewards())
 SCHEMA = '{"type": "object", "required": ["x"], "properties": {"x": {"type": "integer"}}}'
@@ -107,6 +108,7 @@ SCORERS: tuple[Scorer, ...] = (
     Tournament(kind="league", swap=False),
     Tournament(kind="bradley_terry", opponents=4),
     Tournament(kind="pivots", pivots=1),
+    PlainFirst(by=MajorityVote()),
     UniversalVote(),
     GenSelect(window=3),
     Judge(model=OTHER),

@@ -6,7 +6,6 @@ import json
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from nbest.experiments.config.output import WORDS
 from nbest.experiments.output.models import IsValue, ValueType
@@ -94,14 +93,6 @@ def settings_of(n: int) -> list[Setting]:
     keys = f"{WORDS}\n{schema}"
     example = f'{ASK} As in: {{"name": "Zoe", "age": 51, "city": "Cairo"}}'
     masked = replace(PARAMS, constraint=Constraint(json=schema))
-    rule = IsValue(ValueType(SCHEMA))
-    shared: dict[str, Any] = {
-        "rule": rule,
-        "select": PlainFirst(by=MajorityVote()),
-        "extract": JsonValue(),
-        "equivalence": JsonEquivalence(),
-        "params": PARAMS,
-    }
     free = BestOfN(n=n, select=First(), extract=WholeText(), params=PARAMS)
     constrained = replace(free, params=masked)
     return [
@@ -110,27 +101,29 @@ def settings_of(n: int) -> list[Setting]:
         Setting(name="example", words=example, strategy=free),
         Setting(name="bare, constrained", words=ASK, strategy=constrained),
         Setting(name="schema, constrained", words=keys, strategy=constrained),
-        Setting(
-            name="bare, one corrected",
-            words=ASK,
-            strategy=Corrected(n=1, corrections=1, retries=0, **shared),
-        ),
-        Setting(
-            name="bare, one retried",
-            words=ASK,
-            strategy=Corrected(n=1, corrections=0, retries=n - 1, **shared),
-        ),
-        Setting(
-            name="bare, raced",
-            words=ASK,
-            strategy=RaceToValid(n=n, rule=rule, extract=JsonValue(), params=PARAMS),
-        ),
-        Setting(
-            name="bare, voted",
-            words=ASK,
-            strategy=Corrected(n=n, corrections=0, retries=0, **shared),
-        ),
+        *(Setting(name=name, words=ASK, strategy=s) for name, s in chosen_by(n).items()),
     ]
+
+
+def chosen_by(n: int) -> dict[str, Strategy]:
+    """The strategies that give one answer a question, asked without a schema."""
+    rule = IsValue(ValueType(SCHEMA))
+    one = Corrected(
+        n=1,
+        corrections=1,
+        retries=0,
+        rule=rule,
+        select=PlainFirst(by=MajorityVote()),
+        extract=JsonValue(),
+        equivalence=JsonEquivalence(),
+        params=PARAMS,
+    )
+    return {
+        "one, corrected": one,
+        "one, retried": replace(one, corrections=0, retries=n - 1),
+        "raced": RaceToValid(n=n, rule=rule, extract=JsonValue(), params=PARAMS),
+        "voted": replace(one, n=n, corrections=0),
+    }
 
 
 async def extracted(backend: BackendConfig, count: int, n: int, seed: int) -> list[Line]:

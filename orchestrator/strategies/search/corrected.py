@@ -10,7 +10,7 @@ import numpy as np
 from nbest.orchestrator.protocols import Explains, NodeSampler, Sampler, Validator
 from nbest.orchestrator.query.choice import Choice
 from nbest.orchestrator.query.parts import require_part, result_of
-from nbest.orchestrator.query.selection import read_answers
+from nbest.orchestrator.query.selection import read_in_turns
 from nbest.orchestrator.requirements import require
 from nbest.orchestrator.sampling_params import SamplingParams
 from nbest.orchestrator.strategies.search.grown import Grown, TreeStrategy
@@ -105,13 +105,13 @@ class Corrected(TreeStrategy):
         for attempt in range(1 + self.retries):
             samples.append(await self._drawn(query, sampler, lane, attempt))
             for correction in range(1 + self.corrections):
-                answer = await self._valid(query, samples[-1])
-                if answer is not None:
+                read = await read_in_turns(samples[-1:], self.extract)
+                if (await result_of("rule", self.rule, query, read))[0]:
                     return samples
                 is_last = correction == self.corrections
                 if is_last or samples[-1].status is not Status.OK:
                     break
-                prompt = after(query.prompt, samples[-1], await self._reasons(query, samples[-1]))
+                prompt = after(query.prompt, samples[-1], await self._reasons(query, read))
                 path = (lane, attempt, 1 + correction)
                 samples.append(await sampler.revise(path, prompt, params))
         if samples[-1].status is Status.OK:
@@ -125,20 +125,14 @@ class Corrected(TreeStrategy):
             return await sampler(lane, params)
         return await sampler.revise((lane, attempt), query.prompt, params)
 
-    async def _valid(self, query: Query, sample: Sample) -> str | None:
-        """The answer in a sample, if it keeps the rule."""
-        read = read_answers([sample], self.extract)
-        keeps = await result_of("rule", self.rule, query, read)
-        return read.answers[0] if keeps[0] else None
-
     async def _keeps_rule(self, query: Query, answer: str) -> bool:
         sample = Sample(id="composed", text=answer)
         read = Candidates(samples=(sample,), answers=(answer,))
         return bool((await result_of("rule", self.rule, query, read))[0])
 
-    async def _reasons(self, query: Query, sample: Sample) -> str:
+    async def _reasons(self, query: Query, read: Candidates) -> str:
         """What the model is told of its answer."""
-        answer = read_answers([sample], self.extract).answers[0]
+        (sample,), (answer,) = read.samples, read.answers
         text = sample.text if answer is None else answer
         reasons = await self.rule.why(query, text) if isinstance(self.rule, Explains) else ()
         return "\n".join((BROKEN, *reasons, self.words))

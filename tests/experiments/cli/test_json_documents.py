@@ -50,6 +50,11 @@ COMMANDS: dict[str, tuple[str, set[str]]] = {
         "fit-weights arms --folds 3",
         {"weights", "folds", "select", "accuracy", "gain"},
     ),
+    "ask --schema": (
+        "ask hello --backend fake -n 3 --schema {}",
+        {"answer", "value", "layer", "changes", "agreement", "fields"},
+    ),
+    "check": ("check r", {"layers", "invalid", "truncated", "made", "reasons", "fields"}),
     "doctor": ("doctor", {"findings"}),
     "train-verifier": (
         "train-verifier t --out v --base tiny --epochs 1 --quiet",

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from nbest import AfterMarker, Boxed, ChoiceLetter, FinalAnswer, LastNumber, Regex
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import Extractor
+from nbest.scorers.structured.extract import JsonValue, YamlValue
 
 # The types are the test, under mypy: each class is an Extractor.
 EXTRACTORS: tuple[Extractor, ...] = (
@@ -22,6 +23,9 @@ EXTRACTORS: tuple[Extractor, ...] = (
     Regex(pattern=r"(\d+)"),
     ChoiceLetter(),
     FinalAnswer(),
+    JsonValue(),
+    JsonValue(repair="none"),
+    YamlValue(),
 )
 GSM8K = Path(__file__).parents[3].parent / "shared/data/gsm8k/test.jsonl"
 LONG = 60_000
@@ -268,7 +272,9 @@ def test_what_was_thought_is_read_only_on_request(extract: Extractor) -> None:
     draft = "The answer is 3: #### 3\n\\boxed{3}"
     assert extract(f"<think>{draft}</think>") is None
     assert extract(f"{draft}</think>") is None
-    if not isinstance(extract, ChoiceLetter):
+    is_value = isinstance(extract, JsonValue | YamlValue)  # a value is never a thought
+    assert hasattr(extract, "reads_reasoning") != is_value
+    if not isinstance(extract, ChoiceLetter) and not is_value:
         reads_all = replace(extract, reads_reasoning=True)  # type: ignore[type-var]
         assert reads_all(f"<think>{draft}</think>") == "3"
 
