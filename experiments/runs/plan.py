@@ -123,8 +123,21 @@ def make_plan(config: Config, limit: int | None = None) -> Plan:
         strategy=config.build_strategy(),
         backend=config.model.build(),
         panel=config.build_panel(),
-        notes=(*grading_notes(config, questions), *_unused_models(config), *_unenforced(config)),
+        notes=(
+            *grading_notes(config, questions),
+            *_unused_models(config),
+            *_composed(config),
+            *_unenforced(config),
+        ),
     )
+
+
+def _composed(config: Config) -> tuple[str, ...]:
+    corrected = config.strategy.corrected
+    if corrected is None or not corrected.by_field:
+        return ()
+    what = "the run's answers are composed field by field, and its table shows the vote on records"
+    return (what,)
 
 
 def _unenforced(config: Config) -> tuple[str, ...]:

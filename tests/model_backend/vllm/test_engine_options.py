@@ -136,3 +136,13 @@ def test_a_config_passes_them_on(tmp_path: Path) -> None:
     assert built.identity["engine.quantization"] == '"fp8"'
     with pytest.raises(InputError, match="did you mean 'quantization'"):
         load_config(tmp_path / "c.yaml", ["model.engine={quantisation: fp8}"])
+
+
+def test_constraints_are_enforced_by_one_library_and_compact_unless_the_user_chooses(
+    model: str,
+) -> None:
+    chosen = {"structured_outputs_config": {"backend": "guidance"}}
+    ours = engine_args(VLLM(model), model).structured_outputs_config
+    users = engine_args(VLLM(model, engine=chosen), model).structured_outputs_config
+    assert (ours.backend, ours.disable_any_whitespace) == ("xgrammar", True)
+    assert (users.backend, users.disable_any_whitespace) == ("guidance", False)

@@ -39,6 +39,11 @@ REPORTED: list[tuple[str, str, Json]] = [
     ('```json\n{"a": 1}\n```', "extracted", {"a": 1}),
     ("Here it is:\n~~~\n[1, 2]\n~~~\nDone.", "extracted", [1, 2]),
     ('\ufeff{"a": 1}', "extracted", {"a": 1}),
+    (
+        '<tool_call>\n{"name": "add", "arguments": {"a": 1}}\n</tool_call>',
+        "extracted",
+        {"name": "add", "arguments": {"a": 1}},
+    ),
     ('<think>{"a": 2}?</think>{"a": 1}', "extracted", {"a": 1}),
     ('{"a": [1, 2,],}', "repaired", {"a": [1, 2]}),
     ("{\u201ca\u201d: \u201cb\u201d}", "repaired", {"a": "b"}),
