@@ -120,8 +120,11 @@ def _parts(said: str) -> tuple[str, str]:
     blocks = blocks_of(said)
     if len(blocks) != 1:
         return said, ""
-    before, _, after = said.partition(blocks[0].code)
-    return blocks[0].code.strip(), f"{before}\n{after}"
+    code = blocks[0].code.strip()
+    if not code:
+        return said, ""
+    before, _, after = said.partition(code)
+    return code, f"{before}\n{after}"
 
 
 def _extracted(found: Found, kinds: Kinds, changes: Sequence[str]) -> Reading | None:

@@ -69,7 +69,8 @@ def reasons_of_value(value: Json, schema: str) -> tuple[str, ...]:
 def line_of(path: str, rule: str, *got: object) -> str:
     """One reason, cut to its length; `got` is the value that breaks the rule, if it is shown."""
     value = f", got {_short(got[0])}" if got else ""
-    line = " ".join(f"{path}: {rule}{value}".removeprefix(": ").split())
+    whole = f"{path}: {rule}{value}".removeprefix(": ")
+    line = " ".join(whole.encode("utf-8", "replace").decode("utf-8").split())
     return line if len(line) <= MAX_CHARACTERS else f"{line[: MAX_CHARACTERS - 3]}..."
 
 

@@ -112,6 +112,12 @@ REFUSED = [
     "{'a': 'the cats' toys'}",
     '{"a": "b", ...}',
     "no JSON at all",
+    "```",
+    "```json",
+    "Sure:\n```json\n",
+    "~~~",
+    r'{"name": "\ud800"}',
+    r'See {"name": "\udc00 x"}',
     "",
 ]
 
