@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from nbest.experiments.config.strategy import tree_named
 from nbest.experiments.output.structured_output import made_by
 from nbest.experiments.runs.gold_file import read_gold
 from nbest.orchestrator.files import StrPath
@@ -34,7 +35,8 @@ class Counts:
     invalid: int = 0
     truncated: int = 0
     failed: int = 0
-    right: int = 0  # valid ones whose value is the gold one
+    graded: int = 0  # valid ones of questions with a gold answer
+    right: int = 0  # of these, those whose value is the gold one
     right_by_layer: Counter[str] = field(default_factory=Counter)
     tokens: int = 0
 
@@ -60,7 +62,7 @@ class Checked:
             total.samples += some.samples
             total.layers += some.layers
             total.right_by_layer += some.right_by_layer
-            for name in ("invalid", "truncated", "failed", "right", "tokens"):
+            for name in ("invalid", "truncated", "failed", "graded", "right", "tokens"):
                 setattr(total, name, getattr(total, name) + getattr(some, name))
         return total
 
@@ -75,13 +77,14 @@ async def _check(
 ) -> Checked:
     gold = {key: one.answer for key, one in read_gold(run).items() if canonical_json(one.answer)}
     base = set(reader.query_ids)
+    is_corrected = tree_named(reader.manifest.config.get("strategy")) == "corrected"
     counts: dict[Made, Counts] = {made: Counts() for made in MADE}
     reasons: Counter[str] = Counter()
     fields = FieldCounts()
     for key, samples in reader.samples(columns=["text", "status", "generated_tokens", "id"]):
         query_id = key if key in base else key.rpartition("/t")[0]
-        if query_id not in base:
-            continue  # what a judge was asked
+        if query_id not in base or (key not in base and not is_corrected):
+            continue  # what a judge was asked; a step of a search
         made: Made = "first" if key in base else made_by(f"{key}/s0") or "first"
         texts = [sample.text for sample in samples if sample.status is Status.OK]
         verdicts = await read_texts(CHECK_S, verdict_on, texts, schema, language)
@@ -108,6 +111,7 @@ def _count(counts: Counts, sample: Sample, verdict: Verdict | None, gold: str | 
         counts.invalid += 1
     else:
         counts.layers[verdict["layer"]] += 1
+        counts.graded += gold is not None
         if gold is not None and canonical_json(verdict["value"]) == canonical_json(gold):
             counts.right += 1
             counts.right_by_layer[verdict["layer"]] += 1
@@ -133,6 +137,7 @@ def _counts_document(counts: Counts, has_gold: bool) -> dict[str, object]:
         "invalid": counts.invalid,
         "truncated": counts.truncated,
         "failed": counts.failed,
+        "graded": counts.graded if has_gold else None,
         "right": counts.right if has_gold else None,
         "right_by_layer": {layer: counts.right_by_layer[layer] for layer in LAYERS}
         if has_gold

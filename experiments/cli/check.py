@@ -80,5 +80,5 @@ def _cells(counts: Counts, has_gold: bool) -> list[str]:
     cells = [f"{number:,}" for number in numbers]
     cells.append(f"{counts.valid / counts.samples:.3f}" if counts.samples else "-")
     if has_gold:
-        cells.append(f"{counts.right / counts.valid:.3f}" if counts.valid else "-")
+        cells.append(f"{counts.right / counts.graded:.3f}" if counts.graded else "-")
     return cells

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
+from nbest.experiments.config.plugins import build_scorer
 from nbest.experiments.language.errors import describe
 from nbest.experiments.language.section import Section
 from nbest.orchestrator.errors import InputError
@@ -23,7 +24,7 @@ Mode = Literal["prompt", "constrained", "both"]
 WORDS = "Answer with one JSON value that satisfies this JSON schema, and with nothing else:"
 
 _STANDS_FOR = {
-    "": ("extract", "equivalence", "select"),
+    "": ("extract", "equivalence", "select", "arms"),
     "sampling": ("constraint",),
     "strategy": ("corrected", "race", "search", "revise", "synthesis", "rule"),
 }
@@ -34,6 +35,8 @@ def compact_schema(value: object) -> str:
 
     InputError where it is no sound schema.
     """
+    if value is None:
+        raise InputError("schema must be given, got nothing")
     if isinstance(value, str) and not value.lstrip().startswith("{"):
         try:
             value = Path(value).read_text(encoding="utf-8")
@@ -65,12 +68,15 @@ class OutputSection(Section):
         description="Which of the valid answers: vote, by_field, or any selector, as first.",
     )
     words: str = Field(default=WORDS, description="What is said before the schema in the prompt.")
-    correct: str = Field(default=CORRECT, description="As strategy.corrected.words.")
+    correct: str = Field(default=CORRECT, min_length=1, description="As strategy.corrected.words.")
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
-        if not self.choose.strip():
-            raise InputError("choose must name a selector, got nothing")
+        if self.choose not in ("vote", "by_field"):
+            try:
+                build_scorer(self.choose)
+            except InputError as error:
+                raise InputError(f"choose: {error}") from error
         return self
 
     @property
@@ -119,10 +125,12 @@ def with_output(data: object) -> object:
         detail["loc"] = ("output", *detail["loc"])
         raise InputError(describe(detail, data)[1]) from error
     rest: dict[str, Any] = {k: v for k, v in data.items() if k != "output" and v is not None}
+    if any(not isinstance(rest.get(key, {}), dict) for key in ("prompt", "sampling", "strategy")):
+        return rest  # the section itself says what is wrong
     _require_free(rest)
     settings = section.settings()
     prompt = dict(rest.get("prompt") or {})
-    template = str(prompt.get("template", "{question}"))
+    template = str(prompt.get("template") or "{question}")
     prompt["template"] = template + _literal(section.in_prompt, prompt.get("syntax") == "jinja")
     merged = {
         key: {**(rest.get(key) or {}), **settings.pop(key)} for key in ("sampling", "strategy")
@@ -134,8 +142,9 @@ def _literal(text: str, is_jinja: bool) -> str:
     """A text as a template says it."""
     if not text:
         return ""
-    if is_jinja:
-        return f"{{% raw %}}{text}{{% endraw %}}"
+    if is_jinja:  # in JSON, a brace may be written by its number
+        plain = text.replace("{%", "\\u007b%")
+        return f"{{% raw %}}{plain}{{% endraw %}}"
     return text.replace("{", "{{").replace("}", "}}")
 
 

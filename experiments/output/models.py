@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapter, ValidationError
+from pydantic_core import SchemaError
 
 from nbest.experiments.config.output import compact_schema
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.types import Candidates, Query
+from nbest.scorers.sandboxes.threads import threads_for
 from nbest.scorers.structured.json_schema import satisfies
 from nbest.scorers.structured.reasons import MAX_REASONS, line_of, reasons_of_json
 from nbest.scorers.validators.rules import CHECK_S, Flags, flags_in_children, reasons_in_child
@@ -44,10 +47,12 @@ class ValueType:
         if isinstance(self.of, str | Path | Mapping):
             return None
         try:
-            return TypeAdapter(self.of)
-        except (PydanticSchemaGenerationError, PydanticUserError) as error:
+            return _adapter(self.of)
+        # Pydantic's own errors, and those of its core, as of a pattern that is none: it says why.
+        except (PydanticSchemaGenerationError, PydanticUserError, SchemaError, TypeError) as error:
             rule = "be a type that Pydantic knows, a schema, or a file with one"
-            raise InputError(f"output must {rule}, got {self.of!r}") from error
+            why = str(error).partition("\n")[0]
+            raise InputError(f"output must {rule}, got {self.of!r} ({why})") from error
 
     def value(self, text: str) -> Any:
         """The value that a valid answer says; ValueError where it says none.
@@ -65,6 +70,12 @@ class ValueType:
             raise InputError(f"output must have a JSON schema, got {self.of!r}") from error
 
 
+@lru_cache(maxsize=64)
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    """What makes values of a type; it takes a millisecond to make, and is wanted for each text."""
+    return TypeAdapter(kind)
+
+
 @dataclass(frozen=True, slots=True)
 class IsValue:
     """A validator: the answer satisfies the schema of a type, and the type's own validators.
@@ -76,14 +87,17 @@ class IsValue:
 
     async def __call__(self, query: Query, candidates: Candidates) -> Flags:
         flags = await flags_in_children(candidates, "answer", CHECK_S, satisfies, self.type.schema)
-        pairs = zip(flags, candidates.answers, strict=True)
-        kept = [bool(ok) and text is not None and not self._faults(text) for ok, text in pairs]
-        return np.array(kept, np.bool_)
+        texts = {text for ok, text in zip(flags, candidates.answers, strict=True) if ok and text}
+        faults = await threads_for("users").call(self._faults_of, texts)
+        return np.array([text in texts and not faults[text] for text in candidates.answers])
 
     async def why(self, query: Query, text: str) -> tuple[str, ...]:
         """Say why a text is no value of the type, in five lines at most; () where it is."""
         found = await reasons_in_child(CHECK_S, reasons_of_json, text, self.type.schema)
-        return found or self._faults(text)
+        return found or (await threads_for("users").call(self._faults_of, {text}))[text]
+
+    def _faults_of(self, texts: set[str]) -> dict[str, tuple[str, ...]]:
+        return {text: self._faults(text) for text in texts}
 
     def _faults(self, text: str) -> tuple[str, ...]:
         """What the type itself finds wrong with a text that satisfies its schema."""

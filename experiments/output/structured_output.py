@@ -62,7 +62,15 @@ class StructuredOutput:
         self.strategy()  # it checks the rest
 
     async def __call__(self, query: Query, sampler: Sampler) -> Selection:
+        said = query.prompt if isinstance(query.prompt, str) else query.prompt[-1].content
+        rule = "hold the schema: make it with `asked`, or use `nbest.ask`"
+        has_schema = self.mode == "constrained" or self.type.schema in said
+        require(has_schema, "prompt", rule, said[-60:])
         return await self.strategy()(query, sampler)
+
+    def sampling(self) -> SamplingParams:
+        """The parameters of a request."""
+        return self.strategy().sampling()
 
     def strategy(self) -> Corrected:
         """The strategy that it stands for; the prompts of its questions are those of `asked`."""

@@ -21,7 +21,7 @@ from nbest.orchestrator.reasoning import without_reasoning
 from nbest.orchestrator.types import Candidates, Query, Sample, Scores, Selection, Status
 
 MAX_HELD_S = 0.01  # how long reading answers may hold the event loop
-_FEW_CHARACTERS = 8_000  # of a turn, that are read in a few milliseconds
+_FEW_CHARACTERS = 4_000  # of a turn, that are read in a few milliseconds
 _A_TURN = 8  # samples that are read between two looks at the clock
 
 

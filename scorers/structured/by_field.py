@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nbest.orchestrator.types import Candidates, Composed, Query
+from nbest.scorers.equivalence.plain import canonical_json
+from nbest.scorers.structured.layered import plain_answers
 from nbest.scorers.structured.strict import Json, parsed_json
 
 
@@ -27,11 +29,15 @@ class VoteByField:
     """
 
     async def __call__(self, query: Query, candidates: Candidates) -> Composed | None:
-        values = [_value(answer) for answer in candidates.answers if answer is not None]
+        answers = await plain_answers(candidates)
+        values = [_value(answer) for answer in answers if answer is not None]
         if not values or _most(values) is not dict:
             return None
         fields: dict[str, float] = {}
-        composed = _composed(values, "", fields, len(values))
+        try:
+            composed = _composed(values, "", fields, len(values))
+        except RecursionError:  # nested deeply, and still JSON
+            return None
         answer = json.dumps(composed, ensure_ascii=False, separators=(",", ":"))
         return Composed(answer=answer, fields=fields)
 
@@ -51,7 +57,11 @@ def _composed(values: Sequence[Json], path: str, fields: dict[str, float], count
         best = min(counts, key=lambda text: (-counts[text], text))
         fields[path] = counts[best] / count
         return next(value for value in values if _canonical(value) == best)
-    objects = sorted((v for v in values if isinstance(v, dict)), key=_canonical)
+    texts = Counter(json.dumps(value) for value in values)
+    objects = sorted(
+        (value for value in values if isinstance(value, dict)),
+        key=lambda one: (-texts[json.dumps(one)], json.dumps(one)),
+    )
     held = Counter(key for one in objects for key in one)
     keys = list(dict.fromkeys(key for one in objects for key in one))
     return {
@@ -73,4 +83,5 @@ def _most(values: Sequence[Json]) -> type:
 
 
 def _canonical(value: Json) -> str:
-    return json.dumps(value, sort_keys=True, ensure_ascii=False)
+    """One spelling of a value, in which 1 is 1.0."""
+    return canonical_json(json.dumps(value)) or json.dumps(value, sort_keys=True)

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from nbest.scorers.structured.reading import LAYERS, Reading, read_json
+from nbest.scorers.structured.strict import parsed_json
 from nbest.scorers.structured.yaml_reading import read_yaml
 
 Repair = Literal["lossless", "none"]
 
-MAX_CHARACTERS = 50_000  # of a text that is looked through and mended, beyond those that are plain
+MAX_CHARACTERS = 50_000  # of a text that is looked through and mended; longer ones must be plain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +28,12 @@ class JsonValue:
     repair: Repair = "lossless"
 
     def __call__(self, text: str) -> str | None:
-        return told(read_json(text) if len(text) <= MAX_CHARACTERS else None, self.repair)
+        if len(text) <= MAX_CHARACTERS:
+            return told(read_json(text), self.repair)
+        try:
+            return Reading(value=parsed_json(text), layer="plain").text
+        except (ValueError, RecursionError):
+            return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +48,7 @@ class YamlValue:
     repair: Repair = "lossless"
 
     def __call__(self, text: str) -> str | None:
-        is_short = len(text) <= MAX_CHARACTERS // 50  # PyYAML reads slowly
+        is_short = len(text) <= MAX_CHARACTERS // 2  # PyYAML reads slowly
         return told(read_yaml(text, schema=self.schema) if is_short else None, self.repair)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from nbest.scorers.structured.strict import Json, parsed_json_at
 
-MAX_PLACES = 1000  # nobody means one of more
+MAX_PLACES = 300  # brackets that are looked at: nobody means one of more
 _OPENING = re.compile(r"[{\[]")
 _CLOSING = re.compile(r"[}\]]")
 # Brackets of prose: neither quotes nor colons within, and no other brackets.
@@ -38,9 +38,10 @@ class Found:
 def found_in(text: str) -> Found:
     """Find the largest JSON objects and arrays of a text, up to the first one that is broken."""
     places: list[Place] = []
-    at = 0
-    while len(places) < MAX_PLACES and (opening := _OPENING.search(text, at)) is not None:
+    at = tries = 0
+    while tries < MAX_PLACES and (opening := _OPENING.search(text, at)) is not None:
         start = opening.start()
+        tries += 1
         if stray := _CLOSING.search(text, at, start):
             return Found(places=tuple(places), broken=stray.start())
         try:

@@ -28,14 +28,19 @@ class PlainFirst:
         return self.by.needs_logprobs
 
     async def __call__(self, query: Query, candidates: Candidates) -> Scores:
-        pairs = list(zip(candidates.samples, candidates.answers, strict=True))
-        texts = [sample.text for sample, answer in pairs if answer is not None]
-        mended = await read_soon(is_mended, texts)
-        plain = {answer for s, answer in pairs if answer is not None and not mended[s.text]}
-        if not plain:
-            return await self.by(query, candidates)
-        answers = tuple(answer if answer in plain else None for answer in candidates.answers)
+        answers = await plain_answers(candidates)
         return await self.by(query, replace(candidates, answers=answers))
+
+
+async def plain_answers(candidates: Candidates) -> tuple[str | None, ...]:
+    """[N] the answers that a plain text gives; all of them where no plain text gives any."""
+    pairs = list(zip(candidates.samples, candidates.answers, strict=True))
+    texts = [sample.text for sample, answer in pairs if answer is not None]
+    mended = await read_soon(is_mended, texts)
+    plain = {answer for s, answer in pairs if answer is not None and not mended[s.text]}
+    if not plain:
+        return candidates.answers
+    return tuple(answer if answer in plain else None for answer in candidates.answers)
 
 
 def is_mended(text: str) -> bool:

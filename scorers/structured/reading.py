@@ -13,6 +13,7 @@ In doubt there is no reading: a value that nobody meant is worse than none.
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -96,7 +97,7 @@ def _read(text: str, kinds: Kinds) -> Reading | None:
     except (ValueError, RecursionError):
         found = found_in(body)
     if found.broken is None:
-        return _extracted(found, kinds, changes)
+        return _extracted(body, found, kinds, changes)
     return _repaired(body, found, kinds, changes)
 
 
@@ -110,9 +111,12 @@ def said_in(text: str) -> tuple[str | None, list[str]]:
         text = text.removeprefix(BYTE_ORDER_MARK)
         changes.append("removed a byte order mark")
     parts = parted(text)
-    if parts.said != text:
-        changes.append("removed a thought")
-    return (parts.said.strip() if parts.is_ended else None), changes
+    if not parts.is_ended:
+        return None, changes
+    said = parts.said.strip()
+    if said == text.strip() or not text.rstrip().endswith(said):
+        return text.strip(), changes  # tags within a text are no thought before it
+    return said, [*changes, "removed a thought"]
 
 
 def _parts(said: str) -> tuple[str, str]:
@@ -127,14 +131,32 @@ def _parts(said: str) -> tuple[str, str]:
     return code, f"{before}\n{after}"
 
 
-def _extracted(found: Found, kinds: Kinds, changes: Sequence[str]) -> Reading | None:
+def _extracted(body: str, found: Found, kinds: Kinds, changes: Sequence[str]) -> Reading | None:
     """The one value of these kinds in a text, where nothing in it is broken."""
     wanted = [place for place in found.places if type(place.value) in kinds]
     others = (place for place in found.places if place not in wanted)
     if len(wanted) != 1 or not all(map(_is_prose, others)):
         return None
+    if _is_fragment(body, wanted[0].start, wanted[0].end):
+        return None
     done = (*changes, "removed other text")
     return Reading(value=wanted[0].value, layer="extracted", changes=done)
+
+
+def _is_fragment(body: str, start: int, end: int) -> bool:
+    """Whether a value is part of a larger one that lacks its brackets: `"a": 1, "b": {"c": 2}`."""
+    before, after = body[:start].rstrip(), body[end:].lstrip()
+    if before.endswith(",") or after.startswith(","):
+        return True
+    if _QUOTED_KEY.search(before) or _QUOTED_KEY.search(after):
+        return True
+    *lines, last = before.split("\n") if before else [""]
+    return bool(_KEY_LINE.fullmatch(last) and lines and _VALUE_LINE.match(lines[-1]))
+
+
+_QUOTED_KEY = re.compile(r"[\"'\u201d]\s*:\s*(?:$|[^\s/])")
+_KEY_LINE = re.compile(r"\s*[a-z_][\w-]*:\s*")
+_VALUE_LINE = re.compile(r"\s*[a-z_][\w-]*:[ \t]+\S")
 
 
 def _is_prose(place: Place) -> bool:
@@ -157,7 +179,8 @@ def _repaired(body: str, found: Found, kinds: Kinds, changes: Sequence[str]) -> 
     except (ValueError, RecursionError):
         return None
     around = body[:start] + body[mended.end :]
-    if not _PROSE_SIGNS.isdisjoint(body[mended.end :]):
+    is_part = _is_fragment(body, start, mended.end)
+    if is_part or not _PROSE_SIGNS.isdisjoint(body[mended.end :]):
         return None
     if not _second_reader_agrees(body[start : mended.end], value):
         return None

@@ -77,7 +77,7 @@ def line_of(path: str, rule: str, *got: object) -> str:
 def _short(value: object) -> str:
     try:
         text = json.dumps(value, ensure_ascii=False)
-    except (ValueError, RecursionError):
+    except (TypeError, ValueError, RecursionError):  # of a user's validator, any object
         return "a value"
     return text if len(text) <= _GOT_CHARACTERS else f"{text[: _GOT_CHARACTERS - 3]}..."
 

@@ -18,9 +18,10 @@ from typing import Literal
 MAX_DEPTH = 200
 
 _SPACE = re.compile(r"[ \t\n\r]+")
-_COMMENT = re.compile(r"//[^\n]*|#[^\n]*|/\*(?:[^*]|\*(?!/))*+\*/")
+# What could be data is no comment: `// the user, "age": 34`.
+_COMMENT = re.compile(r"(?://|#)[^\n,:\"'{}\[\]\u201c\u201d]*(?=\n)|/\*(?:[^*]|\*(?!/))*+\*/")
 # A token ends where its value does: 12% and 0.0.1 are no numbers, and nul is no null.
-_END = r"(?=[\s,:}\]]|/[/*]|#|\Z)"
+_END = r"(?=[\s,:}\]]|\Z)"
 _NUMBER = re.compile(rf"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?{_END}")
 _LITERAL = re.compile(rf"(?:true|false|null|True|False|None){_END}")
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?=\s*:)")
@@ -72,6 +73,7 @@ class _Rewriter:
     is_spaced: bool = False  # white space before this token
     is_broken_line: bool = False  # with a line break in it
     may_end: bool = False  # the last token was a whole string, a literal or a closing bracket
+    escapes: Counter[str] = field(default_factory=Counter)  # of backslashes, in all texts
     last: str = ""  # what the last token was: "string", "number", "literal", "closing"
 
     def rewritten(self) -> Repaired:
@@ -92,6 +94,8 @@ class _Rewriter:
             found = space or comment
             if found is None:
                 return
+            if comment and self.wants == "first value":  # `[#12` may be the value itself
+                raise Unreadable("a comment where a value is due")
             self.is_spaced = True
             self.is_broken_line |= "\n" in found[0]
             self.changes["removed a comment"] += comment is not None
@@ -156,7 +160,8 @@ class _Rewriter:
 
     def _key(self, sign: str) -> None:
         if self.wants == "comma":
-            if not self.is_spaced and self.last != "closing":
+            is_apart = self.is_spaced if sign in _QUOTES else self.is_broken_line
+            if not is_apart and not (self.last == "closing" and sign in _QUOTES):
                 raise Unreadable("a comma is due")
             self._add_comma("key")
         if sign in _QUOTES:
@@ -191,7 +196,7 @@ class _Rewriter:
         if self.wants != "comma" or self.open[-1] != "[":
             return
         is_sure = self.last == "closing" and sign in "{["
-        if not (is_sure or (self.is_broken_line and self.last == "string" and sign in _QUOTES)):
+        if not (is_sure or (self.is_broken_line and self.last == "string" and sign == '"')):
             raise Unreadable("a comma is due")
         self._add_comma("value")
 
@@ -201,7 +206,7 @@ class _Rewriter:
 
     def _close_all(self) -> None:
         """Add the closing brackets that are owed at the very end."""
-        if not self.may_end:
+        if not self.may_end or self.changes["removed a comment"]:
             raise Unreadable("it ends in the middle")
         while self.open:
             self.pieces.append("}" if self.open.pop() == "{" else "]")
@@ -215,27 +220,25 @@ class _Rewriter:
         if opening != '"':
             self.changes["replaced quotation marks"] += 1
         pieces = ['"']
-        escapes: Counter[str] = Counter()
         while self.at < self.limit and self.text[self.at] != closing:
             run = _RUN[closing].match(self.text, self.at, self.limit)
             if run is None:
-                pieces.append(self._special(closing, escapes))
+                pieces.append(self._special(closing))
             else:
                 pieces.append(run[0])
                 self.at = run.end()
         if self.at >= self.limit:
             raise Unreadable("a string that is not closed")
-        if escapes["lone"] and escapes["known"]:  # \alpha beside \beta: is \b a letter or a sign?
+        if self.escapes["lone"] and self.escapes["known"]:  # \alpha beside \beta: what is \b?
             raise Unreadable("a backslash that may mean two things")
-        self.changes["escaped a backslash"] += escapes["lone"]
         self.at += 1
         return "".join((*pieces, '"'))
 
-    def _special(self, closing: str, escapes: Counter[str]) -> str:
+    def _special(self, closing: str) -> str:
         """One sign of a string that JSON writes otherwise, or an escape."""
         sign = self.text[self.at]
         if sign == "\\":
-            return self._backslash(closing, escapes)
+            return self._backslash(closing)
         self.at += 1
         if sign == '"':
             self.changes["escaped a quotation mark"] += 1
@@ -245,18 +248,20 @@ class _Rewriter:
             return _CONTROL[sign]
         raise Unreadable("a sign that has no place in a string")
 
-    def _backslash(self, closing: str, escapes: Counter[str]) -> str:
+    def _backslash(self, closing: str) -> str:
         escape = _ESCAPE.match(self.text, self.at, self.limit)
         if escape is not None:
-            escapes["known"] += escape[0] != '\\"'
+            self.escapes["known"] += escape[0] != '\\"'
             self.at = escape.end()
             return escape[0]
         following = self.text[self.at + 1 : min(self.at + 2, self.limit)]
         if closing == "'" and following == "'":
             self.at += 2
             return "'"
-        if following in ("", "'", "u", "\n", "\r") or following in _QUOTES.values():
+        is_python = closing == "'"  # where \0 and \x41 are characters
+        if is_python or following in ("", "'", "u", "\n", "\r", *_QUOTES.values()):
             raise Unreadable("a backslash that may mean two things")
-        escapes["lone"] += 1
+        self.escapes["lone"] += 1
+        self.changes["escaped a backslash"] += 1
         self.at += 1
         return "\\\\"

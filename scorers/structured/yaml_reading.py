@@ -13,10 +13,11 @@ from collections.abc import Iterator
 
 from nbest.scorers.answers.code_block import blocks_of
 from nbest.scorers.structured.json_schema import has_schema, schema_text
-from nbest.scorers.structured.reading import Reading, said_in, words_of
+from nbest.scorers.structured.reading import Layer, Reading, said_in, words_of
 from nbest.scorers.structured.strict import Json
 from nbest.scorers.structured.yaml_text import parsed_yaml
 
+_KEY_LINE = re.compile(r"^[ \t]*[\w-]+:[ \t]+\S", re.M)
 _TABS = re.compile(r"\t+")
 _BULLET = re.compile(r"(?P<indent> *)\*(?= )")
 # `key: a: b`, whose value begins like a plain text.
@@ -24,6 +25,7 @@ _COLON = re.compile(
     r"(?P<before> *(?:- +)*[A-Za-z_][\w -]*: +)"
     r"(?P<rest>[^\s\"'\[\]{}>|*&!%#`@,?-][^#]*?:(?: [^#]*)?)"
 )
+MAX_LINE_CHARACTERS = 500
 MAX_REPAIRED_CHARACTERS = 50_000  # beyond it, it takes a second and more to be sure
 
 
@@ -37,16 +39,19 @@ def read_yaml(text: str, *, schema: object = None, truncated: bool = False) -> R
     rules = schema_text(schema)
     if truncated:
         return None
-    value = _value(text, rules)
-    if value is not None:
-        return Reading(value=value, layer="plain")
     said, changes = said_in(text)
     if said is None:
         return None
+    value = _value(said if changes else text, rules)
+    if value is not None:
+        layer: Layer = "extracted" if changes else "plain"
+        return Reading(value=value, layer=layer, changes=tuple(changes))
     blocks = blocks_of(said)
     if len(blocks) > 1:
         return None
     if blocks:
+        if _KEY_LINE.search(said.replace(blocks[0].code, "", 1)):
+            return None  # keys stand beside the block, too
         changes.append("removed a fence")
         said = blocks[0].code
     if (value := _value(said, rules)) is not None:
@@ -97,7 +102,8 @@ def _mended(text: str, quotes: bool) -> tuple[str, Counter[str]]:
         if bullet := _BULLET.match(line):
             line = f"{bullet['indent']}-{line[bullet.end() :]}"
             done["replaced a bullet"] += 1
-        if quotes and (colon := _COLON.fullmatch(line.rstrip())):
+        is_short = len(line) <= MAX_LINE_CHARACTERS
+        if quotes and is_short and (colon := _COLON.fullmatch(line.rstrip())):
             line = colon["before"] + json.dumps(colon["rest"].rstrip(), ensure_ascii=False)
             done["quoted a text"] += 1
         lines.append(line)

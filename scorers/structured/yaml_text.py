@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 MAX_CHARACTERS = 1_000_000
 _TAG = "tag:yaml.org,2002:"
-_SCALARS = tuple(_TAG + name for name in ("str", "int", "float", "bool", "null"))
+_TEXT = f"{_TAG}str"  # of every scalar without a tag of its own
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|(?:0|[1-9][0-9]*)(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
@@ -64,6 +64,8 @@ def _by_schema(loader: SafeLoader, node: yaml.Node, rules: object) -> Json:
     known: Mapping[str, Any] = rules if isinstance(rules, dict) else {}
     if isinstance(node, yaml.MappingNode) and node.tag == f"{_TAG}map":
         loader.construct_mapping(node)  # refuses keys that come twice
+        if any(key.tag != _TEXT for key, _ in node.value):
+            raise ValueError("a tag of a key")
         named, others = known.get("properties", {}), known.get("additionalProperties", {})
         of_key = named if isinstance(named, dict) else {}
         return {
@@ -72,7 +74,7 @@ def _by_schema(loader: SafeLoader, node: yaml.Node, rules: object) -> Json:
         }
     if isinstance(node, yaml.SequenceNode) and node.tag == f"{_TAG}seq":
         return [_by_schema(loader, child, known.get("items", {})) for child in node.value]
-    if not isinstance(node, yaml.ScalarNode) or node.tag not in _SCALARS:
+    if not isinstance(node, yaml.ScalarNode) or node.tag != _TEXT:
         raise ValueError(f"the tag {node.tag} makes an object")
     text = str(node.value)
     if node.style is not None:  # in quotation marks, or a block

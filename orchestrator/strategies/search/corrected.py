@@ -36,8 +36,8 @@ class Corrected(TreeStrategy):
     A correction is a sample of its own: the model sees its answer and why that breaks the rule. An
     answer that was cut off is not corrected, but drawn again. So each of the n answers takes up to
     (1 + corrections)(1 + retries) samples, and the last one counts; one that still breaks the rule
-    has failed (`Status.ERROR`), so that no selector can choose it. With
-    `compose` the answer may be one that no single sample gave; it has to keep the rule as well.
+    has no answer: nothing of its text is left here, the stored sample has it. With `compose` the
+    answer may be one that no single sample gave; it has to keep the rule as well.
     With `half_free`, the first answer and every second one after it are drawn without the
     constraint of `params`, if it has one; their retries too.
 
@@ -61,7 +61,7 @@ class Corrected(TreeStrategy):
 
     async def __call__(self, query: Query, sampler: Sampler) -> Selection:
         selection = await TreeStrategy.__call__(self, query, sampler)
-        if self.compose is None or selection.answer is None:
+        if self.compose is None:
             return selection
         candidates = await self.candidates(query, selection.samples, sampler)
         composed: Composed | None = await result_of("compose", self.compose, query, candidates)
@@ -70,10 +70,11 @@ class Corrected(TreeStrategy):
         is_said = [answer == composed.answer for answer in candidates.answers]
         index = is_said.index(True) if any(is_said) else None
         confidence = min(composed.fields.values(), default=selection.confidence)
+        is_sure = confidence >= self.min_confidence
         return replace(
             selection,
-            answer=composed.answer,
-            index=index,
+            answer=composed.answer if is_sure else None,
+            index=index if is_sure else None,
             confidence=confidence,
             fields=composed.fields,
         )
@@ -115,7 +116,7 @@ class Corrected(TreeStrategy):
                 path = (lane, attempt, 1 + correction)
                 samples.append(await sampler.revise(path, prompt, params))
         if samples[-1].status is Status.OK:
-            samples[-1] = replace(samples[-1], status=Status.ERROR, error=FAILED)
+            samples[-1] = replace(samples[-1], text="", error=FAILED)
         return samples
 
     async def _drawn(self, query: Query, sampler: NodeSampler, lane: int, attempt: int) -> Sample:
@@ -133,6 +134,8 @@ class Corrected(TreeStrategy):
     async def _reasons(self, query: Query, read: Candidates) -> str:
         """What the model is told of its answer."""
         (sample,), (answer,) = read.samples, read.answers
-        text = sample.text if answer is None else answer
-        reasons = await self.rule.why(query, text) if isinstance(self.rule, Explains) else ()
+        reasons: tuple[str, ...] = ()
+        if isinstance(self.rule, Explains):  # some rules look at the answer, others at the text
+            reasons = () if answer is None else await self.rule.why(query, answer)
+            reasons = reasons or await self.rule.why(query, sample.text)
         return "\n".join((BROKEN, *reasons, self.words))
