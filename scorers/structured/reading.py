@@ -146,7 +146,7 @@ def _extracted(body: str, found: Found, kinds: Kinds, changes: Sequence[str]) ->
 def _is_fragment(body: str, start: int, end: int) -> bool:
     """Whether a value is part of a larger one that lacks its brackets: `"a": 1, "b": {"c": 2}`."""
     before, after = body[:start].rstrip(), body[end:].lstrip()
-    if before.endswith(",") or after.startswith(","):
+    if before.endswith(('",', "},")) or after.startswith(","):
         return True
     if _QUOTED_KEY.search(before) or _QUOTED_KEY.search(after):
         return True

@@ -219,7 +219,7 @@ class _Rewriter:
         self.at += 1
         if opening != '"':
             self.changes["replaced quotation marks"] += 1
-        pieces = ['"']
+        pieces, before = ['"'], Counter(self.escapes)
         while self.at < self.limit and self.text[self.at] != closing:
             run = _RUN[closing].match(self.text, self.at, self.limit)
             if run is None:
@@ -229,8 +229,10 @@ class _Rewriter:
                 self.at = run.end()
         if self.at >= self.limit:
             raise Unreadable("a string that is not closed")
-        if self.escapes["lone"] and self.escapes["known"]:  # \alpha beside \beta: what is \b?
-            raise Unreadable("a backslash that may mean two things")
+        here = self.escapes - before
+        is_mixed = bool(here["lone"] and (here["letter"] or here["sign"]))
+        if is_mixed or (self.escapes["lone"] and self.escapes["letter"]):
+            raise Unreadable("a backslash that may mean two things")  # \alpha, \beta: what is \b?
         self.at += 1
         return "".join((*pieces, '"'))
 
@@ -251,7 +253,8 @@ class _Rewriter:
     def _backslash(self, closing: str) -> str:
         escape = _ESCAPE.match(self.text, self.at, self.limit)
         if escape is not None:
-            self.escapes["known"] += escape[0] != '\\"'
+            if escape[0] != '\\"':
+                self.escapes["letter" if escape[0][1] in "bfnrt" else "sign"] += 1
             self.at = escape.end()
             return escape[0]
         following = self.text[self.at + 1 : min(self.at + 2, self.limit)]
