@@ -139,7 +139,6 @@ GRADERS = PluginKind(
     built_in={
         "exact": "nbest.experiments.questions.graders.plain:Exact",
         "number": "nbest.experiments.questions.graders.plain:Number",
-        "json": "nbest.experiments.questions.graders.plain:JsonValueGrader",
         "mathematics": "nbest.experiments.questions.graders.mathematics:Mathematics",
         "reasoning_gym": "nbest.experiments.questions.graders.tasks:ReasoningGym",
         "none": "nbest.experiments.questions.graders.plain:Ungraded",

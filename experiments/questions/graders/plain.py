@@ -16,7 +16,7 @@ from typing import Protocol
 from nbest.experiments.questions.gold import Gold
 from nbest.orchestrator.requirements import require
 from nbest.scorers.answers.number import canonical_number
-from nbest.scorers.equivalence.plain import canonical_json, exact_tolerance
+from nbest.scorers.equivalence.plain import exact_tolerance
 
 
 class Grader(Protocol):
@@ -67,20 +67,6 @@ class Number:
         if number is None or number == right or self.tolerance == 0:  # equal ones are spelled alike
             return float(number == right)
         return float(abs(Fraction(number) - Fraction(right)) <= exact_tolerance(self.tolerance))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JsonValueGrader:
-    """Right when both are the same JSON value: neither white space nor the order of keys counts.
-
-    A gold answer that is no JSON cannot be graded; an answer that is none is wrong.
-    """
-
-    def __call__(self, answer: str | None, gold: Gold) -> float:
-        right = canonical_json(gold.answer)
-        if answer is None or right is None:
-            return math.nan
-        return float(canonical_json(answer) == right)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
