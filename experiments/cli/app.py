@@ -239,12 +239,13 @@ def ask(
     from nbest.experiments.cli.display.documents import print_document
 
     if schema is not None:
-        from nbest.experiments.cli.ask_value import Wanted, answer_value, print_value
+        from nbest.experiments.cli.ask_value import answer_value, print_value
 
-        wanted = Wanted(schema, mode, repair, corrections, retries, n, choose)
+        wanted = {"schema": schema, "mode": mode, "repair": repair, "choose": choose, "n": n}
+        wanted |= {"corrections": corrections, "retries": retries}
+        sampling = {"temperature": temperature, "max_tokens": max_tokens}
         asked = (backend, model, base_url, api_key_env)
-        output = answer_value(question, wanted, asked, (temperature, max_tokens, seed))
-        return print_value(output, as_json)
+        return print_value(answer_value(question, wanted, sampling, asked, seed), as_json)
 
     settings = Question(
         text=question,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 from nbest.experiments.cli.ask import as_document, statuses
 from nbest.experiments.cli.display.documents import print_document
@@ -16,32 +17,20 @@ from nbest.orchestrator.requirements import require
 from nbest.orchestrator.sampling_params import SamplingParams
 
 
-class Wanted(NamedTuple):
-    """What the answer has to be, and how hard to try."""
-
-    schema: str
-    mode: str
-    repair: str
-    corrections: int
-    retries: int
-    n: int
-    choose: str
-
-
 def answer_value(
     question: str,
-    wanted: Wanted,
+    wanted: Mapping[str, Any],
+    sampling: Mapping[str, Any],
     model: tuple[str, str | None, str | None, str | None],
-    sampling: tuple[float, int, int],
+    seed: int,
 ) -> Output[Any]:
-    """Start the engine, draw samples, and choose a value; `sampling` ends with the seed."""
+    """Start the engine, draw samples, and choose a value.
+
+    `wanted` are settings of `StructuredOutput`, `sampling` those of its `SamplingParams`.
+    """
     require(bool(question.strip()), "question", "hold a text", question)
-    temperature, max_tokens, seed = sampling
-    strategy = StructuredOutput(
-        **wanted._asdict(),
-        params=SamplingParams(temperature=temperature, max_tokens=max_tokens),
-    )
-    return ask(question, strategy, chosen_model(*model), seed=seed)
+    output = StructuredOutput(**wanted, params=SamplingParams(**sampling))
+    return ask(question, output, chosen_model(*model), seed=seed)
 
 
 def print_value(output: Output[Any], as_json: bool) -> None:

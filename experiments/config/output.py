@@ -18,6 +18,7 @@ from nbest.experiments.language.errors import describe
 from nbest.experiments.language.section import Section
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.strategies.search.corrected import CORRECT
+from nbest.scorers.structured.extract import Repair
 from nbest.scorers.structured.json_schema import schema_text
 
 Mode = Literal["prompt", "constrained", "both"]
@@ -58,7 +59,7 @@ class OutputSection(Section):
         description="prompt: the schema stands in the prompt. constrained: the engine allows "
         "nothing else. both: it stands in the prompt, and every second answer is constrained.",
     )
-    repair: Literal["lossless", "none"] = Field(
+    repair: Repair = Field(
         default="lossless", description="Mend broken JSON where that loses nothing, or never."
     )
     corrections: int = Field(default=1, ge=0, description="As strategy.corrected.corrections.")

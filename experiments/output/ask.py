@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, overload
 
 from nbest.experiments.output.structured_output import Output, StructuredOutput, T, output_of
+from nbest.model_backend.models.names import SMALL_MODEL
 from nbest.model_backend.vllm.settings import VLLM
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import BackendConfig, BatchStrategy, Strategy
@@ -13,7 +14,6 @@ from nbest.orchestrator.run import local
 from nbest.orchestrator.types import Message, Selection
 
 Question = str | tuple[Message, ...]
-SMALL_MODEL = "smollm2-135m"
 
 
 # The second signature takes any strategy, and so this one as well: which comes first decides.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from nbest.scorers.structured.reading import LAYERS, Reading, read_json
+from nbest.scorers.structured.reading import Reading, read_json
 from nbest.scorers.structured.strict import parsed_json
 from nbest.scorers.structured.yaml_reading import read_yaml
 
@@ -54,6 +54,6 @@ class YamlValue:
 
 def told(reading: Reading | None, repair: Repair) -> str | None:
     """The value that was read as text; None where it would have had to be repaired."""
-    if reading is None or (repair == "none" and reading.layer == LAYERS[-1]):
+    if reading is None or (repair == "none" and reading.layer == "repaired"):
         return None
     return reading.text

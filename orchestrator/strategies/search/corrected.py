@@ -104,7 +104,10 @@ class Corrected(TreeStrategy):
         params = self.params_of(lane)
         samples: list[Sample] = []
         for attempt in range(1 + self.retries):
-            samples.append(await self._drawn(query, sampler, lane, attempt))
+            if attempt == 0:
+                samples.append(await sampler(lane, params))
+            else:  # a retry has a seed of its own
+                samples.append(await sampler.revise((lane, attempt), query.prompt, params))
             for correction in range(1 + self.corrections):
                 read = await read_in_turns(samples[-1:], self.extract)
                 if (await result_of("rule", self.rule, query, read))[0]:
@@ -118,13 +121,6 @@ class Corrected(TreeStrategy):
         if samples[-1].status is Status.OK:
             samples[-1] = replace(samples[-1], text="", error=FAILED)
         return samples
-
-    async def _drawn(self, query: Query, sampler: NodeSampler, lane: int, attempt: int) -> Sample:
-        """An answer, or a retry, which has a seed of its own."""
-        params = self.params_of(lane)
-        if attempt == 0:
-            return await sampler(lane, params)
-        return await sampler.revise((lane, attempt), query.prompt, params)
 
     async def _keeps_rule(self, query: Query, answer: str) -> bool:
         sample = Sample(id="composed", text=answer)
