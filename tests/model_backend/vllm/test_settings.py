@@ -310,12 +310,13 @@ class Engine:
 class Platform:
     def is_cpu(self): return False
 
-vllm, core, platforms = (ModuleType(name) for name in ("vllm", "core", "platforms"))
+vllm, config, core, platforms = (ModuleType(name) for name in ("vllm", "config", "core", "platforms"))
 class Arguments:
     def __init__(self, **given): pass
 
-vllm.AsyncEngineArgs, core.AsyncLLM, platforms.current_platform = Arguments, Engine, Platform()
-sys.modules.update({"vllm": vllm, "vllm.v1": vllm, "vllm.v1.engine": vllm})
+vllm.AsyncEngineArgs = config.StructuredOutputsConfig = Arguments
+core.AsyncLLM, platforms.current_platform = Engine, Platform()
+sys.modules.update({"vllm": vllm, "vllm.config": config, "vllm.v1": vllm, "vllm.v1.engine": vllm})
 sys.modules.update({"vllm.v1.engine.async_llm": core, "vllm.platforms": platforms})
 """
 
