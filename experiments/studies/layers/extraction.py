@@ -7,6 +7,8 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from nbest.experiments.config.output import WORDS
 from nbest.experiments.output.models import IsValue, ValueType
 from nbest.experiments.output.structured_output import made_by
@@ -68,7 +70,7 @@ class Line:
     right_among_valid: float
     wrong_repaired: tuple[int, int]  # of the repaired ones: wrong, all
     tokens: float  # for each valid answer, whatever was spent
-    seconds: float  # for each question, until its answer
+    seconds: tuple[float, float]  # until a question's answer: the median, the 95th percentile
 
 
 def questions_of(count: int, seed: int, words: str) -> list[Query]:
@@ -159,7 +161,7 @@ async def _line(setting: Setting, pool: Pool, queries: Sequence[Query], seed: in
         right_among_valid=_share(valid),
         wrong_repaired=(repaired.count(False), len(repaired)),
         tokens=sum(bills) / max(1, len(valid)),
-        seconds=_share([one.record.seconds for one in answered.values()]),
+        seconds=_latency([one.record.seconds for one in answered.values()]),
     )
 
 
@@ -187,17 +189,23 @@ def _share(flags: Sequence[float]) -> float:
     return sum(flags) / len(flags) if flags else float("nan")
 
 
+def _latency(seconds: Sequence[float]) -> tuple[float, float]:
+    median, late = np.percentile(seconds, (50, 95))
+    return float(median), float(late)
+
+
 def sentence(line: Line) -> str:
     """A line of the table."""
     layers = " ".join(f"{share:9.3f}" for share in line.layers.values())
     wrong, repaired = line.wrong_repaired
+    median, late = line.seconds
     return (
         f"{line.name:20} {layers} {line.right:6.3f} {line.right_among_valid:6.3f} "
-        f"{f'{wrong} of {repaired}':>9} {line.tokens:7.1f} {line.seconds:7.2f}"
+        f"{f'{wrong} of {repaired}':>9} {line.tokens:7.1f} {median:6.1f} {late:6.1f}"
     )
 
 
 TITLES = (
     f"{'setting':20} {'plain':>9} {'extracted':>9} {'repaired':>9} {'corrected':>9} {'retried':>9} "
-    f"{'right':>6} {'valid':>6} {'wrong rep':>9} {'tokens':>7} {'s':>7}"
+    f"{'right':>6} {'valid':>6} {'wrong rep':>9} {'tokens':>7} {'p50 s':>6} {'p95 s':>6}"
 )
