@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from nbest.experiments.output.ask import ask
+    from nbest.experiments.output.open_model import OpenModel, open_model
     from nbest.experiments.output.structured_output import Output, StructuredOutput
     from nbest.model_backend.fake.chains import ChainScript
     from nbest.model_backend.fake.clocks import LoopClock, ManualClock
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
     from nbest.orchestrator.query.panel import Arm, Panel
     from nbest.orchestrator.query.selection import WholeText
     from nbest.orchestrator.run.local import run
-    from nbest.orchestrator.run.open_model import OpenModel, open_model
     from nbest.orchestrator.sampling_params import (
         ConfidenceFloor,
         Constraint,
@@ -328,6 +328,7 @@ __all__ = [
 
 _NAMES = {
     "experiments.output.ask": ("ask",),
+    "experiments.output.open_model": ("OpenModel", "open_model"),
     "experiments.output.structured_output": (
         "Output",
         "StructuredOutput",
@@ -369,7 +370,6 @@ _NAMES = {
     ),
     "orchestrator.query.panel": ("Arm", "Panel"),
     "orchestrator.query.selection": ("WholeText",),
-    "orchestrator.run.open_model": ("OpenModel", "open_model"),
     "orchestrator.run.local": ("run",),
     "orchestrator.strategies.adaptive": ("Adaptive",),
     "orchestrator.strategies.best_of_n": ("BestOfN",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,16 +10,20 @@ from typing import Literal
 
 from nbest.experiments.config.strategy import tree_named
 from nbest.experiments.output.structured_output import made_by
+from nbest.experiments.runs.chains import tree_of
 from nbest.experiments.runs.gold_file import read_gold
 from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.store.reader import RunReader
+from nbest.orchestrator.strategies.search.corrected import Corrected
 from nbest.orchestrator.tasks import wait_for
 from nbest.orchestrator.types import Sample, Status
 from nbest.scorers.equivalence.plain import canonical_json
 from nbest.scorers.sandboxes.processes import read_texts
 from nbest.scorers.structured.fields import FieldCounts, field_counts
-from nbest.scorers.structured.reading import LAYERS
-from nbest.scorers.structured.verdicts import Language, Verdict, verdict_on
+from nbest.scorers.structured.reading import LAYERS, Language
+from nbest.scorers.structured.verdicts import Verdict, verdict_on
+from nbest.scorers.validators.rules import JsonValid
+from nbest.scorers.validators.yaml import YamlValid
 
 Made = Literal["first", "corrected", "retried"]
 MADE: tuple[Made, ...] = ("first", "corrected", "retried")
@@ -52,6 +57,8 @@ class Checked:
     counts: Mapping[Made, Counts]
     reasons: tuple[tuple[str, int], ...]
     has_gold: bool
+    language: Language
+    schema: str | None  # compact JSON text; None: any value is valid
     fields: FieldCounts  # of the first samples that are valid, against gold answers
 
     @property
@@ -67,9 +74,29 @@ class Checked:
         return total
 
 
-def check(run: StrPath, schema: str | None, language: Language = "json") -> Checked:
-    """Read every sample of a run; no engine is started. `schema` is JSON text."""
-    return wait_for(_check(RunReader(run), run, schema, language))
+def check(run: StrPath, schema: str | None = None, language: Language | None = None) -> Checked:
+    """Read every sample of a run; no engine is started.
+
+    `schema` is JSON text. Without one it is the schema that the run's own answers had to satisfy,
+    if there is one, in the run's own language; any value does otherwise.
+    """
+    reader = RunReader(run)
+    own_language, own_schema = _asked_for(reader)
+    chosen = language or own_language
+    wanted = own_schema if schema is None and chosen == own_language else schema
+    return wait_for(_check(reader, run, wanted, chosen))
+
+
+def _asked_for(reader: RunReader) -> tuple[Language, str | None]:
+    """The language and the schema of the answers that a run asked for."""
+    tree = tree_of(reader)
+    rule = tree.rule if isinstance(tree, Corrected) else None
+    if isinstance(rule, JsonValid | YamlValid):
+        return "json" if isinstance(rule, JsonValid) else "yaml", rule.schema
+    sampling = reader.manifest.config.get("sampling")
+    constraint = sampling.get("constraint") if isinstance(sampling, dict) else None
+    schema = constraint.get("json") if isinstance(constraint, dict) else None
+    return "json", schema if isinstance(schema, str) else None
 
 
 async def _check(
@@ -96,7 +123,14 @@ async def _check(
             if made == "first" and verdict is not None and verdict["layer"] and query_id in gold:
                 fields += field_counts(verdict["value"], gold[query_id])
     most = tuple(sorted(reasons.items(), key=lambda one: (-one[1], one[0]))[:5])
-    return Checked(counts=counts, reasons=most, has_gold=bool(gold), fields=fields)
+    return Checked(
+        counts=counts,
+        reasons=most,
+        has_gold=bool(gold),
+        language=language,
+        schema=schema,
+        fields=fields,
+    )
 
 
 def _count(counts: Counts, sample: Sample, verdict: Verdict | None, gold: str | None) -> None:
@@ -121,6 +155,8 @@ def as_document(checked: Checked) -> dict[str, object]:
     """The counts for `--json`."""
     total = checked.total
     return {
+        "language": checked.language,
+        "schema": None if checked.schema is None else json.loads(checked.schema),
         **_counts_document(total, checked.has_gold),
         "made": {
             made: _counts_document(some, checked.has_gold) for made, some in checked.counts.items()

@@ -22,9 +22,14 @@ def add_check_command(app: typer.Typer) -> None:
 def check(
     run: Annotated[str, typer.Argument(help="A run folder or its URI.", show_default=False)],
     schema: Annotated[
-        str | None, typer.Option(help="A JSON schema: a file, or JSON text. Default: any value.")
+        str | None,
+        typer.Option(
+            help="A JSON schema: a file, or JSON text. Default: that of the run, or any value."
+        ),
     ] = None,
-    language: Annotated[str, typer.Option(help="json or yaml.")] = "json",
+    language: Annotated[
+        str | None, typer.Option(help="json or yaml. Default: that of the run.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Count samples by layer: plain, extracted, repaired, invalid, cut off. It starts no engine."""
@@ -36,7 +41,7 @@ def check(
     from nbest.experiments.language.text import printable
     from nbest.orchestrator.errors import InputError
 
-    if language not in ("json", "yaml"):
+    if language not in (None, "json", "yaml"):
         raise InputError(f"language must be json or yaml, got {language!r}")
     text = None if schema is None else compact_schema(schema)
     checked = check_run(run, text, language)  # type: ignore[arg-type]  # checked above
@@ -44,6 +49,8 @@ def check(
         print_document(as_document(checked))
         return
     console().print(table_of(checked))
+    if checked.schema is None:
+        print(f"without a schema, any {checked.language.upper()} value is valid")
     for reason, count in checked.reasons:
         print(printable(f"{count:,} not valid: {reason}"))
     if checked.has_gold and not math.isnan(checked.fields.precision):

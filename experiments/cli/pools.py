@@ -33,7 +33,8 @@ def replay(
             "adaptive(rule=reservation(cost=0.02), select=score(name=verifier)); "
             "deep_conf(window=512); budget(average=8); race(rule=json); "
             "cascade(n=[16,8], min_confidence=[0.7], arms=[small,large]). On a searched run, a "
-            "search over its steps: beam(width=2), rebase, particle_filter(n=8)."
+            "search over its steps: beam(width=2), rebase, particle_filter(n=8). On a run with "
+            "`output`: corrected(retries=0)."
         ),
     ] = "adaptive",
     max_n: Annotated[int, typer.Option(help="Samples of a question at most.")] = 64,
@@ -49,13 +50,13 @@ def replay(
     Without gold answers: what it would have spent, and how often it answers as all samples do.
     """
     from nbest.experiments.analysis.replay.replay import replay as replay_run
-    from nbest.experiments.analysis.replay.search import is_search, replay_search
+    from nbest.experiments.analysis.replay.trees import grows_a_tree, replay_tree
     from nbest.experiments.analysis.replay.view import sentences
     from nbest.experiments.cli.display.documents import print_document
     from nbest.experiments.cli.run_summary import print_notes, tell_notes
 
-    if is_search(strategy):
-        found = replay_search(run_dir, strategy, extract, grade, equivalence)
+    if grows_a_tree(strategy):
+        found = replay_tree(run_dir, strategy, extract, grade, equivalence)
         if as_json:
             print_document(found.as_json())
         else:

@@ -7,9 +7,11 @@ from pydantic import Field
 from nbest.experiments.config.objects import Objects
 from nbest.experiments.config.plugins import build_validator
 from nbest.experiments.language.section import Section
+from nbest.orchestrator.protocols import Validator
 from nbest.orchestrator.query.choice import Choice
 from nbest.orchestrator.strategies.search.corrected import CORRECT, Corrected
 from nbest.scorers.structured.by_field import VoteByField
+from nbest.scorers.validators.yaml import YamlValid
 
 
 class CorrectedSection(Section):
@@ -36,13 +38,21 @@ class CorrectedSection(Section):
 
     def build(self, n: int, choice: Choice, objects: Objects) -> Corrected:
         """Build the strategy, with the choice that all strategies share."""
+        rule = objects.get(build_validator, self.rule)
         return Corrected(
             n=n,
-            rule=objects.get(build_validator, self.rule),
+            rule=rule,
             corrections=self.corrections,
             retries=self.retries,
-            compose=VoteByField() if self.by_field else None,
+            compose=by_field_of(rule) if self.by_field else None,
             half_free=self.half_free,
             words=self.words,
             **choice.settings(),
         )
+
+
+def by_field_of(rule: Validator) -> VoteByField:
+    """The vote by field on answers that have to keep a rule: it reads YAML where the rule does."""
+    if isinstance(rule, YamlValid):
+        return VoteByField(language="yaml", schema=rule.schema)
+    return VoteByField()

@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
-from nbest.experiments.config.plugins import build_scorer
+from nbest.experiments.config.plugins import build_scorer, build_validator
 from nbest.experiments.language.errors import describe
 from nbest.experiments.language.section import Section
 from nbest.orchestrator.errors import InputError
@@ -22,7 +22,11 @@ from nbest.scorers.structured.extract import Repair
 from nbest.scorers.structured.json_schema import schema_text
 
 Mode = Literal["prompt", "constrained", "both"]
+OutputLanguage = Literal["json", "yaml", "sql"]
 WORDS = "Answer with one JSON value that satisfies this JSON schema, and with nothing else:"
+YAML_WORDS = "Answer with one YAML document that satisfies this JSON schema, and with nothing else:"
+SQL_WORDS = "Answer with one SQL query for these tables, and with nothing else:"
+WORDS_OF: Mapping[OutputLanguage, str] = {"json": WORDS, "yaml": YAML_WORDS, "sql": SQL_WORDS}
 
 _STANDS_FOR = {
     "": ("extract", "equivalence", "select", "arms"),
@@ -39,20 +43,50 @@ def compact_schema(value: object) -> str:
     if value is None:
         raise InputError("schema must be given, got nothing")
     if isinstance(value, str) and not value.lstrip().startswith("{"):
-        try:
-            value = Path(value).read_text(encoding="utf-8")
-        except (OSError, ValueError) as error:
-            raise InputError(f"schema must be a file that can be read, got {value!r}") from error
+        value = _text_of_file(value)
     text = schema_text(value)
     assert text is not None
     return json.dumps(json.loads(text), ensure_ascii=False, separators=(",", ":"))
 
 
-class OutputSection(Section):
-    """Answers that are JSON values of a schema."""
+def tables_of(value: object) -> str:
+    """SQL statements that make tables, as they are: from a file, or a text with a semicolon in it.
 
-    schema_text: Annotated[str, BeforeValidator(compact_schema)] = Field(
-        alias="schema", description="The JSON schema: a file, JSON text or a mapping."
+    InputError where they are no text, or make no tables.
+    """
+    if not isinstance(value, str):
+        raise InputError(f"schema must be SQL statements or a file with them, got {value!r}")
+    text = value if ";" in value or value.lstrip().lower().startswith("create") else None
+    statements = (_text_of_file(value) if text is None else text).strip()
+    build_validator(_call("sql", schema=statements))  # which makes the tables
+    return statements
+
+
+def _text_of_file(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise InputError(f"schema must be a file that can be read, got {path!r}") from error
+
+
+def _call(name: str, **arguments: str) -> str:
+    """An expression: `_call("json", of="answer")` is `json(of="answer")`."""
+    said = ", ".join(f"{key}={json.dumps(value)}" for key, value in arguments.items())
+    return f"{name}({said})"
+
+
+class OutputSection(Section):
+    """Answers that are values of a schema."""
+
+    language: OutputLanguage = Field(
+        default="json",
+        description="What is written: json or yaml, a value of a JSON schema; or sql, one query "
+        "that is compared by its result.",
+    )
+    schema_text: str = Field(
+        alias="schema",
+        description="The JSON schema: a file, JSON text or a mapping. Of sql: statements that make "
+        "and fill the tables, or a file with them.",
     )
     mode: Mode = Field(
         default="prompt",
@@ -68,11 +102,24 @@ class OutputSection(Section):
         default="vote",
         description="Which of the valid answers: vote, by_field, or any selector, as first.",
     )
-    words: str = Field(default=WORDS, description="What is said before the schema in the prompt.")
+    words: str | None = Field(
+        default=None,
+        description="What is said before the schema in the prompt; by default a sentence that asks "
+        "for the language.",
+    )
     correct: str = Field(default=CORRECT, min_length=1, description="As strategy.corrected.words.")
+
+    @field_validator("schema_text", mode="before")
+    @classmethod
+    def _is_sound(cls, value: object, info: ValidationInfo) -> str:
+        return tables_of(value) if info.data.get("language") == "sql" else compact_schema(value)
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
+        if self.language != "json" and self.mode != "prompt":
+            raise InputError(f"mode must be prompt with {self.language}, got {self.mode!r}")
+        if self.language == "sql" and self.choose == "by_field":
+            raise InputError("choose must be vote or a selector with sql, got 'by_field'")
         if self.choose not in ("vote", "by_field"):
             try:
                 build_scorer(self.choose)
@@ -83,24 +130,47 @@ class OutputSection(Section):
     @property
     def in_prompt(self) -> str:
         """What stands after the question; empty where the engine alone is told."""
-        return "" if self.mode == "constrained" else f"\n\n{self.words}\n{self.schema_text}"
+        if self.mode == "constrained":
+            return ""
+        words = WORDS_OF[self.language] if self.words is None else self.words
+        return f"\n\n{words}\n{self.schema_text}"
 
     @property
     def rule(self) -> str:
         """The validator, as an expression."""
-        return f'json(schema={json.dumps(self.schema_text)}, of="answer")'
+        return _call(self.language, schema=self.schema_text, of="answer")
+
+    def reading(self) -> dict[str, Any]:
+        """How answers are read, compared and voted on."""
+        if self.language == "sql":
+            return {
+                "extract": _call("code_block", language="sql"),
+                "equivalence": _call("sql_result", schema=self.schema_text),
+                "select": ["vote"],
+            }
+        if self.language == "yaml":
+            schema = json.dumps(self.schema_text)
+            return {
+                "extract": _call("yaml", schema=self.schema_text, repair=self.repair),
+                "equivalence": "json",
+                "select": [f"plain_first(by=vote, language=yaml, schema={schema})"],
+            }
+        return {
+            "extract": _call("json", repair=self.repair),
+            "equivalence": "json",
+            "select": ["plain_first(by=vote)"],
+        }
 
     def settings(self) -> dict[str, Any]:
         """What it stands for, but for the prompt, by section."""
-        is_vote = self.choose in ("vote", "by_field")
-        by = "plain_first(by=vote)" if is_vote else self.choose
+        reading = self.reading()
+        if self.choose not in ("vote", "by_field"):
+            reading["select"] = [self.choose]
         sampling: dict[str, Any] = {}
         if self.mode != "prompt":
             sampling["constraint"] = {"json": self.schema_text}
         return {
-            "extract": f'json(repair="{self.repair}")',
-            "equivalence": "json",
-            "select": [by],
+            **reading,
             "sampling": sampling,
             "strategy": {
                 "corrected": {
@@ -136,7 +206,7 @@ def with_output(data: object) -> object:
     merged = {
         key: {**(rest.get(key) or {}), **settings.pop(key)} for key in ("sampling", "strategy")
     }
-    return {"grade": "json"} | rest | settings | merged | {"prompt": prompt}
+    return {"grade": settings["equivalence"]} | rest | settings | merged | {"prompt": prompt}
 
 
 def _literal(text: str, is_jinja: bool) -> str:

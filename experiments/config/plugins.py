@@ -140,6 +140,7 @@ GRADERS = PluginKind(
         "exact": "nbest.experiments.questions.graders.plain:Exact",
         "number": "nbest.experiments.questions.graders.plain:Number",
         "mathematics": "nbest.experiments.questions.graders.mathematics:Mathematics",
+        "fields": "nbest.experiments.questions.graders.plain:Fields",
         "reasoning_gym": "nbest.experiments.questions.graders.tasks:ReasoningGym",
         "none": "nbest.experiments.questions.graders.plain:Ungraded",
     },

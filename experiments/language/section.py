@@ -29,7 +29,18 @@ class Section(BaseModel):
             if key not in keys:
                 text = f"no such key{suggestion(str(key), keys)}"
                 raise PydanticCustomError("unknown_key", "{text}", {"key": key, "text": text})
-        return data
+        return {key: cls._truth(key, value) for key, value in data.items()}
+
+    @classmethod
+    def _truth(cls, key: str, value: object) -> object:
+        """A word such as `yes` as the truth value it is, where nothing but one is due."""
+        wanted = cls.model_fields.get(key)
+        if wanted is None or wanted.annotation is not bool or not isinstance(value, str):
+            return value
+        return _TRUTHS.get(value.lower(), value)
+
+
+_TRUTHS = {"yes": True, "on": True, "no": False, "off": False}
 
 
 def _as_list(value: object) -> object:

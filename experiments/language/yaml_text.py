@@ -28,21 +28,27 @@ KeyPath = tuple[str | int, ...]
 
 
 class PlainLoader(yaml.CSafeLoader):
-    """YAML 1.1 less its traps: dates stay text, `<<` is a key like any other, 1e-5 is a number."""
+    """YAML without the traps of 1.1: `no`, `1:30`, `010` and dates are texts, 1e-5 is a number."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own name, read by its resolver
-        first: [
-            (tag, regexp) for tag, regexp in rules if not tag.endswith((":timestamp", ":merge"))
-        ]
+        first: [(tag, regexp) for tag, regexp in rules if tag.endswith(":null")]
         for first, rules in yaml.CSafeLoader.yaml_implicit_resolvers.items()
     }
 
 
-PlainLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)[eE][-+]?[0-9]+$"),
-    list("-+.0123456789"),
+_NUMBER = list("-+.0123456789")
+_RULES = (
+    ("bool", r"(?:true|True|TRUE|false|False|FALSE)$", list("tTfF")),
+    ("int", r"[-+]?(?:0|[1-9][0-9_]*|0x[0-9a-fA-F_]+)$", _NUMBER),
+    (
+        "float",
+        r"[-+]?(?:(?:(?:0|[1-9][0-9_]*)\.[0-9_]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
+        r"|(?:0|[1-9][0-9]*)[eE][-+]?[0-9]+|\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$",
+        _NUMBER,
+    ),
 )
+for _kind, _rule, _first in _RULES:
+    PlainLoader.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", re.compile(_rule), _first)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

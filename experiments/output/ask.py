@@ -82,15 +82,24 @@ def ask(
 
     Example: `ask("How many days are in a week?", BestOfN(n=16, select=MajorityVote()), backend)`
     """
+    chosen = chosen_strategy(strategy, output, n)
+    if isinstance(chosen, StructuredOutput):
+        used = VLLM(SMALL_MODEL) if backend is None else backend
+        asked = chosen.asked(question)
+        return output_of(local.ask(asked, chosen.strategy(), used, seed=seed), chosen)
+    if backend is None:
+        raise InputError("backend must be given without output, got nothing")
+    return local.ask(question, chosen, backend, seed=seed, panel=panel)
+
+
+def chosen_strategy(
+    strategy: Strategy | BatchStrategy | None, output: object, n: int
+) -> Strategy | BatchStrategy:
+    """Return what is asked for, a strategy or a value of a type; InputError where it is not one."""
     if output is not None:
         if strategy is not None:
             raise InputError(f"strategy must be left out with output, got {strategy!r}")
-        strategy = StructuredOutput(schema=output, n=n)
-    if isinstance(strategy, StructuredOutput):
-        used = VLLM(SMALL_MODEL) if backend is None else backend
-        asked = strategy.asked(question)
-        return output_of(local.ask(asked, strategy.strategy(), used, seed=seed), strategy)
-    if strategy is None or backend is None:
-        missing = "strategy" if strategy is None else "backend"
-        raise InputError(f"{missing} must be given without output, got nothing")
-    return local.ask(question, strategy, backend, seed=seed, panel=panel)
+        return StructuredOutput(schema=output, n=n)
+    if strategy is None:
+        raise InputError("strategy must be given without output, got nothing")
+    return strategy

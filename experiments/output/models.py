@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapter, ValidationError
 from pydantic_core import SchemaError
+from pydantic_core.core_schema import ErrorType
 
 from nbest.experiments.config.output import compact_schema
 from nbest.orchestrator.errors import InputError
@@ -116,5 +117,7 @@ def _line(error: Any) -> str:
     path = "/" + "/".join(map(str, error["loc"]))
     if error["type"] in CHECKED_BY_MODEL:
         return line_of(path, str(error["ctx"]["error"]), error["input"])
+    if error["type"] not in get_args(ErrorType):  # a PydanticCustomError: the words are the user's
+        return line_of(path, str(error["msg"]), error["input"])
     kind = str(error["type"]).replace("_", " ")
     return line_of(path, f"must be a value of its type ({kind})", error["input"])

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Literal, TypeVar, get_args
 
-from nbest.experiments.config.output import WORDS, Mode
+from nbest.experiments.config.output import WORDS_OF, Mode
 from nbest.experiments.output.models import IsValue, ValueType
-from nbest.orchestrator.protocols import Sampler
+from nbest.orchestrator.protocols import Extractor, Sampler
 from nbest.orchestrator.requirements import require
 from nbest.orchestrator.run.local import as_chat
 from nbest.orchestrator.sampling_params import Constraint, SamplingParams
@@ -17,9 +17,10 @@ from nbest.orchestrator.types import Message, Prompt, Query, Selection, Status
 from nbest.scorers.baselines import First
 from nbest.scorers.equivalence.plain import JsonEquivalence, canonical_json
 from nbest.scorers.structured.by_field import VoteByField
-from nbest.scorers.structured.extract import JsonValue, Repair
+from nbest.scorers.structured.extract import JsonValue, Repair, YamlValue
 from nbest.scorers.structured.layered import PlainFirst
-from nbest.scorers.structured.reading import read_json
+from nbest.scorers.structured.reading import Language, Reading, read_json
+from nbest.scorers.structured.yaml_reading import read_yaml
 from nbest.scorers.votes.majority import MajorityVote
 
 T = TypeVar("T")
@@ -37,12 +38,14 @@ class StructuredOutput:
     a file with one. `mode`: `prompt` puts the schema into the prompt, `constrained` lets the engine
     allow nothing else, `both` does the first and, for every second answer, the second. `choose`:
     the first valid answer, the most frequent value, or the most frequent value of each field.
-    Broken JSON is mended where that loses nothing, or with `repair="none"` never.
+    Broken JSON is mended where that loses nothing, or with `repair="none"` never. With
+    `language="yaml"` the model writes YAML; the schema is the same, and the value too.
 
     Example: `StructuredOutput(schema=Person, n=8, corrections=1, retries=2, choose="vote")`
     """
 
     schema: Any
+    language: Language = "json"
     mode: Mode = "prompt"
     repair: Repair = "lossless"
     corrections: int = 1
@@ -50,11 +53,15 @@ class StructuredOutput:
     n: int = 1
     choose: ChooseBy = "vote"
     params: SamplingParams = SamplingParams()
-    words: str = WORDS
+    words: str | None = None  # before the schema; None: a sentence that asks for the language
     type: ValueType = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        languages = "be json or yaml"
+        require(self.language in ("json", "yaml"), "language", languages, self.language)
         require(self.mode in ("prompt", "constrained", "both"), "mode", _MODES, self.mode)
+        is_free = self.language == "json" or self.mode == "prompt"
+        require(is_free, "mode", "be prompt with yaml", self.mode)
         require(self.repair in ("lossless", "none"), "repair", "be lossless or none", self.repair)
         ways = ("first", "vote", "by_field")
         require(self.choose in ways, "choose", f"be one of {', '.join(ways)}", self.choose)
@@ -75,6 +82,12 @@ class StructuredOutput:
     def strategy(self) -> Corrected:
         """The strategy that it stands for; the prompts of its questions are those of `asked`."""
         params = self.params
+        language, schema = self.language, self.type.schema
+        extract: Extractor = JsonValue(repair=self.repair)
+        if language == "yaml":
+            extract = YamlValue(schema=schema, repair=self.repair)
+        vote = PlainFirst(by=MajorityVote(), language=language, schema=schema)
+        by_field = VoteByField(language=language, schema=schema)
         if self.mode != "prompt":
             params = replace(params, constraint=Constraint(json=self.type.schema))
         return Corrected(
@@ -82,10 +95,10 @@ class StructuredOutput:
             rule=IsValue(self.type),
             corrections=self.corrections,
             retries=self.retries,
-            compose=VoteByField() if self.choose == "by_field" else None,
+            compose=by_field if self.choose == "by_field" else None,
             half_free=self.mode == "both",
-            select=First() if self.choose == "first" else PlainFirst(by=MajorityVote()),
-            extract=JsonValue(repair=self.repair),
+            select=First() if self.choose == "first" else vote,
+            extract=extract,
             equivalence=JsonEquivalence(),
             params=params,
         )
@@ -95,8 +108,15 @@ class StructuredOutput:
         *before, last = as_chat(question)
         if self.mode == "constrained":
             return (*before, last)
-        content = f"{last.content}\n\n{self.words}\n{self.type.schema}"
+        words = WORDS_OF[self.language] if self.words is None else self.words
+        content = f"{last.content}\n\n{words}\n{self.type.schema}"
         return (*before, Message(role=last.role, content=content))
+
+    def reading(self, text: str) -> Reading | None:
+        """What is read in the text of a sample, whether or not it satisfies the schema."""
+        return (
+            read_json(text) if self.language == "json" else read_yaml(text, schema=self.type.schema)
+        )
 
 
 _MODES = "be prompt, constrained or both"
@@ -125,7 +145,7 @@ def output_of(selection: Selection, output: StructuredOutput) -> Output[Any]:
             fields={},
             selection=selection,
         )
-    layer, changes = layer_of(selection)
+    layer, changes = layer_of(selection, output)
     return Output(
         value=output.type.value(selection.answer),
         layer=layer,
@@ -136,18 +156,20 @@ def output_of(selection: Selection, output: StructuredOutput) -> Output[Any]:
     )
 
 
-def layer_of(selection: Selection) -> tuple[Layer, tuple[str, ...]]:
+def layer_of(selection: Selection, output: StructuredOutput) -> tuple[Layer, tuple[str, ...]]:
     """How the chosen answer came about: as it was read, or made by a correction or a retry."""
     if selection.index is None:
         return "composed", ("composed of the most frequent value of each field",)
-    return min(_layers_of(selection), key=lambda one: LAYERS.index(one[0]))
+    return min(_layers_of(selection, output), key=lambda one: LAYERS.index(one[0]))
 
 
-def _layers_of(selection: Selection) -> Iterator[tuple[Layer, tuple[str, ...]]]:
+def _layers_of(
+    selection: Selection, output: StructuredOutput
+) -> Iterator[tuple[Layer, tuple[str, ...]]]:
     """The layers of all samples that say the answer: that of the chosen one comes by chance."""
     said = canonical_json(selection.answer or "")
     for sample in selection.samples:
-        reading = read_json(sample.text) if sample.status is Status.OK else None
+        reading = output.reading(sample.text) if sample.status is Status.OK else None
         if reading is not None and canonical_json(reading.text) == said:
             yield made_by(sample.id) or reading.layer, reading.changes
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from nbest.orchestrator.types import Candidates, Composed, Query
 from nbest.scorers.equivalence.plain import canonical_json
 from nbest.scorers.structured.layered import plain_answers
+from nbest.scorers.structured.reading import Language
 from nbest.scorers.structured.strict import Json, parsed_json
 
 
@@ -25,11 +26,14 @@ class VoteByField:
     Objects are voted on key by key, whatever their depth; lists and all other values as a whole. A
     key is there if it is in most of the answers. Ties go to the value whose text comes first in the
     alphabet, so the order of the answers does not matter. None where most of the answers are no
-    objects.
+    objects. Of YAML, `schema` is the JSON text that scalars are read by.
     """
 
+    language: Language = "json"
+    schema: str | None = None
+
     async def __call__(self, query: Query, candidates: Candidates) -> Composed | None:
-        answers = await plain_answers(candidates)
+        answers = await plain_answers(candidates, self.language, self.schema)
         values = [_value(answer) for answer in answers if answer is not None]
         if not values or _most(values) is not dict:
             return None

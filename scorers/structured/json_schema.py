@@ -17,6 +17,7 @@ from nbest.scorers.structured.strict import Json, parsed_json
 if TYPE_CHECKING:
     from jsonschema.protocols import Validator
 
+_VALUES = ("const", "enum", "default", "examples")  # they hold values and no schemas
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -60,7 +61,10 @@ def schema_text(schema: object) -> str | None:
         schema = schema.model_json_schema()
     text = schema if isinstance(schema, str) else None
     if isinstance(schema, Mapping):
-        text = json.dumps(schema)
+        try:
+            text = json.dumps(schema)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise InputError(f"schema must hold JSON alone ({error}), got {schema!r}") from error
     if text is None:
         rule = "be JSON text, a mapping or a Pydantic class"
         raise InputError(f"schema must {rule}, got {schema!r}")
@@ -116,4 +120,5 @@ def _references(schema: object) -> Iterator[str]:
     for key, value in schema.items() if isinstance(schema, dict) else ():
         if key in ("$ref", "$dynamicRef") and isinstance(value, str):
             yield value
-        yield from _references(value)
+        if key not in _VALUES:
+            yield from _references(value)

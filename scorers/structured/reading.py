@@ -29,6 +29,7 @@ from nbest.scorers.structured.strict import Json, parsed_json
 Kinds: TypeAlias = frozenset[type]
 """What a value may be at its outside: dict, list."""
 
+Language = Literal["json", "yaml"]
 Layer = Literal["plain", "extracted", "repaired"]
 LAYERS: tuple[Layer, ...] = ("plain", "extracted", "repaired")
 

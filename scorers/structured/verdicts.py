@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypedDict
+from typing import TypedDict
 
-from nbest.scorers.structured.reading import read_json
+from nbest.scorers.structured.reading import Language, read_json
 from nbest.scorers.structured.reasons import reasons_of_json, reasons_of_value
 from nbest.scorers.structured.yaml_reading import read_yaml
-
-Language = Literal["json", "yaml"]
 
 
 class Verdict(TypedDict):

@@ -2,13 +2,12 @@
 
 Scalars are those of the core schema of YAML 1.2: of plain words, `true`, `false` and `null` alone
 are no texts (`no`, `1:30` and `2024-01-01` are), and a number that begins with a needless 0 is a
-text. Where the schema wants a text, every plain scalar is one: `country: NO`, `zip: 01234`; where
-it wants a truth value, `no` is one.
+text. Where the schema wants a text and nothing else that the scalar could be, it is one:
+`country: NO`, `zip: 01234`; where it wants a truth value, `no` is one.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Hashable, Mapping
@@ -16,6 +15,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from nbest.scorers.structured.strict import Json
+from nbest.scorers.structured.wanted import Wanted, types_of
 
 if TYPE_CHECKING:
     import yaml
@@ -51,38 +51,36 @@ def parsed_yaml(text: str, schema: str | None) -> Json:
         node = loader.get_single_node()
         if node is None:
             raise ValueError("it holds no document")
-        return _by_schema(loader, node, {} if schema is None else json.loads(schema))
+        return _value(loader, node, Wanted.by(schema))
     # Nested too deeply; numbers that overflow; keys that cannot be compared.
     except (yaml.YAMLError, RecursionError, ArithmeticError, TypeError) as error:
         raise ValueError("it is no careful YAML") from error
 
 
-def _by_schema(loader: SafeLoader, node: yaml.Node, rules: object) -> Json:
+def _value(loader: SafeLoader, node: yaml.Node, wanted: Wanted) -> Json:
     """The value of a node; a plain scalar is a text where the schema wants one."""
     import yaml
 
-    known: Mapping[str, Any] = rules if isinstance(rules, dict) else {}
     if isinstance(node, yaml.MappingNode) and node.tag == f"{_TAG}map":
         loader.construct_mapping(node)  # refuses keys that come twice
         if any(key.tag != _TEXT for key, _ in node.value):
             raise ValueError("a tag of a key")
-        named, others = known.get("properties", {}), known.get("additionalProperties", {})
-        of_key = named if isinstance(named, dict) else {}
         return {
-            key.value: _by_schema(loader, child, of_key.get(key.value, others))
-            for key, child in node.value
+            key.value: _value(loader, child, wanted.of_key(key.value)) for key, child in node.value
         }
     if isinstance(node, yaml.SequenceNode) and node.tag == f"{_TAG}seq":
-        return [_by_schema(loader, child, known.get("items", {})) for child in node.value]
+        children = enumerate(node.value)
+        return [_value(loader, child, wanted.of_item(place)) for place, child in children]
     if not isinstance(node, yaml.ScalarNode) or node.tag != _TEXT:
         raise ValueError(f"the tag {node.tag} makes an object")
     text = str(node.value)
-    if node.style is not None:  # in quotation marks, or a block
+    if node.style is not None:  # in quotation marks, a block, or called a text by a tag
         return text
-    if known.get("type") == "boolean" and text.lower() in _SAID:
+    types = wanted.types()
+    if "boolean" in types and "string" not in types and text.lower() in _SAID:
         return _SAID[text.lower()]
     value = _scalar(text)
-    is_text = known.get("type") == "string" or _only_texts(known.get("enum"))
+    is_text = "string" in types and types.isdisjoint(types_of(value))
     return text if is_text and value is not None else value
 
 
@@ -102,10 +100,6 @@ def _scalar(text: str) -> Json:
     return text
 
 
-def _only_texts(values: object) -> bool:
-    return isinstance(values, list) and all(isinstance(value, str) for value in values)
-
-
 @cache
 def _careful_loader() -> type[SafeLoader]:
     import yaml
@@ -115,6 +109,13 @@ def _careful_loader() -> type[SafeLoader]:
             if self.check_event(yaml.AliasEvent):
                 raise yaml.YAMLError("an alias")
             return super().compose_node(parent, index)
+
+        def compose_scalar_node(self, anchor: Any) -> yaml.ScalarNode:
+            event: yaml.ScalarEvent = self.peek_event()  # type: ignore[no-untyped-call]
+            node = super().compose_scalar_node(anchor)
+            if event.tag in (_TEXT, "!") and node.style is None:
+                node.style = '"'
+            return node
 
         def construct_mapping(
             self, node: yaml.MappingNode, deep: bool = False

@@ -17,6 +17,7 @@ from nbest.experiments.questions.gold import Gold
 from nbest.orchestrator.requirements import require
 from nbest.scorers.answers.number import canonical_number
 from nbest.scorers.equivalence.plain import exact_tolerance
+from nbest.scorers.structured.fields import field_counts
 
 
 class Grader(Protocol):
@@ -67,6 +68,34 @@ class Number:
         if number is None or number == right or self.tolerance == 0:  # equal ones are spelled alike
             return float(number == right)
         return float(abs(Fraction(number) - Fraction(right)) <= exact_tolerance(self.tolerance))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fields:
+    """Right when a JSON answer says at least these shares of fields rightly.
+
+    `precision` is the share of the answer's fields that are right, `recall` that of the gold fields
+    that the answer says rightly; with both at 1, the default, an answer says what is due and
+    nothing else, whatever the order of lists. A gold answer without a field cannot be graded.
+
+    Example: `Fields(precision=0.9, recall=0.8)`
+    """
+
+    precision: float = 1.0
+    recall: float = 1.0
+
+    def __post_init__(self) -> None:
+        for key in ("precision", "recall"):
+            require(0 <= getattr(self, key) <= 1, key, "lie in 0..1", getattr(self, key))
+
+    def __call__(self, answer: str | None, gold: Gold) -> float:
+        if answer is None:
+            return math.nan
+        counts = field_counts(answer, gold.answer)
+        if counts.due == 0:
+            return math.nan
+        is_right = counts.precision >= self.precision and counts.recall >= self.recall
+        return float(is_right)  # nothing was said: the precision is nan, and it is not right
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

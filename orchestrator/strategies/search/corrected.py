@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from nbest.orchestrator.protocols import Explains, NodeSampler, Sampler, Validator
+from nbest.orchestrator.protocols import Explains, NodeSampler, Validator
 from nbest.orchestrator.query.choice import Choice
 from nbest.orchestrator.query.parts import require_part, result_of
 from nbest.orchestrator.query.selection import read_in_turns
@@ -59,11 +59,11 @@ class Corrected(TreeStrategy):
         for key in ("corrections", "retries"):
             require(getattr(self, key) >= 0, key, "be at least 0", getattr(self, key))
 
-    async def __call__(self, query: Query, sampler: Sampler) -> Selection:
-        selection = await TreeStrategy.__call__(self, query, sampler)
+    async def of_candidates(self, query: Query, candidates: Candidates) -> Selection:
+        """Choose by the selector, then put the answer together, if it is to be composed."""
+        selection = await TreeStrategy.of_candidates(self, query, candidates)
         if self.compose is None:
             return selection
-        candidates = await self.candidates(query, selection.samples, sampler)
         composed: Composed | None = await result_of("compose", self.compose, query, candidates)
         if composed is None or not await self._keeps_rule(query, composed.answer):
             return selection

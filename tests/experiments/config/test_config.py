@@ -54,6 +54,14 @@ def refusal(path: Path, *overrides: str) -> str:
     return str(caught.value)
 
 
+def test_words_are_texts_and_truth_values_where_these_are_due(path: Path) -> None:
+    path.write_text(f"{TEXT}cluster: {{local: yes}}\nprompt: {{system: no, chat: yes}}\n")
+    config = load_config(path)
+    assert config.cluster.local is True
+    assert config.prompt.system == "no"
+    assert "sampling.temperature must be a number" in refusal(path, "sampling.temperature=on")
+
+
 def test_the_ready_configs_hold() -> None:
     for file in CONFIGS.glob("*.yaml"):
         config = load_config(file)

@@ -75,6 +75,17 @@ def test_every_key_and_entry_has_its_line() -> None:
         ("e5", "e5"),
         ('"1e5"', "1e5"),
         ("", None),
+        ("no", "no"),
+        ("Yes", "Yes"),
+        ("on", "on"),
+        ("false", False),
+        ("1:30", "1:30"),
+        ("010", "010"),
+        ("1_000", 1000),
+        ("0x10", 16),
+        (".5", 0.5),
+        ("-.inf", -float("inf")),
+        ("~", None),
     ],
 )
 def test_scalars_are_what_they_look_like(text: str, value: object) -> None:

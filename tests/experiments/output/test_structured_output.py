@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import enum
 import json
@@ -11,10 +12,23 @@ from typing import Any, Literal
 
 import pytest
 from pydantic import BaseModel, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
-from nbest import FakeBackend, Output, Reply, SeededAnswers, StructuredOutput, ask
+from nbest import (
+    BestOfN,
+    FakeBackend,
+    MajorityVote,
+    OpenModel,
+    Output,
+    Reply,
+    SeededAnswers,
+    StructuredOutput,
+    ask,
+    open_model,
+)
+from nbest.experiments.output.models import IsValue, ValueType
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.types import Message, Request
+from nbest.orchestrator.types import Message, Query, Request
 
 
 class Person(BaseModel):
@@ -224,3 +238,53 @@ def test_ask_says_what_is_missing() -> None:
         ask("?", StructuredOutput(schema=Person), saying("1"), output=Person)  # type: ignore[call-overload]
     with pytest.raises(InputError, match="strategy must be given without output"):
         ask("?")  # type: ignore[call-overload]
+
+
+def test_a_model_that_stays_answers_with_values() -> None:
+    said = '{"name": "Ann", "age": 34}'
+    with open_model(saying(said)) as model:
+        first = model.ask("Ann, 34", output=Person, n=2)
+        assert first.value == Person(name="Ann", age=34)
+        careful = StructuredOutput(schema=Person, n=2)
+        assert model.ask("Ann, 34", careful).value == first.value
+        assert asyncio.run(_asked(model)).value == first.value
+        (record,) = model.ask_many(["Ann, 34"], careful)
+        assert record.answer == '{"name":"Ann","age":34}'
+        plain = model.ask("Ann, 34", BestOfN(n=1, select=MajorityVote()))
+        assert plain.answer == said
+        with pytest.raises(InputError, match="strategy must be left out with output"):
+            model.ask("?", careful, output=Person)  # type: ignore[call-overload]
+
+
+async def _asked(model: OpenModel) -> Output[Person]:
+    return await model.aask("Ann, 34", output=Person, n=2)
+
+
+def test_yaml_is_written_and_the_value_is_the_same() -> None:
+    output = StructuredOutput(schema=Person, language="yaml", retries=0, corrections=0, n=3)
+    prompt = output.asked("Ann, 34")
+    assert isinstance(prompt, tuple)
+    assert "one YAML document" in prompt[-1].content
+    answer = ask("Ann, 34", output, saying("name: Ann\nage: 34"))
+    assert (answer.value, answer.layer) == (Person(name="Ann", age=34), "plain")
+    fenced = ask("Ann, 34", output, saying("```yaml\nname: Ann\nage: 34\n```"))
+    assert (fenced.value, fenced.layer) == (Person(name="Ann", age=34), "extracted")
+    bullets = StructuredOutput(schema=list[str], language="yaml", choose="by_field")
+    mended = ask("?", bullets, saying("* one\n* two"))
+    assert (mended.value, mended.layer) == (["one", "two"], "repaired")
+
+
+def test_an_error_of_the_users_own_keeps_its_words() -> None:
+    class Even(BaseModel):
+        n: int
+
+        @field_validator("n")
+        @classmethod
+        def _is_even(cls, n: int) -> int:
+            if n % 2:
+                raise PydanticCustomError("odd", "must be even, like {like}", {"like": 4})
+            return n
+
+    rule = IsValue(ValueType(Even))
+    reasons = asyncio.run(rule.why(Query(id="q", prompt="?"), '{"n": 3}'))
+    assert reasons == ("/n: must be even, like 4, got 3",)

@@ -10,7 +10,7 @@ import pytest
 
 from nbest.experiments.analysis.bias_notes import stopping_notes
 from nbest.experiments.analysis.replay.replay import replay
-from nbest.experiments.analysis.replay.search import replay_search
+from nbest.experiments.analysis.replay.trees import replay_tree
 from nbest.experiments.analysis.select import compare
 from nbest.experiments.config.config import load_config
 from nbest.experiments.runs.cases import load_cases
@@ -132,7 +132,7 @@ def test_a_scorer_of_steps_wins_what_it_knows(config: Path, tmp_path: Path) -> N
 def test_a_replay_is_the_run_itself(config: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     records, _ = carried_out(config, run)
-    replayed = replay_search(run, "beam(width=4)")
+    replayed = replay_tree(run, "beam(width=4)")
     assert (replayed.questions, replayed.complete, replayed.missing) == (6, 6, 0)
     assert (replayed.chains, replayed.tokens, replayed.answered) == (8.0, 40.0, 1.0)
     right = sum(record.answer == "1" for record in records) / 6
@@ -142,13 +142,13 @@ def test_a_replay_is_the_run_itself(config: Path, tmp_path: Path) -> None:
 def test_a_replay_says_what_is_missing_and_guesses_nothing(config: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     carried_out(config, run)
-    wider = replay_search(run, "beam(n=16, width=4)")
+    wider = replay_tree(run, "beam(n=16, width=4)")
     assert (wider.complete, wider.accuracy == wider.accuracy) == (0, False)
     assert wider.missing >= 6
-    assert "steps or more were never drawn" in "\n".join(wider.sentences())
+    assert "were never drawn: those questions are left out" in "\n".join(wider.sentences())
     assert json.dumps(wider.as_json(), allow_nan=False)
     carried_out(config, run, "strategy.n=16")
-    assert replay_search(run, "beam(n=16, width=4)").complete == 6
+    assert replay_tree(run, "beam(n=16, width=4)").complete == 6
 
 
 def test_chains_are_no_pool_to_replay_samples_on(config: Path, tmp_path: Path) -> None:
@@ -270,7 +270,7 @@ def test_only_a_searched_run_can_be_replayed_by_a_search(config: Path, tmp_path:
     whole = ["search", "width", "step", "score"]
     carried_out(config, run, *(f"strategy.{key}=null" for key in whole), "select=[vote]")
     with pytest.raises(InputError, match="run must hold the steps of a search"):
-        replay_search(run, "beam(width=4)")
+        replay_tree(run, "beam(width=4)")
 
 
 def test_chains_depend_on_each_other_and_that_is_said(config: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from nbest.experiments.analysis.check import as_document, check
+from nbest.experiments.analysis.replay.trees import replay_tree
 from nbest.experiments.analysis.select import compare
 from nbest.experiments.cli.app import app
 from nbest.experiments.config.config import Config, load_config
@@ -195,3 +196,80 @@ def test_the_command_prints_a_table_or_a_document(tmp_path: Path) -> None:
     assert yaml.exit_code == 0
     wrong = CliRunner().invoke(app, ["check", str(run), "--language", "xml"])
     assert isinstance(wrong.exception, InputError)
+
+
+def test_a_run_is_checked_by_its_own_schema(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    drawn(config(tmp_path), run)
+    own, given = as_document(check(run)), as_document(check(run, json.dumps(SCHEMA)))
+    assert own == given
+    assert (own["language"], own["schema"]) == ("json", SCHEMA)
+    any_value = CliRunner().invoke(app, ["check", str(run), "--schema", "{}"])
+    assert "without a schema" not in any_value.stdout
+
+
+def test_fewer_corrections_and_retries_are_replayed(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    drawn(config(tmp_path), run)
+    same = replay_tree(run, "corrected")
+    records = RunReader(run).records()
+    assert (same.complete, same.missing) == (6, 0)
+    assert same.tokens == sum(r.usage.generated_tokens for r in records) / 6
+    bare = replay_tree(run, "corrected(corrections=0, retries=0)")
+    fresh = tmp_path / "fresh"
+    drawn(config(tmp_path, corrections=0, retries=0), fresh)
+    drawn_so = RunReader(fresh).records()
+    assert bare.complete == 6
+    assert bare.tokens == sum(r.usage.generated_tokens for r in drawn_so) / 6
+    assert bare.answered == sum(r.answer is not None for r in drawn_so) / 6
+    more = replay_tree(run, "corrected(n=8)")
+    assert more.complete == 0
+    assert more.missing >= 6
+    for text, message in (
+        ("corrected(words=1)", "corrected has no argument 'words'"),
+        ("corrected(n=x)", "n must be a whole number"),
+    ):
+        with pytest.raises(InputError, match=message):
+            replay_tree(run, text)
+
+
+TABLES = "CREATE TABLE p (name TEXT, age INTEGER); INSERT INTO p VALUES ('Ann', 34), ('Bob', 20);"
+
+
+def test_queries_are_drawn_corrected_and_voted_on_by_their_result(tmp_path: Path) -> None:
+    config(tmp_path)
+    raw = json.loads((tmp_path / "people.yaml").read_text())
+    (tmp_path / "people.sql").write_text(TABLES)
+    raw["output"] = {"language": "sql", "schema": str(tmp_path / "people.sql")}
+    right = ("SELECT name FROM p WHERE age > 30", "```sql\nSELECT max(name) FROM p\n```")
+    raw["model"] |= {"answers": [*right, "SELECT 'Ann'", "DROP TABLE p", "who knows"]}
+    rows = [{"question": f"Who is older than {i}?", "answer": "SELECT 'Ann'"} for i in range(4)]
+    (tmp_path / "people.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "people.yaml").write_text(json.dumps(raw))
+    loaded = load_config(tmp_path / "people.yaml")
+    assert str(make_plan(loaded).prompts.queries[0].prompt).endswith(TABLES)
+    run = tmp_path / "run"
+    drawn(loaded, run)
+    records = RunReader(run).records()
+    assert {r.answer for r in records} <= {right[0], "SELECT max(name) FROM p", "SELECT 'Ann'"}
+    (row,) = compare(run, "vote").rows
+    said_ann = sum(r.answer in (right[0], "SELECT 'Ann'") for r in records)
+    assert row.accuracy == pytest.approx(said_ann / 4)
+
+
+def test_yaml_is_drawn_and_checked(tmp_path: Path) -> None:
+    config(tmp_path)
+    raw = json.loads((tmp_path / "people.yaml").read_text())
+    raw["output"] |= {"language": "yaml", "choose": "by_field"}
+    raw["model"] |= {"answers": ["name: Ann\nage: 34", "name: Ann", "name: Node: Ann\nage: 34"]}
+    raw["model"]["weights"] = [3, 1, 1]
+    (tmp_path / "people.yaml").write_text(json.dumps(raw))
+    run = tmp_path / "run"
+    drawn(load_config(tmp_path / "people.yaml"), run)
+    assert {r.answer for r in RunReader(run).records()} == {'{"name":"Ann","age":34}'}
+    document = as_document(check(run))
+    assert document["language"] == "yaml"
+    assert document["layers"]["repaired"] > 0  # type: ignore[index]
+    refused = ["output.mode=constrained"]
+    with pytest.raises(InputError, match="mode must be prompt with yaml, got 'constrained'"):
+        load_config(tmp_path / "people.yaml", refused)

@@ -310,7 +310,7 @@ class Engine:
 class Platform:
     def is_cpu(self): return False
 
-vllm, config, core, platforms = (ModuleType(name) for name in ("vllm", "config", "core", "platforms"))
+vllm, config, core, platforms = map(ModuleType, ("vllm", "config", "core", "platforms"))
 class Arguments:
     def __init__(self, **given): pass
 

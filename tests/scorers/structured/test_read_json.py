@@ -213,6 +213,8 @@ def test_a_whole_number_stays_exact() -> None:
 
 
 def test_a_schema_that_is_none_is_refused() -> None:
+    with pytest.raises(InputError, match="schema must hold JSON alone"):
+        read_json("1", schema={"const": {1}})
     with pytest.raises(InputError, match="json_schema must be a schema"):
         read_json("{}", schema={"type": "nothing"})
 
@@ -315,3 +317,10 @@ def test_a_megabyte_of_anything_is_read_in_time_that_grows_with_it(unit: str) ->
     """The limit of a test ends a reader that takes the square of the length."""
     for start in ("", "[", '{"a": "'):
         read_json(start + unit * (1_000_000 // len(unit)))
+
+
+def test_a_value_in_a_schema_is_no_reference() -> None:
+    wanted = {"const": {"$ref": "x"}}
+    reading = read_json('{"$ref": "x"}', schema=wanted)
+    assert reading is not None
+    assert reading.value == {"$ref": "x"}

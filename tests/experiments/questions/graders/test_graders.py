@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from nbest.experiments.questions.datasets.tasks import TaskData
 from nbest.experiments.questions.gold import Gold, packed
 from nbest.experiments.questions.graders.evaluating import evaluates
-from nbest.experiments.questions.graders.plain import Exact, Grader, Number, Ungraded
+from nbest.experiments.questions.graders.plain import Exact, Fields, Grader, Number, Ungraded
 from nbest.experiments.questions.graders.tasks import ReasoningGym, runs_text, task_score
 from nbest.orchestrator.errors import InputError
 
@@ -36,6 +36,14 @@ NO_VERDICT = math.nan
         (Exact(), "", "Paris", 0.0),
         (Exact(), "1.0", "1", 0.0),
         (Exact(), None, "Paris", NO_VERDICT),
+        (Fields(), '{"b": [2, 1], "a": 1}', '{"a": 1, "b": [1, 2]}', 1.0),
+        (Fields(), '{"a": 1}', '{"a": 1, "b": 2}', 0.0),
+        (Fields(recall=0.5), '{"a": 1}', '{"a": 1, "b": 2}', 1.0),
+        (Fields(recall=0.5), '{"a": 1, "c": 3}', '{"a": 1, "b": 2}', 0.0),
+        (Fields(recall=0.5, precision=0.5), '{"a": 1, "c": 3}', '{"a": 1, "b": 2}', 1.0),
+        (Fields(precision=0.0, recall=0.0), "no JSON", '{"a": 1}', 0.0),
+        (Fields(), '{"a": 1}', "{}", NO_VERDICT),
+        (Fields(), None, '{"a": 1}', NO_VERDICT),
         (Number(), "18", "18", 1.0),
         (Number(), "1,000", "1000.0", 1.0),
         (Number(), "1e3", "1000", 1.0),

@@ -1,7 +1,7 @@
-"""A search replayed on the steps that a run holds: what another one would have come to.
+"""A tree replayed on the samples that a run holds: what another strategy would have come to.
 
-Where it wants a step that was never drawn, it says so and guesses nothing: those questions are not
-part of its figures.
+Where it wants a sample that was never drawn, it says so and guesses nothing: those questions are
+left out of its figures.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from nbest.experiments.analysis.accuracy import accuracy_of
 from nbest.experiments.config.plugins import build_scorer
@@ -28,28 +29,32 @@ from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.query.selection import select
 from nbest.orchestrator.requirements import require
 from nbest.orchestrator.store.reader import RunReader
+from nbest.orchestrator.strategies.search.corrected import Corrected
 from nbest.orchestrator.strategies.search.plan import PlanSettings
 from nbest.orchestrator.strategies.search.search import Search
 from nbest.orchestrator.tasks import wait_for
 
+CORRECTED = "corrected"
+_SETTINGS = ("n", "corrections", "retries")  # of corrected, that a replay may change
 
-def is_search(text: str) -> bool:
-    """Whether an expression names a search over steps."""
-    return parse_expression(text).name in PLANS.names()
+
+def grows_a_tree(text: str) -> bool:
+    """Whether an expression names a strategy that grows a tree."""
+    return parse_expression(text).name in (*PLANS.names(), CORRECTED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SearchReplay:
-    """What a search comes to on stored steps; nan for what nobody knows.
+class TreeReplay:
+    """What a strategy comes to on stored samples; nan for what nobody knows.
 
-    Means are over the questions of which all steps are stored, the accuracy over those of them that
-    are graded, with a 95% interval.
+    Means are over the questions of which all samples are stored, the accuracy over those of them
+    that are graded, with a 95% interval.
     """
 
-    search: str
+    strategy: str
     questions: int
-    complete: int  # questions of which all steps are stored
-    missing: int  # steps at least that are not
+    complete: int  # questions of which all samples are stored
+    missing: int  # samples at least that are not: steps, corrections, retries
     accuracy: float
     low: float
     high: float
@@ -65,10 +70,11 @@ class SearchReplay:
         }
 
     def sentences(self) -> list[str]:
-        """Say what the search comes to, and what is missing."""
-        lines = [f"{self.search}: {self.complete:,} of {self.questions:,} questions are complete"]
+        """Say what the strategy comes to, and what is missing."""
+        lines = [f"{self.strategy}: {self.complete:,} of {self.questions:,} questions are complete"]
         if self.missing:
-            lines.append(f"{self.missing:,} steps or more were never drawn: those questions wait")
+            what = f"{self.missing:,} steps, corrections or retries at least"
+            lines.append(f"{what} were never drawn: those questions are left out")
         if not self.complete:
             return lines
         known = f"accuracy {self.accuracy:.3f} ({self.low:.2f} to {self.high:.2f})"
@@ -80,27 +86,51 @@ class SearchReplay:
         return lines
 
 
-def replay_search(
+def replay_tree(
     run: StrPath,
     text: str,
     extract: str | None = None,
     grade: str | None = None,
     equivalence: str | None = None,
-) -> SearchReplay:
-    """Grow the trees of a searched run by another search: `beam(width=2)`, `rebase(n=8)`.
+) -> TreeReplay:
+    """Grow the trees of a run by another strategy: `beam(width=2)`, `corrected(retries=0)`.
 
-    Its steps, its scorer and its n are those of the run; the first selector of the run chooses.
+    Everything that the expression leaves out is as in the run, the first selector of which chooses.
+    What `by_field` composes is no part of it: the selector's answer counts.
     """
     reader = RunReader(run)
     drawn_by = tree_of(reader)
-    rule = "hold the steps of a search (strategy.search)"
-    is_searched = isinstance(drawn_by, Search)
-    require(is_searched, "run", f"{rule}; this one has whole answers", reader.shown_path)
-    assert isinstance(drawn_by, Search)
     selector = build_scorer(selectors_of(reader)[0])
-    search = replace(drawn_by, plan=_plan(text, drawn_by), select=selector)
+    tree: Search | Corrected
+    if parse_expression(text).name == CORRECTED:
+        rule = "hold corrected answers (output, or strategy.corrected)"
+        require(isinstance(drawn_by, Corrected), "run", rule, reader.shown_path)
+        assert isinstance(drawn_by, Corrected)
+        tree = replace(drawn_by, compose=None, select=selector, **_settings(text))
+    else:
+        rule = "hold the steps of a search (strategy.search)"
+        require(
+            isinstance(drawn_by, Search),
+            "run",
+            f"{rule}; this one has whole answers",
+            reader.shown_path,
+        )
+        assert isinstance(drawn_by, Search)
+        tree = replace(drawn_by, plan=_plan(text, drawn_by), select=selector)
     reading = reading_of(reader, extract, grade, equivalence)
-    return wait_for(_replayed(reader, with_models_of(search, run), reading, text))
+    return wait_for(_replayed(reader, with_models_of(tree, run), reading, text))
+
+
+def _settings(text: str) -> dict[str, Any]:
+    """What an expression as `corrected(n=4, retries=0)` changes."""
+    settings: dict[str, Any] = {}
+    for key, value in parse_expression(text).arguments.items():
+        if key not in _SETTINGS:
+            raise InputError(f"corrected has no argument {key!r}: it is one of {_SETTINGS}")
+        if type(value) is not int:
+            raise InputError(f"{key} must be a whole number, got {value!r}")
+        settings[key] = value
+    return settings
 
 
 def _plan(text: str, drawn_by: Search) -> PlanSettings:
@@ -112,22 +142,24 @@ def _plan(text: str, drawn_by: Search) -> PlanSettings:
     return build_plan(expression, {**expression.arguments, "n": n})
 
 
-async def _replayed(reader: RunReader, search: Search, reading: Reading, text: str) -> SearchReplay:
-    cases = [case async for case in each_case(reader, reading, tree=search)]
+async def _replayed(
+    reader: RunReader, tree: Search | Corrected, reading: Reading, text: str
+) -> TreeReplay:
+    cases = [case async for case in each_case(reader, reading, tree=tree)]
     worths = []
     answered = 0
     for case in cases:
-        answer = (await select(case.query, case.candidates, search.select)).answer
+        answer = (await select(case.query, case.candidates, tree.select)).answer
         answered += answer is not None
         if case.is_graded:
             worths.append(0.0 if answer is None else case.verdicts[answer])
     known = [worth for worth in worths if not math.isnan(worth)]
     accuracy = accuracy_of(known)
-    return SearchReplay(
-        search=text,
+    return TreeReplay(
+        strategy=text,
         questions=len(reader.query_ids),
         complete=len(cases),
-        missing=await _missing_steps(reader, search, cases),
+        missing=await _missing_samples(reader, tree, cases),
         accuracy=accuracy.mean if known else math.nan,
         low=accuracy.low,
         high=accuracy.high,
@@ -137,12 +169,14 @@ async def _replayed(reader: RunReader, search: Search, reading: Reading, text: s
     )
 
 
-async def _missing_steps(reader: RunReader, search: Search, cases: Sequence[Case]) -> int:
-    """The steps at least that the other questions lack."""
+async def _missing_samples(
+    reader: RunReader, tree: Search | Corrected, cases: Sequence[Case]
+) -> int:
+    """The samples at least that the other questions lack."""
     complete = {case.query.id for case in cases}
     stored = reader.stored_samples()
     others = [query for query in reader.queries if query.id not in complete]
-    return sum([(await drawn_samples(query, stored, search)).missing for query in others])
+    return sum([(await drawn_samples(query, stored, tree)).missing for query in others])
 
 
 def _share(count: float, of: int) -> float:
