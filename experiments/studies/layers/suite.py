@@ -1,9 +1,10 @@
-"""The official JSON-Schema-Test-Suite through the validator `json`.
+"""The official JSON-Schema-Test-Suite through the validator `json`, and through types.
 
     python -m nbest.experiments.studies.layers.suite FOLDER
 
 FOLDER is `json/tests/draft2020-12` of the source package of jsonschema. Schemas that refer to other
-documents are refused, as nothing is fetched; all others have to agree with the suite.
+documents are refused, as nothing is fetched; all others have to agree with the suite. Then the same
+for `ask(output=...)`, with the types that say what a schema does: what has no type is not written.
 """
 
 from __future__ import annotations
@@ -11,11 +12,15 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pydantic import ValidationError
+
 from nbest.experiments.cli.ending import run_command
+from nbest.experiments.output.models import ValueType
+from nbest.experiments.studies.layers.written_types import NotWritten, written
 from nbest.orchestrator.errors import InputError
 from nbest.scorers.structured.json_schema import satisfies, schema_text
 from nbest.scorers.structured.reading import read_json
@@ -41,19 +46,22 @@ def cases_of(folder: Path) -> Iterator[Case]:
                 yield Case(name, group["schema"], text, test["valid"])
 
 
-def verdicts(cases: Iterator[Case]) -> tuple[Counter[str], list[str]]:
+def verdicts(
+    cases: Iterable[Case], outcome_of: Callable[[Case], str]
+) -> tuple[Counter[str], list[str]]:
     """Count agreements, and name what does not agree."""
     counts: Counter[str] = Counter()
     named = []
     for case in cases:
-        outcome = _outcome(case)
+        outcome = outcome_of(case)
         counts[outcome] += 1
-        if outcome not in ("agrees", "refused"):
+        if outcome not in ("agrees", "refused", "not written"):
             named.append(f"{outcome}: {case.name}")
     return counts, named
 
 
-def _outcome(case: Case) -> str:
+def by_schema(case: Case) -> str:
+    """What the reader, the validator and its reasons say of a test."""
     try:
         schema = schema_text(
             case.schema if isinstance(case.schema, dict) else _of_flag(case.schema)
@@ -66,7 +74,26 @@ def _outcome(case: Case) -> str:
     has_reasons = bool(reasons_of_json(case.text, schema))
     if not found == is_read != has_reasons:
         return "reader, validator and reasons differ"
-    if found == case.is_valid:
+    return _agreement(found, case.is_valid)
+
+
+def by_type(case: Case) -> str:
+    """What the type that says the same as the schema says of a test."""
+    try:
+        kind = ValueType(written(case.schema))
+    except NotWritten:
+        return "not written"
+    except InputError:
+        return "refused"
+    try:
+        kind.value(case.text)
+    except ValidationError:
+        return _agreement(False, case.is_valid)
+    return _agreement(satisfies(case.text, kind.schema), case.is_valid)
+
+
+def _agreement(found: bool, is_valid: bool) -> str:
+    if found == is_valid:
         return "agrees"
     return "accepts an invalid one" if found else "rejects a valid one"
 
@@ -80,9 +107,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Print the counts, and what does not agree."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    counts, named = verdicts(cases_of(parser.parse_args(arguments).folder))
-    print(", ".join(f"{count} {what}" for what, count in counts.most_common()))
-    print("\n".join(named))
+    cases = list(cases_of(parser.parse_args(arguments).folder))
+    for title, outcome_of in (("schemas", by_schema), ("types", by_type)):
+        counts, named = verdicts(cases, outcome_of)
+        found = ", ".join(f"{count} {what}" for what, count in counts.most_common())
+        print("\n".join((f"{title}: {found}", *named)))
 
 
 if __name__ == "__main__":
