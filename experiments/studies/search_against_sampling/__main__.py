@@ -56,7 +56,7 @@ from nbest.orchestrator.run.loop import Answered, Loop, one_lease
 from nbest.orchestrator.store.run_store import MemoryStore
 from nbest.orchestrator.strategies.search.levels import Beam
 from nbest.orchestrator.tasks import wait_for
-from nbest.orchestrator.types import Query, Scores
+from nbest.orchestrator.types import Query, Scores, Selection
 from nbest.scorers.estimators.paired import Difference, paired_difference
 from nbest.scorers.judges.reward import RewardModel
 
@@ -198,8 +198,8 @@ async def whole_study(
                 rater = LocalEngine(model, "reward0")
                 models[key] = await running.enter_async_context(running_pool(rater, model))
             recorded = Recorded(score=verifier)
-            await study.graded(CALIBRATION, recorded)
-            print(prospect(quality_of(recorded.ratings), size), flush=True)
+            answered = await study.graded(CALIBRATION, recorded)
+            print(prospect(quality_of(recorded.of_chains(chains_of(answered))), size), flush=True)
             scores[TRAINED] = verifier
         return await study.lines(scores, names)
 
@@ -207,8 +207,12 @@ async def whole_study(
 async def verifier_of(study: Study, folder: Path) -> RewardModel:
     """A verifier that was trained on chains of other sums."""
     answered = [] if is_trained(folder) else await study.graded(LEARNING, Oracle())
-    chains = [(query, one.selection) for query, one in answered if one.selection is not None]
-    return trained(examples_of(chains), folder)
+    return trained(examples_of(chains_of(answered)), folder)
+
+
+def chains_of(answered: Sequence[tuple[Query, Answered]]) -> list[tuple[Query, Selection]]:
+    """The questions that have a selection, with it."""
+    return [(query, one.selection) for query, one in answered if one.selection is not None]
 
 
 def prospect(quality: Quality, size: Size) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from nbest.experiments.studies.search_against_sampling.sums import is_right_so_far, lines_of
 from nbest.orchestrator.protocols import Scorer
-from nbest.orchestrator.types import Candidates, Query, Scores
+from nbest.orchestrator.types import Candidates, Query, Scores, Selection
 from nbest.scorers.estimators.risk_coverage import auroc
 
 TRUSTED = 0.99  # what the oracle says of right steps: a filter takes scores for chances
@@ -56,26 +56,39 @@ class Rated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
-    """Scores as another scorer does, and keeps each rating."""
+    """Scores as another scorer does, and keeps each rating by its question and lines."""
 
     score: Scorer
-    ratings: list[Rated] = field(default_factory=list)
+    ratings: dict[tuple[str, ...], float] = field(default_factory=dict)
     is_pointwise = True
     needs_logprobs = None
 
     async def __call__(self, query: Query, candidates: Candidates) -> Scores:
         scores = await self.score(query, candidates)
         for sample, score in zip(candidates.samples, scores, strict=True):
-            lines = lines_of(sample.text)
-            before = "".join(f"{line}\n" for line in lines[:-1])
-            rated = Rated(
-                depth=len(lines),
-                score=float(score),
-                is_right=is_right_so_far(query, sample.text),
-                was_right=is_right_so_far(query, before),
-            )
-            self.ratings.append(rated)
+            self.ratings[query.id, *lines_of(sample.text)] = float(score)
         return scores
+
+    def of_chains(self, chains: Iterable[tuple[Query, Selection]]) -> list[Rated]:
+        """The ratings of all steps of all chains.
+
+        A search rates equal siblings once; here each chain counts, for each was drawn.
+        """
+        return [
+            rated
+            for query, selection in chains
+            for sample in selection.samples
+            for rated in self._of_chain(query, lines_of(sample.text))
+        ]
+
+    def _of_chain(self, query: Query, lines: Sequence[str]) -> Iterator[Rated]:
+        was_right = True
+        for depth in range(1, len(lines) + 1):
+            is_right = is_right_so_far(query, "\n".join(lines[:depth]))
+            if (query.id, *lines[:depth]) in self.ratings:
+                score = self.ratings[query.id, *lines[:depth]]
+                yield Rated(depth=depth, score=score, is_right=is_right, was_right=was_right)
+            was_right = is_right
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
