@@ -166,6 +166,13 @@ def _tell_out_of_budget(endings: Endings) -> None:
 
 
 def _samples_each(strategy: StrategySection) -> str:
+    if strategy.corrected is not None:
+        count = (1 + strategy.corrected.corrections) * (1 + strategy.corrected.retries)
+        return f"{strategy.n} answers each, of at most {count} samples"
+    if strategy.tree == "search":
+        return f"{strategy.n} chains of steps each"
+    if strategy.tree is not None:
+        return f"{strategy.n} first samples each, before those that {strategy.tree} makes of them"
     kinds = (strategy.rule, strategy.deep_conf, strategy.cascade, strategy.budget)
     most = "" if all(kind is None for kind in kinds) else "at most "
     return f"{most}{strategy.n} samples each"

@@ -30,11 +30,14 @@ def serve(memory_bytes: int) -> None:
     replies = _only_output()
     _confine(memory_bytes)
     for line in sys.stdin.buffer:
-        name, calls = json.loads(line)
+        name, timeout_s, calls = json.loads(line)
         found = _outcome(_function, [name])
         replies(BEGUN)
         for arguments in calls:
+            # What waits for a busy machine takes no time of its own: the limit is one of work.
+            signal.setitimer(signal.ITIMER_PROF, timeout_s)
             outcome = _outcome(found["value"], arguments) if "value" in found else found
+            signal.setitimer(signal.ITIMER_PROF, 0.0)
             replies(json.dumps(outcome).encode() + b"\n")
 
 
@@ -54,6 +57,7 @@ def _confine(memory_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write that is too long is an error
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent to act on
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)  # the time of a call is over: it ends us
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, signal.SIGKILL)
     if os.getppid() != parent:
@@ -62,10 +66,12 @@ def _confine(memory_bytes: int) -> None:
 
 @cache
 def _function(name: str) -> Callable[..., object]:
-    """The function `module:name`, after the `warm_up` of its module, where that has one."""
+    """The function `module:name`, after each `warm_up` of the modules that it needs."""
     module_name, _, function_name = name.partition(":")
     module = import_module(module_name)
-    getattr(module, "warm_up", lambda: None)()
+    ours = [one for key, one in sys.modules.items() if key.startswith("nbest.")]
+    for one in ours:
+        getattr(one, "warm_up", lambda: None)()
     function: Callable[..., object] = getattr(module, function_name)
     return function
 

@@ -28,6 +28,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 START_S = 120.0  # for the interpreter and what is imported in it, on a busy machine
+PATIENCE = 5.0  # times as long by the clock as a call may use a processor
 MEMORY_BYTES = 2 << 30
 MAX_REPLY_BYTES = 64 << 20
 
@@ -59,9 +60,11 @@ class Processes:
     ) -> list[T | Unfinished]:
         """Call a function of a module with each of these arguments, in children.
 
-        Arguments and results are values of JSON: a tuple arrives as a list. Each call has its time,
-        which counts from when the child has imported what the module needs; where it does not end,
-        or raises, the failure stands in its place. InputError is raised.
+        Arguments and results are values of JSON: a tuple arrives as a list. Each call has
+        `timeout_s` seconds of a processor, so that no verdict depends on how busy the machine is,
+        and five times as long by the clock; they count from when the child has imported what the
+        module needs. Where it does not end, or raises, the failure stands in its place. InputError
+        is raised.
         """
         parts = [calls[i :: self._count] for i in range(min(self._count, len(calls)))]
         tasks = [
@@ -85,12 +88,12 @@ class Processes:
         outcomes: list[T | Unfinished] = []
         while len(outcomes) < len(calls):
             child = self._child()
-            child.ask(name, calls[len(outcomes) :])
+            child.ask(name, timeout_s, calls[len(outcomes) :])
             is_alive = child.begins()
             if not is_alive and child.is_new:
                 raise RuntimeError("a process that reads answers cannot be started")
             while is_alive and len(outcomes) < len(calls):
-                reply = child.reply(timeout_s)
+                reply = child.reply(PATIENCE * timeout_s)
                 is_alive = reply is not None
                 outcomes.append(_value(reply, timeout_s))
             child.is_new = False
@@ -143,11 +146,11 @@ class _Child:
         self.is_new = True  # one that has been used may have ended since, with its thread
         self.end = weakref.finalize(self, _end, self._process)
 
-    def ask(self, name: str, calls: Sequence[Sequence[object]]) -> None:
+    def ask(self, name: str, timeout_s: float, calls: Sequence[Sequence[object]]) -> None:
         """Ask for calls of the function `module:name`; `reply` says how each of them ended."""
         assert self._process.stdin is not None
         with suppress(BrokenPipeError):  # it has ended: there will be no reply
-            self._process.stdin.write(json.dumps([name, calls]).encode() + b"\n")
+            self._process.stdin.write(json.dumps([name, timeout_s, calls]).encode() + b"\n")
             self._process.stdin.flush()
 
     def begins(self) -> bool:

@@ -21,6 +21,11 @@ _VALUES = ("const", "enum", "default", "examples")  # they hold values and no sc
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 
+def warm_up() -> None:
+    """Import what validators need: it takes longer than a text should."""
+    schema_validator("{}")
+
+
 def is_json(text: str) -> bool:
     """Whether `text` is JSON. It raises on no text."""
     try:

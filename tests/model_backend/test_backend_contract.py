@@ -299,6 +299,19 @@ async def test_greedy_repeats(backend: Backend) -> None:
     assert first.text == second.text
 
 
+async def test_a_warm_cache_changes_nothing(backend: Backend) -> None:
+    """The same long prompt, first with an empty cache, then with most of it in the cache."""
+    prompt = " ".join(f"{i} plus {i} is {i + i}." for i in range(40))
+    requests = [
+        replace(ask(f"cache{i}", max_tokens=12), prompt=f"{prompt} 40 plus 40 is") for i in range(2)
+    ]
+    cold, warm = [await backend.generate(request) for request in requests]
+    assert warm.text == cold.text
+    if warm.cached_tokens:  # a fake or a server need not say
+        assert warm.cached_tokens > cold.cached_tokens
+        assert warm.cached_tokens > warm.prompt_tokens / 2
+
+
 async def test_seeds_repeat_and_differ(backend: Backend) -> None:
     def draw(name: str, seed: int) -> Request:
         return ask(name, seed=seed, temperature=1.0, max_tokens=12)

@@ -26,7 +26,8 @@ HERE = Path(__file__).parent
 def importable(monkeypatch: pytest.MonkeyPatch) -> None:
     """Children get the path of their parent; this file is `test_processes` on it."""
     monkeypatch.syspath_prepend(str(HERE))
-    for function in (says, fails, refuses, sleeps, ends, eats, writes, prints, parent):
+    own = (says, fails, refuses, sleeps, ends, eats, writes, waits_and_works, prints, parent)
+    for function in own:
         monkeypatch.setattr(function, "__module__", "test_processes")
 
 
@@ -62,6 +63,14 @@ def writes(path: str) -> bool:
     return True
 
 
+def waits_and_works(wait_s: float, work_s: float) -> str:
+    time.sleep(wait_s)
+    ends_s = time.process_time() + work_s
+    while time.process_time() < ends_s:
+        pass
+    return "done"
+
+
 def prints(text: str) -> str:
     print(text * 100_000, flush=True)
     sys.stderr.write(text * 100_000)
@@ -95,6 +104,12 @@ async def test_what_does_not_end_is_killed_and_costs_its_own_result_alone() -> N
     outcomes = await processes.call_each(0.3, sleeps, calls)
     assert [isinstance(outcome, Unfinished) for outcome in outcomes] == [0, 1, 0, 1, 0]
     assert processes.starts == 3
+
+
+def test_a_call_has_its_time_of_a_processor_however_long_it_waits() -> None:
+    outcomes = Processes(1).call_each_now(0.3, waits_and_works, [(0.6, 0.0), (0.0, 60.0)])
+    assert outcomes[0] == "done"
+    assert isinstance(outcomes[1], Unfinished)
 
 
 def test_what_ends_its_process_costs_its_own_result_alone() -> None:
