@@ -33,6 +33,7 @@ from nbest.experiments.studies.search_against_sampling.scores import (
     quality_of,
 )
 from nbest.experiments.studies.search_against_sampling.strategies import (
+    NAMES,
     WIDTH,
     searching,
     strategies_of,
@@ -71,6 +72,7 @@ class Size:
     terms: int  # of a sum; one step less, and the answer
     sizes: tuple[int, ...]
     seeds: tuple[int, ...]
+    strategies: tuple[str, ...]  # by name; the best of n is among them
     learning: int  # questions that a verifier is trained on, and as many that measure it
 
 
@@ -122,6 +124,8 @@ class Study:
             known = {name: score for name, score in every.items() if name in names}
             for n in self.size.sizes:
                 for name, score, strategy in strategies_of(n, self.size.terms, seed, known):
+                    if name not in self.size.strategies:
+                        continue
                     answered = await answers_of(self.loop(strategy, store, seed), queries)
                     right = rights_of(queries, answered)
                     worths.setdefault((name, score, n), []).append(right)
@@ -233,6 +237,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--sizes", default="4,16", help="chains of a search")
     parser.add_argument("--seeds", default="1", help="with commas between them")
     parser.add_argument("--scores", default=f"{ORACLE},{TRAINED},{SHUFFLED}", help="as they are")
+    parser.add_argument("--strategies", default=";".join(NAMES), help="with ; between them")
     parser.add_argument("--verifier", type=Path, help="folder: trained there, unless it is there")
     parser.add_argument("--learning", type=int, default=100, help="questions to train on")
     parser.add_argument("--model", default="smollm2-135m")
@@ -246,6 +251,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         terms=options.terms,
         sizes=tuple(int(n) for n in options.sizes.split(",")),
         seeds=tuple(int(seed) for seed in options.seeds.split(",")),
+        strategies=(NAMES[0], *options.strategies.split(";")),
         learning=options.learning,
     )
     names = options.scores.split(",")

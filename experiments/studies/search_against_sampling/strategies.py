@@ -54,6 +54,12 @@ def strategies_of(
     return found
 
 
+NAMES = (
+    *("best of n", "beam", "DVTS", "filter", "filter, ratio", "REBASE"),
+    *("weighted vote", "vote", "one sample", "revised", "synthesis"),
+)
+
+
 def searching(plan: PlanSettings, score: Scorer, select: Scorer, terms: int, seed: int) -> Search:
     """Search by this plan, a line a step."""
     return Search(
