@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from nbest.experiments.analysis.curves.exact import Curve, ended_cases, ungraded_samples
-from nbest.experiments.runs.cases import Case
+from nbest.experiments.runs.case import Case
 from nbest.orchestrator.protocols import Scorer
 from nbest.scorers.votes.majority import MajorityVote
 

@@ -15,7 +15,8 @@ from nbest.experiments.analysis.accuracy import Accuracy, accuracy_of
 from nbest.experiments.questions.gold import Gold
 from nbest.experiments.questions.graders.model_verdicts import ModelVerdicts
 from nbest.experiments.questions.reading import ReadingNames
-from nbest.experiments.runs.cases import Case, cases_of, reading_of
+from nbest.experiments.runs.case import Case
+from nbest.experiments.runs.cases import cases_of, reading_of
 from nbest.experiments.runs.gold_file import read_gold
 from nbest.experiments.runs.verdicts_file import Asked, read_verdicts, write_verdicts
 from nbest.orchestrator.errors import InputError

@@ -13,7 +13,8 @@ from nbest.experiments.config.threshold import Threshold, read_threshold
 from nbest.experiments.language.expressions import split_expressions
 from nbest.experiments.questions.gold import Gold
 from nbest.experiments.questions.reading import Reading
-from nbest.experiments.runs.cases import Case, each_case, named_scorer, reading_of
+from nbest.experiments.runs.case import Case
+from nbest.experiments.runs.cases import each_case, named_scorer, reading_of
 from nbest.experiments.runs.scope import Scope
 from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.protocols import Scorer

@@ -13,7 +13,7 @@ from itertools import combinations
 from nbest.experiments.analysis.curves.exact import share_curves, smallest_pool
 from nbest.experiments.analysis.curves.of_run import may_be_fooled
 from nbest.experiments.analysis.table.rows import Row, named_clusters
-from nbest.experiments.runs.cases import Case
+from nbest.experiments.runs.case import Case
 from nbest.orchestrator.protocols import Scorer
 from nbest.scorers.estimators.over_optimisation import judged_together, watch
 

@@ -17,6 +17,7 @@ from nbest.experiments.cli.check import add_check_command
 from nbest.experiments.cli.ending import Exit, leaving_at_once, run_command, tolerated_errors
 from nbest.experiments.cli.fit_weights import add_fit_weights_command
 from nbest.experiments.cli.grade import add_grade_command
+from nbest.experiments.cli.look import add_look_commands
 from nbest.experiments.cli.people import add_person_commands
 from nbest.experiments.cli.pools import add_pool_commands
 from nbest.experiments.cli.verify import add_verify_command
@@ -31,6 +32,7 @@ app = typer.Typer(
 )
 
 app.add_typer(bench, name="bench")
+add_look_commands(app)
 add_person_commands(app)
 add_pool_commands(app)
 add_train_command(app)

@@ -39,7 +39,8 @@ from nbest.experiments.report.duels import Duel, QuestionVerdicts, duels, verdic
 from nbest.experiments.report.questions import QuestionShown, best, contested, worst
 from nbest.experiments.report.spending import Spending, spendings_of
 from nbest.experiments.report.thinking import ThinkingCurve, thinking_curves
-from nbest.experiments.runs.cases import Case, cases_of, named_scorer, reading_of, selectors_of
+from nbest.experiments.runs.case import Case
+from nbest.experiments.runs.cases import cases_of, named_scorer, reading_of, selectors_of
 from nbest.experiments.runs.gold_file import read_gold
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.files import StrPath, run_name

@@ -10,7 +10,7 @@ from itertools import combinations
 from typing import Literal
 
 from nbest.experiments.analysis.table.rows import Row
-from nbest.experiments.runs.cases import Case
+from nbest.experiments.runs.case import Case
 
 Verdict = Literal["right", "wrong", "unknown", "-"]  # the last: it abstained
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nbest.experiments.runs.cases import Case
+from nbest.experiments.runs.case import Case
 
 SHOWN_CHARACTERS = 1500  # of a text
 SHOWN_ANSWERS = 5  # of a question

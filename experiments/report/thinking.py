@@ -10,7 +10,7 @@ import numpy as np
 from nbest.experiments.analysis.curves.arms import by_arm
 from nbest.experiments.analysis.curves.exact import powers_of_two, smallest_pool
 from nbest.experiments.analysis.curves.of_selectors import scored_pools, selector_curves
-from nbest.experiments.runs.cases import Case
+from nbest.experiments.runs.case import Case
 from nbest.orchestrator.protocols import Scorer
 
 ALL_ALIKE = "all samples"  # where there are no arms

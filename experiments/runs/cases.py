@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import TypeVar
 
 import numpy as np
@@ -21,11 +21,10 @@ from nbest.experiments.config.plugins import (
 from nbest.experiments.config.sections import ModelSection
 from nbest.experiments.language.errors import describe
 from nbest.experiments.questions.gold import Gold
-from nbest.experiments.questions.graders.by_part import QueryGrader
 from nbest.experiments.questions.graders.model_verdicts import ModelVerdicts
-from nbest.experiments.questions.graders.plain import Grader
 from nbest.experiments.questions.reading import Reading, with_memory
-from nbest.experiments.runs.chains import drawn_samples, tree_of
+from nbest.experiments.runs.case import Case, graded_case
+from nbest.experiments.runs.chains import Drawn, drawn_samples, tree_of
 from nbest.experiments.runs.gold_file import read_gold
 from nbest.experiments.runs.recorded_answers import read_recorded, with_recorded
 from nbest.experiments.runs.scope import Scope
@@ -38,89 +37,12 @@ from nbest.orchestrator.ids import index_of
 from nbest.orchestrator.protocols import BackendConfig, Scorer
 from nbest.orchestrator.query.selection import merge_answers, read_answers, with_calls
 from nbest.orchestrator.store.format.manifest import Json
-from nbest.orchestrator.store.format.schema import FINAL
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.strategies.search.grown import TreeStrategy
 from nbest.orchestrator.tasks import wait_for
 from nbest.orchestrator.types import Candidates, Query, Sample, Scores
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """One query with its samples, their answers and the verdict on each."""
-
-    query: Query
-    candidates: Candidates  # [N]
-    verdicts: Mapping[str, float]  # by answer: 1 right, 0 wrong, nan ungraded
-    is_graded: bool  # whether there is a gold answer that the grader can compare with
-    cluster: str | None = None  # the template that the question comes from, if the data say so
-    graded_by: str = ""  # the name of a model's verdicts, where these grade and no gold answer
-    tree_tokens: int | None = None  # of all samples, where they are chains that share steps
-    steps: tuple[tuple[str, ...], ...] = ()  # [N] what the steps of each chain say
-
-    @property
-    def arms(self) -> tuple[str, ...]:
-        """[N] the arm that drew each sample; empty texts where there is no panel."""
-        return tuple(sample.arm for sample in self.candidates.samples)
-
-    @property
-    def tokens(self) -> int:
-        """The tokens that were generated for all samples."""
-        if self.tree_tokens is not None:
-            return self.tree_tokens
-        return sum([sample.generated_tokens for sample in self.candidates.samples])
-
-    @property
-    def worths(self) -> list[float]:
-        """1 for every sample that is right, 0 for wrong ones and abstentions, nan if ungraded.
-
-        Samples that failed or were aborted are left out: nobody knows what they would have said.
-        """
-        pairs = zip(self.candidates.samples, self.candidates.answers, strict=True)
-        ended = [a for sample, a in pairs if sample.status in FINAL]
-        return [0.0 if a is None else self.verdicts[a] for a in ended]
-
-
-async def graded_case(
-    query: Query, candidates: Candidates, gold: Gold | None, grade: Grader | QueryGrader
-) -> Case:
-    """The case of one query, each distinct answer graded once.
-
-    It is graded where the grader can say something of an answer. Where it fails at all of them, it
-    is if the grader takes the gold answer for one that it knows: a question that is too hard for
-    it counts, and one whose gold answer it cannot read does not. A question none of whose samples
-    ended is not graded: nobody knows what they would have said.
-    """
-    answers = sorted({a for a in candidates.answers if a is not None})
-    verdicts = dict(zip(answers, await _graded(query, answers, gold, grade), strict=True))
-    has_ended = any(sample.status in FINAL for sample in candidates.samples)
-    can_tell = not all(map(math.isnan, verdicts.values()))
-    if has_ended and not can_tell:
-        can_tell = await _can_grade(query, gold, grade)
-    return Case(
-        query=query,
-        candidates=candidates,
-        verdicts=verdicts,
-        is_graded=has_ended and can_tell,
-    )
-
-
-async def _graded(
-    query: Query, answers: Sequence[str], gold: Gold | None, grade: Grader | QueryGrader
-) -> Sequence[float]:
-    """The verdict on each answer; nan without a gold answer, where one is needed."""
-    if isinstance(grade, QueryGrader):
-        return await grade.grade_each(query, answers, gold)
-    return [math.nan if gold is None else grade(answer, gold) for answer in answers]
-
-
-async def _can_grade(query: Query, gold: Gold | None, grade: Grader | QueryGrader) -> bool:
-    """Whether the grader can tell right from wrong at this question: at the gold answer, it can."""
-    if isinstance(grade, QueryGrader):
-        return await grade.can_grade(query, gold)
-    return gold is not None and not math.isnan(grade(gold.answer, gold))
 
 
 def named_scorer(name: str, run: StrPath) -> Scorer:
@@ -224,39 +146,77 @@ async def each_case(
     a `tree`, that strategy grows the trees, and not the one by which the run was drawn.
     Without `gold`, the answers that the run holds are read. InputError where there is no case.
     """
-    reading = with_memory(with_verdicts(reading, run.path))
-    judged_by = reading.grade.by if isinstance(reading.grade, ModelVerdicts) else ""
-    grows = tree or with_models_of(tree_of(run), run.path)
-    stored = run.stored_samples(_columns_for(scorers) if grows is None else None)
-    ended = run.ended() if grows and not tree else set()
-    recorded = {} if reading.rereads else read_recorded(run.path)
-    scores = {name: run.scores(name) for name in run.scorers}
-    gold = read_gold(run.path) if gold is None else gold
-    column = cluster_column(run)
-    is_empty, is_imported = True, bool(run.manifest.config.get("imported"))
-
-    def reply_to(key: str) -> Sample | None:
-        return next(iter(stored.of(key)), None)
-
+    reader = CaseReader(run, reading, scorers, gold, tree)
+    is_empty = True
     for query in run.each_query():
         if scope is not None and not scope.keeps(query.id):
             continue
-        drawn = await drawn_samples(query, stored, grows, has_ended=query.id in ended)
-        samples = scope.first(drawn.samples) if scope and not grows else drawn.samples
-        if samples:
+        case = await reader.case(query, scope)
+        if case is not None:
             is_empty = False
-            of_query = {name: by_query.get(query.id, {}) for name, by_query in scores.items()}
-            calls = StoredCalls(query_id=query.id, find=reply_to, is_imported=is_imported)
-            bare = await _read(query, samples, reading, recorded.get(query.id, {}))
-            of_query |= drawn.scores
-            numbers = {name: scores_of(samples, found) for name, found in of_query.items()}
-            candidates = with_calls(replace(bare, scores=numbers), calls)
-            case = await graded_case(query, candidates, gold.get(query.id), reading.grade)
-            cluster = None if column is None else _cluster_of(query, column)
-            of_run = replace(case, cluster=cluster, graded_by=judged_by)
-            yield replace(of_run, tree_tokens=drawn.tokens, steps=drawn.steps)
+            yield case
     if is_empty and tree is None:
         raise InputError(f"run must hold samples to select from, {run.shown_path!r} has none yet")
+
+
+class CaseReader:
+    """Reads the cases of an open run one by one, in any order; see `each_case`.
+
+    With `has_tokens` the samples come with their token ids, which no scorer reads.
+    """
+
+    def __init__(
+        self,
+        run: RunReader,
+        reading: Reading,
+        scorers: Collection[Scorer] | None = None,
+        gold: Mapping[str, Gold] | None = None,
+        tree: TreeStrategy | None = None,
+        *,
+        has_tokens: bool = False,
+    ) -> None:
+        self._reading = with_memory(with_verdicts(reading, run.path))
+        judge = self._reading.grade
+        self._judged_by = judge.by if isinstance(judge, ModelVerdicts) else ""
+        self._tree = tree or with_models_of(tree_of(run), run.path)
+        is_whole = has_tokens or self._tree is not None
+        self._stored = run.stored_samples(None if is_whole else _columns_for(scorers))
+        self._ended = run.ended() if self._tree and not tree else set()
+        self._recorded = {} if self._reading.rereads else read_recorded(run.path)
+        self._scores = {name: run.scores(name) for name in run.scorers}
+        self._gold = read_gold(run.path) if gold is None else gold
+        self._column = cluster_column(run)
+        self._is_imported = bool(run.manifest.config.get("imported"))
+
+    async def drawn(self, query: Query) -> Drawn:
+        """What the run has drawn for a query."""
+        has_ended = query.id in self._ended
+        return await drawn_samples(query, self._stored, self._tree, has_ended=has_ended)
+
+    async def case(self, query: Query, scope: Scope | None = None) -> Case | None:
+        """The case of a query of the run; None where it has no sample."""
+        drawn = await self.drawn(query)
+        samples = scope.first(drawn.samples) if scope and self._tree is None else drawn.samples
+        if not samples:
+            return None
+        of_query = {name: found.get(query.id, {}) for name, found in self._scores.items()}
+        calls = StoredCalls(query_id=query.id, find=self._reply, is_imported=self._is_imported)
+        bare = await _read(query, samples, self._reading, self._recorded.get(query.id, {}))
+        of_query |= drawn.scores
+        numbers = {name: scores_of(samples, found) for name, found in of_query.items()}
+        candidates = with_calls(replace(bare, scores=numbers), calls)
+        gold = self._gold.get(query.id)
+        case = await graded_case(query, candidates, gold, self._reading.grade)
+        return replace(
+            case,
+            cluster=None if self._column is None else _cluster_of(query, self._column),
+            graded_by=self._judged_by,
+            tree_tokens=drawn.tokens,
+            steps=drawn.steps,
+        )
+
+    def _reply(self, key: str) -> Sample | None:
+        return next(iter(self._stored.of(key)), None)
 
 
 def cluster_column(run: RunReader) -> str | None:

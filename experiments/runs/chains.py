@@ -22,7 +22,7 @@ from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.ids import index_of
 from nbest.orchestrator.query.choice import Choice
 from nbest.orchestrator.store.reader import RunReader, StoredSamples
-from nbest.orchestrator.strategies.search.grown import WEIGHT, TreeStrategy
+from nbest.orchestrator.strategies.search.grown import WEIGHT, Grown, TreeStrategy
 from nbest.orchestrator.types import Query, Sample, Status
 from nbest.scorers.baselines import First
 
@@ -60,6 +60,7 @@ class Drawn:
     scores: Mapping[str, dict[int, float]] = field(default_factory=dict)  # by name and index
     tokens: int | None = None  # generated for all of them, where they share steps
     steps: tuple[tuple[str, ...], ...] = ()  # [N] what the steps of each chain say
+    grown: Grown | None = None  # the whole tree, where there is one
     missing: int = 0  # steps at least that the search wants and the run has not
 
 
@@ -84,6 +85,7 @@ async def drawn_samples(
         scores={WEIGHT: dict(enumerate(grown.weights.tolist()))},
         tokens=grown.tokens,
         steps=grown.steps,
+        grown=grown,
     )
 
 

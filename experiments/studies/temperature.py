@@ -23,7 +23,8 @@ from nbest.experiments.analysis.curves.exact import graded_cases, one_curves, va
 from nbest.experiments.cli.display.progress_view import shown_progress
 from nbest.experiments.cli.ending import run_command
 from nbest.experiments.config.config import load_config
-from nbest.experiments.runs.cases import Case, load_cases
+from nbest.experiments.runs.case import Case
+from nbest.experiments.runs.cases import load_cases
 from nbest.experiments.runs.execute import carry_out
 from nbest.experiments.runs.plan import make_plan
 from nbest.orchestrator.types import Scores

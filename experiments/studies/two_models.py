@@ -27,7 +27,8 @@ from nbest.experiments.cli.display.progress_view import shown_progress
 from nbest.experiments.cli.ending import run_command
 from nbest.experiments.config.config import load_config
 from nbest.experiments.config.plugins import build_scorer
-from nbest.experiments.runs.cases import Case, load_cases, with_models_of
+from nbest.experiments.runs.case import Case
+from nbest.experiments.runs.cases import load_cases, with_models_of
 from nbest.experiments.runs.execute import carry_out
 from nbest.experiments.runs.plan import make_plan
 from nbest.experiments.training.arm_weights import FittedWeights, fitted_on

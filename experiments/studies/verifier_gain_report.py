@@ -21,7 +21,8 @@ from nbest.experiments.analysis.curves.exact import (
     vote_curves,
 )
 from nbest.experiments.config.plugins import build_scorer
-from nbest.experiments.runs.cases import Case, load_cases
+from nbest.experiments.runs.case import Case
+from nbest.experiments.runs.cases import load_cases
 from nbest.orchestrator.protocols import Scorer
 from nbest.orchestrator.query.selection import select
 from nbest.orchestrator.tasks import wait_for

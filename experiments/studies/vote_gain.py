@@ -21,7 +21,8 @@ import numpy as np
 
 from nbest.experiments.analysis.curves.exact import graded_cases, one_curves, values_of, vote_curves
 from nbest.experiments.cli.ending import run_command
-from nbest.experiments.runs.cases import Case, load_cases
+from nbest.experiments.runs.case import Case
+from nbest.experiments.runs.cases import load_cases
 from nbest.experiments.runs.exchange.import_pool import import_pool
 from nbest.orchestrator.query.selection import candidates_at
 from nbest.orchestrator.requirements import require

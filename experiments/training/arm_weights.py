@@ -22,7 +22,8 @@ from nbest.experiments.analysis.case_notes import curve_notes
 from nbest.experiments.analysis.curves.exact import graded_cases
 from nbest.experiments.analysis.table.rows import named_clusters
 from nbest.experiments.questions.reading import ReadingNames
-from nbest.experiments.runs.cases import Case, load_cases
+from nbest.experiments.runs.case import Case
+from nbest.experiments.runs.cases import load_cases
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.requirements import require

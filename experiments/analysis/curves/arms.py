@@ -22,7 +22,7 @@ from nbest.experiments.analysis.curves.exact import (
 )
 from nbest.experiments.analysis.curves.of_selectors import question_curves, scored_pools
 from nbest.experiments.analysis.table.rows import named_clusters
-from nbest.experiments.runs.cases import Case
+from nbest.experiments.runs.case import Case
 from nbest.orchestrator.protocols import Scorer
 from nbest.orchestrator.query.selection import candidates_at
 from nbest.orchestrator.types import Scores

@@ -14,7 +14,7 @@ import numpy as np
 
 from nbest.experiments.analysis.accuracy import NOTHING, accuracy_of, known_as
 from nbest.experiments.analysis.table.rows import named_clusters
-from nbest.experiments.runs.cases import Case
+from nbest.experiments.runs.case import Case
 from nbest.orchestrator.query.selection import candidates_at
 from nbest.orchestrator.store.format.schema import FINAL
 from nbest.orchestrator.types import Scores

@@ -25,7 +25,7 @@ from nbest.experiments.analysis.curves.exact import (
 from nbest.experiments.analysis.curves.sampled import SampledCurves, sampled_curves
 from nbest.experiments.analysis.stored_logprobs import require_logprobs
 from nbest.experiments.analysis.table.rows import named_clusters
-from nbest.experiments.runs.cases import Case
+from nbest.experiments.runs.case import Case
 from nbest.orchestrator.protocols import Scorer, is_pointwise
 from nbest.orchestrator.tasks import wait_for
 from nbest.orchestrator.types import Scores

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nbest.experiments.analysis.curves.exact import values_of
-from nbest.experiments.runs.cases import Case
+from nbest.experiments.runs.case import Case
 from nbest.orchestrator.protocols import Scorer
 from nbest.orchestrator.query.selection import candidates_at
 from nbest.orchestrator.types import Scores

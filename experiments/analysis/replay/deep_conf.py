@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nbest.experiments.analysis.replay.ahead import Bill, bill_of
 from nbest.experiments.analysis.replay.drawn import Drawn, Spent
-from nbest.experiments.runs.cases import Case
+from nbest.experiments.runs.case import Case
 from nbest.experiments.runs.stored_calls import StoredCalls
 from nbest.experiments.runs.stored_sampler import DrawsNothing
 from nbest.orchestrator.protocols import Scorer

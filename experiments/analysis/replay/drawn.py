@@ -13,7 +13,7 @@ import numpy as np
 
 from nbest.experiments.analysis.accuracy import known_as
 from nbest.experiments.analysis.replay.ahead import SampleCost
-from nbest.experiments.runs.cases import Case
+from nbest.experiments.runs.case import Case
 from nbest.orchestrator.protocols import Scorer, is_pointwise
 from nbest.orchestrator.query.selection import candidates_at
 from nbest.orchestrator.types import Scores

@@ -16,13 +16,8 @@ from nbest.experiments.config.plugins import build_scorer
 from nbest.experiments.config.search import PLANS, build_plan
 from nbest.experiments.language.expressions import parse_expression
 from nbest.experiments.questions.reading import Reading
-from nbest.experiments.runs.cases import (
-    Case,
-    each_case,
-    reading_of,
-    selectors_of,
-    with_models_of,
-)
+from nbest.experiments.runs.case import Case
+from nbest.experiments.runs.cases import each_case, reading_of, selectors_of, with_models_of
 from nbest.experiments.runs.chains import drawn_samples, tree_of
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.files import StrPath

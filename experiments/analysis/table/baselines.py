@@ -17,7 +17,7 @@ from nbest.experiments.analysis.case_notes import (
 from nbest.experiments.analysis.table.rows import Row, named_clusters, row_of
 from nbest.experiments.analysis.table.sample_counts import SampleCounter
 from nbest.experiments.analysis.table.sizes import Size, Sizes, size_of
-from nbest.experiments.runs.cases import Case
+from nbest.experiments.runs.case import Case
 
 
 class Worths(NamedTuple):

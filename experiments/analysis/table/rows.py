@@ -13,7 +13,7 @@ from typing import NamedTuple
 from nbest.experiments.analysis.accuracy import Accuracy, accuracy_of, known_as
 from nbest.experiments.analysis.stored_logprobs import LogprobsNeeded
 from nbest.experiments.analysis.table.sizes import Size, Sizes, size_of
-from nbest.experiments.runs.cases import Case
+from nbest.experiments.runs.case import Case
 from nbest.experiments.runs.stored_calls import Meter, NotAsked, asks_model
 from nbest.orchestrator.errors import error_text
 from nbest.orchestrator.protocols import Scorer

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from typing import NamedTuple
 
-from nbest.experiments.runs.cases import Case
+from nbest.experiments.runs.case import Case
 from nbest.orchestrator.store.format.schema import FINAL
 
 

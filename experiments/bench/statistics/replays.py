@@ -13,7 +13,7 @@ from nbest.experiments.analysis.replay.adaptive import ReplayedAdaptive
 from nbest.experiments.analysis.replay.figures import ratio_interval
 from nbest.experiments.analysis.replay.replay import replay_cases
 from nbest.experiments.bench.statistics.promise import Promise, share_of
-from nbest.experiments.runs.cases import Case
+from nbest.experiments.runs.case import Case
 from nbest.model_backend.fake.clocks import VirtualTime
 from nbest.model_backend.fake.engine import FakeBackend
 from nbest.model_backend.fake.script import Reply

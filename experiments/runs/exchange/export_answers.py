@@ -13,18 +13,13 @@ from typing import IO
 
 from nbest.experiments.questions.gold import Gold
 from nbest.experiments.questions.prompts import QUESTION, prompt_text
-from nbest.experiments.runs.cases import (
-    Case,
-    each_case,
-    in_turn,
-    named_scorer,
-    reading_of,
-    selectors_of,
-)
+from nbest.experiments.runs.case import Case
+from nbest.experiments.runs.cases import each_case, in_turn, named_scorer, reading_of, selectors_of
 from nbest.experiments.runs.gold_file import read_gold
 from nbest.experiments.runs.stored_calls import NotAsked
 from nbest.orchestrator.errors import error_text
 from nbest.orchestrator.files import StrPath
+from nbest.orchestrator.ids import index_of
 from nbest.orchestrator.protocols import Scorer
 from nbest.orchestrator.query.selection import select
 from nbest.orchestrator.store.reader import RunReader
@@ -41,7 +36,8 @@ class AnswerRow:
     question: str
     select: str
     answer: str | None  # None: it abstained, or failed
-    text: str | None  # of the sample that was chosen
+    index: int | None  # of the sample that was chosen, as in its id; None: none was
+    text: str | None  # of that sample
     confidence: float | None  # the share of the answers that agree
     runner_up: str | None  # the best scored of the other answers
     outcome: str  # answered, abstained, or `failed: WHY`
@@ -71,10 +67,11 @@ async def _chosen(
 ) -> AsyncIterator[list[AnswerRow]]:
     async for case in cases:
         answer = gold.get(case.query.id)
-        yield [await _row(name, scorer, case, answer) for name, scorer in scorers.items()]
+        yield [await answer_row(name, scorer, case, answer) for name, scorer in scorers.items()]
 
 
-async def _row(name: str, scorer: Scorer, case: Case, gold: Gold | None) -> AnswerRow:
+async def answer_row(name: str, scorer: Scorer, case: Case, gold: Gold | None) -> AnswerRow:
+    """The row of a question and a selector; where the selector fails, its outcome says so."""
     selection: Selection | None = None
     failure = ""
     try:
@@ -93,6 +90,7 @@ async def _row(name: str, scorer: Scorer, case: Case, gold: Gold | None) -> Answ
         question=question if isinstance(question, str) else prompt_text(case.query),
         select=name,
         answer=answer,
+        index=None if index is None else index_of(samples[index].id),
         text=None if index is None else samples[index].text,
         confidence=_or_none(selection.confidence) if selection else None,
         runner_up=_runner_up(case, selection) if selection else None,
@@ -155,7 +153,7 @@ def write_table(rows: Iterable[AnswerRow], stream: IO[bytes]) -> int:
     kinds = {
         "confidence": pa.float64(),
         "correct": pa.bool_(),
-        **dict.fromkeys(("samples", "truncated", "tokens"), pa.int64()),
+        **dict.fromkeys(("index", "samples", "truncated", "tokens"), pa.int64()),
     }
     schema = pa.schema([pa.field(name, kinds.get(name, pa.string())) for name in COLUMNS])
     count = 0

@@ -9,7 +9,8 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 
-from nbest.experiments.runs.cases import Case, each_case, in_turn, reading_of
+from nbest.experiments.runs.case import Case
+from nbest.experiments.runs.cases import each_case, in_turn, reading_of
 from nbest.experiments.runs.exchange.pool_lines import STATUS_OF_FINISH
 from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.store.reader import RunReader

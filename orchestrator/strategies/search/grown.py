@@ -9,7 +9,7 @@ import numpy as np
 from nbest.orchestrator.protocols import NodeSampler, Sampler
 from nbest.orchestrator.query.choice import Choice
 from nbest.orchestrator.requirements import require
-from nbest.orchestrator.types import Query, Sample, Scores, Selection
+from nbest.orchestrator.types import Path, Query, Sample, Scores, Selection
 
 WEIGHT = "search"
 """The name of the score that chains come with, for `StoredScore`: what the search makes of them."""
@@ -17,6 +17,17 @@ WEIGHT = "search"
 NO_CHAIN = Selection(
     index=None, answer=None, samples=(), scores=np.array([], np.float64), confidence=float("nan")
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrownNode:
+    """A step that a search has drawn, and how its scorer rated the answer up to there."""
+
+    path: Path
+    text: str
+    score: float  # nan where it was not rated
+    tokens: int  # generated for it
+    has_ended: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +41,8 @@ class Grown:
     steps: tuple[
         tuple[str, ...], ...
     ] = ()  # [N] what the steps of each chain say, where it has any
+    paths: tuple[Path, ...] = ()  # [N] the node at which each chain ends, where it has any
+    nodes: tuple[GrownNode, ...] = ()  # all that a search has drawn, by path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -83,6 +83,8 @@ class Search(TreeStrategy):
             tokens=tree.tokens_beside(()),
             pruned_tokens=tree.tokens_beside(paths),
             steps=tree.steps_at(paths),
+            paths=tuple(paths),
+            nodes=tree.nodes(),
         )
 
     def _growth(self) -> Growth:

@@ -11,6 +11,7 @@ from nbest.orchestrator.protocols import NodeSampler, Scorer
 from nbest.orchestrator.query.selection import score_candidates, with_calls
 from nbest.orchestrator.reasoning import with_thought_apart
 from nbest.orchestrator.strategies.search.grow import grow
+from nbest.orchestrator.strategies.search.grown import GrownNode
 from nbest.orchestrator.strategies.search.plan import Node, Plan
 from nbest.orchestrator.strategies.search.steps import Chain, StepRules
 from nbest.orchestrator.tasks import Once
@@ -43,6 +44,7 @@ class Tree:
         self._tokens: dict[str, int] = {}  # generated, by the id of the step
         self._under_way: dict[Path, Path] = {}  # what is being drawn for a node: it, or its future
         self._aborted: set[Path] = set()
+        self._rated: dict[Path, float] = {}
 
     async def grow(self, plans: Sequence[Plan]) -> None:
         """Grow what the plans ask for until they want no more."""
@@ -55,6 +57,20 @@ class Tree:
     def steps_at(self, paths: Sequence[Path]) -> tuple[tuple[str, ...], ...]:
         """What the steps of each of these chains say."""
         return tuple(tuple(step.text for step in self._chains[path].steps) for path in paths)
+
+    def nodes(self) -> tuple[GrownNode, ...]:
+        """All nodes that have been drawn, by path; steps that were only looked ahead are none."""
+        return tuple(
+            GrownNode(
+                path=path,
+                text=chain.steps[-1].text,
+                score=self._rated.get(path, math.nan),
+                tokens=chain.steps[-1].generated_tokens,
+                has_ended=not self._growth.rules.goes_on(chain),
+            )
+            for path, chain in sorted(self._chains.items())
+            if path
+        )
 
     def tokens_beside(self, paths: Sequence[Path]) -> int:
         """The tokens of all steps on none of the chains that end at these nodes."""
@@ -78,7 +94,8 @@ class Tree:
         seen = chain if has_ended else await self._ahead_of(path, chain)
         if path in self._aborted:
             return ABORTED
-        return Node(score=await self._score(seen), has_ended=has_ended, text=last.text)
+        self._rated[path] = await self._score(seen)
+        return Node(score=self._rated[path], has_ended=has_ended, text=last.text)
 
     async def _drawn(self, node: Path, parent: Chain, child: int, rules: StepRules) -> Chain:
         """Draw the step `child` after a chain, for the sake of a node."""

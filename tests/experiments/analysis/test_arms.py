@@ -24,7 +24,7 @@ from nbest.experiments.analysis.curves.exact import any_curves, one_curves
 from nbest.experiments.analysis.curves.of_selectors import question_curves, scored_pools
 from nbest.experiments.analysis.curves.sampled import _orders
 from nbest.experiments.analysis.replay.replay import orders
-from nbest.experiments.runs.cases import Case
+from nbest.experiments.runs.case import Case
 from nbest.orchestrator.protocols import Scorer
 from nbest.orchestrator.query.selection import candidates_at
 from nbest.orchestrator.types import Candidates

@@ -38,7 +38,8 @@ from nbest.experiments.analysis.curves.view import curve_table, plot_curves
 from nbest.experiments.analysis.select import compare
 from nbest.experiments.cli.pools import numbers
 from nbest.experiments.config.plugins import build_scorer
-from nbest.experiments.runs.cases import Case, load_cases
+from nbest.experiments.runs.case import Case
+from nbest.experiments.runs.cases import load_cases
 from nbest.experiments.runs.exchange.export import export_run
 from nbest.experiments.runs.exchange.import_pool import import_pool
 from nbest.orchestrator.errors import InputError, RunChanged

@@ -39,7 +39,7 @@ from nbest.experiments.config.plugins import build_grader
 from nbest.experiments.questions.gold import Gold
 from nbest.experiments.report.duels import duels
 from nbest.experiments.report.spending import Spending, pareto_front
-from nbest.experiments.runs.cases import Case, graded_case
+from nbest.experiments.runs.case import Case, graded_case
 from nbest.experiments.runs.exchange.export import export_run
 from nbest.experiments.runs.exchange.import_pool import import_pool
 from nbest.orchestrator.errors import InputError

@@ -26,7 +26,8 @@ from nbest.experiments.analysis.replay.replay import orders, replay, replay_case
 from nbest.experiments.analysis.replay.strategy import build_strategy
 from nbest.experiments.analysis.replay.view import sentences
 from nbest.experiments.questions.gold import Gold
-from nbest.experiments.runs.cases import Case, load_cases
+from nbest.experiments.runs.case import Case
+from nbest.experiments.runs.cases import load_cases
 from nbest.experiments.runs.exchange.import_pool import import_pool
 from nbest.experiments.runs.gold_file import write_gold
 from nbest.model_backend.fake.clocks import VirtualTime

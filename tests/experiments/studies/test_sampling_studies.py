@@ -14,7 +14,8 @@ import pytest
 from nbest.experiments.analysis.curves.exact import graded_cases
 from nbest.experiments.config.config import load_config
 from nbest.experiments.config.plugins import build_scorer
-from nbest.experiments.runs.cases import Case, load_cases
+from nbest.experiments.runs.case import Case
+from nbest.experiments.runs.cases import load_cases
 from nbest.experiments.runs.exchange.import_pool import import_pool
 from nbest.experiments.studies.coverage_growth import CONFIG as COVERAGE
 from nbest.experiments.studies.coverage_growth import decades, growth, picture

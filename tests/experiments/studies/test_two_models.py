@@ -10,7 +10,8 @@ import pytest
 from nbest import StoredScore
 from nbest.experiments.analysis.curves.exact import graded_cases
 from nbest.experiments.config.config import load_config
-from nbest.experiments.runs.cases import Case, load_cases
+from nbest.experiments.runs.case import Case
+from nbest.experiments.runs.cases import load_cases
 from nbest.experiments.runs.exchange.import_pool import import_pool
 from nbest.experiments.studies.two_models import CONFIG, Findings, as_document, findings, table
 from nbest.model_backend.models.second_model import PARAMETERS as LARGE

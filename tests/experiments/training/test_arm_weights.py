@@ -13,7 +13,7 @@ import pytest
 
 from nbest import ArmWeight, WeightedVote
 from nbest.experiments.config.plugins import build_scorer
-from nbest.experiments.runs.cases import Case
+from nbest.experiments.runs.case import Case
 from nbest.experiments.training.arm_weights import (
     WEIGHTS,
     ballots_of,

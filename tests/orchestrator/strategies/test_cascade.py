@@ -24,7 +24,7 @@ from nbest import (
 )
 from nbest.experiments.analysis.replay.cascade import ReplayedCascade
 from nbest.experiments.analysis.replay.drawn import Drawn
-from nbest.experiments.runs.cases import Case
+from nbest.experiments.runs.case import Case
 from nbest.experiments.runs.stored_calls import StoredCalls
 from nbest.orchestrator.errors import InputError, RequestRejected
 from nbest.orchestrator.run.job import Work

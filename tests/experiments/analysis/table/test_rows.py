@@ -29,7 +29,7 @@ from nbest.experiments.analysis.table.rows import (
 from nbest.experiments.analysis.table.sample_counts import SampleCounter, SampleCounts
 from nbest.experiments.questions.gold import Gold
 from nbest.experiments.questions.graders.plain import Exact, Grader, Number, Ungraded
-from nbest.experiments.runs.cases import Case, graded_case
+from nbest.experiments.runs.case import Case, graded_case
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.protocols import Extractor
 from nbest.orchestrator.query.selection import WholeText, read_answers

@@ -1,0 +1,1 @@
+"""Pages that only this user of this machine can open."""
