@@ -48,7 +48,7 @@ class ValueType:
         if isinstance(self.of, str | Path | Mapping):
             return None
         try:
-            return _adapter(self.of)
+            return _adapter(_Same(self.of))
         # Pydantic's own errors, and those of its core, as of a pattern that is none: it says why.
         except (PydanticSchemaGenerationError, PydanticUserError, SchemaError, TypeError) as error:
             rule = "be a type that Pydantic knows, a schema, or a file with one"
@@ -71,10 +71,23 @@ class ValueType:
             raise InputError(f"output must have a JSON schema, got {self.of!r}") from error
 
 
+class _Same:
+    """A type as a key: the same object alone is equal, for `A | B` and `B | A` are equal, too."""
+
+    def __init__(self, of: Any) -> None:
+        self.of = of
+
+    def __hash__(self) -> int:
+        return id(self.of)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.of is other.of
+
+
 @lru_cache(maxsize=64)
-def _adapter(kind: Any) -> TypeAdapter[Any]:
+def _adapter(kind: _Same) -> TypeAdapter[Any]:
     """What makes values of a type; it takes a millisecond to make, and is wanted for each text."""
-    return TypeAdapter(kind)
+    return TypeAdapter(kind.of)
 
 
 @dataclass(frozen=True, slots=True)

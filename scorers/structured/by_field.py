@@ -16,7 +16,7 @@ from nbest.orchestrator.types import Candidates, Composed, Query
 from nbest.scorers.equivalence.plain import canonical_json
 from nbest.scorers.structured.layered import plain_answers
 from nbest.scorers.structured.reading import Language
-from nbest.scorers.structured.strict import Json, parsed_json
+from nbest.scorers.structured.strict import Json, compact_json, parsed_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +42,7 @@ class VoteByField:
             composed = _composed(values, "", fields, len(values))
         except RecursionError:  # nested deeply, and still JSON
             return None
-        answer = json.dumps(composed, ensure_ascii=False, separators=(",", ":"))
-        return Composed(answer=answer, fields=fields)
+        return Composed(answer=compact_json(composed), fields=fields)
 
 
 def _value(answer: str) -> Json:
@@ -88,4 +87,4 @@ def _most(values: Sequence[Json]) -> type:
 
 def _canonical(value: Json) -> str:
     """One spelling of a value, in which 1 is 1.0."""
-    return canonical_json(json.dumps(value)) or json.dumps(value, sort_keys=True)
+    return canonical_json(compact_json(value)) or json.dumps(value, sort_keys=True)

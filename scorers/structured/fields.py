@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from nbest.scorers.structured.strict import Json, parsed_json
+from nbest.scorers.equivalence.plain import canonical_json
+from nbest.scorers.structured.strict import Json, compact_json, parsed_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +16,7 @@ class FieldCounts:
     """How many fields were said, were due, and were said rightly; they add up over records.
 
     A field is a path and the value at it, as `address.city = "Oslo"`; each item of a list is one,
-    whatever its place.
+    whatever its place, and all of it: a record in a list is right or not. 1 is 1.0.
     """
 
     said: int = 0
@@ -55,20 +55,28 @@ def field_counts(said: str, due: str) -> FieldCounts:
     return FieldCounts(said=one.total(), due=other.total(), right=(one & other).total())
 
 
-def fields_of(text: str) -> list[tuple[str, str]]:
-    """The fields of a JSON text: path and value."""
+def fields_of(text: str) -> list[tuple[tuple[str, ...], str]]:
+    """The fields of a JSON text: path and value, in one spelling."""
     try:
-        return list(_fields("", parsed_json(text)))
+        return list(_fields((), parsed_json(text)))
     except (ValueError, RecursionError):
         return []
 
 
-def _fields(path: str, value: Json) -> Iterator[tuple[str, str]]:
-    if isinstance(value, dict):
+def _fields(path: tuple[str, ...], value: Json) -> Iterator[tuple[tuple[str, ...], str]]:
+    if isinstance(value, dict) and value:
         for key, child in value.items():
-            yield from _fields(f"{path}.{key}" if path else key, child)
-    elif isinstance(value, list):
+            yield from _fields((*path, key), child)
+    elif isinstance(value, list) and value:
         for child in value:
-            yield from _fields(f"{path}[]", child)
+            yield (*path, _ITEM), _spelled(child)
     else:
-        yield path, json.dumps(value)
+        yield path, _spelled(value)
+
+
+def _spelled(value: Json) -> str:
+    text = compact_json(value)
+    return canonical_json(text) or text
+
+
+_ITEM = "\0item"  # no key of a record is this one

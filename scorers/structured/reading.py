@@ -13,7 +13,6 @@ In doubt there is no reading: a value that nobody meant is worse than none.
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,9 +21,10 @@ from typing import Any, Literal, TypeAlias
 from nbest.orchestrator.reasoning import parted
 from nbest.scorers.answers.code_block import blocks_of
 from nbest.scorers.structured.extraction import Found, Place, found_in
+from nbest.scorers.structured.fragments import is_fragment, is_meant
 from nbest.scorers.structured.json_schema import has_schema, schema_text
 from nbest.scorers.structured.repair import repaired
-from nbest.scorers.structured.strict import Json, parsed_json
+from nbest.scorers.structured.strict import Json, compact_json, parsed_json
 
 Kinds: TypeAlias = frozenset[type]
 """What a value may be at its outside: dict, list."""
@@ -49,7 +49,7 @@ class Reading:
     @property
     def text(self) -> str:
         """The value as compact JSON, its keys in the order of the text."""
-        return json.dumps(self.value, ensure_ascii=False, separators=(",", ":"))
+        return compact_json(self.value)
 
 
 def read_json(text: str, *, schema: object = None, truncated: bool = False) -> Reading | None:
@@ -138,26 +138,13 @@ def _extracted(body: str, found: Found, kinds: Kinds, changes: Sequence[str]) ->
     others = (place for place in found.places if place not in wanted)
     if len(wanted) != 1 or not all(map(_is_prose, others)):
         return None
-    if _is_fragment(body, wanted[0].start, wanted[0].end):
+    (place,) = wanted
+    if is_fragment(body[: place.start], body[place.end :]):
+        return None
+    if _is_prose(place) and not is_meant(body[: place.start], body[place.end :]):
         return None
     done = (*changes, "removed other text")
     return Reading(value=wanted[0].value, layer="extracted", changes=done)
-
-
-def _is_fragment(body: str, start: int, end: int) -> bool:
-    """Whether a value is part of a larger one that lacks its brackets: `"a": 1, "b": {"c": 2}`."""
-    before, after = body[:start].rstrip(), body[end:].lstrip()
-    if before.endswith(('",', "},")) or after.startswith(","):
-        return True
-    if _QUOTED_KEY.search(before) or _QUOTED_KEY.search(after):
-        return True
-    *lines, last = before.split("\n") if before else [""]
-    return bool(_KEY_LINE.fullmatch(last) and lines and _VALUE_LINE.match(lines[-1]))
-
-
-_QUOTED_KEY = re.compile(r"[\"'\u201d]\s*:\s*(?:$|[^\s/])")
-_KEY_LINE = re.compile(r"\s*[a-z_][\w-]*:\s*")
-_VALUE_LINE = re.compile(r"\s*[a-z_][\w-]*:[ \t]+\S")
 
 
 def _is_prose(place: Place) -> bool:
@@ -180,7 +167,7 @@ def _repaired(body: str, found: Found, kinds: Kinds, changes: Sequence[str]) -> 
     except (ValueError, RecursionError):
         return None
     around = body[:start] + body[mended.end :]
-    is_part = _is_fragment(body, start, mended.end)
+    is_part = is_fragment(body[:start], body[mended.end :])
     if is_part or not _PROSE_SIGNS.isdisjoint(body[mended.end :]):
         return None
     if not _second_reader_agrees(body[start : mended.end], value):

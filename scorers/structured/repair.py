@@ -69,6 +69,8 @@ class _Rewriter:
     pieces: list[str] = field(default_factory=list)
     changes: Counter[str] = field(default_factory=Counter)
     open: list[str] = field(default_factory=list)  # the brackets that have to be closed
+    # Of each of them, whether a bracket that is owed at the end could stand within it.
+    is_loose: list[bool] = field(default_factory=list)
     wants: Wanted = "value"
     is_spaced: bool = False  # white space before this token
     is_broken_line: bool = False  # with a line break in it
@@ -131,6 +133,7 @@ class _Rewriter:
         if len(self.open) == MAX_DEPTH:
             raise Unreadable("it is nested too deeply")
         self.open.append(sign)
+        self.is_loose.append(False)
         self._put(sign, "first key" if sign == "{" else "first value", may_end=False)
         self.last = ""
         self.at += 1
@@ -145,12 +148,16 @@ class _Rewriter:
         else:
             self._require("comma", "first key", "first value")
         self.open.pop()
+        was_loose = self.is_loose.pop()
+        if self.open:
+            self.is_loose[-1] |= was_loose
         self._put(sign, "comma" if self.open else "nothing", may_end=True)
         self.last = "closing"
         self.at += 1
 
     def _comma(self) -> None:
         self._require("comma")
+        self._note_item()
         self._put(",", "key" if self.open[-1] == "{" else "value", may_end=False)
         self.at += 1
 
@@ -202,12 +209,23 @@ class _Rewriter:
 
     def _add_comma(self, wants: Wanted) -> None:
         self.changes["added a comma"] += 1
+        self._note_item()
         self._put(",", wants, may_end=False)
+
+    def _note_item(self) -> None:
+        """Note that another item follows in the innermost collection.
+
+        Where the one around it is of the same kind, the item could stand there: the bracket that is
+        owed would come before it. Where it is of the other kind, or there is none, it could not.
+        """
+        self.is_loose[-1] = len(self.open) > 1 and self.open[-2] == self.open[-1]
 
     def _close_all(self) -> None:
         """Add the closing brackets that are owed at the very end."""
         if not self.may_end or self.changes["removed a comment"]:
             raise Unreadable("it ends in the middle")
+        if any(self.is_loose):
+            raise Unreadable("a closing bracket that may be owed elsewhere")
         while self.open:
             self.pieces.append("}" if self.open.pop() == "{" else "]")
             self.changes["added a closing bracket"] += 1

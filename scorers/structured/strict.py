@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from decimal import Decimal
 from typing import Any, TypeAlias
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
@@ -15,7 +16,7 @@ def parsed_json(text: str) -> Any:
     """The value of a text that is JSON; ValueError or RecursionError where it is none.
 
     NaN, infinities, numbers beyond a float's range, keys that come twice and halves of surrogate
-    pairs are no JSON here. Integers are exact.
+    pairs are no JSON here. Integers are exact; of other numbers `compact_json` keeps all digits.
     """
     value = _DECODER.decode(text)
     _require_unicode(text, value)
@@ -51,21 +52,59 @@ def without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _finite(text: str) -> float:
+class LongFloat(float):
+    """A number with more digits than a float has; `spelling` holds all of them."""
+
+    spelling: str
+
+
+def finite_float(text: str) -> float:
+    """The number of a text; ValueError where a float has no such number, as 1e400 or 1e-400."""
     number = float(text)
     if not math.isfinite(number):
         raise ValueError(f"{text[:40]} is not a finite number")
-    return number
+    exact = Decimal(text)
+    if number == 0 and exact:
+        raise ValueError(f"{text[:40]} is too small a number")
+    if Decimal(repr(number)) == exact:
+        return number
+    long = LongFloat(number)
+    long.spelling = text
+    return long
+
+
+def compact_json(value: Json) -> str:
+    """A value as compact JSON, its keys in their order and its numbers with all their digits."""
+    if not _has_long_float(value):
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    if isinstance(value, dict):
+        pairs = (f"{json.dumps(k, ensure_ascii=False)}:{compact_json(v)}" for k, v in value.items())
+        return f"{{{','.join(pairs)}}}"
+    if isinstance(value, list):
+        return f"[{','.join(map(compact_json, value))}]"
+    assert isinstance(value, LongFloat)
+    return value.spelling
+
+
+def _has_long_float(value: Json) -> bool:
+    if isinstance(value, dict):
+        return any(map(_has_long_float, value.values()))
+    return (
+        any(map(_has_long_float, value))
+        if isinstance(value, list)
+        else isinstance(value, LongFloat)
+    )
 
 
 def _whole(text: str) -> int:
-    _finite(text)
+    if not math.isfinite(float(text)):
+        raise ValueError(f"{text[:40]} is not a finite number")
     return int(text)
 
 
 _DECODER = json.JSONDecoder(
-    parse_float=_finite,
+    parse_float=finite_float,
     parse_int=_whole,
-    parse_constant=_finite,
+    parse_constant=finite_float,
     object_pairs_hook=without_twins,
 )

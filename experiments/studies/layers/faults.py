@@ -124,8 +124,24 @@ def _missing_comma(record: Record, chance: random.Random) -> str | None:
 
 
 def _missing_closer(record: Record, chance: random.Random) -> str | None:
+    """Without the last bracket, where none but the last one can be missing."""
     text = json.dumps(record)[:-1]
-    return None if re.search(r"[0-9]\Z", text) else text
+    last = list(record.values())[-1]
+    may_end_earlier = isinstance(last, dict) and (len(last) > 1 or _holds_records(last))
+    return None if may_end_earlier or re.search(r"[0-9]\Z", text) else text
+
+
+def _holds_records(record: Record) -> bool:
+    return any(isinstance(value, dict) for value in record.values())
+
+
+def _lost_bracket(record: Record, chance: random.Random) -> str | None:
+    """Without a bracket of a record within: what comes after it may belong to either."""
+    keys = [key for key, value in list(record.items())[:-1] if isinstance(value, dict)]
+    if not keys:
+        return None
+    inner = json.dumps(record[chance.choice(keys)])
+    return json.dumps(record).replace(f"{inner},", f"{inner[:-1]},", 1)
 
 
 def _lone_backslash(record: Record, chance: random.Random) -> str:
@@ -200,5 +216,6 @@ LOSSY: Mapping[str, Fault] = {
     "a number with a unit": _unit,
     "no value": _no_value,
     "a word in between": _aside,
+    "a bracket within": _lost_bracket,
 }
 """Faults that lose something, or leave two readings."""
