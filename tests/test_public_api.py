@@ -108,7 +108,7 @@ nbest.GenSelect(*, window: int = 8, rotations: int = 1, criterion: str = 'Compar
 nbest.Interval(low: float, high: float)
 nbest.JsonEquivalence()
 nbest.JsonValid(*, schema: str | Any | None = None, of: Of = 'text')
-nbest.JsonValue(*, repair: Repair = 'lossless')
+nbest.JsonValue(*, repair: Repair = 'lossless', schema: str | None = None)
 nbest.Judge(*, criterion: str = 'Is the response a right and complete answer to the question?',
     scale: int = 5, repeats: int = 1, by: By = 'text', reads_reasoning: bool = False, params:
     SamplingParams = ..., model: NamedModel | None = None)
@@ -146,7 +146,7 @@ nbest.PassesTests(*, tests: str | None = None, key: str = 'tests', template: str
     before: str | None = None, timeout_s: float = 5.0, memory_mb: int = 512)
 nbest.Perplexity()
 nbest.Pessimistic(*, by: Scorer, alpha: float = 1.0)
-nbest.PlainFirst(*, by: Scorer, language: Language = 'json', schema: str | None = None)
+nbest.PlainFirst(*, by: Scorer, language: Language = 'json')
 nbest.Plan { ask() -> Sequence[Path] | None; tell(path: Path, node: Node) -> None; leaves() ->
     Sequence[Leaf] }
 nbest.PlanSettings { n: int; plans(key: str) -> tuple[Plan, ...] }
@@ -225,7 +225,8 @@ nbest.StoredScore(*, name: str)
 nbest.Strategy { async __call__(query: Query, sampler: Sampler) -> Selection }
 nbest.StructuredOutput(*, schema: Any, language: Language = 'json', mode: Mode = 'prompt',
     repair: Repair = 'lossless', corrections: int = 1, retries: int = 2, n: int = 1, choose:
-    ChooseBy = 'vote', params: SamplingParams = ..., words: str | None = None)
+    ChooseBy = 'vote', min_confidence: float = 0.0, params: SamplingParams = ..., words: str |
+    None = None)
 nbest.SumLogprob()
 nbest.Synthesis(*, select: Scorer, extract: Extractor = ..., equivalence: Equivalence | None =
     None, min_confidence: float = 0.0, params: SamplingParams = ..., n: int, k: int = 4, rounds:
@@ -265,7 +266,7 @@ nbest.VLLMReward(model: str, *, steps: Steps | None = None, dtype: str = 'auto',
     None, revision: str | None = None, trust_remote_code: bool = False, stall_s: float = 120.0,
     question_after: str | None = None)
 nbest.Validator { async __call__(query: Query, candidates: Candidates) -> NDArray[np.bool_] }
-nbest.VoteByField(*, language: Language = 'json', schema: str | None = None)
+nbest.VoteByField(*, language: Language = 'json')
 nbest.VoteStands(*, risk: float = 0.1, prior: float = 1.0)
 nbest.Watch(*, peak_k: int, low_k: int, high_k: int, at_peak: float, largest_k: int, at_largest:
     float, loss: float, p_value: float, fitted_k: float, is_enough: bool = True, is_worse: bool)

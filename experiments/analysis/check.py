@@ -12,6 +12,7 @@ from nbest.experiments.config.strategy import tree_named
 from nbest.experiments.output.structured_output import made_by
 from nbest.experiments.runs.chains import tree_of
 from nbest.experiments.runs.gold_file import read_gold
+from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.strategies.search.corrected import Corrected
@@ -19,10 +20,12 @@ from nbest.orchestrator.tasks import wait_for
 from nbest.orchestrator.types import Sample, Status
 from nbest.scorers.equivalence.plain import canonical_json
 from nbest.scorers.sandboxes.processes import read_texts
+from nbest.scorers.structured.extract import JsonValue, Repair, YamlValue
 from nbest.scorers.structured.fields import FieldCounts, field_counts
 from nbest.scorers.structured.reading import LAYERS, Language
 from nbest.scorers.structured.verdicts import Verdict, verdict_on
 from nbest.scorers.validators.rules import JsonValid
+from nbest.scorers.validators.sql import SqlValid
 from nbest.scorers.validators.yaml import YamlValid
 
 Made = Literal["first", "corrected", "retried"]
@@ -81,40 +84,55 @@ def check(run: StrPath, schema: str | None = None, language: Language | None = N
     if there is one, in the run's own language; any value does otherwise.
     """
     reader = RunReader(run)
-    own_language, own_schema = _asked_for(reader)
-    chosen = language or own_language
-    wanted = own_schema if schema is None and chosen == own_language else schema
-    return wait_for(_check(reader, run, wanted, chosen))
+    own = _asked_for(reader)
+    chosen = language or own.language
+    is_own = schema is None and chosen == own.language
+    wanted = Asked(language=chosen, schema=own.schema if is_own else schema, repair=own.repair)
+    return wait_for(_check(reader, run, wanted))
 
 
-def _asked_for(reader: RunReader) -> tuple[Language, str | None]:
-    """The language and the schema of the answers that a run asked for."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What answers have to be, and how they may be read."""
+
+    language: Language = "json"
+    schema: str | None = None
+    repair: Repair = "lossless"
+
+
+def _asked_for(reader: RunReader) -> Asked:
+    """What a run asked for; InputError where its answers are neither JSON nor YAML."""
     tree = tree_of(reader)
     rule = tree.rule if isinstance(tree, Corrected) else None
+    if isinstance(rule, SqlValid):
+        rule_of = "hold answers in JSON or YAML, and these are SQL queries"
+        raise InputError(f"run must {rule_of}: nbest show counts them, got {reader.shown_path!r}")
+    extract = tree.extract if isinstance(tree, Corrected) else None
+    repair = extract.repair if isinstance(extract, JsonValue | YamlValue) else "lossless"
     if isinstance(rule, JsonValid | YamlValid):
-        return "json" if isinstance(rule, JsonValid) else "yaml", rule.schema
+        language: Language = "json" if isinstance(rule, JsonValid) else "yaml"
+        return Asked(language=language, schema=rule.schema, repair=repair)
     sampling = reader.manifest.config.get("sampling")
     constraint = sampling.get("constraint") if isinstance(sampling, dict) else None
     schema = constraint.get("json") if isinstance(constraint, dict) else None
-    return "json", schema if isinstance(schema, str) else None
+    return Asked(schema=schema if isinstance(schema, str) else None, repair=repair)
 
 
-async def _check(
-    reader: RunReader, run: StrPath, schema: str | None, language: Language
-) -> Checked:
+async def _check(reader: RunReader, run: StrPath, asked: Asked) -> Checked:
     gold = {key: one.answer for key, one in read_gold(run).items() if canonical_json(one.answer)}
     base = set(reader.query_ids)
     is_corrected = tree_named(reader.manifest.config.get("strategy")) == "corrected"
     counts: dict[Made, Counts] = {made: Counts() for made in MADE}
     reasons: Counter[str] = Counter()
     fields = FieldCounts()
+    settings = (asked.schema, asked.language, asked.repair)
     for key, samples in reader.samples(columns=["text", "status", "generated_tokens", "id"]):
         query_id = key if key in base else key.rpartition("/t")[0]
         if query_id not in base or (key not in base and not is_corrected):
             continue  # what a judge was asked; a step of a search
         made: Made = "first" if key in base else made_by(f"{key}/s0") or "first"
         texts = [sample.text for sample in samples if sample.status is Status.OK]
-        verdicts = await read_texts(CHECK_S, verdict_on, texts, schema, language)
+        verdicts = await read_texts(CHECK_S, verdict_on, texts, *settings)
         for sample in samples:
             verdict = verdicts.get(sample.text) if sample.status is Status.OK else None
             _count(counts[made], sample, verdict, gold.get(query_id))
@@ -127,8 +145,8 @@ async def _check(
         counts=counts,
         reasons=most,
         has_gold=bool(gold),
-        language=language,
-        schema=schema,
+        language=asked.language,
+        schema=asked.schema,
         fields=fields,
     )
 

@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from nbest.experiments.cli.ask_options import require_fitting_options
 from nbest.experiments.cli.benches import bench
 from nbest.experiments.cli.check import add_check_command
 from nbest.experiments.cli.ending import Exit, leaving_at_once, run_command, tolerated_errors
@@ -199,6 +200,7 @@ def select(
 
 @app.command(epilog='Example: nbest ask "How many days are in a week?" -n 16 --select vote')
 def ask(
+    context: typer.Context,
     question: Annotated[str, typer.Argument(help="What to ask.", show_default=False)],
     n: Annotated[int, typer.Option("-n", help="How many samples.")] = 8,
     selector: Annotated[str, typer.Option("--select", help="Which one to take.")] = "vote",
@@ -240,11 +242,13 @@ def ask(
     from nbest.experiments.cli.ask import Question, answer, as_document, as_text
     from nbest.experiments.cli.display.documents import print_document
 
+    require_fitting_options(context, schema)
     if schema is not None:
         from nbest.experiments.cli.ask_value import answer_value, print_value
 
         wanted = {"schema": schema, "mode": mode, "repair": repair, "choose": choose, "n": n}
         wanted |= {"corrections": corrections, "retries": retries}
+        wanted |= {"min_confidence": min_confidence}
         sampling = {"temperature": temperature, "max_tokens": max_tokens}
         asked = (backend, model, base_url, api_key_env)
         return print_value(answer_value(question, wanted, sampling, asked, seed), as_json)

@@ -10,6 +10,7 @@ from typing import Any
 from nbest.experiments.cli.ask import as_document, statuses
 from nbest.experiments.cli.display.documents import print_document
 from nbest.experiments.config.endpoints import chosen_model
+from nbest.experiments.config.threshold import read_threshold
 from nbest.experiments.language.text import safe_lines
 from nbest.experiments.output.ask import ask
 from nbest.experiments.output.structured_output import Output, StructuredOutput
@@ -29,7 +30,10 @@ def answer_value(
     `wanted` are settings of `StructuredOutput`, `sampling` those of its `SamplingParams`.
     """
     require(bool(question.strip()), "question", "hold a text", question)
-    output = StructuredOutput(**wanted, params=SamplingParams(**sampling))
+    sure = read_threshold(wanted["min_confidence"]).share
+    output = StructuredOutput(
+        **{**wanted, "min_confidence": sure}, params=SamplingParams(**sampling)
+    )
     return ask(question, output, chosen_model(*model), seed=seed)
 
 

@@ -54,5 +54,5 @@ class CorrectedSection(Section):
 def by_field_of(rule: Validator) -> VoteByField:
     """The vote by field on answers that have to keep a rule: it reads YAML where the rule does."""
     if isinstance(rule, YamlValid):
-        return VoteByField(language="yaml", schema=rule.schema)
+        return VoteByField(language="yaml")
     return VoteByField()

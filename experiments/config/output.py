@@ -149,17 +149,21 @@ class OutputSection(Section):
                 "select": ["vote"],
             }
         if self.language == "yaml":
-            schema = json.dumps(self.schema_text)
             return {
                 "extract": _call("yaml", schema=self.schema_text, repair=self.repair),
                 "equivalence": "json",
-                "select": [f"plain_first(by=vote, language=yaml, schema={schema})"],
+                "select": ["plain_first(by=vote, language=yaml)"],
             }
         return {
-            "extract": _call("json", repair=self.repair),
+            "extract": _call("json", repair=self.repair, **self._outer_type()),
             "equivalence": "json",
             "select": ["plain_first(by=vote)"],
         }
+
+    def _outer_type(self) -> dict[str, str]:
+        """The outer type of the schema as one of its own, where it has one."""
+        kind = json.loads(self.schema_text).get("type")
+        return {} if kind is None else {"schema": json.dumps({"type": kind})}
 
     def settings(self) -> dict[str, Any]:
         """What it stands for, but for the prompt, by section."""

@@ -70,7 +70,9 @@ def _expression(node: ast.expr, source: str) -> Expression:
         raise InputError(f"must look like name or name(key=value), got {shown(source)}")
     if node.args or any(k.arg is None for k in node.keywords):
         raise InputError(f"every argument must look like key=value, got {shown(source)}")
-    name = node.func.id
+    name, keys = node.func.id, [k.arg for k in node.keywords]
+    if len(set(keys)) < len(keys):
+        raise InputError(f"every argument must be given once, got {shown(source)}")
     arguments = {k.arg: _literal(k.value, f"{name}: {k.arg}") for k in node.keywords if k.arg}
     return Expression(text=source, name=name, arguments=arguments)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +21,7 @@ from nbest.orchestrator.types import Candidates, Query
 from nbest.scorers.sandboxes.threads import threads_for
 from nbest.scorers.structured.json_schema import satisfies
 from nbest.scorers.structured.reasons import MAX_REASONS, line_of, reasons_of_json
+from nbest.scorers.structured.strict import with_long_floats_as_texts
 from nbest.scorers.validators.rules import CHECK_S, Flags, flags_in_children, reasons_in_child
 
 CHECKED_BY_MODEL = ("value_error", "assertion_error")  # what a model's own validators raise
@@ -62,13 +64,33 @@ class ValueType:
         converted ("12" is no 12).
         """
         adapter = self.adapter
-        return json.loads(text) if adapter is None else adapter.validate_json(text, strict=True)
+        if adapter is None:
+            return json.loads(text)
+        value = adapter.validate_json(text, strict=True)
+        # Pydantic reads numbers as floats first, so a Decimal gets its digits as a text.
+        if (spelled := with_long_floats_as_texts(text)) is not None:
+            with suppress(ValidationError):  # of a float, which may be no text
+                exact = adapter.validate_json(spelled, strict=True)
+                if _same_types(adapter.dump_python(exact), adapter.dump_python(value)):
+                    return exact
+        return value
 
     def _generated(self, adapter: TypeAdapter[Any]) -> dict[str, Any]:
         try:
             return adapter.json_schema()
         except PydanticUserError as error:
             raise InputError(f"output must have a JSON schema, got {self.of!r}") from error
+
+
+def _same_types(one: Any, other: Any) -> bool:
+    """Whether two values differ in nothing but plain values of the same types."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(_same_types(one[k], other[k]) for k in one)
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(_same_types, one, other))
+    return True
 
 
 class _Same:

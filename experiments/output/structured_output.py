@@ -19,8 +19,8 @@ from nbest.scorers.equivalence.plain import JsonEquivalence, canonical_json
 from nbest.scorers.structured.by_field import VoteByField
 from nbest.scorers.structured.extract import JsonValue, Repair, YamlValue
 from nbest.scorers.structured.layered import PlainFirst
-from nbest.scorers.structured.reading import Language, Reading, read_json
-from nbest.scorers.structured.yaml_reading import read_yaml
+from nbest.scorers.structured.reading import Language, Reading, kinds_of, read_value
+from nbest.scorers.structured.yaml_reading import typed_yaml
 from nbest.scorers.votes.majority import MajorityVote
 
 T = TypeVar("T")
@@ -52,6 +52,7 @@ class StructuredOutput:
     retries: int = 2
     n: int = 1
     choose: ChooseBy = "vote"
+    min_confidence: float = 0.0  # below this share of the answers that agree, it abstains
     params: SamplingParams = SamplingParams()
     words: str | None = None  # before the schema; None: a sentence that asks for the language
     type: ValueType = field(init=False, repr=False)
@@ -83,11 +84,11 @@ class StructuredOutput:
         """The strategy that it stands for; the prompts of its questions are those of `asked`."""
         params = self.params
         language, schema = self.language, self.type.schema
-        extract: Extractor = JsonValue(repair=self.repair)
+        extract: Extractor = JsonValue(repair=self.repair, schema=schema)
         if language == "yaml":
             extract = YamlValue(schema=schema, repair=self.repair)
-        vote = PlainFirst(by=MajorityVote(), language=language, schema=schema)
-        by_field = VoteByField(language=language, schema=schema)
+        vote = PlainFirst(by=MajorityVote(), language=language)
+        by_field = VoteByField(language=language)
         if self.mode != "prompt":
             params = replace(params, constraint=Constraint(json=self.type.schema))
         return Corrected(
@@ -95,6 +96,7 @@ class StructuredOutput:
             rule=IsValue(self.type),
             corrections=self.corrections,
             retries=self.retries,
+            min_confidence=self.min_confidence,
             compose=by_field if self.choose == "by_field" else None,
             half_free=self.mode == "both",
             select=First() if self.choose == "first" else vote,
@@ -114,9 +116,10 @@ class StructuredOutput:
 
     def reading(self, text: str) -> Reading | None:
         """What is read in the text of a sample, whether or not it satisfies the schema."""
-        return (
-            read_json(text) if self.language == "json" else read_yaml(text, schema=self.type.schema)
-        )
+        schema = self.type.schema
+        if self.language == "json":
+            return read_value(text, kinds_of(schema))
+        return typed_yaml(text, schema)
 
 
 _MODES = "be prompt, constrained or both"

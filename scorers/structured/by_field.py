@@ -26,14 +26,13 @@ class VoteByField:
     Objects are voted on key by key, whatever their depth; lists and all other values as a whole. A
     key is there if it is in most of the answers. Ties go to the value whose text comes first in the
     alphabet, so the order of the answers does not matter. None where most of the answers are no
-    objects. Of YAML, `schema` is the JSON text that scalars are read by.
+    objects.
     """
 
     language: Language = "json"
-    schema: str | None = None
 
     async def __call__(self, query: Query, candidates: Candidates) -> Composed | None:
-        answers = await plain_answers(candidates, self.language, self.schema)
+        answers = await plain_answers(candidates, self.language)
         values = [_value(answer) for answer in answers if answer is not None]
         if not values or _most(values) is not dict:
             return None

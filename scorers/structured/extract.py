@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from nbest.scorers.structured.reading import Reading, read_json
+from nbest.scorers.structured.reading import Reading, kinds_of, read_value
 from nbest.scorers.structured.strict import parsed_json
-from nbest.scorers.structured.yaml_reading import read_yaml
+from nbest.scorers.structured.yaml_reading import typed_yaml
 
 Repair = Literal["lossless", "none"]
 
@@ -19,17 +19,19 @@ class JsonValue:
     """The JSON value in a text, as compact JSON with its keys in their order; None where none is.
 
     It may stand in other text, and be repaired where that loses nothing (`read_json`); with
-    `repair="none"` it may not. So a vote counts values, if `equivalence` is `json`. A schema is for
-    the validator `json`, with `of="answer"`.
+    `repair="none"` it may not. So a vote counts values, if `equivalence` is `json`. Of a `schema`,
+    JSON text, only the outer type counts: whether a value satisfies it says the validator `json`,
+    with `of="answer"`.
 
     Example: `JsonValue()(" The answer: {'a': 1,}")` is `{"a":1}`
     """
 
     repair: Repair = "lossless"
+    schema: str | None = None
 
     def __call__(self, text: str) -> str | None:
         if len(text) <= MAX_CHARACTERS:
-            return told(read_json(text), self.repair)
+            return told(read_value(text, kinds_of(self.schema)), self.repair)
         try:
             return Reading(value=parsed_json(text), layer="plain").text
         except (ValueError, RecursionError):
@@ -40,8 +42,8 @@ class JsonValue:
 class YamlValue:
     """The YAML document in a text, as compact JSON; None where none is (`read_yaml`).
 
-    Scalars have the types that `schema`, JSON text, gives them, and what does not satisfy it is no
-    answer.
+    Scalars have the types that `schema`, JSON text, gives them; whether the document satisfies it
+    says the validator `yaml`, with `of="answer"`.
     """
 
     schema: str | None = None
@@ -49,7 +51,7 @@ class YamlValue:
 
     def __call__(self, text: str) -> str | None:
         is_short = len(text) <= MAX_CHARACTERS // 2  # PyYAML reads slowly
-        return told(read_yaml(text, schema=self.schema) if is_short else None, self.repair)
+        return told(typed_yaml(text, self.schema) if is_short else None, self.repair)
 
 
 def told(reading: Reading | None, repair: Repair) -> str | None:

@@ -64,13 +64,13 @@ def read_json(text: str, *, schema: object = None, truncated: bool = False) -> R
     rules = schema_text(schema)
     if truncated:
         return None
-    reading = _read(text, _kinds(rules))
+    reading = read_value(text, kinds_of(rules))
     if reading is None or rules is None:
         return reading
     return reading if has_schema(reading.value, rules) else None
 
 
-def _kinds(schema: str | None) -> Kinds:
+def kinds_of(schema: str | None) -> Kinds:
     """What the value may be at its outside: dict, list or another, by the schema's own type."""
     named: Any = None if schema is None else json.loads(schema).get("type")
     types = {"object": dict, "array": list}
@@ -80,7 +80,8 @@ def _kinds(schema: str | None) -> Kinds:
     return frozenset(types[name] for name in names if name in types)
 
 
-def _read(text: str, kinds: Kinds) -> Reading | None:
+def read_value(text: str, kinds: Kinds) -> Reading | None:
+    """Read as `read_json` does, a value of one of these kinds, or one that is all of the text."""
     try:
         return Reading(value=parsed_json(text), layer="plain")
     except (ValueError, RecursionError):

@@ -86,6 +86,20 @@ def compact_json(value: Json) -> str:
     return value.spelling
 
 
+def with_long_floats_as_texts(text: str) -> str | None:
+    """The same JSON with numbers of more digits than a float has as texts; None without any."""
+    value = parsed_json(text)
+    return json.dumps(_as_texts(value)) if _has_long_float(value) else None
+
+
+def _as_texts(value: Json) -> Json:
+    if isinstance(value, dict):
+        return {key: _as_texts(child) for key, child in value.items()}
+    if isinstance(value, list):
+        return [_as_texts(child) for child in value]
+    return value.spelling if isinstance(value, LongFloat) else value
+
+
 def _has_long_float(value: Json) -> bool:
     if isinstance(value, dict):
         return any(map(_has_long_float, value.values()))

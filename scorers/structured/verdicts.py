@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TypedDict
 
+from nbest.scorers.structured.extract import Repair
 from nbest.scorers.structured.reading import Language, read_json
 from nbest.scorers.structured.reasons import reasons_of_json, reasons_of_value
 from nbest.scorers.structured.yaml_reading import read_yaml
@@ -17,10 +18,14 @@ class Verdict(TypedDict):
     reasons: list[str]
 
 
-def verdict_on(text: str, schema: str | None, language: Language) -> Verdict:
-    """Read one text; it is called in a child process."""
+def verdict_on(
+    text: str, schema: str | None, language: Language, repair: Repair = "lossless"
+) -> Verdict:
+    """Read one text, as an extractor with this `repair` does; it is called in a child process."""
     read = read_json if language == "json" else read_yaml
     reading = read(text, schema=schema)
+    if reading is not None and repair == "none" and reading.layer == "repaired":
+        return Verdict(layer="", value="", reasons=["must be readable without repair"])
     if reading is not None:
         return Verdict(layer=reading.layer, value=reading.text, reasons=[])
     bare = None if schema is None else read(text)

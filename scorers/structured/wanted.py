@@ -7,14 +7,16 @@ together, and where the schema says nothing, no type is wanted.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import regex  # type: ignore[import-untyped]
+
 from nbest.scorers.structured.strict import Json
 
 _TOGETHER = ("anyOf", "oneOf", "allOf")
+PATTERN_S = 0.1  # for one key
 MAX_ALTERNATIVES = 256  # at one place; a schema that nests more of them says nothing there
 
 
@@ -34,6 +36,11 @@ class Wanted:
     def types(self) -> frozenset[str]:
         """The types that are wanted, in JSON schema's own words; none where it does not say."""
         return frozenset(name for schema in self.schemas for name in _types(schema))
+
+    def names(self, key: str) -> bool:
+        """Whether a key is named there."""
+        named = [schema.get("properties") for schema in self.schemas]
+        return any(isinstance(one, dict) and key in one for one in named)
 
     def of_key(self, key: str) -> Wanted:
         """What is wanted of the value at a key."""
@@ -86,8 +93,16 @@ def _of_key(schema: Mapping[str, Any], key: str) -> list[object]:
     named, patterns = schema.get("properties"), schema.get("patternProperties")
     found: list[object] = [named[key]] if isinstance(named, dict) and key in named else []
     if isinstance(patterns, dict):
-        found += [child for pattern, child in patterns.items() if re.search(pattern, key)]
+        found += [child for pattern, child in patterns.items() if _is_found(pattern, key)]
     return found or [schema.get("additionalProperties")]
+
+
+def _is_found(pattern: str, key: str) -> bool:
+    """Whether a pattern finds something in a key; not where that takes long."""
+    try:
+        return regex.search(pattern, key, timeout=PATTERN_S) is not None
+    except (regex.error, TimeoutError):
+        return False
 
 
 def _of_item(schema: Mapping[str, Any], place: int) -> list[object]:

@@ -14,6 +14,7 @@ from typing import Any
 from nbest.experiments.analysis.accuracy import accuracy_of
 from nbest.experiments.config.plugins import build_scorer
 from nbest.experiments.config.search import PLANS, build_plan
+from nbest.experiments.config.threshold import read_threshold
 from nbest.experiments.language.expressions import parse_expression
 from nbest.experiments.questions.reading import Reading
 from nbest.experiments.runs.case import Case
@@ -21,7 +22,6 @@ from nbest.experiments.runs.cases import each_case, reading_of, selectors_of, wi
 from nbest.experiments.runs.chains import drawn_samples, tree_of
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.files import StrPath
-from nbest.orchestrator.query.selection import select
 from nbest.orchestrator.requirements import require
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.strategies.search.corrected import Corrected
@@ -96,12 +96,14 @@ def replay_tree(
     reader = RunReader(run)
     drawn_by = tree_of(reader)
     selector = build_scorer(selectors_of(reader)[0])
+    sure = _threshold_of(reader)
     tree: Search | Corrected
     if parse_expression(text).name == CORRECTED:
         rule = "hold corrected answers (output, or strategy.corrected)"
         require(isinstance(drawn_by, Corrected), "run", rule, reader.shown_path)
         assert isinstance(drawn_by, Corrected)
-        tree = replace(drawn_by, compose=None, select=selector, **_settings(text))
+        settings = {"select": selector, "min_confidence": sure, **_settings(text)}
+        tree = replace(drawn_by, compose=None, **settings)
     else:
         rule = "hold the steps of a search (strategy.search)"
         require(
@@ -111,9 +113,16 @@ def replay_tree(
             reader.shown_path,
         )
         assert isinstance(drawn_by, Search)
-        tree = replace(drawn_by, plan=_plan(text, drawn_by), select=selector)
+        tree = replace(drawn_by, plan=_plan(text, drawn_by), select=selector, min_confidence=sure)
     reading = reading_of(reader, extract, grade, equivalence)
     return wait_for(_replayed(reader, with_models_of(tree, run), reading, text))
+
+
+def _threshold_of(run: RunReader) -> float:
+    """The confidence below which the strategy of a run abstains."""
+    section = run.manifest.config.get("strategy")
+    said = section.get("min_confidence") if isinstance(section, dict) else None
+    return read_threshold(said).share if isinstance(said, str | int | float) else 0.0
 
 
 def _settings(text: str) -> dict[str, Any]:
@@ -144,7 +153,7 @@ async def _replayed(
     worths = []
     answered = 0
     for case in cases:
-        answer = (await select(case.query, case.candidates, tree.select)).answer
+        answer = (await tree.of_candidates(case.query, case.candidates)).answer
         answered += answer is not None
         if case.is_graded:
             worths.append(0.0 if answer is None else case.verdicts[answer])

@@ -7,6 +7,7 @@ import datetime
 import enum
 import json
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
@@ -288,3 +289,35 @@ def test_an_error_of_the_users_own_keeps_its_words() -> None:
     rule = IsValue(ValueType(Even))
     reasons = asyncio.run(rule.why(Query(id="q", prompt="?"), '{"n": 3}'))
     assert reasons == ("/n: must be even, like 4, got 3",)
+
+
+class Fast(BaseModel):
+    x: int
+
+
+class Slow(BaseModel):
+    x: int
+
+
+class Bill(BaseModel):
+    total: Decimal
+
+
+def test_the_order_of_a_union_counts_whatever_was_asked_before() -> None:
+    for first, second in ((Fast, Slow), (Slow, Fast)):
+        output = StructuredOutput(schema=first | second)
+        assert type(output.type.value('{"x": 1}')) is first
+
+
+def test_decimals_have_all_their_digits() -> None:
+    answer = ask("?", output=Bill, backend=saying('{"total": 12345678901234567.89}'))
+    assert answer.value == Bill(total=Decimal("12345678901234567.89"))
+    either = ask("?", output=list[float | str], backend=saying("[12345678901234567.89]"))
+    assert either.value == [12345678901234567.89]
+
+
+def test_below_its_confidence_it_abstains() -> None:
+    output = StructuredOutput(schema=int, n=8, min_confidence=0.99)
+    backend = saying("1", "2")
+    assert ask("?", output, backend).value is None
+    assert ask("?", StructuredOutput(schema=int, n=8), backend).value in (1, 2)

@@ -67,7 +67,7 @@ def test_output_stands_for_what_it_sets(tmp_path: Path) -> None:
         assert one.output is None
         assert Config.model_validate(json.loads(one.model_dump_json(by_alias=True)))
     assert (plain.extract, plain.equivalence, plain.grade) == (
-        'json(repair="lossless")',
+        'json(repair="lossless", schema="{\\"type\\": \\"object\\"}")',
         "json",
         "json",
     )
@@ -228,6 +228,7 @@ def test_fewer_corrections_and_retries_are_replayed(tmp_path: Path) -> None:
     for text, message in (
         ("corrected(words=1)", "corrected has no argument 'words'"),
         ("corrected(n=x)", "n must be a whole number"),
+        ("corrected(retries=0, retries=1)", "every argument must be given once"),
     ):
         with pytest.raises(InputError, match=message):
             replay_tree(run, text)
@@ -253,6 +254,8 @@ def test_queries_are_drawn_corrected_and_voted_on_by_their_result(tmp_path: Path
     records = RunReader(run).records()
     assert {r.answer for r in records} <= {right[0], "SELECT max(name) FROM p", "SELECT 'Ann'"}
     (row,) = compare(run, "vote").rows
+    with pytest.raises(InputError, match="these are SQL queries"):
+        check(run)
     said_ann = sum(r.answer in (right[0], "SELECT 'Ann'") for r in records)
     assert row.accuracy == pytest.approx(said_ann / 4)
 
@@ -273,3 +276,36 @@ def test_yaml_is_drawn_and_checked(tmp_path: Path) -> None:
     refused = ["output.mode=constrained"]
     with pytest.raises(InputError, match="mode must be prompt with yaml, got 'constrained'"):
         load_config(tmp_path / "people.yaml", refused)
+
+
+def test_a_replay_abstains_as_the_run_does(tmp_path: Path) -> None:
+    config(tmp_path)
+    unsure = load_config(tmp_path / "people.yaml", ["strategy.min_confidence=0.7"])
+    run = tmp_path / "run"
+    drawn(unsure, run)
+    answered = [r.answer is not None for r in RunReader(run).records()]
+    assert 0 < sum(answered) < len(answered)
+    assert replay_tree(run, "corrected").answered == sum(answered) / len(answered)
+
+
+def test_a_check_reads_as_the_run_does(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    drawn(config(tmp_path, repair="none"), run)
+    document = as_document(check(run))
+    layers = document["layers"]
+    assert isinstance(layers, dict)
+    assert layers["repaired"] == 0
+    said = {one["reason"] for one in document["reasons"]}  # type: ignore[attr-defined]
+    assert "must be readable without repair" in said
+
+
+def test_options_that_would_count_for_nothing_are_refused() -> None:
+    schema = ["--schema", '{"type": "integer"}']
+    for arguments, message in (
+        ([*schema, "--select", "first"], "--select must be left out with --schema, got 'first'"),
+        ([*schema, "--race", "json"], "--race must be left out with --schema"),
+        (["--mode", "both"], "--mode must go with --schema, got 'both'"),
+    ):
+        outcome = CliRunner().invoke(app, ["ask", "?", "--backend", "fake", *arguments])
+        assert isinstance(outcome.exception, InputError)
+        assert message in str(outcome.exception)

@@ -324,3 +324,60 @@ def test_a_value_in_a_schema_is_no_reference() -> None:
     reading = read_json('{"$ref": "x"}', schema=wanted)
     assert reading is not None
     assert reading.value == {"$ref": "x"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"name": "Ann", "home": {"city": "Oslo", "note": "vip"}',
+        '{"a": {"b": {"c": 1, "e": 2}, "d": "x"}',
+        '[[1, 2], [3, "x"]',
+        '{"a": {"b": 1, "c": "x"',
+        # parts of a record
+        'Name: Ann\nAddress: {"city": "Oslo"}',
+        'name: "Ann", address: {"city": "Oslo"}',
+        '- name: Ann\n- address: {"c": 1}',
+        '**Name**: Ann\n**Address**: {"c": 1}',
+        "name='Ann', address={\"c\": 1}",
+        '"x" = 1; "a" = {"b": 1}',
+        '<name>Ann</name><address>{"c": 1}</address>',
+        'Address: {"c": 1}\nName: Ann',
+        'true, {"a": 1}',
+        "1, [2]",
+        'f(2, {"a": 1})',
+        # footnotes
+        "According to source [1] nothing is known.",
+        "I used 3, 4 and [5]",
+        # no float
+        '{"a": 1e-400}',
+    ],
+)
+def test_what_may_mean_something_else_is_not_read(text: str) -> None:
+    assert read_json(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('{"a": {"b": 1, "c": 2}, "d": 3, "e": "x"', {"a": {"b": 1, "c": 2}, "d": 3, "e": "x"}),
+        ('{"a": [1, 2], "b": "x"', {"a": [1, 2], "b": "x"}),
+        ('{"items": [{"n": "A", "v": 1}, {"n": "B"}]', {"items": [{"n": "A", "v": 1}, {"n": "B"}]}),
+        ('Thought: I should say it.\nAnswer: {"a": 1}', {"a": 1}),
+        ('data = {"a": 1}', {"a": 1}),
+        ('<reasoning>x</reasoning>\n<answer>{"a": 1}</answer>', {"a": 1}),
+        ('Sure, {"a": 1}', {"a": 1}),
+        ("The answer is [1, 2].", [1, 2]),
+        ("The list:\n[1]\n", [1]),
+    ],
+)
+def test_what_can_mean_one_thing_alone_is_read(text: str, value: Json) -> None:
+    reading = read_json(text)
+    assert reading is not None
+    assert reading.value == value
+
+
+def test_numbers_keep_all_their_digits_in_the_text() -> None:
+    text = '{"a":12345678901234567.89,"b":[0.12345678901234567890123],"c":9007199254740993}'
+    reading = read_json(text)
+    assert reading is not None
+    assert reading.text == text

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from nbest import read_yaml
+from nbest.scorers.structured.extract import YamlValue
+from nbest.scorers.structured.layered import is_mended
 from nbest.scorers.structured.strict import Json
 
 
@@ -70,3 +74,45 @@ def test_a_document_is_read_by_its_layer(
 )
 def test_in_doubt_there_is_no_reading(text: str, schema: object) -> None:
     assert read_yaml(text, schema=schema) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "schema"),
+    [
+        ("note: fix #3", keys(note="string")),
+        ("pass: #abc", None),
+        ("tags:\n* a #3", None),
+        ('a: "\\ud800"', None),
+        ("a: b: c", {"type": "object"}),
+        ("Here is it:\nname: Ann", keys(name="string")),
+        ("Here is it:\nname: Ann", None),
+    ],
+)
+def test_what_may_be_dropped_or_put_there_is_not_read(text: str, schema: object) -> None:
+    assert read_yaml(text, schema=schema) is None
+
+
+def test_comments_of_their_own_and_pairs_of_surrogates_are_read() -> None:
+    commented = read_yaml("a: 1  # the first\n# all\nb: x")
+    assert commented is not None
+    assert commented.value == {"a": 1, "b": "x"}
+    pair = read_yaml('a: "\\ud83d\\ude00"')
+    assert pair is not None
+    assert pair.value == {"a": "\U0001f600"}
+    number = read_yaml("a: 12345678901234567.89")
+    assert number is not None
+    assert number.text == '{"a":12345678901234567.89}'
+
+
+def test_a_pattern_of_the_schema_is_left_to_the_validator() -> None:
+    """Answers are read where others wait: nothing there may take for ever."""
+    schema = json.dumps(
+        {
+            "type": "object",
+            "properties": {"a": {"type": "string", "pattern": "^(a+)+$"}},
+            "patternProperties": {"^(b+)+$": {"type": "string"}},
+        }
+    )
+    text = f"a: {'a' * 40}!\n{'b' * 40}!: 1"
+    assert YamlValue(schema=schema)(text) == f'{{"a":"{"a" * 40}!","{"b" * 40}!":1}}'
+    assert not is_mended(text, "yaml")

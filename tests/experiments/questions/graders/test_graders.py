@@ -23,6 +23,7 @@ from nbest.experiments.questions.graders.tasks import ReasoningGym, runs_text, t
 from nbest.orchestrator.errors import InputError
 
 NO_VERDICT = math.nan
+_PAIRS = '{"i": [{"n": "A", "v": 1}, {"n": "B", "v": 2}]}'
 
 
 @pytest.mark.parametrize(
@@ -42,8 +43,14 @@ NO_VERDICT = math.nan
         (Fields(recall=0.5), '{"a": 1, "c": 3}', '{"a": 1, "b": 2}', 0.0),
         (Fields(recall=0.5, precision=0.5), '{"a": 1, "c": 3}', '{"a": 1, "b": 2}', 1.0),
         (Fields(precision=0.0, recall=0.0), "no JSON", '{"a": 1}', 0.0),
-        (Fields(), '{"a": 1}', "{}", NO_VERDICT),
+        (Fields(), '{"a": 1}', "no JSON", NO_VERDICT),
         (Fields(), None, '{"a": 1}', NO_VERDICT),
+        (Fields(), '{"a": 1.0}', '{"a": 1}', 1.0),
+        (Fields(), '{"i": [{"n": "A", "v": 2}, {"n": "B", "v": 1}]}', _PAIRS, 0.0),
+        (Fields(), '{"i": [{"n": "B", "v": 2}, {"v": 1, "n": "A"}]}', _PAIRS, 1.0),
+        (Fields(), '{"a.b": 1}', '{"a": {"b": 1}}', 0.0),
+        (Fields(), '{"a": [[1], [2]]}', '{"a": [[1, 2]]}', 0.0),
+        (Fields(), '{"a": 1, "t": []}', '{"a": 1}', 0.0),
         (Number(), "18", "18", 1.0),
         (Number(), "1,000", "1000.0", 1.0),
         (Number(), "1e3", "1000", 1.0),
