@@ -38,6 +38,12 @@ _HEADERS = {
 }
 
 
+def as_json(value: object) -> bytes:
+    """Plain data as JSON; it holds no nan."""
+    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+    return text.encode("utf-8", "replace")
+
+
 class Refused(Exception):
     """Says that a request is answered by a status alone."""
 
@@ -85,7 +91,7 @@ class LoopbackHandler(BaseHTTPRequestHandler):
     sys_version = ""
 
     def answer_get(self, path: str, query: Mapping[str, str]) -> object:
-        """What is at a path, as plain data; None where nothing is."""
+        """What is at a path, as plain data or its JSON; None where nothing is."""
         return None
 
     def answer_post(self, path: str, body: object) -> object:
@@ -137,8 +143,7 @@ class LoopbackHandler(BaseHTTPRequestHandler):
         if found is None:
             self.refuse(HTTPStatus.NOT_FOUND)
         else:
-            data = json.dumps(found, allow_nan=False, separators=(",", ":"))
-            self._send(data.encode("utf-8", "replace"), "application/json")
+            self._send(found if isinstance(found, bytes) else as_json(found), "application/json")
 
     def refuse(self, status: HTTPStatus) -> None:
         """Send nothing but a status."""

@@ -87,8 +87,11 @@ function holds(row) {
   if (![...state.kinds].every((kind) => row.kinds.includes(kind))) return false;
   if (state.found !== null) return state.found.has(row.id);
   if (!state.text) return true;
-  const said = row.cells.flatMap((one) => (one ? one.votes.map(([answer]) => answer) : []));
-  return [row.id, row.question, row.gold ?? "", ...said].some((text) => text.toLowerCase().includes(state.text));
+  if (row.said === undefined) { // once: there are many rows, and people type fast
+    const said = row.cells.flatMap((one) => (one ? one.votes.map(([answer]) => answer) : []));
+    row.said = [row.id, row.question, row.gold ?? "", ...said].join("\n").toLowerCase();
+  }
+  return row.said.includes(state.text);
 }
 
 function refresh() {

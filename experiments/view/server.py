@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 
-from nbest.experiments.pages.loopback import LoopbackHandler, LoopbackServer
+from nbest.experiments.pages.loopback import LoopbackHandler, LoopbackServer, as_json
 from nbest.experiments.view.documents import (
     overview,
     question_document,
@@ -25,7 +25,7 @@ class ViewServer(LoopbackServer):
     ) -> None:
         super().__init__(_Handler, PACKAGE, COOKIE, port)
         self.runs = runs
-        self.overview = overview(runs, tell)
+        self.overview = as_json(overview(runs, tell))  # once: it is megabytes of a large run
         self.lock = threading.Lock()  # a run is read by one request at a time
 
 
