@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from nbest.experiments.questions.reading import ReadingNames
-from nbest.experiments.runs.cases import CaseReader, in_turn, named_scorer, reading_of, selectors_of
+from nbest.experiments.runs.cases import CaseReader, named_scorer, reading_of, selectors_of
 from nbest.experiments.runs.gold_file import read_gold
 from nbest.experiments.view.health import Health, health
 from nbest.experiments.view.question import QuestionShown, TokenShown, question_shown, tokens_shown
@@ -71,18 +71,17 @@ class ViewedRun:
 
     def rows(self, tell: Tell = lambda line: None) -> list[QuestionRow]:
         """The questions that have samples, in their order; it takes a second for 2,000 of them."""
+        return wait_for(self._all_rows(tell))
+
+    async def _all_rows(self, tell: Tell) -> list[QuestionRow]:
         rows = []
-        for count, row in enumerate(in_turn(self._each_row()), start=1):
-            rows.append(row)
+        for count, query in enumerate(self._queries.values(), start=1):
+            case = await self._rows.case(query)
+            if case is not None:
+                rows.append(await question_row(case, self._scorers, self._gold.get(query.id)))
             if count % TELL_EVERY == 0:
                 tell(f"{self.facts.name}: {count:,} of {self.facts.questions:,} questions")
         return rows
-
-    async def _each_row(self) -> AsyncIterator[QuestionRow]:
-        for query in self._queries.values():
-            case = await self._rows.case(query)
-            if case is not None:
-                yield await question_row(case, self._scorers, self._gold.get(query.id))
 
     def question(self, query_id: str) -> QuestionShown:
         """One question, whole; InputError where the run has none, or no sample of it."""

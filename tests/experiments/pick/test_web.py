@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,22 +16,13 @@ from nbest.experiments.pick.session import PickSession
 from nbest.experiments.pick.web import COOKIE, PickServer
 from nbest.orchestrator.store.choices import read_choices
 from tests.experiments.attacks import attacks
+from tests.experiments.browsers import chromium
 from tests.experiments.picked_runs import picked_run
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 TEXTS = {"q0": ["7", "8"], "q1": ["a", "b", "c"], "q2": ["x", "y"]}
-
-CHROMIUM = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 @contextmanager
@@ -165,14 +155,8 @@ def test_nonsense_is_refused(server: PickServer, body: str) -> None:
 
 @pytest.fixture(scope="module")
 def page() -> Iterator[Page]:
-    api = pytest.importorskip("playwright.sync_api")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        pytest.skip("there is no Chromium here")
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM)
+    with chromium() as browser:
         yield browser.new_page()
-        browser.close()
 
 
 def at(page: Page, query_id: str) -> None:

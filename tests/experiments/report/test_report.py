@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import dataclass, replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -24,8 +23,7 @@ from nbest.orchestrator.store.format.parquet import PartWriter
 from nbest.orchestrator.store.format.schema import records_table
 from nbest.orchestrator.types import Candidates, Outcome, Query, Record, Scores
 from tests.experiments.attacks import attacks
-
-CHROMIUM = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+from tests.experiments.browsers import chromium
 
 
 def pool(folder: Path, questions: int, n: int, name: str = "run", gold: str | None = "7") -> Path:
@@ -293,18 +291,13 @@ def attacked(folder: Path) -> Path:
 
 
 def test_nothing_that_a_model_wrote_acts_in_a_browser(tmp_path: Path) -> None:
-    api = pytest.importorskip("playwright.sync_api")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        pytest.skip("there is no Chromium here")
     out = write_report([attacked(tmp_path)], tmp_path / "report.html", shown=1000)
     texts = attacks()
     tags = tags_of(out.read_text())
     assert tags.acts == []
     assert "script" not in tags.tags
     acts: list[str] = []
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM)
+    with chromium() as browser:
         page = browser.new_page()
         page.on("dialog", lambda dialog: acts.append(dialog.message))
         page.on("request", lambda r: acts.append(r.url) if r.url != out.as_uri() else None)
@@ -319,7 +312,6 @@ def test_nothing_that_a_model_wrote_acts_in_a_browser(tmp_path: Path) -> None:
         assert not candidates.is_visible()
         page.emulate_media(media="print")  # on paper nobody can open what is closed
         assert candidates.is_visible()
-        browser.close()
     assert acts == []
     plain = "\n".join(displayed)
     missing = [t for t in texts if f"{t}!".replace("\0", "") not in plain]  # pages have no NUL
