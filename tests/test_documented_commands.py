@@ -43,6 +43,7 @@ STAND_INS = {
     "RUN...": "RUN",
     "K": "2",
     "a.b=c": "strategy.n=4",
+    "QUESTION": "q0",
     "FILE.csv|jsonl|parquet": "FILE.csv|FILE.jsonl|FILE.parquet",
 }
 EXAMPLE = "http://localhost:8000/v1"  # of a server that runs already
@@ -147,6 +148,8 @@ def test_a_command_that_is_shown_works(
             words = ["run", config, *words[2:], "--dry-run"]
         elif "arms=" in line or command == "fit-weights":
             words = [words[0], "runs/panel", *words[2:]]
+        elif command == "view" and "--out" not in words:  # it would serve the page for ever
+            words += ["--out", f"{abs(hash(line))}-{place}.html"]
         elif command == "verify":  # it reads a run, and the config of it
             words = ["verify", "c.yaml", "--out", "RUN", *words[4:]]
         elif "--out" in words:

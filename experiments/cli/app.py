@@ -15,7 +15,9 @@ import typer
 from nbest.experiments.cli.ask_options import require_fitting_options
 from nbest.experiments.cli.benches import bench
 from nbest.experiments.cli.check import add_check_command
-from nbest.experiments.cli.ending import Exit, leaving_at_once, run_command, tolerated_errors
+from nbest.experiments.cli.display.help_groups import FIRST, WIDTH, GroupedCommands
+from nbest.experiments.cli.ending import leaving_at_once, run_command, tolerated_errors
+from nbest.experiments.cli.find import add_find_commands
 from nbest.experiments.cli.fit_weights import add_fit_weights_command
 from nbest.experiments.cli.grade import add_grade_command
 from nbest.experiments.cli.look import add_look_commands
@@ -29,11 +31,14 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    cls=GroupedCommands,
+    epilog=FIRST,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": WIDTH},
 )
 
 app.add_typer(bench, name="bench")
 add_look_commands(app)
+add_find_commands(app)
 add_person_commands(app)
 add_pool_commands(app)
 add_train_command(app)
@@ -275,21 +280,6 @@ def ask(
         print_document(as_document(selection))
     else:
         print(as_text(selection))
-
-
-@app.command()
-def doctor(as_json: Json = False) -> None:
-    """Say what is installed, what works, and what to do about the rest."""
-    from nbest.experiments.cli.display.documents import print_document
-    from nbest.experiments.cli.doctor import findings, print_findings
-
-    listed = findings()
-    if as_json:
-        print_document({"findings": [finding.as_json() for finding in listed]})
-    else:
-        print_findings(listed)
-    if any(finding.is_fault for finding in listed):
-        raise typer.Exit(Exit.FAILED)
 
 
 def main() -> None:

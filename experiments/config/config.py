@@ -59,7 +59,7 @@ def _as_list(value: object) -> object:
 Selectors = Annotated[
     tuple[Annotated[str, builds(build_scorer)], ...],
     Field(strict=False),
-    BeforeValidator(_as_list),
+    BeforeValidator(_as_list, json_schema_input_type=str | list[str]),
 ]
 
 

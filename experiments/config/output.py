@@ -109,7 +109,7 @@ class OutputSection(Section):
     )
     correct: str = Field(default=CORRECT, min_length=1, description="As strategy.corrected.words.")
 
-    @field_validator("schema_text", mode="before")
+    @field_validator("schema_text", mode="before", json_schema_input_type=str | dict[str, Any])
     @classmethod
     def _is_sound(cls, value: object, info: ValidationInfo) -> str:
         return tables_of(value) if info.data.get("language") == "sql" else compact_schema(value)

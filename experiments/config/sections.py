@@ -6,7 +6,7 @@ They are inert: nothing here opens a file, imports an engine or starts a process
 from __future__ import annotations
 
 import json
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, ConfigDict, Field, JsonValue, field_validator, model_validator
 
@@ -52,7 +52,10 @@ def _as_json_text(value: object) -> object:
 class ConstraintSection(Section):
     """The format that every sample must have; exactly one key is set."""
 
-    schema_text: Annotated[str | None, BeforeValidator(_as_json_text)] = Field(
+    schema_text: Annotated[
+        str | None,
+        BeforeValidator(_as_json_text, json_schema_input_type=str | dict[str, Any] | None),
+    ] = Field(
         default=None, alias="json", description="A JSON schema, as JSON text or as a mapping."
     )
     regex: str | None = Field(default=None, description="A regular expression.")
@@ -149,7 +152,10 @@ class SamplingSection(Section):
     spaces_between_special_tokens: bool = Field(
         default=True, description="Put spaces between them, where they are in the text."
     )
-    thinking: Annotated[ThinkingSection | None, BeforeValidator(_as_switch)] = Field(
+    thinking: Annotated[
+        ThinkingSection | None,
+        BeforeValidator(_as_switch, json_schema_input_type=ThinkingSection | bool | None),
+    ] = Field(
         default=None,
         description="Of a thinking model: on, off, or {effort: low, budget: 1024}, the budget in "
         "tokens of thought. Default: as the model does by itself.",

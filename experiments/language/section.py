@@ -50,4 +50,8 @@ def _as_list(value: object) -> object:
 
 
 # A list of texts; a single text stands for a list of one.
-Texts = Annotated[tuple[str, ...], Field(strict=False), BeforeValidator(_as_list)]
+Texts = Annotated[
+    tuple[str, ...],
+    Field(strict=False),
+    BeforeValidator(_as_list, json_schema_input_type=str | list[str]),
+]

@@ -9,7 +9,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from nbest.experiments.cli.display.tables import console
+from nbest.experiments.cli.display.tables import console, plain_table
 from nbest.experiments.language.text import printable, safe_lines
 from nbest.experiments.view.prefix_tree import Branch
 from nbest.experiments.view.question import QuestionShown, SampleShown, TokenShown, TreeNode
@@ -33,7 +33,7 @@ def print_questions(run: ViewedRun, only: str | None, limit: int) -> None:
         raise InputError(f"only must be one of {', '.join(KINDS)}, got {only!r}")
     rows = run.rows()
     wanted = [row for row in rows if only is None or only in row.kinds()]
-    table = _plain_table("id", "question", "says", "is", "agree", "right answer", "votes")
+    table = plain_table("id", "question", "says", "is", "agree", "right answer", "votes")
     for row in wanted[:limit]:
         table.add_row(*_cells(row))
     console().print(table)
@@ -75,7 +75,7 @@ def print_question(run: ViewedRun, query_id: str) -> None:
         said = choice.outcome if choice.answer is None else printable(choice.answer)
         agree = "" if choice.confidence is None else f", {choice.confidence:.0%} agree"
         print(f"{printable(choice.select)}: {said} ({WORDS[choice.correct]}{agree})")
-    table = _plain_table("sample", "says", "is", "ended", "tokens", "mean log p", "s", "chosen by")
+    table = plain_table("sample", "says", "is", "ended", "tokens", "mean log p", "s", "chosen by")
     for sample in shown.samples:
         table.add_row(*map(_text, _sample_cells(sample)))
     console().print(table)
@@ -156,7 +156,7 @@ def _marked(token: TokenShown) -> str:
 
 def _alternatives(tokens: Sequence[TokenShown]) -> Table:
     """The least probable tokens, each with the likeliest others."""
-    table = _plain_table("token", "says", "p", "likeliest, and the rest")
+    table = plain_table("token", "says", "p", "likeliest, and the rest")
     known = [(token.p, place) for place, token in enumerate(tokens) if token.p is not None]
     for _, place in sorted(sorted(known)[:ALTERNATIVES], key=lambda one: one[1]):
         token = tokens[place]
@@ -173,15 +173,6 @@ def _print_notes(run: ViewedRun) -> None:
     for line in (run.health().sentence(), *run.facts.notes):
         if line:
             print(printable(line))
-
-
-def _plain_table(*titles: str) -> Table:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for title in titles:
-        table.add_column(title, overflow="fold")
-    return table
 
 
 def _text(value: str) -> Text:

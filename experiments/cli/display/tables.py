@@ -23,6 +23,16 @@ def console() -> Console:
     return plain if plain.is_terminal else Console(width=120)
 
 
+def plain_table(*titles: str) -> Table:
+    """A table without lines, whose long cells are folded and never cut."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for title in titles:
+        table.add_column(title, overflow="fold")
+    return table
+
+
 def selector_table(rows: Sequence[Row], baselines: Sequence[Row] = ()) -> Table:
     """A table with a line for each selector, and the baselines above them."""
     from rich.table import Table

@@ -55,6 +55,10 @@ COMMANDS: dict[str, tuple[str, set[str]]] = {
         {"answer", "value", "layer", "changes", "agreement", "fields"},
     ),
     "check": ("check r", {"layers", "invalid", "truncated", "made", "reasons", "fields"}),
+    "list": ("list selectors", {"selectors"}),
+    "list of all": ("list", {"selectors", "extractors", "graders", "datasets", "plugins"}),
+    "config": ("config sampling", {"keys"}),
+    "runs": ("runs .", {"runs"}),
     "doctor": ("doctor", {"findings"}),
     "train-verifier": (
         "train-verifier t --out v --base tiny --epochs 1 --quiet",

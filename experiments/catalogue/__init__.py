@@ -1,0 +1,1 @@
+"""What there is, by name: parts that a config can name, plugins, and runs."""
