@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from nbest.experiments.output.ask import ask
     from nbest.experiments.output.open_model import OpenModel, open_model
     from nbest.experiments.output.structured_output import Output, StructuredOutput
+    from nbest.experiments.runs.exchange.run_tables import RunTables, load
     from nbest.model_backend.fake.chains import ChainScript
     from nbest.model_backend.fake.clocks import LoopClock, ManualClock
     from nbest.model_backend.fake.engine import FakeBackend
@@ -257,6 +258,7 @@ __all__ = [
     "RewardModel",
     "Rewards",
     "RoutedVote",
+    "RunTables",
     "Sample",
     "Sampler",
     "SamplingParams",
@@ -309,6 +311,7 @@ __all__ = [
     "extrapolate",
     "fit_beta_binomial",
     "fit_power_law",
+    "load",
     "majority_at_k",
     "mcnemar",
     "mean_logprob",
@@ -327,6 +330,7 @@ __all__ = [
 ]
 
 _NAMES = {
+    "experiments.runs.exchange.run_tables": ("RunTables", "load"),
     "experiments.output.ask": ("ask",),
     "experiments.output.open_model": ("OpenModel", "open_model"),
     "experiments.output.structured_output": (

@@ -179,6 +179,7 @@ nbest.RewardModel(model: BackendConfig, *, aggregate: Aggregate = 'last', scale:
     by: By = 'text', reads_reasoning: bool = False)
 nbest.Rewards(*, of: Callable[[str], Sequence[float]], seconds: float = 0.0)
 nbest.RoutedVote(*, threshold: float, otherwise: Scorer = ...)
+nbest.RunTables(run: StrPath, selectors: tuple[str, ...])
 nbest.Sample(*, id: str, text: str, reasoning: str = '', token_ids: tuple[int, ...] = (),
     logprobs: tuple[float, ...] | None = None, top_logprobs: TopLogprobs | None = None, status:
     Status = Status.OK, stop: str = '', error: str = '', prompt_tokens: int = 0, cached_tokens:
@@ -288,6 +289,7 @@ nbest.clustered_interval(means: Sequence[float] | Scores, confidence: float = 0.
 nbest.extrapolate(right: Counts, drawn: Counts, ks: Sequence[int]) -> list[Extrapolation]
 nbest.fit_beta_binomial(right: Counts, drawn: Counts) -> BetaBinomial
 nbest.fit_power_law(ks: Counts, coverage: Scores) -> PowerLaw
+nbest.load(run: StrPath, selectors: Sequence[str] | None = None) -> RunTables
 nbest.majority_at_k(counts: Sequence[int], values: Sequence[float], nulls: int = 0, max_k: int |
     None = None) -> Scores
 nbest.mcnemar(first: Scores, second: Scores) -> float

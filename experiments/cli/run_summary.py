@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import islice
 
 import typer
 
@@ -19,6 +20,7 @@ from nbest.experiments.language.text import printable, safe_lines
 from nbest.experiments.questions.prompts import prompt_text
 from nbest.experiments.runs.bill import COUNTS, bill_line, bill_lines
 from nbest.experiments.runs.cases import named_scorer
+from nbest.experiments.runs.exchange.export_answers import answer_rows
 from nbest.experiments.runs.execute import Endings
 from nbest.experiments.runs.plan import Plan
 from nbest.experiments.runs.scope import Scope
@@ -44,12 +46,30 @@ def conclude(plan: Plan, folder: StrPath, endings: Endings, tolerated: int, as_j
         tell_notes(scope.notes(), as_json)
         print_notes(folder, as_json)
     tell_notes(_bill(plan, folder, endings), as_json)
+    if compared is not None and not as_json:
+        print_answers(folder, compared.rows[0].select)
     tell_errors(failed, plan.num_queries)
     _tell_out_of_budget(endings)
     if len(failed) > tolerated:
         raise typer.Exit(Exit.SOME_ERRORS)
     if compared is not None:
         end_by_failures(compared, tolerated)
+
+
+def print_answers(folder: StrPath, selector: str) -> None:
+    """Print a few answers, where the others are, and how to look at them."""
+    rows = islice(answer_rows(folder, [selector]), EXAMPLES)
+    for row in rows:
+        question = " ".join(row.question.split())
+        answer = row.outcome if row.answer is None else " ".join(row.answer.split())
+        verdict = {True: ", right", False: ", wrong", None: ""}[row.correct]
+        agree = "" if row.confidence is None else f" ({row.confidence:.0%} agree{verdict})"
+        print(printable(f"  {question[-60:]} -> {answer[:40]}{agree}"))
+    place = printable(str(folder))
+    print(f"kept in {place}: nbest view {place}, nbest export {place} --format answers")
+
+
+EXAMPLES = 3  # answers that are shown at the end of a run
 
 
 def _bill(plan: Plan, folder: StrPath, endings: Endings) -> list[str]:

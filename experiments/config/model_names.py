@@ -32,7 +32,7 @@ class ModelNames(PluginKind):
 
     def build_expression(self, expression: Expression) -> object:
         """Keep a name; InputError where settings follow it."""
-        if expression.arguments:
+        if expression.arguments or expression.positional:
             rule = "name an entry of `models`, whose settings stand there"
             raise InputError(f"model must {rule}, got {shown(expression.text)}")
         return self.parse(expression.name)

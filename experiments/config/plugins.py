@@ -238,7 +238,8 @@ def build_grader(text: str) -> Grader | QueryGrader:
     if name in QUERY_GRADERS.names():
         return cast("QueryGrader", QUERY_GRADERS.parse(text))
     is_rule = name in VALIDATORS.names()
-    if name in EQUIVALENCES.names() and not (is_rule and expression.arguments):
+    has_settings = bool(expression.arguments or expression.positional)
+    if name in EQUIVALENCES.names() and not (is_rule and has_settings):
         return SameMeaning(equivalence=cast("Equivalence", EQUIVALENCES.parse(text)))
     if is_rule:
         return Valid(rule=cast("Validator", VALIDATORS.parse(text)))

@@ -1,4 +1,4 @@
-"""Says in one line what is wrong with a config: where, the key, the rule, the value.
+"""Says what is wrong with a config, a line each: where, the key, the rule, the value.
 
 It knows pydantic's error types and no section of the config.
 """
@@ -17,6 +17,8 @@ from nbest.experiments.language.yaml_text import KeyPath
 
 # Messages of `types.require` and of `plugin_kind` begin with the key that they are about.
 ABOUT_A_KEY = re.compile(r"(\w+(?:\.\w+)*)(?: must |: no such key)")
+
+MAX_TOLD = 20  # errors of a config
 
 RULES: Mapping[str, str] = {
     "missing": "be given",
@@ -64,14 +66,17 @@ class Origins:
 
 
 def explain(error: ValidationError, raw: object, origins: Origins) -> str:
-    """One line about the first error, with the number of the others."""
-    details = error.errors(include_url=False)
-    path, text = describe(details[0], raw)
-    # What is wrong in a list makes the list wrong, too: one mistake.
-    paths = [describe(detail, raw)[0] for detail in details]
-    others = sum(not any(p[: len(q)] == q for p in paths if p != q) for q in paths if q != path)
-    more = f" (and {others} more)" if others else ""
-    return f"{origins.where(path)}: {text}{more}".replace("\n", " ")
+    """A line about each error, in the order of the config's keys."""
+    told = [describe(detail, raw) for detail in error.errors(include_url=False)]
+    paths = [path for path, _ in told]
+    lines = [
+        f"{origins.where(path)}: {text}".replace("\n", " ")
+        for path, text in told
+        # What is wrong in a list makes the list wrong, too: one mistake.
+        if not any(other[: len(path)] == path for other in paths if other != path)
+    ]
+    more = [f"and {len(lines) - MAX_TOLD} more"] if len(lines) > MAX_TOLD else []
+    return "\n".join([*dict.fromkeys(lines[:MAX_TOLD]), *more])
 
 
 def describe(detail: ErrorDetails, raw: object) -> tuple[KeyPath, str]:

@@ -1,4 +1,4 @@
-"""Reads `name(key=value, ...)`: how a config file or a command line names an object with settings.
+"""Reads `name(value, key=value, ...)`: how a config or an option names an object with settings.
 
 The text is parsed, never run: values are literals (text, numbers, true, false, null, lists,
 mappings) or expressions again, as in `weighted_vote(by=mean_logprob)`. A regular expression is best
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ast
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from nbest.experiments.language.text import shown
@@ -29,6 +29,22 @@ class Expression:
     text: str
     name: str
     arguments: Mapping[str, object]
+    positional: tuple[object, ...] = ()  # values without a key: of the first settings, in order
+
+    def named(self, settings: Sequence[str]) -> dict[str, object]:
+        """All arguments by their keys, of which these are the first; InputError where one is twice.
+
+        >>> parse_expression("ensemble(a, weights=b)").named(["by", "weights"]).keys()
+        dict_keys(['by', 'weights'])
+        """
+        if len(self.positional) > len(settings):
+            count = len(settings)
+            raise InputError(f"{self.name} must have at most {count} arguments, got {self.text}")
+        given = dict(zip(settings, self.positional, strict=False))
+        for key in given:
+            if key in self.arguments:
+                raise InputError(f"every argument must be given once, got {shown(self.text)}")
+        return {**given, **self.arguments}
 
 
 def split_expressions(text: str) -> tuple[str, ...]:
@@ -68,13 +84,16 @@ def _expression(node: ast.expr, source: str) -> Expression:
         return Expression(text=source, name=node.id, arguments={})
     if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
         raise InputError(f"must look like name or name(key=value), got {shown(source)}")
-    if node.args or any(k.arg is None for k in node.keywords):
-        raise InputError(f"every argument must look like key=value, got {shown(source)}")
+    is_starred = any(isinstance(a, ast.Starred) for a in node.args)
+    if is_starred or any(k.arg is None for k in node.keywords):
+        raise InputError(f"every argument must look like value or key=value, got {shown(source)}")
     name, keys = node.func.id, [k.arg for k in node.keywords]
     if len(set(keys)) < len(keys):
         raise InputError(f"every argument must be given once, got {shown(source)}")
     arguments = {k.arg: _literal(k.value, f"{name}: {k.arg}") for k in node.keywords if k.arg}
-    return Expression(text=source, name=name, arguments=arguments)
+    places = enumerate(node.args, start=1)
+    positional = tuple(_literal(value, f"{name}: argument {place}") for place, value in places)
+    return Expression(text=source, name=name, arguments=arguments, positional=positional)
 
 
 def _literal(node: ast.expr, key: str) -> object:

@@ -11,7 +11,7 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal, cast, get_args, get_origin
 
-from nbest.experiments.language.construction import Factory, construct, type_hints
+from nbest.experiments.language.construction import Factory, construct, parameters, type_hints
 from nbest.experiments.language.expressions import Expression, parse_expression
 from nbest.experiments.language.text import one_line, shown, suggestion
 from nbest.orchestrator.errors import InputError
@@ -60,7 +60,7 @@ class PluginKind:
         """Build the object that a parsed expression stands for."""
         factory = self.factory(expression.name)
         try:
-            return self._construct(factory, expression.arguments)
+            return self._construct(factory, expression.named(list(parameters(factory))))
         except InputError as error:
             name = expression.name
             about_itself = str(error).startswith(f"{name} must ")
@@ -81,7 +81,8 @@ def _resolve(key: str, value: object, hint: Any, kinds: Sequence[PluginKind]) ->
     """Build the plugin that an argument names, where its type is a kind: `by=mean_logprob`."""
     kind = _kind_of(hint, kinds)
     if kind is None:
-        if isinstance(value, Expression) and _takes_text(hint) and not value.arguments:
+        is_word = isinstance(value, Expression) and not (value.arguments or value.positional)
+        if isinstance(value, Expression) and is_word and _takes_text(hint):
             return value.name  # a bare word where a text is wanted: `score(name=verifier)`
         if isinstance(value, Expression):
             raise InputError(f"{key} must be a plain value, got {shown(value.text)}")

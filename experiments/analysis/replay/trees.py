@@ -128,7 +128,7 @@ def _threshold_of(run: RunReader) -> float:
 def _settings(text: str) -> dict[str, Any]:
     """What an expression as `corrected(n=4, retries=0)` changes."""
     settings: dict[str, Any] = {}
-    for key, value in parse_expression(text).arguments.items():
+    for key, value in parse_expression(text).named(_SETTINGS).items():
         if key not in _SETTINGS:
             raise InputError(f"corrected has no argument {key!r}: it is one of {_SETTINGS}")
         if type(value) is not int:

@@ -9,7 +9,7 @@ import math
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from itertools import islice
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from nbest.experiments.questions.gold import Gold
 from nbest.experiments.questions.prompts import QUESTION, prompt_text
@@ -24,6 +24,9 @@ from nbest.orchestrator.protocols import Scorer
 from nbest.orchestrator.query.selection import select
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.types import Selection, Status
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 BATCH = 4096  # rows of a table that are written together
 
@@ -150,12 +153,7 @@ def write_table(rows: Iterable[AnswerRow], stream: IO[bytes]) -> int:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    kinds = {
-        "confidence": pa.float64(),
-        "correct": pa.bool_(),
-        **dict.fromkeys(("index", "samples", "truncated", "tokens"), pa.int64()),
-    }
-    schema = pa.schema([pa.field(name, kinds.get(name, pa.string())) for name in COLUMNS])
+    schema = answer_schema()
     count = 0
     remaining = iter(rows)
     with pq.ParquetWriter(stream, schema, compression="zstd") as writer:
@@ -163,3 +161,15 @@ def write_table(rows: Iterable[AnswerRow], stream: IO[bytes]) -> int:
             writer.write_table(pa.Table.from_pylist(batch, schema=schema))
             count += len(batch)
     return count
+
+
+def answer_schema() -> pa.Schema:
+    """The columns of a table of answers, with their types."""
+    import pyarrow as pa
+
+    kinds = {
+        "confidence": pa.float64(),
+        "correct": pa.bool_(),
+        **dict.fromkeys(("index", "samples", "truncated", "tokens"), pa.int64()),
+    }
+    return pa.schema([pa.field(name, kinds.get(name, pa.string())) for name in COLUMNS])

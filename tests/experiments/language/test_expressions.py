@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nbest.experiments.config.plugins import build_scorer
 from nbest.experiments.language.expressions import Expression, parse_expression, parse_expressions
 from nbest.orchestrator.errors import InputError
 
@@ -52,6 +53,24 @@ def test_an_argument_can_be_an_expression_again() -> None:
     assert parsed.arguments == {"by": by, "all": [vote, "x"]}
 
 
+def test_values_without_a_key_are_those_of_the_first_settings() -> None:
+    parsed = parse_expression("first_valid(regex('a'), 3, k=2)")
+    assert parsed.arguments == {"k": 2}
+    assert parsed.named(["rule", "n", "k"]) == {
+        "rule": Expression(text="regex('a')", name="regex", arguments={}, positional=("a",)),
+        "n": 3,
+        "k": 2,
+    }
+    for settings, message in (
+        (["rule"], "first_valid must have at most 1 arguments"),
+        (["rule", "k"], "every argument must be given once"),
+    ):
+        with pytest.raises(InputError, match=message):
+            parsed.named(settings)
+    assert build_scorer("random(3)") == build_scorer("random(seed=3)")
+    assert build_scorer("plain_first(vote)") == build_scorer("plain_first(by=vote)")
+
+
 def test_bare_words_are_keys_of_a_mapping() -> None:
     parsed = parse_expression("x(weights={small: 1, large: 2.5, '7b': 3, true: 0, 4: 1})")
     assert parsed.arguments["weights"] == {"small": 1, "large": 2.5, "7b": 3, "true": 0, "4": 1}
@@ -67,9 +86,10 @@ def test_bare_words_are_keys_of_a_mapping() -> None:
         ("a.b(x=1)", "must look like name or name(key=value), got 'a.b(x=1)'"),
         ("3", "must look like name or name(key=value), got '3'"),
         ("a, b", "must be one name or name(key=value), got 'a, b'"),
-        ("a(3)", "every argument must look like key=value, got 'a(3)'"),
-        ("a(**x)", "every argument must look like key=value, got 'a(**x)'"),
-        ("a(x=open('f'))", "every argument must look like key=value, got \"open('f')\""),
+        ("a(*x)", "every argument must look like value or key=value, got 'a(*x)'"),
+        ("a(**x)", "every argument must look like value or key=value, got 'a(**x)'"),
+        ("a(x=1, x=2)", "every argument must be given once, got 'a(x=1, x=2)'"),
+        ("a(1+1)", "a: argument 1 must be a plain value, got '1 + 1'"),
         ("a(x=b.c())", "must look like name or name(key=value), got 'b.c()'"),
         ("a(x=1+1)", "a: x must be a plain value, got '1 + 1'"),
         ("a(x=b'')", "a: x must be a plain value, got \"b''\""),
