@@ -178,3 +178,9 @@ def prompt_text(query: Query) -> str:
     if isinstance(query.prompt, str):
         return query.prompt
     return "\n".join(f"[{message.role}] {message.content}" for message in query.prompt)
+
+
+def question_text(query: Query) -> str:
+    """The question alone, without template and examples; the whole prompt where it is not known."""
+    question = query.meta.get(QUESTION)
+    return question if isinstance(question, str) else prompt_text(query)

@@ -38,6 +38,13 @@ class Case:
             return self.tree_tokens
         return sum([sample.generated_tokens for sample in self.candidates.samples])
 
+    def is_right(self, answer: str | None) -> bool | None:
+        """Whether an answer is right; None where nobody can tell. None of all is not right."""
+        if not self.is_graded:
+            return None
+        verdict = 0.0 if answer is None else self.verdicts[answer]
+        return None if math.isnan(verdict) else verdict == 1.0
+
     @property
     def worths(self) -> list[float]:
         """1 for every sample that is right, 0 for wrong ones and abstentions, nan if ungraded.

@@ -10,8 +10,9 @@ import numpy as np
 
 from nbest.experiments.questions.gold import Gold
 from nbest.experiments.runs.case import Case
+from nbest.experiments.runs.exchange.run_tables import mean_logprob
 from nbest.experiments.view.prefix_tree import Branch, Strand, prefix_tree
-from nbest.experiments.view.rows import QuestionRow, question_row, status_word, verdict_on
+from nbest.experiments.view.rows import QuestionRow, question_row, status_word
 from nbest.experiments.view.token_texts import TokenTexts, words_of
 from nbest.orchestrator.ids import index_of
 from nbest.orchestrator.protocols import Scorer
@@ -119,7 +120,6 @@ def _sample(
     case: Case, place: int, row: QuestionRow, scores: Mapping[str, Sequence[float | None]]
 ) -> SampleShown:
     sample, answer = case.candidates.samples[place], case.candidates.answers[place]
-    mean = float(np.mean(sample.logprobs)) if sample.logprobs else math.nan
     return SampleShown(
         index=index_of(sample.id),
         id=sample.id,
@@ -128,12 +128,12 @@ def _sample(
         answer=answer,
         status="ok" if sample.status is Status.OK else status_word(sample),
         error=sample.error,
-        is_right=None if answer is None else verdict_on(case, answer),
+        is_right=None if answer is None else case.is_right(answer),
         chosen_by=tuple(c.select for c in row.choices if c.index == index_of(sample.id)),
         scores={name: found[place] for name, found in scores.items()},
         tokens=sample.generated_tokens,
         seconds=sample.total_s,
-        mean_logprob=mean if math.isfinite(mean) else None,
+        mean_logprob=mean_logprob(sample),
         arm=sample.arm,
     )
 
@@ -147,7 +147,7 @@ def _parts(case: Case, texts: TokenTexts, is_by_token: bool) -> Branch:
         logprobs = sample.logprobs
         if not is_by_token:
             parts, logprobs = words_of(f"{sample.reasoning}{sample.text}"), None
-        is_right = verdict_on(case, answer)
+        is_right = case.is_right(answer)
         strands.append(Strand(parts=parts, logprobs=logprobs, is_right=is_right))
     return prefix_tree(strands, texts.joined if is_by_token else _joined)  # type: ignore[arg-type]
 
@@ -158,7 +158,7 @@ def _joined(words: Sequence[Hashable]) -> str:
 
 def _nodes(case: Case, grown: Grown) -> tuple[TreeNode, ...]:
     """The nodes of a search, each with the chains that pass through it."""
-    rights = [verdict_on(case, answer) for answer in case.candidates.answers]
+    rights = [case.is_right(answer) for answer in case.candidates.answers]
     ends = list(zip(grown.paths, rights, strict=True))
     nodes = []
     for node in grown.nodes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -103,17 +102,9 @@ def votes_of(case: Case) -> list[Votes]:
             places.setdefault(answer, []).append(place)
     ordered = sorted(places.items(), key=lambda one: (-len(one[1]), one[0]))
     return [
-        Votes(answer=answer, samples=tuple(found), is_right=verdict_on(case, answer))
+        Votes(answer=answer, samples=tuple(found), is_right=case.is_right(answer))
         for answer, found in ordered
     ]
-
-
-def verdict_on(case: Case, answer: str | None) -> bool | None:
-    """Whether an answer is right; None where nobody can tell."""
-    if not case.is_graded:
-        return None
-    verdict = 0.0 if answer is None else case.verdicts[answer]
-    return None if math.isnan(verdict) else verdict == 1.0
 
 
 def silent_of(candidates: Candidates) -> Iterator[Silent]:

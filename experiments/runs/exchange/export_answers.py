@@ -12,7 +12,7 @@ from itertools import islice
 from typing import IO, TYPE_CHECKING
 
 from nbest.experiments.questions.gold import Gold
-from nbest.experiments.questions.prompts import QUESTION, prompt_text
+from nbest.experiments.questions.prompts import question_text
 from nbest.experiments.runs.case import Case
 from nbest.experiments.runs.cases import each_case, in_turn, named_scorer, reading_of, selectors_of
 from nbest.experiments.runs.gold_file import read_gold
@@ -87,10 +87,9 @@ async def answer_row(name: str, scorer: Scorer, case: Case, gold: Gold | None) -
     samples = case.candidates.samples
     answer = selection.answer if selection else None
     index = selection.index if selection else None
-    question = case.query.meta.get(QUESTION)
     return AnswerRow(
         id=case.query.id,
-        question=question if isinstance(question, str) else prompt_text(case.query),
+        question=question_text(case.query),
         select=name,
         answer=answer,
         index=None if index is None else index_of(samples[index].id),
@@ -99,18 +98,11 @@ async def answer_row(name: str, scorer: Scorer, case: Case, gold: Gold | None) -
         runner_up=_runner_up(case, selection) if selection else None,
         outcome=failure or ("abstained" if answer is None else "answered"),
         gold=gold.answer if gold else None,
-        correct=_is_correct(case, answer) if selection else None,
+        correct=case.is_right(answer) if selection else None,
         samples=len(samples),
         truncated=sum(sample.status is Status.TRUNCATED for sample in samples),
         tokens=case.tokens,
     )
-
-
-def _is_correct(case: Case, answer: str | None) -> bool | None:
-    if not case.is_graded:
-        return None
-    verdict = 0.0 if answer is None else case.verdicts[answer]
-    return None if math.isnan(verdict) else verdict == 1.0
 
 
 def _runner_up(case: Case, selection: Selection) -> str | None:

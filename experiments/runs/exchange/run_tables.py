@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from nbest.experiments.questions.prompts import QUESTION, prompt_text
+from nbest.experiments.questions.prompts import prompt_text, question_text
 from nbest.experiments.runs.case import Case
 from nbest.experiments.runs.cases import cases_of, named_scorer, reading_of, selectors_of
 from nbest.experiments.runs.exchange.export_answers import answer_rows, answer_schema
@@ -66,7 +66,7 @@ class RunTables:
         rows = [
             {
                 "id": case.query.id,
-                "question": _question(case),
+                "question": question_text(case.query),
                 "prompt": prompt_text(case.query),
                 "gold": gold[case.query.id].answer if case.query.id in gold else None,
                 "samples": len(case.candidates),
@@ -105,33 +105,28 @@ def load(run: StrPath, selectors: Sequence[str] | None = None) -> RunTables:
     return RunTables(run=run, selectors=names)
 
 
-def _question(case: Case) -> str:
-    question = case.query.meta.get(QUESTION)
-    return question if isinstance(question, str) else prompt_text(case.query)
-
-
 def _right(case: Case) -> int | None:
     return sum(worth == 1.0 for worth in case.worths) if case.is_graded else None
 
 
 def _sample_rows(case: Case) -> Iterator[dict[str, Any]]:
     for sample, answer in zip(case.candidates.samples, case.candidates.answers, strict=True):
-        verdict = math.nan if answer is None or not case.is_graded else case.verdicts[answer]
         yield {
             "id": case.query.id,
             "index": index_of(sample.id),
             "text": sample.text,
             "reasoning": sample.reasoning,
             "answer": answer,
-            "right": None if math.isnan(verdict) else verdict == 1.0,
+            "right": None if answer is None else case.is_right(answer),
             "status": sample.status.value,
             "tokens": sample.generated_tokens,
             "seconds": sample.total_s,
-            "mean_logprob": _mean_logprob(sample),
+            "mean_logprob": mean_logprob(sample),
             "arm": sample.arm,
         }
 
 
-def _mean_logprob(sample: Sample) -> float | None:
+def mean_logprob(sample: Sample) -> float | None:
+    """The mean log-probability of a sample's tokens in nats; None where none is kept."""
     mean = float(np.mean(sample.logprobs)) if sample.logprobs else math.nan
     return mean if math.isfinite(mean) else None
