@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from itertools import islice
 
 from nbest.experiments.config.strategy import KINDS, tree_named
-from nbest.experiments.questions.prompts import QUESTION, prompt_text
+from nbest.experiments.questions.prompts import question_text
 from nbest.experiments.runs.cases import cluster_column
 from nbest.experiments.runs.gold_file import read_gold
 from nbest.orchestrator.store.format.manifest import Json
@@ -74,9 +74,7 @@ def template_notes(run: RunReader) -> tuple[str, ...]:
 
 def _stem(query: Query) -> str:
     """What is left of a question without its numbers."""
-    asked = query.meta.get(QUESTION)
-    text = asked if isinstance(asked, str) else prompt_text(query)
-    return _NUMBERS.sub("#", " ".join(text.split()))
+    return _NUMBERS.sub("#", " ".join(question_text(query).split()))
 
 
 def unfinished_notes(run: RunReader) -> tuple[str, ...]:
