@@ -49,6 +49,7 @@ def test_a_row_says_what_was_chosen_and_what_it_beat(pool: Path) -> None:
         question="q1?",
         select="vote",
         answer="7",
+        index=0,
         text="so 7",
         confidence=2 / 3,
         runner_up="8",
