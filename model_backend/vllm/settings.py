@@ -79,8 +79,6 @@ class VLLM:
         check_engine_options(self.engine)
         require_parser(self.reasoning)
         digest = None if self.lora is None else folder_digest(self.lora)
-        is_there = self.lora is None or digest is not None
-        require(is_there, "lora", "be the folder of an adapter; there is none", self.lora)
         object.__setattr__(self, "lora_digest", digest)
         if self.chat_template is not None:  # read here: engines may be on other machines
             object.__setattr__(self, "chat_template", read_template(self.chat_template))
