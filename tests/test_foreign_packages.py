@@ -65,7 +65,7 @@ def test_the_python_api_works(project: Path) -> None:
 
 
 def test_every_command_says_how_it_is_used(project: Path) -> None:
-    listed = nbest(project, "--help").partition("Commands:\n")[2]
+    listed = nbest(project, "--help").partition("Ask:\n")[2]
     commands = re.findall(r"^  ([a-z-]+) ", listed, re.M)
     assert len(commands) >= 12
     for command in commands:

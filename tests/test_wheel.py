@@ -146,11 +146,13 @@ def test_every_public_name_can_be_imported(python: Path, project: Path) -> None:
 
 def test_a_recorded_pool_is_looked_at(python: Path, project: Path) -> None:
     assert nbest(python, project, "--version").startswith("nbest ")
-    assert "Commands:" in nbest(python, project, "--help")
+    assert "Ask:" in nbest(python, project, "--help")
     nbest(python, project, "run", "config.yaml", "--set", "cluster.local=true", "-q")
     nbest(python, project, "export", "runs/t", "--format", "jsonl", "--out", "pool.jsonl")
     nbest(python, project, "import", "pool.jsonl", "--out", "runs/pool", "--grade", "number")
     assert "vote" in nbest(python, project, "select", "runs/pool", "--select", "vote,shortest")
+    assert "votes" in nbest(python, project, "show", "runs/pool")
+    nbest(python, project, "view", "runs/pool", "--out", "view.html")
     nbest(python, project, "curve", "runs/pool", "--select", "vote", "--plot", "curves.svg")
     assert "<svg" in (project / "curves.svg").read_text()
     assert "samples" in nbest(python, project, "replay", "runs/pool", "--max-n", "4")

@@ -65,7 +65,7 @@ def print_answers(folder: StrPath, selector: str) -> None:
         verdict = {True: ", right", False: ", wrong", None: ""}[row.correct]
         agree = "" if row.confidence is None else f" ({row.confidence:.0%} agree{verdict})"
         print(printable(f"  {question[-60:]} -> {answer[:40]}{agree}"))
-    place = printable(str(folder))
+    place = printable(RunReader(folder).shown_path)  # without a password
     print(f"kept in {place}: nbest view {place}, nbest export {place} --format answers")
 
 
