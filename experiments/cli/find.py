@@ -1,8 +1,9 @@
-"""`nbest list`, `config`, `runs`, `doctor`: what there is, by its name, and what works."""
+"""`nbest list`, `config`, `runs`, `init`, `doctor`: what there is, and how to begin."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,10 +18,11 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and 
 
 
 def add_find_commands(app: typer.Typer) -> None:
-    """Add `list`, `config`, `runs` and `doctor` to the command line."""
+    """Add `list`, `config`, `runs`, `init` and `doctor` to the command line."""
     app.command("list", epilog="Example: nbest list selectors")(list_)
     app.command(epilog="Example: nbest config sampling.temperature")(config)
     app.command(epilog="Example: nbest runs runs")(runs)
+    app.command(epilog="Example: nbest init json --out people")(init)
     app.command()(doctor)
 
 
@@ -123,6 +125,18 @@ def _run_table(found: list[RunListed]) -> Table:
     for one in found:
         table.add_row(*map(printable, one.cells()))
     return table
+
+
+def init(
+    task: Annotated[str, typer.Argument(help="own, choice, json, sql, code or gsm8k.")],
+    out: Annotated[Path | None, typer.Option(help="The folder; default: the task's name.")] = None,
+) -> None:
+    """Write a config and ten questions of a kind of task, to begin with; they run as they are."""
+    from nbest.experiments.starters.write import write_starter
+
+    config_file, *others = write_starter(task, Path(task) if out is None else out)
+    print(f"wrote {config_file}, {', '.join(path.name for path in others)}")
+    print(f"next: nbest run {config_file}")
 
 
 def doctor(as_json: Json = False) -> None:

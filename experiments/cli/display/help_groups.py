@@ -14,7 +14,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "Look": ("view", "show", "report", "export", "runs"),
     "Choose": ("select", "pick", "check", "grade"),
     "Measure": ("curve", "replay", "verify", "fit-weights", "bench"),
-    "Make": ("import", "train-verifier"),
+    "Make": ("init", "import", "train-verifier"),
     "Find": ("list", "config", "doctor"),
 }
 FIRST = 'First: nbest ask "How many days are in a week?" -n 8 --backend fake'
