@@ -152,6 +152,7 @@ def test_a_recorded_pool_is_looked_at(python: Path, project: Path) -> None:
     nbest(python, project, "import", "pool.jsonl", "--out", "runs/pool", "--grade", "number")
     assert "vote" in nbest(python, project, "select", "runs/pool", "--select", "vote,shortest")
     assert "votes" in nbest(python, project, "show", "runs/pool")
+    assert "config.yaml" in nbest(python, project, "init", "json")
     nbest(python, project, "view", "runs/pool", "--out", "view.html")
     nbest(python, project, "curve", "runs/pool", "--select", "vote", "--plot", "curves.svg")
     assert "<svg" in (project / "curves.svg").read_text()
