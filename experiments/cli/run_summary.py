@@ -61,10 +61,11 @@ def print_answers(folder: StrPath, selector: str) -> None:
     rows = islice(answer_rows(folder, [selector]), EXAMPLES)
     for row in rows:
         question = " ".join(row.question.split())
+        question = question if len(question) <= 60 else f"...{question[-57:]}"
         answer = row.outcome if row.answer is None else " ".join(row.answer.split())
         verdict = {True: ", right", False: ", wrong", None: ""}[row.correct]
         agree = "" if row.confidence is None else f" ({row.confidence:.0%} agree{verdict})"
-        print(printable(f"  {question[-60:]} -> {answer[:40]}{agree}"))
+        print(printable(f"  {question} -> {answer[:40]}{agree}"))
     place = printable(RunReader(folder).shown_path)  # without a password
     print(f"kept in {place}: nbest view {place}, nbest export {place} --format answers")
 
