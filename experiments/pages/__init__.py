@@ -1,1 +1,1 @@
-"""Pages that only this user of this machine can open."""
+"""Pages: those that only this user of this machine can open, and those in files."""

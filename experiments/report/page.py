@@ -11,6 +11,7 @@ from nbest.experiments.analysis.paired import Pair, compared, run_pairs
 from nbest.experiments.analysis.replay.adaptive import ReplayedAdaptive
 from nbest.experiments.language.expressions import split_expressions
 from nbest.experiments.language.text import printable
+from nbest.experiments.pages.files import require_new, write_text
 from nbest.experiments.questions.reading import ReadingNames
 from nbest.experiments.report.costs import Prices, costs_of
 from nbest.experiments.report.data import SHOWN_QUESTIONS, RunReport, run_report, same_questions
@@ -20,8 +21,7 @@ from nbest.experiments.report.pictures import (
     accuracy_against_tokens,
     risk_against_coverage,
 )
-from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.files import StrPath, write_whole
+from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.requirements import require
 
 PICTURES: dict[str, Callable[[Sequence[RunReport]], str]] = {
@@ -43,18 +43,14 @@ def write_report(
     by: ReadingNames | None = None,
 ) -> Path:
     """Gather, draw and write the page: one file, no script, nothing that it loads."""
-    if out.exists() and not force:
-        raise InputError(f"out must be a new file (or give --force), got {str(out)!r}")
+    require_new(out, force)
     names = None if selectors is None else split_expressions(selectors)
     require(shown >= 0, "questions", "be 0 or more", shown)
     reports = []
     for run in runs:
         reports.append(run_report(run, names, shown, tell, by))
     page = report_page(reports, prices or Prices())
-    try:
-        write_whole(out, page.encode())
-    except OSError as error:
-        raise InputError(f"out must be a file that can be written ({error.strerror})") from error
+    write_text(out, page)
     return out
 
 

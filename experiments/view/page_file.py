@@ -10,11 +10,10 @@ from html import escape
 from importlib.resources import files
 from pathlib import Path
 
+from nbest.experiments.pages.files import require_new, write_text
 from nbest.experiments.view.documents import whole_document
 from nbest.experiments.view.server import PACKAGE
 from nbest.experiments.view.viewed_run import Tell, ViewedRun
-from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.files import write_whole
 from nbest.orchestrator.requirements import require
 
 
@@ -27,14 +26,10 @@ def write_page(
     tell: Tell = lambda line: None,
 ) -> Path:
     """Write the page with all questions, and the samples of the first `questions` of them."""
-    if out.exists() and not force:
-        raise InputError(f"out must be a new file (or give --force), got {str(out)!r}")
+    require_new(out, force)
     require(questions >= 0, "questions", "be 0 or more", questions)
     page = standalone_page(runs, questions, tell)
-    try:
-        write_whole(out, page.encode())
-    except OSError as error:
-        raise InputError(f"out must be a file that can be written ({error.strerror})") from error
+    write_text(out, page)
     return out
 
 

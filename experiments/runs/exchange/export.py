@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from nbest.experiments.pages.files import require_new
 from nbest.experiments.runs.exchange.export_answers import (
     answer_rows,
     csv_lines,
@@ -42,8 +43,8 @@ def export_run(
         raise InputError(f"format must be one of {', '.join(FORMATS)}, got {what!r}")
     if selectors is not None and what != "answers":
         raise InputError(f"select must go with the format answers, got {what!r}")
-    if out is not None and out.exists() and not force:
-        raise InputError(f"out must be a new file (or give --force), got {str(out)!r}")
+    if out is not None:
+        require_new(out, force)
     if out is None and what == "parquet":
         raise InputError("out must be given for a table, which is no text")
     RunReader(run)  # refuses a folder that is no run
