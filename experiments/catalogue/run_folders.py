@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from nbest.experiments.runs.cases import model_name_of
 from nbest.orchestrator.errors import InputError, NbestError, error_text
 from nbest.orchestrator.store.reader import RunReader
 
@@ -46,13 +47,11 @@ def runs_in(folder: str) -> list[RunListed]:
 def _run(path: Path) -> RunListed:
     try:
         reader = RunReader(path)
-        config = reader.manifest.config
-        model, select = config.get("model"), config.get("select")
-        name = model.get("model", model.get("backend", "")) if isinstance(model, dict) else ""
+        select = reader.manifest.config.get("select")
         return RunListed(
             path=str(path),
             created=reader.manifest.created,
-            model=str(name),
+            model=model_name_of(reader),
             questions=len(reader.query_ids),
             ended=len({record.query_id for record in reader.records()}),
             selectors=tuple(map(str, select)) if isinstance(select, list) else (),

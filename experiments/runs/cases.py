@@ -80,6 +80,12 @@ def selectors_of(run: RunReader) -> tuple[str, ...]:
     return tuple(map(str, select)) if isinstance(select, list) and select else ("vote",)
 
 
+def model_name_of(run: RunReader) -> str:
+    """The model that drew a run, or the backend where it names none; empty of an imported run."""
+    model = run.manifest.config.get("model")
+    return str(model.get("model", model.get("backend", ""))) if isinstance(model, dict) else ""
+
+
 def reading_of(
     run: RunReader,
     extract: str | None = None,
@@ -195,7 +201,10 @@ class CaseReader:
 
     async def case(self, query: Query, scope: Scope | None = None) -> Case | None:
         """The case of a query of the run; None where it has no sample."""
-        drawn = await self.drawn(query)
+        return await self.case_of(query, await self.drawn(query), scope)
+
+    async def case_of(self, query: Query, drawn: Drawn, scope: Scope | None = None) -> Case | None:
+        """The case of a query by what the run has drawn for it; None where that is no sample."""
         samples = scope.first(drawn.samples) if scope and self._tree is None else drawn.samples
         if not samples:
             return None

@@ -6,7 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from nbest.experiments.questions.reading import ReadingNames
-from nbest.experiments.runs.cases import CaseReader, named_scorer, reading_of, selectors_of
+from nbest.experiments.runs.cases import (
+    CaseReader,
+    model_name_of,
+    named_scorer,
+    reading_of,
+    selectors_of,
+)
 from nbest.experiments.runs.gold_file import read_gold
 from nbest.experiments.view.health import Health, health
 from nbest.experiments.view.question import QuestionShown, TokenShown, question_shown, tokens_shown
@@ -55,10 +61,9 @@ class ViewedRun:
         self._whole = CaseReader(self._run, reading, None, self._gold, has_tokens=True)
         self._texts = token_texts_of(self._run)
         self._queries = {query.id: query for query in self._run.queries}
-        model = self._run.manifest.config.get("model")
         self.facts = Facts(
             name=run_name(run),
-            model=str(model.get("model", model.get("backend"))) if isinstance(model, dict) else "",
+            model=model_name_of(self._run),
             questions=len(self._queries),
             selectors=tuple(self._scorers),
             notes=notes,
@@ -88,12 +93,12 @@ class ViewedRun:
         return wait_for(self._question(self._query(query_id)))
 
     async def _question(self, query: Query) -> QuestionShown:
-        case = await self._whole.case(query)
+        drawn = await self._whole.drawn(query)
+        case = await self._whole.case_of(query, drawn)
         if case is None:
             raise InputError(f"question {query.id!r} has no sample in {self._run.shown_path!r}")
-        grown = (await self._whole.drawn(query)).grown
         gold = self._gold.get(query.id)
-        return await question_shown(case, self._scorers, gold, self._texts, grown)
+        return await question_shown(case, self._scorers, gold, self._texts, drawn.grown)
 
     def tokens(self, query_id: str, index: int) -> tuple[TokenShown, ...]:
         """The tokens of a sample; none where their texts are not known."""

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
+from nbest.experiments.pages.loopback import LoopbackServer
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
+
+Server = TypeVar("Server", bound=LoopbackServer)
 
 _ARGUMENTS = [
     "--no-sandbox",
@@ -21,6 +26,19 @@ _ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+
+@contextmanager
+def answering(server: Server) -> Iterator[Server]:
+    """Have a server answer in a thread of its own until the end of the block."""
+    with server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 @contextmanager

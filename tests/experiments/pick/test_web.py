@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +15,7 @@ from nbest.experiments.pick.session import PickSession
 from nbest.experiments.pick.web import COOKIE, PickServer
 from nbest.orchestrator.store.choices import read_choices
 from tests.experiments.attacks import attacks
-from tests.experiments.browsers import chromium
+from tests.experiments.browsers import answering, chromium
 from tests.experiments.picked_runs import picked_run
 
 if TYPE_CHECKING:
@@ -27,14 +26,8 @@ TEXTS = {"q0": ["7", "8"], "q1": ["a", "b", "c"], "q2": ["x", "y"]}
 
 @contextmanager
 def serving(run: Path) -> Iterator[PickServer]:
-    with PickServer(PickSession(run)) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    with answering(PickServer(PickSession(run))) as server:
+        yield server
 
 
 @pytest.fixture

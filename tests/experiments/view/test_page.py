@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +17,7 @@ from nbest.experiments.view.server import COOKIE, ViewServer
 from nbest.experiments.view.viewed_run import ViewedRun
 from nbest.orchestrator.errors import InputError
 from tests.experiments.attacks import attacks
-from tests.experiments.browsers import chromium
+from tests.experiments.browsers import answering, chromium
 from tests.experiments.pick.test_web import request
 from tests.experiments.picked_runs import picked_run
 
@@ -30,14 +29,8 @@ TEXTS = {f"q{i}": ["same", "other words", *["same"] * (i % 3)] for i in range(60
 
 @contextmanager
 def serving(*runs: Path) -> Iterator[ViewServer]:
-    with ViewServer([ViewedRun(run, ["vote", "first"]) for run in runs]) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    with answering(ViewServer([ViewedRun(run, ["vote", "first"]) for run in runs])) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
