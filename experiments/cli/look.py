@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from nbest.experiments.view.viewed_run import ViewedRun
 
 Selectors = Annotated[
     str | None, typer.Option("--select", help="Names; default: those of the run's config.")
@@ -43,18 +46,13 @@ def view(
 ) -> None:
     """Look at every question and sample of a run, on a page of this machine; two side by side."""
     from nbest.experiments.cli.pools import tell_progress
-    from nbest.experiments.language.expressions import split_expressions
-    from nbest.experiments.questions.reading import ReadingNames
     from nbest.experiments.view.page_file import write_page
     from nbest.experiments.view.server import ViewServer
-    from nbest.experiments.view.viewed_run import ViewedRun
     from nbest.orchestrator.errors import InputError
 
     if len(runs) > 2:
         raise InputError(f"runs must be one or two, got {len(runs)}")
-    names = None if selectors is None else split_expressions(selectors)
-    by = ReadingNames(extract=extract, grade=grade, equivalence=equivalence)
-    opened = [ViewedRun(run, names, by) for run in runs]
+    opened = [_opened(run, selectors, extract, grade, equivalence) for run in runs]
     if out is not None:
         print(write_page(opened, out, questions, force=force, tell=tell_progress))
         return
@@ -94,14 +92,9 @@ def show(
         print_questions,
         print_sample,
     )
-    from nbest.experiments.language.expressions import split_expressions
-    from nbest.experiments.questions.reading import ReadingNames
-    from nbest.experiments.view.viewed_run import ViewedRun
     from nbest.orchestrator.errors import InputError
 
-    names = None if selectors is None else split_expressions(selectors)
-    by = ReadingNames(extract=extract, grade=grade, equivalence=equivalence)
-    opened = ViewedRun(run, names, by)
+    opened = _opened(run, selectors, extract, grade, equivalence)
     if question is None:
         if sample is not None or alternatives:
             raise InputError("question must be given with --sample and --alternatives")
@@ -109,3 +102,20 @@ def show(
     if sample is None and not alternatives:
         return print_question(opened, question)
     print_sample(opened, question, sample or 0, alternatives)
+
+
+def _opened(
+    run: str,
+    selectors: str | None,
+    extract: str | None,
+    grade: str | None,
+    equivalence: str | None,
+) -> ViewedRun:
+    """A run to look at, by the options that both commands have."""
+    from nbest.experiments.language.expressions import split_expressions
+    from nbest.experiments.questions.reading import ReadingNames
+    from nbest.experiments.view.viewed_run import ViewedRun
+
+    names = None if selectors is None else split_expressions(selectors)
+    by = ReadingNames(extract=extract, grade=grade, equivalence=equivalence)
+    return ViewedRun(run, names, by)
