@@ -14,8 +14,9 @@ from nbest.experiments.language.expressions import split_expressions
 from nbest.experiments.questions.gold import Gold
 from nbest.experiments.questions.reading import Reading
 from nbest.experiments.runs.case import Case
-from nbest.experiments.runs.cases import each_case, named_scorer, reading_of
+from nbest.experiments.runs.cases import each_case, reading_of
 from nbest.experiments.runs.scope import Scope
+from nbest.experiments.runs.selectors import named_scorer
 from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.protocols import Scorer
 from nbest.orchestrator.store.reader import RunReader

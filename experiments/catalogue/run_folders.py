@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from nbest.experiments.runs.cases import model_name_of
+from nbest.experiments.runs.selectors import model_name_of
 from nbest.orchestrator.errors import InputError, NbestError, error_text
 from nbest.orchestrator.store.reader import RunReader
 

@@ -19,11 +19,11 @@ from nbest.experiments.config.strategy import StrategySection
 from nbest.experiments.language.text import printable, safe_lines
 from nbest.experiments.questions.prompts import prompt_text
 from nbest.experiments.runs.bill import COUNTS, bill_line, bill_lines
-from nbest.experiments.runs.cases import named_scorer
 from nbest.experiments.runs.exchange.export_answers import answer_rows
 from nbest.experiments.runs.execute import Endings
 from nbest.experiments.runs.plan import Plan
 from nbest.experiments.runs.scope import Scope
+from nbest.experiments.runs.selectors import named_scorer
 from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.types import Outcome, Record

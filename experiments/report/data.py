@@ -40,8 +40,9 @@ from nbest.experiments.report.questions import QuestionShown, best, contested, w
 from nbest.experiments.report.spending import Spending, spendings_of
 from nbest.experiments.report.thinking import ThinkingCurve, thinking_curves
 from nbest.experiments.runs.case import Case
-from nbest.experiments.runs.cases import cases_of, named_scorer, reading_of, selectors_of
+from nbest.experiments.runs.cases import cases_of, reading_of
 from nbest.experiments.runs.gold_file import read_gold
+from nbest.experiments.runs.selectors import named_scorer, selectors_of
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.files import StrPath, run_name
 from nbest.orchestrator.protocols import Scorer

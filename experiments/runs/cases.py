@@ -9,17 +9,12 @@ from dataclasses import fields, replace
 from typing import TypeVar
 
 import numpy as np
-from pydantic import ValidationError
 
-from nbest.experiments.config.model_names import Unbound, unbound_names, with_models
 from nbest.experiments.config.plugins import (
     build_equivalence,
     build_extractor,
     build_grader,
-    build_scorer,
 )
-from nbest.experiments.config.sections import ModelSection
-from nbest.experiments.language.errors import describe
 from nbest.experiments.questions.gold import Gold
 from nbest.experiments.questions.graders.model_verdicts import ModelVerdicts
 from nbest.experiments.questions.reading import Reading, with_memory
@@ -28,13 +23,13 @@ from nbest.experiments.runs.chains import Drawn, drawn_samples, tree_of
 from nbest.experiments.runs.gold_file import read_gold
 from nbest.experiments.runs.recorded_answers import read_recorded, with_recorded
 from nbest.experiments.runs.scope import Scope
+from nbest.experiments.runs.selectors import with_models_of
 from nbest.experiments.runs.stored_calls import StoredCalls
-from nbest.experiments.runs.user_choice import chosen_by_user
 from nbest.experiments.runs.verdicts_file import with_verdicts
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.ids import index_of
-from nbest.orchestrator.protocols import BackendConfig, Scorer
+from nbest.orchestrator.protocols import Scorer
 from nbest.orchestrator.query.selection import merge_answers, read_answers, with_calls
 from nbest.orchestrator.store.format.manifest import Json
 from nbest.orchestrator.store.reader import RunReader
@@ -43,47 +38,6 @@ from nbest.orchestrator.tasks import wait_for
 from nbest.orchestrator.types import Candidates, Query, Sample, Scores
 
 T = TypeVar("T")
-
-
-def named_scorer(name: str, run: StrPath) -> Scorer:
-    """Build the scorer of a name; `user` stands for what a person chose in this run."""
-    if name == "user":
-        return chosen_by_user(RunReader(run))
-    return with_models_of(build_scorer(name), run)
-
-
-def with_models_of(part: T, run: StrPath) -> T:
-    """The same scorer or strategy with the models that its names mean in a run's config.
-
-    Nothing is started. InputError where the run has no such model, or it cannot be used here.
-    """
-    if not (names := unbound_names(part)):
-        return part
-    models = RunReader(run).manifest.config.get("models")
-    sections = models if isinstance(models, dict) else {}
-    known = {name: section for name, section in sections.items() if name in names}
-    others = {name: Unbound(name=name) for name in sections.keys() - names}  # for the nearest name
-    return with_models(part, others | {name: _model(name, known[name]) for name in known})
-
-
-def _model(name: str, section: object) -> BackendConfig:
-    try:
-        return ModelSection.model_validate(section).build()
-    except ValidationError as error:
-        _, what = describe(error.errors(include_url=False)[0], {})
-        raise InputError(f"models.{name} of the run cannot be used here: {what}") from error
-
-
-def selectors_of(run: RunReader) -> tuple[str, ...]:
-    """The selectors of a run's config; a vote where it has none, as an imported run."""
-    select = run.manifest.config.get("select")
-    return tuple(map(str, select)) if isinstance(select, list) and select else ("vote",)
-
-
-def model_name_of(run: RunReader) -> str:
-    """The model that drew a run, or the backend where it names none; empty of an imported run."""
-    model = run.manifest.config.get("model")
-    return str(model.get("model", model.get("backend", ""))) if isinstance(model, dict) else ""
 
 
 def reading_of(

@@ -28,9 +28,10 @@ from nbest.experiments.cli.ending import run_command
 from nbest.experiments.config.config import load_config
 from nbest.experiments.config.plugins import build_scorer
 from nbest.experiments.runs.case import Case
-from nbest.experiments.runs.cases import load_cases, with_models_of
+from nbest.experiments.runs.cases import load_cases
 from nbest.experiments.runs.execute import carry_out
 from nbest.experiments.runs.plan import make_plan
+from nbest.experiments.runs.selectors import with_models_of
 from nbest.experiments.training.arm_weights import FittedWeights, fitted_on
 from nbest.model_backend.models.second_model import PARAMETERS as LARGE_PARAMETERS
 from nbest.model_backend.models.small_model import PARAMETERS as SMALL_PARAMETERS

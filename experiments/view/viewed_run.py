@@ -6,21 +6,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from nbest.experiments.questions.reading import ReadingNames
-from nbest.experiments.runs.cases import (
-    CaseReader,
+from nbest.experiments.runs.cases import CaseReader, reading_of
+from nbest.experiments.runs.gold_file import read_gold
+from nbest.experiments.runs.selectors import (
+    known_scorers,
     model_name_of,
-    named_scorer,
-    reading_of,
     selectors_of,
 )
-from nbest.experiments.runs.gold_file import read_gold
 from nbest.experiments.view.health import Health, health
 from nbest.experiments.view.question import QuestionShown, TokenShown, question_shown, tokens_shown
 from nbest.experiments.view.rows import QuestionRow, question_row
 from nbest.experiments.view.token_texts import token_texts_of
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.files import StrPath, run_name
-from nbest.orchestrator.protocols import Scorer
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.tasks import wait_for
 from nbest.orchestrator.types import Query, Sample
@@ -129,15 +127,3 @@ class ViewedRun:
         if query_id not in self._queries:
             raise InputError(f"question must be one of the run's, got {query_id!r}")
         return self._queries[query_id]
-
-
-def known_scorers(names: Sequence[str], run: StrPath) -> tuple[dict[str, Scorer], tuple[str, ...]]:
-    """The selectors that can be built here, and a line for each that cannot, as a plugin."""
-    scorers: dict[str, Scorer] = {}
-    notes = []
-    for name in names:
-        try:
-            scorers[name] = named_scorer(name, run)
-        except InputError as error:
-            notes.append(f"{name} is left out: {error}")
-    return scorers, tuple(notes)

@@ -35,7 +35,8 @@ from nbest.experiments.analysis.curves.of_selectors import (
 from nbest.experiments.analysis.table.rows import named_clusters
 from nbest.experiments.language.expressions import split_expressions
 from nbest.experiments.runs.case import Case
-from nbest.experiments.runs.cases import cases_of, named_scorer, reading_of
+from nbest.experiments.runs.cases import cases_of, reading_of
+from nbest.experiments.runs.selectors import named_scorer
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.protocols import Scorer, is_pointwise

@@ -21,7 +21,8 @@ from nbest.experiments.analysis.stored_logprobs import require_logprobs
 from nbest.experiments.analysis.table.rows import named_clusters
 from nbest.experiments.config.strategy import tree_named
 from nbest.experiments.runs.case import Case
-from nbest.experiments.runs.cases import cases_of, reading_of, with_models_of
+from nbest.experiments.runs.cases import cases_of, reading_of
+from nbest.experiments.runs.selectors import with_models_of
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.requirements import require

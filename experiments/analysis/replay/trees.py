@@ -18,8 +18,9 @@ from nbest.experiments.config.threshold import read_threshold
 from nbest.experiments.language.expressions import parse_expression
 from nbest.experiments.questions.reading import Reading
 from nbest.experiments.runs.case import Case
-from nbest.experiments.runs.cases import each_case, reading_of, selectors_of, with_models_of
+from nbest.experiments.runs.cases import each_case, reading_of
 from nbest.experiments.runs.chains import drawn_samples, tree_of
+from nbest.experiments.runs.selectors import selectors_of, with_models_of
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.requirements import require

@@ -14,8 +14,9 @@ from typing import IO, TYPE_CHECKING
 from nbest.experiments.questions.gold import Gold
 from nbest.experiments.questions.prompts import question_text
 from nbest.experiments.runs.case import Case
-from nbest.experiments.runs.cases import each_case, in_turn, named_scorer, reading_of, selectors_of
+from nbest.experiments.runs.cases import each_case, in_turn, reading_of
 from nbest.experiments.runs.gold_file import read_gold
+from nbest.experiments.runs.selectors import named_scorer, selectors_of
 from nbest.experiments.runs.stored_calls import NotAsked
 from nbest.orchestrator.errors import error_text
 from nbest.orchestrator.files import StrPath

@@ -16,9 +16,10 @@ import pyarrow as pa
 
 from nbest.experiments.questions.prompts import prompt_text, question_text
 from nbest.experiments.runs.case import Case
-from nbest.experiments.runs.cases import cases_of, named_scorer, reading_of, selectors_of
+from nbest.experiments.runs.cases import cases_of, reading_of
 from nbest.experiments.runs.exchange.export_answers import answer_rows, answer_schema
 from nbest.experiments.runs.gold_file import read_gold
+from nbest.experiments.runs.selectors import named_scorer, selectors_of
 from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.ids import index_of
 from nbest.orchestrator.store.reader import RunReader

@@ -35,9 +35,10 @@ from nbest.experiments.analysis.replay.replay import replay
 from nbest.experiments.analysis.select import compare
 from nbest.experiments.cli.app import app
 from nbest.experiments.config.config import load_config
-from nbest.experiments.runs.cases import load_cases, named_scorer
+from nbest.experiments.runs.cases import load_cases
 from nbest.experiments.runs.execute import carry_out
 from nbest.experiments.runs.plan import make_plan
+from nbest.experiments.runs.selectors import named_scorer
 from nbest.experiments.runs.stored_calls import NotAsked
 from nbest.orchestrator.errors import InputError, RequestRejected
 from nbest.orchestrator.protocols import Scorer
