@@ -62,6 +62,9 @@ def config(
     key: Annotated[
         str | None, typer.Argument(help="A key, or what keys begin with; without it: all.")
     ] = None,
+    run: Annotated[
+        str | None, typer.Option(help="Print the config of a run folder, to run it again.")
+    ] = None,
     schema: Annotated[
         bool, typer.Option("--schema", help="Print the JSON schema of a config, for editors.")
     ] = False,
@@ -75,6 +78,12 @@ def config(
     from nbest.orchestrator.errors import InputError
     from nbest.orchestrator.requirements import did_you_mean
 
+    if run is not None:
+        from nbest.experiments.config.stored import stored_config_text
+        from nbest.orchestrator.store.reader import RunReader
+
+        print(stored_config_text(RunReader(run)), end="")
+        return
     if schema:
         print(json.dumps(Config.model_json_schema(), indent=2))
         return

@@ -86,20 +86,35 @@ def report(
     output_price: Annotated[float, typer.Option(help="Dollars a million generated.")] = 0.0,
     parameters: Annotated[float, typer.Option(help="Of the model, e.g. 135e6, for FLOPs.")] = 0.0,
     questions: Annotated[int, typer.Option(help="Shown of each sort, with candidates.")] = 8,
+    samples: Annotated[
+        Path | None,
+        typer.Option(help="Write the page of `nbest view` there, too, and link questions to it."),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
 ) -> None:
-    """A page to look at: curves, costs, risk, the questions that are most contested."""
+    """A page to look at: what choosing among samples wins, what it costs, where it fails."""
     from nbest.experiments.questions.reading import ReadingNames
     from nbest.experiments.report.costs import Prices
     from nbest.experiments.report.page import write_report
+    from nbest.experiments.report.samples_page import samples_link, write_samples
 
     prices = Prices(input_price=input_price, output_price=output_price, parameters=parameters)
     by = ReadingNames(extract=extract, grade=grade, equivalence=equivalence)
-    print(
-        write_report(
-            runs, out, selectors, prices, shown=questions, force=force, tell=tell_progress, by=by
-        )
+    link = "" if samples is None else samples_link(samples, out)
+    page = write_report(
+        runs,
+        out,
+        selectors,
+        prices,
+        shown=questions,
+        samples=link,
+        force=force,
+        tell=tell_progress,
+        by=by,
     )
+    print(page)
+    if samples is not None:
+        print(write_samples(runs, samples, selectors, by, force=force, tell=tell_progress))
 
 
 def import_(

@@ -25,7 +25,7 @@ class Prices:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """A line of the bill, over all questions of a run."""
+    """A line of the bill of a run, over all of its questions."""
 
     name: str
     generated: int
@@ -45,7 +45,7 @@ def costs_of(report: RunReport, prices: Prices) -> list[Cost]:
     """
     bill = [
         _cost(
-            f"{report.name}, {row.select}",
+            row.select,
             prices,
             generated=row.tokens,
             cancelled=report.usage.cancelled_tokens,
@@ -60,7 +60,7 @@ def costs_of(report: RunReport, prices: Prices) -> list[Cost]:
         prompt = report.usage.prompt_tokens * count * replay.started / max(1, report.usage.samples)
         bill.append(
             _cost(
-                f"{report.name}, adaptive vote (replayed)",
+                "adaptive vote (replayed)",
                 prices,
                 generated=round(count * replay.tokens),
                 cancelled=round(count * (replay.tokens - replay.tokens_counted)),

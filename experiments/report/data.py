@@ -4,45 +4,46 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
 
-from nbest.experiments.analysis.bias_notes import run_notes
-from nbest.experiments.analysis.case_notes import curve_notes, sampling_notes
-from nbest.experiments.analysis.curves.arms import ArmTable, arm_table, best_arm_sentence
+from nbest.experiments.analysis.curves.arms import ArmTable, arm_table
 from nbest.experiments.analysis.curves.exact import (
     Curve,
     baseline_curves,
     ended_cases,
     graded_cases,
-    has_arms,
     powers_of_two,
     smallest_pool,
 )
-from nbest.experiments.analysis.curves.of_run import may_be_fooled, watch_warnings
 from nbest.experiments.analysis.curves.of_selectors import (
     ScoredPools,
     scored_pools,
     selector_curves,
 )
-from nbest.experiments.analysis.paired import paired_sentences, winner_note
+from nbest.experiments.analysis.paired import Line, compared, pair_of, winner_note
 from nbest.experiments.analysis.replay.adaptive import ReplayedAdaptive
 from nbest.experiments.analysis.replay.figures import Replay
 from nbest.experiments.analysis.replay.replay import replay_cases
-from nbest.experiments.analysis.table.baselines import baseline_rows
+from nbest.experiments.analysis.table.baselines import BaselineGrading
 from nbest.experiments.analysis.table.rows import Row, named_clusters, selector_row
-from nbest.experiments.analysis.unlabelled import Agreement, agreements, share_warnings
+from nbest.experiments.analysis.table.sample_counts import SampleCounts
+from nbest.experiments.analysis.unlabelled import Agreement, agreements
 from nbest.experiments.questions.gold import Gold
 from nbest.experiments.questions.prompts import QUESTION
 from nbest.experiments.questions.reading import ReadingNames
 from nbest.experiments.report.duels import Duel, QuestionVerdicts, duels, verdicts
-from nbest.experiments.report.questions import QuestionShown, best, contested, worst
+from nbest.experiments.report.facts import RunFacts, run_facts
+from nbest.experiments.report.headline import Headline, headline_of
+from nbest.experiments.report.notes import Watched, notes_of, notes_on_curves, warnings_of, watched
+from nbest.experiments.report.questions import ShownQuestions, shown_questions
+from nbest.experiments.report.right_counts import RightCounts, right_counts
 from nbest.experiments.report.spending import Spending, spendings_of
+from nbest.experiments.report.strip import Strip, strips
 from nbest.experiments.report.thinking import ThinkingCurve, thinking_curves
 from nbest.experiments.runs.case import Case
 from nbest.experiments.runs.cases import cases_of, reading_of
 from nbest.experiments.runs.gold_file import read_gold
-from nbest.experiments.runs.selectors import named_scorer, selectors_of
+from nbest.experiments.runs.selectors import known_scorers, selectors_of
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.files import StrPath, run_name
 from nbest.orchestrator.protocols import Scorer
@@ -50,7 +51,7 @@ from nbest.orchestrator.query.tally import usage_of
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.tasks import wait_for
 from nbest.orchestrator.types import Usage
-from nbest.scorers.estimators.over_optimisation import FEWEST
+from nbest.scorers.estimators.calibration import CalibrationBin, calibration_bins
 from nbest.scorers.estimators.risk_coverage import RiskPoint, risk_coverage
 
 SHOWN_QUESTIONS = 8  # of each sort: best, worst, most contested
@@ -64,7 +65,10 @@ class RunReport:
     """What the report shows of one run."""
 
     name: str
-    model: str
+    path: str  # of the run folder, as it may be shown
+    headline: Headline
+    facts: RunFacts
+    samples: SampleCounts
     outcomes: Mapping[str, Mapping[str, int]]  # by strategy: how many questions ended how
     rows: tuple[Row, ...]  # a selector each
     baselines: tuple[Row, ...]
@@ -72,22 +76,28 @@ class RunReport:
     ks: tuple[int, ...]
     spendings: tuple[Spending, ...]  # of each selector with k samples, of the adaptive vote
     arms: ArmTable | None  # the arms that drew, by the first selector
+    right_counts: RightCounts | None  # of the graded questions
+    calibration: tuple[CalibrationBin, ...]  # of the first selector
+    strips: tuple[Strip, ...]  # of each selector
     thinking: tuple[ThinkingCurve, ...]  # of the first selector, an arm each; none without thoughts
     num_graded: int  # questions
     num_ended: int  # questions with a sample that ended
     usage: Usage  # of all samples
     replay: Replay | None  # of the default adaptive strategy
-    watched: Literal["none", "too few", "enough"]  # selectors that the watch can say something of
+    watched: Watched  # selectors that the watch can say something of
     warnings: tuple[str, ...]  # of the watch: on accuracies, without gold answers on vote shares
-    paired: tuple[str, ...]  # what each selector wins over the first
+    lines: tuple[Line, ...]  # each selector after the first against the first
     notes: tuple[str, ...]  # what is estimated and how well, what is biased, which selectors fail
     verdicts: tuple[QuestionVerdicts, ...]  # the first questions where the selectors differ
     duels: tuple[Duel, ...]  # each pair of selectors
     agreements: tuple[Agreement, ...]  # the same, without gold answers
-    best: tuple[QuestionShown, ...]
-    worst: tuple[QuestionShown, ...]
-    contested: tuple[QuestionShown, ...]
+    shown: ShownQuestions
     questions: Mapping[str, int]  # by id: a number that says what is asked and what is right
+
+    @property
+    def paired(self) -> tuple[str, ...]:
+        """What each selector wins over the first, in a sentence each, and a word on the best."""
+        return (*(line.sentence() for line in self.lines), *winner_note(self.rows))
 
     @property
     def num_replayed(self) -> int:
@@ -109,10 +119,44 @@ def run_report(
 ) -> RunReport:
     """Gather a report, by default for the run's selectors; `tell` gets a line about each step."""
     reader, label = RunReader(run), run_name(run)
-    scorers = {name: named_scorer(name, run) for name in selectors or selectors_of(reader)}
+    scorers, left_out = known_scorers(selectors or selectors_of(reader), run)
     tell(f"{label}: {len(reader.query_ids):,} questions, chosen by {', '.join(scorers)}")
     cases = cases_of(reader, reading_of(reader, *_names(by)), scorers.values())
-    return _report_of(reader, scorers, cases, shown, tell)
+    report = _report_of(reader, scorers, cases, shown, tell)
+    return replace(report, notes=(*report.notes, *left_out))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What is measured of the selectors that work, at 1 to `ks[-1]` samples."""
+
+    scored: ScoredPools
+    curves: tuple[Curve, ...]
+    ks: tuple[int, ...]
+    pools: Sequence[Case]  # the graded ones; where there are none, all that ended
+    replay: Replay | None
+    arms: ArmTable | None
+    thinking: tuple[ThinkingCurve, ...]
+
+
+def _measured(
+    scorers: Mapping[str, Scorer], cases: Sequence[Case], graded: Sequence[Case]
+) -> Measured:
+    largest = smallest_pool(graded)
+    ks = powers_of_two(largest) if graded else ()
+    scored = scored_pools(scorers, graded)
+    curves = selector_curves(scorers, scored, ks, largest) if graded else {}
+    pools = graded or ended_cases(cases)
+    arms, thinking = _by_first(scorers, graded)
+    return Measured(
+        scored=scored,
+        curves=tuple(curves.values()),
+        ks=ks,
+        pools=pools,
+        replay=_replay(pools),
+        arms=arms,
+        thinking=thinking,
+    )
 
 
 def _report_of(
@@ -124,40 +168,42 @@ def _report_of(
 ) -> RunReport:
     """The report of a run whose cases have been read."""
     label, graded = run_name(reader.path), graded_cases(cases)
-    rows, working = wait_for(_rows(scorers, cases))
-    largest = smallest_pool(graded)
-    ks = powers_of_two(largest) if graded else ()
-    tell(f"{label}: drawing {len(working)} curves to k={largest}, and replaying")
-    scored = scored_pools(working, graded)
-    measured = selector_curves(working, scored, ks, largest) if graded else {}
-    curves, pools = list(measured.values()), graded or ended_cases(cases)
-    (arms, thinking), replayed = _by_first(working, graded), _replay(pools)
+    rows, working, lacking = wait_for(_rows(scorers, cases))
+    tell(f"{label}: drawing {len(working)} curves to k={smallest_pool(graded)}, and replaying")
+    measured = _measured(working, cases, graded)
+    curves, ks, replayed = measured.curves, measured.ks, measured.replay
+    baselines, samples = _baseline_rows(cases)
     usage = usage_of([sample for case in cases for sample in case.candidates.samples])
+    about = notes_on_curves(working, curves, cases, graded, measured.arms)
     return RunReport(
         name=label,
-        model=_model(reader),
+        path=reader.shown_path,
+        headline=headline_of(rows, baselines, graded, replayed, samples),
+        facts=run_facts(reader, usage, samples),
+        samples=samples,
+        right_counts=right_counts(graded),
+        calibration=_calibration(rows[0]) if rows else (),
+        strips=strips(rows, [case.query.id for case in graded]),
         outcomes=_outcomes(reader),
         rows=tuple(rows),
-        baselines=baseline_rows(cases),
+        baselines=baselines,
         curves=(*_baselines(graded), *curves),
         ks=ks,
-        spendings=spendings_of(rows, curves, ks, usage, replayed, scored.clusters),
-        arms=arms,
-        thinking=thinking,
+        spendings=spendings_of(rows, curves, ks, usage, replayed, measured.scored.clusters),
+        arms=measured.arms,
+        thinking=measured.thinking,
         num_graded=len(graded),
-        num_ended=len(pools),
+        num_ended=len(measured.pools),
         usage=usage,
         replay=replayed,
         verdicts=verdicts(rows, graded),
         duels=duels(rows) if graded else (),
         agreements=() if graded else agreements(rows),
-        warnings=_warnings(working, scored, pools),
-        paired=(*paired_sentences(rows), *winner_note(rows)),
-        notes=_notes(reader, rows, _curve_notes(working, curves, cases, graded, arms)),
-        watched=_watched(working, pools),
-        best=best(graded, shown),
-        worst=worst(graded, shown),
-        contested=contested(cases, shown),
+        warnings=warnings_of(working, measured.scored, measured.pools),
+        lines=tuple(compared([pair_of(rows[0], row) for row in rows[1:]])),
+        notes=(*notes_of(reader, rows, about), *lacking),
+        watched=watched(working, measured.pools),
+        shown=shown_questions(cases, graded, shown),
         questions=question_keys(cases, read_gold(reader.path)),
     )
 
@@ -172,43 +218,22 @@ def _by_first(
     return arm_table(*first, graded), thinking_curves(*first, graded)
 
 
+def _baseline_rows(cases: Sequence[Case]) -> tuple[tuple[Row, Row], SampleCounts]:
+    grading = BaselineGrading()
+    for case in cases:
+        grading.add(case)
+    return grading.rows(), grading.samples.counts()
+
+
+def _calibration(row: Row) -> tuple[CalibrationBin, ...]:
+    """Whether the confidence of a selector is the share of its answers that are right."""
+    confidence, is_right = zip(*row.answered, strict=True) if row.answered else ((), ())
+    clusters = named_clusters([choice.cluster for choice in row.given])
+    return tuple(calibration_bins(confidence, is_right, clusters=clusters))
+
+
 def _baselines(graded: Sequence[Case]) -> tuple[Curve, ...]:
     return baseline_curves(graded, smallest_pool(graded)) if graded else ()
-
-
-def _warnings(
-    scorers: Mapping[str, Scorer], graded: ScoredPools, pools: Sequence[Case]
-) -> tuple[str, ...]:
-    """What the watch sees: in accuracies, or where there are none in vote shares."""
-    if has_arms(pools):  # it takes samples for alike
-        return ()
-    if graded.cases:
-        return watch_warnings(scorers, graded, smallest_pool(graded.cases))
-    return wait_for(share_warnings(scorers, pools))
-
-
-def _watched(
-    scorers: Mapping[str, Scorer], pools: Sequence[Case]
-) -> Literal["none", "too few", "enough"]:
-    """Whether the watch looks at a selector, and has questions, or templates, enough to tell."""
-    if has_arms(pools) or not any(map(may_be_fooled, scorers.values())):
-        return "none"
-    units = named_clusters([case.cluster for case in pools]) or [case.query.id for case in pools]
-    return "enough" if len(set(units)) >= FEWEST else "too few"
-
-
-def _curve_notes(
-    scorers: Mapping[str, Scorer],
-    curves: Sequence[Curve],
-    cases: Sequence[Case],
-    graded: Sequence[Case],
-    arms: ArmTable | None,
-) -> tuple[str, ...]:
-    """What is estimated in the curves, unknown, uneven or tied, and what a panel wins."""
-    if not graded:
-        return ()
-    wins = () if arms is None else (best_arm_sentence(arms),)
-    return (*wins, *sampling_notes(curves), *curve_notes(scorers, cases, graded))
 
 
 def question_keys(cases: Sequence[Case], gold: Mapping[str, Gold]) -> dict[str, int]:
@@ -227,20 +252,6 @@ def same_questions(first: RunReport, other: RunReport) -> dict[str, bool]:
     return {key: keys[key] == number for key, number in first.questions.items() if key in keys}
 
 
-def _notes(run: RunReader, rows: Sequence[Row], about_curves: tuple[str, ...]) -> tuple[str, ...]:
-    """What is to be known of the curves, of the run, and of selectors that fail."""
-    return (*about_curves, *run_notes(run), *_failures(rows))
-
-
-def _failures(rows: Sequence[Row]) -> tuple[str, ...]:
-    return tuple(
-        f"{row.select} fails at {row.failed:,} of {row.failed + row.n_queries:,} questions "
-        f"and has no curve: {row.failure}"
-        for row in rows
-        if row.failed
-    )
-
-
 def _outcomes(run: RunReader) -> dict[str, dict[str, int]]:
     counts: dict[str, Counter[str]] = {}
     for record in run.records():
@@ -250,27 +261,23 @@ def _outcomes(run: RunReader) -> dict[str, dict[str, int]]:
 
 async def _rows(
     scorers: Mapping[str, Scorer], cases: Sequence[Case]
-) -> tuple[list[Row], dict[str, Scorer]]:
-    """The rows of the selectors that can be applied without an engine; those that never fail."""
-    rows = []
+) -> tuple[list[Row], dict[str, Scorer], tuple[str, ...]]:
+    """The rows of the selectors that can be applied without an engine, and those that never fail.
+
+    A line for each of the others says what the run lacks for it.
+    """
+    rows, lacking = [], []
     for name, scorer in scorers.items():
         try:
             rows.append(await selector_row(name, scorer, cases))
-        except InputError:  # it wants log-probabilities, or a model, that the run has not
-            continue
-    return rows, {row.select: scorers[row.select] for row in rows if row.failed == 0}
+        except InputError as error:  # it wants log-probabilities, or a model, that the run has not
+            lacking.append(f"{name} is left out: {error}")
+    working = {row.select: scorers[row.select] for row in rows if row.failed == 0}
+    return rows, working, tuple(lacking)
 
 
 def _names(by: ReadingNames | None) -> tuple[str | None, str | None, str | None]:
     return (by.extract, by.grade, by.equivalence) if by else (None, None, None)
-
-
-def _model(run: RunReader) -> str:
-    """The name of the model, or of its backend."""
-    model = run.manifest.config.get("model")
-    if not isinstance(model, dict):
-        return "imported"
-    return str(model.get("model", model.get("backend", "")))
 
 
 def _risk(row: Row) -> tuple[RiskPoint, ...]:

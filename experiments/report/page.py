@@ -13,22 +13,13 @@ from nbest.experiments.language.expressions import split_expressions
 from nbest.experiments.language.text import printable
 from nbest.experiments.pages.files import require_new, write_text
 from nbest.experiments.questions.reading import ReadingNames
-from nbest.experiments.report.costs import Prices, costs_of
+from nbest.experiments.report.costs import Prices
 from nbest.experiments.report.data import SHOWN_QUESTIONS, RunReport, run_report, same_questions
-from nbest.experiments.report.pictures import (
-    accuracy_against_k,
-    accuracy_against_thinking,
-    accuracy_against_tokens,
-    risk_against_coverage,
-)
+from nbest.experiments.report.headline import percent
+from nbest.experiments.report.plots import common_limits, runs_plot
+from nbest.experiments.report.run_page import run_page
 from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.requirements import require
-
-PICTURES: dict[str, Callable[[Sequence[RunReport]], str]] = {
-    "k": accuracy_against_k,
-    "tokens": accuracy_against_tokens,
-    "risk": risk_against_coverage,
-}
 
 
 def write_report(
@@ -38,48 +29,54 @@ def write_report(
     prices: Prices | None = None,
     *,
     shown: int = SHOWN_QUESTIONS,
+    samples: str = "",
     force: bool = False,
     tell: Callable[[str], None] = lambda line: None,
     by: ReadingNames | None = None,
 ) -> Path:
-    """Gather, draw and write the page: one file, no script, nothing that it loads."""
+    """Gather, draw and write the page: one file, no script, nothing that it loads.
+
+    `samples` is the address of the page of `nbest view`, to which questions link; empty: no link.
+    """
     require_new(out, force)
     names = None if selectors is None else split_expressions(selectors)
     require(shown >= 0, "questions", "be 0 or more", shown)
-    reports = []
-    for run in runs:
-        reports.append(run_report(run, names, shown, tell, by))
-    page = report_page(reports, prices or Prices())
+    reports = [run_report(run, names, shown, tell, by) for run in runs]
+    page = report_page(reports, prices or Prices(), samples)
     write_text(out, page)
     return out
 
 
-def report_page(reports: Sequence[RunReport], prices: Prices) -> str:
-    """Render the HTML. What a model wrote is escaped; only our own pictures go in as they are."""
+def report_page(reports: Sequence[RunReport], prices: Prices, samples: str = "") -> str:
+    """Render the HTML. What a model wrote is escaped; only our own pictures go in as they are.
+
+    `samples` is the address of the page of `nbest view`, to which questions link; empty: no link.
+    """
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     environment.filters["share"] = share
+    environment.filters["percent"] = percent
     environment.filters["seconds"] = seconds
-    template = environment.from_string(
-        files("nbest.experiments.report").joinpath("page.html").read_text(encoding="utf-8")
-    )
+    template = environment.from_string(_file("page.html"))
     graded = [report for report in reports if report.num_graded]
-    thinking = [report for report in graded if report.thinking]
+    limits = common_limits(graded)
     return template.render(
         title=printable(_listed([report.name for report in reports])),
+        style=Markup(_file("page.css")),
         compared=_compared(reports),
-        reports=reports,
+        runs=[run_page(report, prices, limits) for report in reports],
+        runs_plot=Markup(runs_plot(graded)) if len(graded) > 1 else "",
         ahead=ReplayedAdaptive().ahead,
-        graded=graded,
-        costs=[cost for report in reports for cost in costs_of(report, prices)],
         flops=prices.parameters > 0,
         price=prices.input_price + prices.output_price > 0,
-        # Drawn by matplotlib, which escapes the names that it is given.
-        pictures={name: Markup(draw(graded)) for name, draw in PICTURES.items() if graded},
-        thinking=Markup(accuracy_against_thinking(thinking)) if thinking else "",
+        samples=samples,
     )
+
+
+def _file(name: str) -> str:
+    return files("nbest.experiments.report").joinpath(name).read_text(encoding="utf-8")
 
 
 def _compared(reports: Sequence[RunReport]) -> list[str]:

@@ -31,25 +31,29 @@ class QuestionShown:
     id: str
     prompt: str
     share_right: float  # of the samples; nan where nothing is graded
+    num_right: int  # samples, beyond doubt
     is_graded: bool
     num_samples: int
     num_silent: int  # without an answer
     answers: tuple[AnswerShown, ...]
 
 
-def best(cases: Sequence[Case], count: int) -> tuple[QuestionShown, ...]:
-    """The questions of which most samples are right."""
-    return _shown(cases, count, lambda case: (-_share(case), case.query.id))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownQuestions:
+    """The questions of a run that a report shows."""
+
+    best: tuple[QuestionShown, ...]  # of which most samples are right
+    worst: tuple[QuestionShown, ...]  # of which fewest are
+    contested: tuple[QuestionShown, ...]  # whose leading answer is least ahead
 
 
-def worst(cases: Sequence[Case], count: int) -> tuple[QuestionShown, ...]:
-    """The questions of which fewest samples are right."""
-    return _shown(cases, count, lambda case: (_share(case), case.query.id))
-
-
-def contested(cases: Sequence[Case], count: int) -> tuple[QuestionShown, ...]:
-    """The questions whose leading answer is least ahead."""
-    return _shown(cases, count, lambda case: (_margin(case), case.query.id))
+def shown_questions(cases: Sequence[Case], graded: Sequence[Case], count: int) -> ShownQuestions:
+    """Pick `count` questions of each sort."""
+    return ShownQuestions(
+        best=_shown(graded, count, lambda case: (-_share(case), case.query.id)),
+        worst=_shown(graded, count, lambda case: (_share(case), case.query.id)),
+        contested=_shown(cases, count, lambda case: (_margin(case), case.query.id)),
+    )
 
 
 def _share(case: Case) -> float:
@@ -83,6 +87,7 @@ def _question(case: Case) -> QuestionShown:
         id=case.query.id,
         prompt=text[-SHOWN_CHARACTERS:],
         share_right=_share(case) if case.is_graded else float("nan"),
+        num_right=sum(worth == 1.0 for worth in case.worths),
         is_graded=case.is_graded,
         num_samples=len(answers),
         num_silent=answers.count(None),
