@@ -16,7 +16,7 @@ from nbest.experiments.questions.reading import Reading
 from nbest.experiments.runs.case import Case
 from nbest.experiments.runs.cases import each_case, reading_of
 from nbest.experiments.runs.scope import Scope
-from nbest.experiments.runs.selectors import named_scorer
+from nbest.experiments.runs.selectors import named_scorers
 from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.protocols import Scorer
 from nbest.orchestrator.store.reader import RunReader
@@ -44,10 +44,9 @@ def compare(
     min_confidence: float | str = 0.0,
 ) -> Comparison:
     """Apply selectors to the samples of a run; None stands for the setting in the run's config."""
-    names = split_expressions(selectors)
-    scorers = {name: named_scorer(name, run) for name in names}
-    threshold = read_threshold(min_confidence)
     reader = RunReader(run)
+    scorers = named_scorers(split_expressions(selectors), reader)
+    threshold = read_threshold(min_confidence)
     reading = reading_of(reader, extract, grade, equivalence)
     return compare_scorers(reader, scorers, reading, threshold)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 
@@ -18,13 +18,15 @@ from nbest.experiments.cli.ending import Exit
 from nbest.experiments.config.strategy import StrategySection
 from nbest.experiments.language.text import printable, safe_lines
 from nbest.experiments.questions.prompts import prompt_text
+from nbest.experiments.questions.reading import Reading
 from nbest.experiments.runs.bill import COUNTS, bill_line, bill_lines
-from nbest.experiments.runs.exchange.export_answers import answer_rows
+from nbest.experiments.runs.exchange.export_answers import rows_chosen
 from nbest.experiments.runs.execute import Endings
 from nbest.experiments.runs.plan import Plan
 from nbest.experiments.runs.scope import Scope
 from nbest.experiments.runs.selectors import named_scorer
 from nbest.orchestrator.files import StrPath
+from nbest.orchestrator.protocols import Scorer
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.types import Outcome, Record
 
@@ -47,7 +49,8 @@ def conclude(plan: Plan, folder: StrPath, endings: Endings, tolerated: int, as_j
         print_notes(folder, as_json)
     tell_notes(_bill(plan, folder, endings), as_json)
     if compared is not None and not as_json:
-        print_answers(folder, compared.rows[0].select)
+        first = dict(islice(scorers.items(), 1))
+        print_answers(RunReader(folder), first, plan.config.reading())
     tell_errors(failed, plan.num_queries)
     _tell_out_of_budget(endings)
     if len(failed) > tolerated:
@@ -56,9 +59,9 @@ def conclude(plan: Plan, folder: StrPath, endings: Endings, tolerated: int, as_j
         end_by_failures(compared, tolerated)
 
 
-def print_answers(folder: StrPath, selector: str) -> None:
+def print_answers(run: RunReader, scorers: Mapping[str, Scorer], reading: Reading) -> None:
     """Print a few answers, where the others are, and how to look at them."""
-    rows = islice(answer_rows(folder, [selector]), EXAMPLES)
+    rows = islice(rows_chosen(run, scorers, reading), EXAMPLES)
     for row in rows:
         question = " ".join(row.question.split())
         question = question if len(question) <= 60 else f"...{question[-57:]}"
@@ -66,7 +69,7 @@ def print_answers(folder: StrPath, selector: str) -> None:
         verdict = {True: ", right", False: ", wrong", None: ""}[row.correct]
         agree = "" if row.confidence is None else f" ({row.confidence:.0%} agree{verdict})"
         print(printable(f"  {question} -> {answer[:40]}{agree}"))
-    place = printable(RunReader(folder).shown_path)  # without a password
+    place = printable(run.shown_path)  # without a password
     print(f"kept in {place}: nbest view {place}, nbest export {place} --format answers")
 
 

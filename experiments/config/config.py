@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import (
-    BeforeValidator,
     Field,
     JsonValue,
     PrivateAttr,
@@ -32,9 +31,10 @@ from nbest.experiments.config.plugins import (
     build_scorer,
 )
 from nbest.experiments.config.sections import ClusterSection, ModelSection, SamplingSection
+from nbest.experiments.config.selector_names import Selectors, check_names
 from nbest.experiments.config.strategy import Sampling, StrategySection
 from nbest.experiments.language.errors import Origins, explain
-from nbest.experiments.language.expressions import parse_expression, split_expressions
+from nbest.experiments.language.expressions import parse_expression
 from nbest.experiments.language.section import Section
 from nbest.experiments.language.text import shown
 from nbest.experiments.language.yaml_text import read_yaml
@@ -50,18 +50,6 @@ from nbest.orchestrator.query.choice import Choice
 from nbest.orchestrator.query.panel import Panel
 from nbest.orchestrator.query.parts import nested_parts
 from nbest.scorers.votes.arm_weight import ArmWeight
-
-
-def _as_list(value: object) -> object:
-    return split_expressions(value) if isinstance(value, str) else value
-
-
-Selectors = Annotated[
-    tuple[Annotated[str, builds(build_scorer)], ...],
-    Field(strict=False),
-    BeforeValidator(_as_list, json_schema_input_type=str | list[str]),
-]
-
 
 EntryName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.]{0,39}$")]
 
@@ -106,9 +94,9 @@ class Config(Section):
     strategy: StrategySection = Field(default=StrategySection(), description="How many samples.")
     select: Selectors = Field(
         default=("vote",),
-        min_length=1,
-        description="Selectors, as vote or random(seed=3). The first one gives the run's answers; "
-        "all of them stand in its table.",
+        description="Selectors, as vote or random(seed=3), or by names of your own, as "
+        "{sql: first_valid(sql)}. The first one gives the run's answers; all of them stand in its "
+        "table.",
     )
     extract: Annotated[str, builds(build_extractor)] = Field(
         default="final_answer",
@@ -142,9 +130,7 @@ class Config(Section):
     @model_validator(mode="after")
     def _fits_together(self, info: ValidationInfo) -> Self:
         self._objects = objects_of(info)
-        if len(set(self.select)) < len(self.select):
-            twice = next(text for text in self.select if self.select.count(text) > 1)
-            raise InputError(f"select must name every selector once, got {twice!r} twice")
+        check_names(self.select)
         if self.strategy.budget is not None and self.cluster.workers > 1:
             rule = "be 1 with strategy.budget: one worker decides for all questions"
             raise InputError(f"cluster.workers must {rule}, got {self.cluster.workers}")
@@ -238,12 +224,14 @@ class Config(Section):
             raise InputError(f"grade must {rule} ({why}), got {self.grade!r}")
 
     def scorers(self) -> dict[str, Scorer]:
-        """The selectors' scorers by their expressions, in order; the first gives the answers."""
+        """The selectors' scorers by their names, in order; the first gives the answers."""
         models = self.build_models()
         scorers = {}
         for place, text in enumerate(self.select):
             try:
-                scorers[text] = with_models(self._objects.get(build_scorer, text), models)
+                scorers[parse_expression(text).shown] = with_models(
+                    self._objects.get(build_scorer, text), models
+                )
             except InputError as error:
                 raise InputError(f"select[{place}]: {error}") from error
         return scorers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from nbest.experiments.config.objects import Objects
+from nbest.experiments.config.objects import ExpressionText, Objects
 from nbest.experiments.config.plugins import build_validator
 from nbest.experiments.language.section import Section
 from nbest.orchestrator.protocols import Validator
@@ -17,7 +17,7 @@ from nbest.scorers.validators.yaml import YamlValid
 class CorrectedSection(Section):
     """Answers that are corrected where they break a rule, and then drawn anew."""
 
-    rule: str = Field(description='The validator, as json(schema="...", of=answer).')
+    rule: ExpressionText = Field(description='The validator, as json(schema="...", of=answer).')
     corrections: int = Field(
         default=1, ge=0, description="How often an answer is corrected with its faults in view."
     )

@@ -7,9 +7,11 @@ and the table at its end share what was built.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, ValidationInfo
+
+from nbest.experiments.language.expressions import with_files
 
 T = TypeVar("T")
 
@@ -38,10 +40,15 @@ def objects_of(info: ValidationInfo) -> Objects:
     return info.context if isinstance(info.context, Objects) else Objects()
 
 
+ExpressionText = Annotated[str, AfterValidator(with_files)]
+"""An expression with the texts of files in the place of each `@file`: the run holds them."""
+
+
 def builds(build: Callable[[str], object]) -> AfterValidator:
-    """Check that a text stands for an object, and keep the object."""
+    """Check that a text stands for an object, and keep the object; files that it names are read."""
 
     def check(text: str, info: ValidationInfo) -> str:
+        text = with_files(text)
         objects_of(info).get(build, text)
         return text
 

@@ -5,6 +5,8 @@ Built-in names stand here; all others come from entry points, in the group of ea
     [project.entry-points."nbest.scorers"]
     my_reward = "my_package.reward:MyReward"
 
+or from a file, as `mine.py:MyReward`.
+
 The table holds classes as text and `factory` imports them, so that neither `--help` nor the check
 of a config imports an engine. A built-in name always means the built-in class.
 """
@@ -15,6 +17,7 @@ from collections.abc import Mapping
 from typing import cast
 
 from nbest.experiments.config.model_names import ModelNames
+from nbest.experiments.language.code_files import is_code_file
 from nbest.experiments.language.expressions import parse_expression
 from nbest.experiments.language.plugin_kind import PluginKind
 from nbest.experiments.language.text import suggestion
@@ -233,6 +236,10 @@ def build_grader(text: str) -> Grader | QueryGrader:
     """
     expression = parse_expression(text)
     name = expression.name
+    if is_code_file(name):
+        is_of_queries = hasattr(QUERY_GRADERS.factory(name), "grade_each")
+        kind = QUERY_GRADERS if is_of_queries else GRADERS
+        return cast("Grader | QueryGrader", kind.parse(text))
     if name in GRADERS.names():
         return cast("Grader", GRADERS.parse(text))
     if name in QUERY_GRADERS.names():

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from pydantic import Field
 
-from nbest.experiments.config.objects import Objects
+from nbest.experiments.config.objects import ExpressionText, Objects
 from nbest.experiments.config.plugins import build_validator
 from nbest.experiments.config.search import PLANS, named_plan, rating_scorer
 from nbest.experiments.language.section import Section
@@ -39,13 +39,13 @@ class ReviseSection(Section):
         description="Which answer is revised next, as beam(width=2) or adaptive_branching, by its "
         "score. Default: all n, apart from each other.",
     )
-    score: str | None = Field(
+    score: ExpressionText | None = Field(
         default=None, description="With a plan: the selector that rates each answer, as judge."
     )
     critique: bool = Field(
         default=False, description="The model first says what is wrong with its answer."
     )
-    rule: str | None = Field(
+    rule: ExpressionText | None = Field(
         default=None, description="An answer that this validator passes is not revised, as json."
     )
     words: str = Field(

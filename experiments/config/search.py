@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from pydantic import Field
 
-from nbest.experiments.config.objects import Objects
+from nbest.experiments.config.objects import ExpressionText, Objects
 from nbest.experiments.config.plugins import build_scorer
 from nbest.experiments.config.sections import TokenIds
 from nbest.experiments.language.expressions import Expression, parse_expression
@@ -77,7 +77,7 @@ class SearchSection(Section):
     width: int | None = Field(
         default=None, ge=1, description="With a search: the children of a node that is kept."
     )
-    score: str | None = Field(
+    score: ExpressionText | None = Field(
         default=None,
         description="With a search: the selector that rates an answer as far as it has come, as "
         "reward(model=...) or mean_logprob.",

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from nbest.experiments.config.config import Config
 from nbest.experiments.config.objects import Objects
+from nbest.experiments.language.code_files import refuse_code_files
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.store.format.manifest import Json
 from nbest.orchestrator.store.reader import RunReader
@@ -35,8 +36,8 @@ PlainDumper.add_representer(str, _as_text)
 def stored_config_text(run: RunReader) -> str:
     """The config of a run as YAML, without the keys that have their defaults.
 
-    Where a plugin that it names is not installed here, all keys are written as they are stored.
-    InputError for an imported run, which has no config.
+    Where a part that it names is a plugin that is not here, or a class in a file, all keys are
+    written as they are stored. InputError for an imported run, which has no config.
     """
     stored = run.manifest.config
     if stored.get("imported") or "dataset" not in stored:
@@ -48,9 +49,12 @@ def stored_config_text(run: RunReader) -> str:
 
 
 def _shortened(stored: Mapping[str, Json]) -> Mapping[str, Json]:
+    keys = ("select", "extract", "grade", "equivalence", "strategy", "model", "models", "arms")
     try:
+        for key in keys:  # to check a config is to load what it names
+            refuse_code_files(key, stored.get(key))
         config = Config.model_validate(stored, context=Objects())
-    except ValidationError:
+    except (InputError, ValidationError):
         return stored
     return _with_kinds(config.model_dump(mode="json", by_alias=True, exclude_defaults=True), stored)
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, ValidationInfo, model_validator
 
 from nbest.experiments.config.corrected import CorrectedSection
-from nbest.experiments.config.objects import Objects, objects_of
+from nbest.experiments.config.objects import ExpressionText, Objects, objects_of
 from nbest.experiments.config.plugins import build_stop_rule, build_validator
 from nbest.experiments.config.revise import ForcingSection, ReviseSection, SynthesisSection
 from nbest.experiments.config.search import SearchSection
@@ -85,12 +85,12 @@ class StrategySection(SearchSection):
         description="Samples a question; with a rule, deep_conf or a budget, at most. With a "
         "cascade: those of its stages.",
     )
-    rule: str | None = Field(
+    rule: ExpressionText | None = Field(
         default=None,
         description="When a question has samples enough, as margin or beta(confidence=0.9). "
         "Default: every question gets n.",
     )
-    race: str | None = Field(
+    race: ExpressionText | None = Field(
         default=None,
         description="The n samples race: the first that this validator passes is the answer, and "
         "the others are aborted. As json(schema=...) or regex(pattern=...).",

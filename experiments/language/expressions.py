@@ -2,7 +2,8 @@
 
 The text is parsed, never run: values are literals (text, numbers, true, false, null, lists,
 mappings) or expressions again, as in `weighted_vote(by=mean_logprob)`. A regular expression is best
-written `r"..."`, as in Python.
+written `r"..."`, as in Python. `@schema.sql` stands for the text of a file, `mine.py:FewestWords`
+is the name of a class in a file, and `label=vote` gives an expression a name of its own.
 
 It knows no name and no class.
 """
@@ -10,14 +11,18 @@ It knows no name and no class.
 from __future__ import annotations
 
 import ast
+import re
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
+from nbest.experiments.language.code_files import CODE, QUOTED
 from nbest.experiments.language.text import shown
 from nbest.orchestrator.errors import InputError
 
-MAX_CHARACTERS = 10_000
+MAX_CHARACTERS = 10_000  # outside quoted texts
+MAX_FILE = 1_000_000  # characters of a file that stands for a text
 WORDS: Mapping[str, bool | None] = {"true": True, "false": False, "null": None, "none": None}
 LAYOUT = "\n\r\t"  # the control characters that a setting may hold
 
@@ -29,7 +34,13 @@ class Expression:
     text: str
     name: str
     arguments: Mapping[str, object]
+    label: str = ""  # of `label=expression`
     positional: tuple[object, ...] = ()  # values without a key: of the first settings, in order
+
+    @property
+    def shown(self) -> str:
+        """How tables name it: by its label, or as it is written."""
+        return self.label or self.text
 
     def named(self, settings: Sequence[str]) -> dict[str, object]:
         """All arguments by their keys, of which these are the first; InputError where one is twice.
@@ -62,71 +73,151 @@ def parse_expression(text: str) -> Expression:
 
 def parse_expressions(text: str) -> tuple[Expression, ...]:
     """Parse expressions separated by commas: `vote,random(seed=3)`."""
-    node = _parse(text)
+    source = Source(with_files(text).strip())
+    node = source.parse()
     nodes = node.elts if isinstance(node, ast.Tuple) else [node]
-    return tuple(_expression(n, ast.get_source_segment(text.strip(), n) or text) for n in nodes)
+    return tuple(_labelled(source, n) for n in nodes)
 
 
-def _parse(text: str) -> ast.expr:
-    problem = f"must look like name or name(key=value), got {shown(text)}"
-    if len(text) > MAX_CHARACTERS:
-        raise InputError(problem)
+def with_files(text: str) -> str:
+    """Put the text of a file in the place of each `@file`, as a quoted text.
+
+    InputError where it cannot be read.
+    """
+
+    def replaced(match: re.Match[str]) -> str:
+        return match[0] if match["file"] is None else repr(_text_of(match["file"]))
+
+    return re.sub(rf"{QUOTED}|@(?P<file>[\w./~+-]+)", replaced, text, flags=re.DOTALL)
+
+
+def _text_of(file: str) -> str:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Python would have "\d" written as r"\d"; both work
-            return ast.parse(text.strip(), mode="eval").body
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise InputError(problem) from error
+        content = Path(file).expanduser().read_text(encoding="utf-8")
+    except (OSError, UnicodeError) as error:
+        raise InputError(f"@{file} must be a file of text that can be read") from error
+    if len(content) > MAX_FILE:
+        raise InputError(f"@{file} must hold at most {MAX_FILE:,} characters, got {len(content):,}")
+    return content.strip()
 
 
-def _expression(node: ast.expr, source: str) -> Expression:
+class Source:
+    """The text of expressions, made ready for Python's parser.
+
+    It has no `file.py:Class` and no `label=expression`. Names and signs that it has stand for
+    them, as long as they are, so that places in the text stay what they are.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._names: dict[str, str] = {}
+        bare = re.sub(QUOTED, '""', text, flags=re.DOTALL)
+        self._problem = f"must look like name or name(key=value), got {shown(text)}"
+        if len(bare) > MAX_CHARACTERS or "@" in bare:  # which will stand for the = of a label
+            raise InputError(self._problem)
+        ready = re.sub(rf"{QUOTED}|(?P<code>{CODE})", self._stand_in, text, flags=re.DOTALL)
+        self._ready = _with_labels(ready)
+
+    def _stand_in(self, match: re.Match[str]) -> str:
+        if match["code"] is None:
+            return match[0]
+        name = f"f{len(self._names)}".ljust(len(match[0].encode()), "_")
+        self._names[name] = match[0]
+        return name
+
+    def parse(self) -> ast.expr:
+        """Parse the text; InputError where it is no expression."""
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter(
+                    "ignore"
+                )  # Python would have "\d" written as r"\d"; both work
+                return ast.parse(self._ready, mode="eval").body
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            raise InputError(self._problem) from error
+
+    def name(self, name: str) -> str:
+        """A name as it was written."""
+        return self._names.get(name, name)
+
+    def of(self, node: ast.expr) -> str:
+        """The text of a node as it was written."""
+        # Lines and columns are the same in both texts, and columns count bytes.
+        return ast.get_source_segment(self._text, node) or self._text
+
+
+def _with_labels(text: str) -> str:
+    """Write each `=` outside brackets and quoted texts, that of a label, as `@`."""
+    depth = 0
+    parts = []
+    for token in re.split(rf"({QUOTED}|[()\[\]{{}}=])", text, flags=re.DOTALL):
+        depth += (token in "([{") - (token in ")]}") if len(token) == 1 else 0
+        parts.append("@" if token == "=" and depth == 0 else token)
+    return "".join(parts)
+
+
+def _labelled(source: Source, node: ast.expr) -> Expression:
+    if not (isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult)):
+        return _expression(source, node)
+    whole = source.of(node)
+    if not isinstance(node.left, ast.Name) or node.left.id != source.name(node.left.id):
+        raise InputError(f"must look like label=name(key=value), got {shown(whole)}")
+    return replace(_expression(source, node.right), text=whole, label=node.left.id)
+
+
+def _expression(source: Source, node: ast.expr) -> Expression:
+    text = source.of(node)
     if isinstance(node, ast.Name):
-        return Expression(text=source, name=node.id, arguments={})
+        return Expression(text=text, name=source.name(node.id), arguments={})
     if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
-        raise InputError(f"must look like name or name(key=value), got {shown(source)}")
+        raise InputError(f"must look like name or name(key=value), got {shown(text)}")
     is_starred = any(isinstance(a, ast.Starred) for a in node.args)
     if is_starred or any(k.arg is None for k in node.keywords):
-        raise InputError(f"every argument must look like value or key=value, got {shown(source)}")
-    name, keys = node.func.id, [k.arg for k in node.keywords]
+        raise InputError(f"every argument must look like value or key=value, got {shown(text)}")
+    name, keys = source.name(node.func.id), [k.arg for k in node.keywords]
     if len(set(keys)) < len(keys):
-        raise InputError(f"every argument must be given once, got {shown(source)}")
-    arguments = {k.arg: _literal(k.value, f"{name}: {k.arg}") for k in node.keywords if k.arg}
+        raise InputError(f"every argument must be given once, got {shown(text)}")
+    arguments = {
+        k.arg: _literal(source, k.value, f"{name}: {k.arg}") for k in node.keywords if k.arg
+    }
     places = enumerate(node.args, start=1)
-    positional = tuple(_literal(value, f"{name}: argument {place}") for place, value in places)
-    return Expression(text=source, name=name, arguments=arguments, positional=positional)
+    positional = tuple(
+        _literal(source, value, f"{name}: argument {place}") for place, value in places
+    )
+    return Expression(text=text, name=name, arguments=arguments, positional=positional)
 
 
-def _literal(node: ast.expr, key: str) -> object:
+def _literal(source: Source, node: ast.expr, key: str) -> object:
     """The value that a node spells."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str | int | float | None):
         return _checked_text(node.value, key) if isinstance(node.value, str) else node.value
     if isinstance(node, ast.Name) and node.id in WORDS:
         return WORDS[node.id]
     if isinstance(node, ast.Name | ast.Call):
-        return _expression(node, ast.unparse(node))
+        return _expression(source, node)
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        number = _literal(node.operand, key)
+        number = _literal(source, node.operand, key)
         if isinstance(number, int | float) and not isinstance(number, bool):
             return -number
     if isinstance(node, ast.List | ast.Tuple):
-        return [_literal(child, key) for child in node.elts]
+        return [_literal(source, child, key) for child in node.elts]
     if isinstance(node, ast.Dict) and None not in node.keys:
-        return _mapping(node, key)
-    raise InputError(f"{key} must be a plain value, got {shown(ast.unparse(node))}")
+        return _mapping(source, node, key)
+    raise InputError(f"{key} must be a plain value, got {shown(source.of(node))}")
 
 
-def _mapping(node: ast.Dict, key: str) -> dict[str, object]:
+def _mapping(source: Source, node: ast.Dict, key: str) -> dict[str, object]:
     """The mapping that a node spells; a bare word as a key is that text."""
     values: dict[str, object] = {}
     for name_node, node_of_value in zip(node.keys, node.values, strict=True):
         name = name_node.id if isinstance(name_node, ast.Name) else None
         if isinstance(name_node, ast.Constant):
-            name = str(_literal(name_node, key))
+            name = str(_literal(source, name_node, key))
         if name is None:
-            raise InputError(f"{key} must have texts for keys, got {shown(ast.unparse(node))}")
+            raise InputError(f"{key} must have texts for keys, got {shown(source.of(node))}")
         if name in values:
             raise InputError(f"{key} must have every key once, got {name!r} twice")
-        values[name] = _literal(node_of_value, key)
+        values[name] = _literal(source, node_of_value, key)
     return values
 
 

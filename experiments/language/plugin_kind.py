@@ -11,6 +11,7 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal, cast, get_args, get_origin
 
+from nbest.experiments.language.code_files import code_file_factory, is_code_file
 from nbest.experiments.language.construction import Factory, construct, parameters, type_hints
 from nbest.experiments.language.expressions import Expression, parse_expression
 from nbest.experiments.language.text import one_line, shown, suggestion
@@ -34,10 +35,12 @@ class PluginKind:
         return tuple(sorted({*self.built_in, *(e.name for e in entry_points(group=self.group))}))
 
     def factory(self, name: str) -> Factory:
-        """Import the class of that name."""
+        """Import the class of that name, or load that of `file.py:Class`."""
         if (path := self.built_in.get(name)) is not None:
             module, _, attribute = path.partition(":")
             return cast("Factory", getattr(import_module(module), attribute))
+        if is_code_file(name):
+            return code_file_factory(name, self.noun)
         entries = tuple(entry_points(group=self.group, name=name))
         if not entries:
             raise InputError(f"no {self.noun} named {name!r}{suggestion(name, self.names())}")

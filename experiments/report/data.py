@@ -43,7 +43,7 @@ from nbest.experiments.report.thinking import ThinkingCurve, thinking_curves
 from nbest.experiments.runs.case import Case
 from nbest.experiments.runs.cases import cases_of, reading_of
 from nbest.experiments.runs.gold_file import read_gold
-from nbest.experiments.runs.selectors import known_scorers, selectors_of
+from nbest.experiments.runs.selectors import known_scorers
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.files import StrPath, run_name
 from nbest.orchestrator.protocols import Scorer
@@ -119,7 +119,7 @@ def run_report(
 ) -> RunReport:
     """Gather a report, by default for the run's selectors; `tell` gets a line about each step."""
     reader, label = RunReader(run), run_name(run)
-    scorers, left_out = known_scorers(selectors or selectors_of(reader), run)
+    scorers, left_out = known_scorers(selectors, reader)
     tell(f"{label}: {len(reader.query_ids):,} questions, chosen by {', '.join(scorers)}")
     cases = cases_of(reader, reading_of(reader, *_names(by)), scorers.values())
     report = _report_of(reader, scorers, cases, shown, tell)

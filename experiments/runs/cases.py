@@ -15,6 +15,7 @@ from nbest.experiments.config.plugins import (
     build_extractor,
     build_grader,
 )
+from nbest.experiments.language.code_files import refuse_code_files
 from nbest.experiments.questions.gold import Gold
 from nbest.experiments.questions.graders.model_verdicts import ModelVerdicts
 from nbest.experiments.questions.reading import Reading, with_memory
@@ -51,7 +52,7 @@ def reading_of(
     return Reading(
         extract=build_extractor(extract or _setting(config, "extract")),
         grade=build_grader(grade or _setting(config, "grade")),
-        equivalence=build_equivalence(equivalence or str(config.get("equivalence", "exact"))),
+        equivalence=build_equivalence(equivalence or _setting(config, "equivalence", "exact")),
         rereads=extract is not None,  # an extractor that is named reads the texts anew
     )
 
@@ -216,8 +217,10 @@ def scores_of(samples: Sequence[Sample], scores: Mapping[int, float]) -> Scores:
     return np.array([scores.get(place, math.nan) for place in places], np.float64)
 
 
-def _setting(config: Mapping[str, Json], key: str) -> str:
-    value = config.get(key)
+def _setting(config: Mapping[str, Json], key: str, default: str | None = None) -> str:
+    """A setting of the run; InputError where it has none, or one that names code in a file."""
+    value = config.get(key, default)
+    refuse_code_files(key, value)
     if not isinstance(value, str):
         raise InputError(f"{key} must be given with --{key}: the run's config has none")
     return value

@@ -10,7 +10,9 @@ from pydantic import ValidationError
 from nbest.experiments.config.model_names import Unbound, unbound_names, with_models
 from nbest.experiments.config.plugins import build_scorer
 from nbest.experiments.config.sections import ModelSection
+from nbest.experiments.language.code_files import refuse_code_files
 from nbest.experiments.language.errors import describe
+from nbest.experiments.language.expressions import parse_expression
 from nbest.experiments.runs.user_choice import chosen_by_user
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.files import StrPath
@@ -20,11 +22,33 @@ from nbest.orchestrator.store.reader import RunReader
 T = TypeVar("T")
 
 
+def named_scorers(names: Sequence[str] | None, run: RunReader) -> dict[str, Scorer]:
+    """The scorers of expressions, or of the names in the run's config, by how tables name them.
+
+    None stands for the run's own. InputError where one cannot be built, or two have one name.
+    """
+    chosen = selectors_of(run) if names is None else names
+    scorers: dict[str, Scorer] = {}
+    for text in chosen:
+        shown = parse_expression(text).shown
+        if shown in scorers:
+            raise InputError(f"select must name every selector once, got {shown!r} twice")
+        scorers[shown] = named_scorer(text, run.path)
+    return scorers
+
+
 def named_scorer(name: str, run: StrPath) -> Scorer:
-    """Build the scorer of a name; `user` stands for what a person chose in this run."""
+    """Build the scorer of a name; `user` stands for what a person chose in this run.
+
+    A name that the run's config gives one of its selectors stands for that selector.
+    """
+    reader = RunReader(run)
     if name == "user":
-        return chosen_by_user(RunReader(run))
-    return with_models_of(build_scorer(name), run)
+        return chosen_by_user(reader)
+    stored = _stored_texts(reader)
+    if name in stored:
+        refuse_code_files("select", stored[name])
+    return with_models_of(build_scorer(stored.get(name, name)), run)
 
 
 def with_models_of(part: T, run: StrPath) -> T:
@@ -35,6 +59,7 @@ def with_models_of(part: T, run: StrPath) -> T:
     if not (names := unbound_names(part)):
         return part
     models = RunReader(run).manifest.config.get("models")
+    refuse_code_files("models", models)
     sections = models if isinstance(models, dict) else {}
     known = {name: section for name, section in sections.items() if name in names}
     others = {name: Unbound(name=name) for name in sections.keys() - names}  # for the nearest name
@@ -50,9 +75,15 @@ def _model(name: str, section: object) -> BackendConfig:
 
 
 def selectors_of(run: RunReader) -> tuple[str, ...]:
-    """The selectors of a run's config; a vote where it has none, as an imported run."""
+    """The names of a run's selectors; a vote where it has none, as an imported run."""
+    return tuple(_stored_texts(run)) or ("vote",)
+
+
+def _stored_texts(run: RunReader) -> dict[str, str]:
+    """The expressions of the run's config by their names."""
     select = run.manifest.config.get("select")
-    return tuple(map(str, select)) if isinstance(select, list) and select else ("vote",)
+    texts = [str(text) for text in select] if isinstance(select, list) else []
+    return {parse_expression(text).shown: text for text in texts}
 
 
 def model_name_of(run: RunReader) -> str:
@@ -61,13 +92,19 @@ def model_name_of(run: RunReader) -> str:
     return str(model.get("model", model.get("backend", ""))) if isinstance(model, dict) else ""
 
 
-def known_scorers(names: Sequence[str], run: StrPath) -> tuple[dict[str, Scorer], tuple[str, ...]]:
-    """The selectors that can be built here, and a line for each that cannot, as a plugin."""
+def known_scorers(
+    names: Sequence[str] | None, run: RunReader
+) -> tuple[dict[str, Scorer], tuple[str, ...]]:
+    """The selectors that can be built here, and a line for each that cannot, as a plugin.
+
+    None stands for the run's own.
+    """
     scorers: dict[str, Scorer] = {}
     notes = []
-    for name in names:
+    for text in selectors_of(run) if names is None else names:
+        shown = parse_expression(text).shown
         try:
-            scorers[name] = named_scorer(name, run)
+            scorers[shown] = named_scorer(text, run.path)
         except InputError as error:
-            notes.append(f"{name} is left out: {error}")
+            notes.append(f"{shown} is left out: {error}")
     return scorers, tuple(notes)

@@ -11,7 +11,6 @@ from nbest.experiments.runs.gold_file import read_gold
 from nbest.experiments.runs.selectors import (
     known_scorers,
     model_name_of,
-    selectors_of,
 )
 from nbest.experiments.view.health import Health, health
 from nbest.experiments.view.question import QuestionShown, TokenShown, question_shown, tokens_shown
@@ -53,7 +52,7 @@ class ViewedRun:
         self._run = RunReader(run)
         names = ReadingNames() if by is None else by
         reading = reading_of(self._run, names.extract, names.grade, names.equivalence)
-        self._scorers, notes = known_scorers(selectors or selectors_of(self._run), run)
+        self._scorers, notes = known_scorers(selectors, self._run)
         self._gold = read_gold(run)
         self._rows = CaseReader(self._run, reading, self._scorers.values(), self._gold)
         self._whole = CaseReader(self._run, reading, None, self._gold, has_tokens=True)

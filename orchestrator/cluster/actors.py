@@ -15,6 +15,7 @@ from ray.actor import ActorHandle
 from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
+from nbest.orchestrator.cluster.code_files import ship_code_files
 from nbest.orchestrator.cluster.engine.server import EngineServer
 from nbest.orchestrator.cluster.gpus import gpus_of_cluster, gpus_per_engine
 from nbest.orchestrator.cluster.settings import Cluster
@@ -93,6 +94,7 @@ def _start(
         num_cpus=cluster.cpus_per_engine, max_restarts=-1, max_task_retries=0, **place
     )
     slots = math.ceil(slots_for(backend.max_concurrency) / cluster.workers)
+    ship_code_files()
     return EngineHandle(name=name, actor=server.remote(backend, name), slots=slots, model=model)
 
 
@@ -107,5 +109,6 @@ def _in_group(group: PlacementGroup) -> dict[str, Any]:
 
 
 def start_workers(job: Job, cluster: Cluster) -> list[ActorHandle[QueryWorker]]:
+    ship_code_files()
     actor = ray.remote(QueryWorker).options(num_cpus=1, max_restarts=-1, max_task_retries=0)
     return [actor.remote(f"worker{i}", job.work) for i in range(cluster.workers)]

@@ -36,7 +36,7 @@ from nbest.experiments.analysis.table.rows import named_clusters
 from nbest.experiments.language.expressions import split_expressions
 from nbest.experiments.runs.case import Case
 from nbest.experiments.runs.cases import cases_of, reading_of
-from nbest.experiments.runs.selectors import named_scorer
+from nbest.experiments.runs.selectors import named_scorers
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.protocols import Scorer, is_pointwise
@@ -73,8 +73,8 @@ def curves_of(
 
     `beyond` asks for the coverage of more samples than there are, by extrapolation.
     """
-    scorers = {name: named_scorer(name, run) for name in split_expressions(selectors)}
     reader = RunReader(run)
+    scorers = named_scorers(split_expressions(selectors), reader)
     reading = reading_of(reader, extract, grade, equivalence)
     loaded = cases_of(reader, reading, scorers.values())
     cases = graded_cases(loaded)

@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from nbest.experiments.analysis.accuracy import accuracy_of
-from nbest.experiments.config.plugins import build_scorer
 from nbest.experiments.config.search import PLANS, build_plan
 from nbest.experiments.config.threshold import read_threshold
 from nbest.experiments.language.expressions import parse_expression
@@ -20,7 +19,7 @@ from nbest.experiments.questions.reading import Reading
 from nbest.experiments.runs.case import Case
 from nbest.experiments.runs.cases import each_case, reading_of
 from nbest.experiments.runs.chains import drawn_samples, tree_of
-from nbest.experiments.runs.selectors import selectors_of, with_models_of
+from nbest.experiments.runs.selectors import named_scorer, selectors_of, with_models_of
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.requirements import require
@@ -96,7 +95,7 @@ def replay_tree(
     """
     reader = RunReader(run)
     drawn_by = tree_of(reader)
-    selector = build_scorer(selectors_of(reader)[0])
+    selector = named_scorer(selectors_of(reader)[0], run)
     sure = _threshold_of(reader)
     tree: Search | Corrected
     if parse_expression(text).name == CORRECTED:

@@ -13,10 +13,11 @@ from typing import IO, TYPE_CHECKING
 
 from nbest.experiments.questions.gold import Gold
 from nbest.experiments.questions.prompts import question_text
+from nbest.experiments.questions.reading import Reading
 from nbest.experiments.runs.case import Case
 from nbest.experiments.runs.cases import each_case, in_turn, reading_of
 from nbest.experiments.runs.gold_file import read_gold
-from nbest.experiments.runs.selectors import named_scorer, selectors_of
+from nbest.experiments.runs.selectors import named_scorers
 from nbest.experiments.runs.stored_calls import NotAsked
 from nbest.orchestrator.errors import error_text
 from nbest.orchestrator.files import StrPath
@@ -58,10 +59,15 @@ COLUMNS = tuple(field.name for field in fields(AnswerRow))
 def answer_rows(run: StrPath, selectors: Sequence[str] | None = None) -> Iterator[AnswerRow]:
     """Yield the rows in the order of the questions; None stands for the run's own selectors."""
     reader = RunReader(run)
-    names = selectors or selectors_of(reader)
-    scorers = {name: named_scorer(name, run) for name in names}
-    gold = read_gold(run)
-    cases = each_case(reader, reading_of(reader), scorers.values(), gold=gold)
+    yield from rows_chosen(reader, named_scorers(selectors, reader), reading_of(reader))
+
+
+def rows_chosen(
+    run: RunReader, scorers: Mapping[str, Scorer], reading: Reading
+) -> Iterator[AnswerRow]:
+    """Yield the rows of scorers and a reading that are built already."""
+    gold = read_gold(run.path)
+    cases = each_case(run, reading, scorers.values(), gold=gold)
     for rows in in_turn(_chosen(cases, scorers, gold)):
         yield from rows
 

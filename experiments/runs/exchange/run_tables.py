@@ -19,7 +19,7 @@ from nbest.experiments.runs.case import Case
 from nbest.experiments.runs.cases import cases_of, reading_of
 from nbest.experiments.runs.exchange.export_answers import answer_rows, answer_schema
 from nbest.experiments.runs.gold_file import read_gold
-from nbest.experiments.runs.selectors import named_scorer, selectors_of
+from nbest.experiments.runs.selectors import named_scorers, selectors_of
 from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.ids import index_of
 from nbest.orchestrator.store.reader import RunReader
@@ -93,8 +93,8 @@ class RunTables:
     @cached_property
     def _cases(self) -> list[Case]:
         reader = RunReader(self.run)
-        scorers = [named_scorer(name, self.run) for name in self.selectors]
-        return cases_of(reader, reading_of(reader), scorers)
+        scorers = named_scorers(self.selectors, reader)
+        return cases_of(reader, reading_of(reader), scorers.values())
 
 
 def load(run: StrPath, selectors: Sequence[str] | None = None) -> RunTables:

@@ -21,7 +21,7 @@ from nbest.orchestrator.run.job import Job, Work
 from nbest.orchestrator.run.local import run_here
 from nbest.orchestrator.run.progress import Progress
 from nbest.orchestrator.sampling_params import SamplingParams
-from nbest.orchestrator.store.format.manifest import Json
+from nbest.orchestrator.store.format.manifest import Json, new_manifest
 from nbest.orchestrator.store.opening import open_run
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.strategies.best_of_n import BestOfN
@@ -116,9 +116,12 @@ def test_cases_hold_the_samples_of_the_run_in_order(run: Path) -> None:
         ("", "must look like name or name(key=value), got ''"),
     ],
 )
-def test_a_wrong_selector_is_told_before_anything_is_read(selectors: str, message: str) -> None:
+def test_a_wrong_selector_is_told_before_samples_are_read(
+    selectors: str, message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "run.json").write_text(new_manifest({}, {}).to_json())
     with pytest.raises(InputError) as caught:
-        compare(Path("no/such/run"), selectors)
+        compare(tmp_path, selectors)
     assert str(caught.value) == message
 
 
