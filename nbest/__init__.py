@@ -128,7 +128,7 @@ if TYPE_CHECKING:
     from nbest.scorers.estimators.majority_at_k import majority_at_k
     from nbest.scorers.estimators.over_optimisation import Watch, watch
     from nbest.scorers.estimators.paired import Difference, mcnemar, paired_difference
-    from nbest.scorers.estimators.pass_at_k import all_at_k, pass_at_k
+    from nbest.scorers.estimators.pass_at_k import all_at_k, g_pass_at_k, pass_at_k
     from nbest.scorers.estimators.weighted_at_k import weighted_choices
     from nbest.scorers.given import StoredScore, UserChoice
     from nbest.scorers.judges.gen_select import GenSelect
@@ -142,6 +142,7 @@ if TYPE_CHECKING:
     from nbest.scorers.structured.layered import PlainFirst
     from nbest.scorers.structured.reading import Reading, read_json
     from nbest.scorers.structured.yaml_reading import read_yaml
+    from nbest.scorers.validators.instructions import FollowsInstructions
     from nbest.scorers.validators.python_tests import PassesTests
     from nbest.scorers.validators.rules import AllOf, JsonValid, Matches, Satisfies
     from nbest.scorers.validators.selectors import AmongValid, FirstValid
@@ -205,6 +206,7 @@ __all__ = [
     "FinalAnswer",
     "First",
     "FirstValid",
+    "FollowsInstructions",
     "GenSelect",
     "Interval",
     "JsonEquivalence",
@@ -311,6 +313,7 @@ __all__ = [
     "extrapolate",
     "fit_beta_binomial",
     "fit_power_law",
+    "g_pass_at_k",
     "load",
     "majority_at_k",
     "mcnemar",
@@ -481,6 +484,7 @@ _NAMES = {
     ),
     "scorers.estimators.pass_at_k": (
         "all_at_k",
+        "g_pass_at_k",
         "pass_at_k",
     ),
     "scorers.estimators.weighted_at_k": ("weighted_choices",),
@@ -505,6 +509,7 @@ _NAMES = {
         "read_json",
     ),
     "scorers.structured.yaml_reading": ("read_yaml",),
+    "scorers.validators.instructions": ("FollowsInstructions",),
     "scorers.validators.python_tests": ("PassesTests",),
     "scorers.validators.rules": (
         "AllOf",

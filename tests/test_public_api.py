@@ -102,6 +102,8 @@ nbest.FinalAnswer(*, reads_reasoning: bool = False)
 nbest.First()
 nbest.FirstValid(*, regex: str | None = None, json_schema: str | None = None, rule: Validator |
     None = None)
+nbest.FollowsInstructions(*, ids: str = 'instruction_id_list', settings: str = 'kwargs', loose:
+    bool = False, of: Of = 'text')
 nbest.GenSelect(*, window: int = 8, rotations: int = 1, criterion: str = 'Compare the responses
     and find out which one is most likely right.', by: By = 'text', reads_reasoning: bool =
     False, params: SamplingParams = ..., model: NamedModel | None = None)
@@ -212,9 +214,10 @@ nbest.Selection(*, index: int | None, answer: str | None, samples: tuple[Sample,
     Scores, confidence: float, pruned_tokens: int = 0, fields: Mapping[str, float] = ...)
 nbest.SelfCertainty(*, k: int = 20)
 nbest.Shortest()
-nbest.SqlResultEquivalence(*, schema: str, dialect: Dialect = 'sqlite')
-nbest.SqlValid(*, schema: str = '', dialect: Dialect = 'sqlite', check: Check = 'explain', of:
-    Of = 'answer')
+nbest.SqlResultEquivalence(*, schema: str | None = None, key: str = 'schema', dialect: Dialect =
+    'sqlite')
+nbest.SqlValid(*, schema: str = '', key: str | None = None, dialect: Dialect = 'sqlite', check:
+    Check = 'explain', of: Of = 'answer')
 nbest.Stage(*, n: int, min_confidence: float | None = None)
 nbest.Status: OK=ok, TRUNCATED=truncated, UNPARSEABLE=unparseable, ERROR=error,
     CANCELLED=cancelled
@@ -289,6 +292,7 @@ nbest.clustered_interval(means: Sequence[float] | Scores, confidence: float = 0.
 nbest.extrapolate(right: Counts, drawn: Counts, ks: Sequence[int]) -> list[Extrapolation]
 nbest.fit_beta_binomial(right: Counts, drawn: Counts) -> BetaBinomial
 nbest.fit_power_law(ks: Counts, coverage: Scores) -> PowerLaw
+nbest.g_pass_at_k(n: int, c: int, k: int, share: float) -> float
 nbest.load(run: StrPath, selectors: Sequence[str] | None = None) -> RunTables
 nbest.majority_at_k(counts: Sequence[int], values: Sequence[float], nulls: int = 0, max_k: int |
     None = None) -> Scores

@@ -10,13 +10,12 @@ from nbest.experiments.analysis.table.rows import Row, SelectorGrading
 from nbest.experiments.analysis.table.sample_counts import SampleCounts
 from nbest.experiments.analysis.table.sizes import size_of
 from nbest.experiments.config.threshold import Threshold, read_threshold
-from nbest.experiments.language.expressions import split_expressions
 from nbest.experiments.questions.gold import Gold
 from nbest.experiments.questions.reading import Reading
 from nbest.experiments.runs.case import Case
 from nbest.experiments.runs.cases import each_case, reading_of
 from nbest.experiments.runs.scope import Scope
-from nbest.experiments.runs.selectors import named_scorers
+from nbest.experiments.runs.selectors import named, named_scorers
 from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.protocols import Scorer
 from nbest.orchestrator.store.reader import RunReader
@@ -37,15 +36,15 @@ class Comparison:
 
 def compare(
     run: StrPath,
-    selectors: str,
+    selectors: str | None,
     extract: str | None = None,
     grade: str | None = None,
     equivalence: str | None = None,
     min_confidence: float | str = 0.0,
 ) -> Comparison:
-    """Apply selectors to the samples of a run; None stands for the setting in the run's config."""
+    """Apply selectors to the samples of a run; None stands for what the run's config has."""
     reader = RunReader(run)
-    scorers = named_scorers(split_expressions(selectors), reader)
+    scorers = named_scorers(named(selectors), reader)
     threshold = read_threshold(min_confidence)
     reading = reading_of(reader, extract, grade, equivalence)
     return compare_scorers(reader, scorers, reading, threshold)

@@ -26,6 +26,7 @@ from nbest.experiments.config.search import PLANS
 from nbest.experiments.config.strategy import KINDS as STRATEGIES
 from nbest.experiments.config.strategy import StrategySection
 from nbest.experiments.language.plugin_kind import PluginKind
+from nbest.experiments.tasks.named import TASKS
 from nbest.orchestrator.errors import error_text
 
 OURS = "nbest"
@@ -127,10 +128,15 @@ def _plugins() -> list[Listed]:
     ]
 
 
+def _tasks() -> list[Listed]:
+    return [Listed(name=name, what=what, origin=OURS) for name, what in TASKS.items()]
+
+
 _LISTS: Mapping[str, Callable[[], list[Listed]]] = {
     **{name: partial(_parts, kinds) for name, kinds in _PARTS.items()},
     "datasets": _datasets,
     "strategies": _strategies,
+    "tasks": _tasks,
     "plugins": _plugins,
 }
 KINDS = tuple(_LISTS)

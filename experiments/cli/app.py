@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gc
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -97,7 +96,10 @@ def options(
 
 @app.command(epilog="Example: nbest run experiments/configs/demo.yaml --set strategy.n=32")
 def run(
-    config: Annotated[Path, typer.Argument(help="A YAML file.", show_default=False)],
+    config: Annotated[
+        str,
+        typer.Argument(help="A YAML file, or a task (nbest list tasks).", show_default=False),
+    ],
     set_: SetOption = None,
     base_url: BaseUrl = None,
     model: Annotated[
@@ -134,14 +136,14 @@ def run(
     """Run a batch; the same command again goes on where it stopped."""
     from nbest.experiments.cli.display.progress_view import shown_progress
     from nbest.experiments.cli.run_summary import conclude, print_plan
-    from nbest.experiments.config.config import load_config
     from nbest.experiments.config.endpoints import endpoint_overrides
     from nbest.experiments.runs.execute import carry_out, endings_of
     from nbest.experiments.runs.plan import make_plan
+    from nbest.experiments.tasks.named import config_file, load_task_or_file
 
     allowed = ["cluster.allow_unauthenticated=true"] if allow_unauthenticated_ray else []
-    served = endpoint_overrides(config, base_url, model, api_key_env)
-    plan = make_plan(load_config(config, [*served, *(set_ or ()), *allowed]), limit)
+    served = endpoint_overrides(config_file(config), base_url, model, api_key_env)
+    plan = make_plan(load_task_or_file(config, [*served, *(set_ or ()), *allowed]), limit)
     for note in plan.notes:
         print(f"nbest: {note}", file=sys.stderr)
     if dry_run:
@@ -158,7 +160,9 @@ def run(
 @app.command(epilog="Example: nbest select runs/demo --select 'vote,mean_logprob,random(seed=3)'")
 def select(
     run_dir: Annotated[str, typer.Argument(metavar="RUN", help="A run folder or its URI.")],
-    selectors: Annotated[str, typer.Option("--select", help="Names, with commas between.")],
+    selectors: Annotated[
+        str | None, typer.Option("--select", help="Names; default: those of the run's config.")
+    ] = None,
     extract: Extract = None,
     grade: Annotated[str | None, typer.Option(help="How answers are graded, e.g. number.")] = None,
     equivalence: Annotated[

@@ -75,6 +75,7 @@ def config(
     from nbest.experiments.cli.display.tables import console, plain_table
     from nbest.experiments.config.config import Config
     from nbest.experiments.config.reference import key_tables
+    from nbest.experiments.config.short_forms import with_short_forms
     from nbest.orchestrator.errors import InputError
     from nbest.orchestrator.requirements import did_you_mean
 
@@ -85,7 +86,7 @@ def config(
         print(stored_config_text(RunReader(run)), end="")
         return
     if schema:
-        print(json.dumps(Config.model_json_schema(), indent=2))
+        print(json.dumps(with_short_forms(Config.model_json_schema()), indent=2))
         return
     rows = {(row.key, row.text): row for table in key_tables() for row in table.rows}
     wanted = [row for row in rows.values() if key is None or _begins(row.key, key)]

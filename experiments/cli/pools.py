@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.files import without_password
+
+if TYPE_CHECKING:
+    from nbest.experiments.analysis.curves.of_run import Curves
 
 
 def add_pool_commands(app: typer.Typer) -> None:
@@ -141,7 +144,9 @@ def import_(
 
 def curve(
     run_dir: Annotated[str, typer.Argument(metavar="RUN", help="A run folder or its URI.")],
-    selectors: Annotated[str, typer.Option("--select", help="Names, with commas between.")],
+    selectors: Annotated[
+        str | None, typer.Option("--select", help="Names; default: those of the run's config.")
+    ] = None,
     ks: Annotated[
         str, typer.Option("--k", help="Numbers of samples, e.g. 1,2,4; default: powers of two.")
     ] = "",
@@ -151,6 +156,12 @@ def curve(
     beyond: Annotated[
         str, typer.Option(help="Coverage of more samples than were drawn, e.g. 1000,10000.")
     ] = "",
+    g_pass: Annotated[
+        str,
+        typer.Option(
+            help="How often at least such a share of k samples is right, e.g. 0.5,1; 1 is pass^k."
+        ),
+    ] = "",
     plot: Annotated[Path | None, typer.Option(help="Draw them: a .svg, .png or .pdf.")] = None,
     as_json: Annotated[
         bool,
@@ -159,19 +170,15 @@ def curve(
 ) -> None:
     """Accuracy against the number of samples, over all subsets of those that are stored."""
     from nbest.experiments.analysis.curves.of_run import curves_of, json_rows
-    from nbest.experiments.analysis.curves.view import (
-        arms_view,
-        curve_table,
-        picture_format,
-        plot_curves,
-    )
+    from nbest.experiments.analysis.curves.view import picture_format, plot_curves
     from nbest.experiments.cli.display.documents import print_document
-    from nbest.experiments.language.text import printable
 
     more = numbers(beyond) or ()
     if plot is not None:
         picture_format(plot)  # refuse a wrong name before the work
-    curves = curves_of(run_dir, selectors, numbers(ks), extract, grade, equivalence, more)
+    curves = curves_of(
+        run_dir, selectors, numbers(ks), extract, grade, equivalence, more, shares(g_pass)
+    )
     if plot is not None:
         plot_curves(curves, plot)
         print(f"wrote {plot}", file=sys.stderr)
@@ -179,9 +186,16 @@ def curve(
         arms = None if curves.arms is None else curves.arms.as_json()
         document = {"rows": json_rows(curves), "arms": arms, "notes": list(curves.notes)}
         print_document(document)
-        return
+    else:
+        _print_curves(curves)
+
+
+def _print_curves(curves: Curves) -> None:
+    """Print the table of curves, that of the arms, and what is to be known of both."""
     from nbest.experiments.analysis.curves.arms import best_arm_sentence
+    from nbest.experiments.analysis.curves.view import arms_view, curve_table
     from nbest.experiments.cli.display.tables import console
+    from nbest.experiments.language.text import printable
 
     console().print(curve_table(curves))
     if curves.arms is not None:
@@ -204,6 +218,14 @@ def tell_progress(line: str) -> None:
         from nbest.experiments.language.text import printable
 
         print(printable(line), file=sys.stderr)
+
+
+def shares(text: str) -> tuple[float, ...]:
+    """Read `0.5,1` as shares; none for an empty text."""
+    try:
+        return tuple(dict.fromkeys(float(part) for part in text.split(",") if part.strip()))
+    except ValueError:
+        raise InputError(f"g_pass must be shares with commas between, got {text!r}") from None
 
 
 def numbers(text: str) -> tuple[int, ...] | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -22,7 +21,9 @@ def add_verify_command(app: typer.Typer) -> None:
 
 
 def verify(
-    config: Annotated[Path, typer.Argument(help="The YAML file of the run.", show_default=False)],
+    config: Annotated[
+        str, typer.Argument(help="The YAML file of the run, or its task.", show_default=False)
+    ],
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="A.B=C", help="Change a value of the config."),
@@ -40,11 +41,11 @@ def verify(
     from nbest.experiments.analysis.verify import verify as verify_run
     from nbest.experiments.cli.display.documents import print_document
     from nbest.experiments.cli.ending import Exit
-    from nbest.experiments.config.config import load_config
     from nbest.experiments.language.text import printable
     from nbest.experiments.runs.plan import make_plan
+    from nbest.experiments.tasks.named import load_task_or_file
 
-    plan = make_plan(load_config(config, set_ or ()))
+    plan = make_plan(load_task_or_file(config, set_ or ()))
     if sys.stderr.isatty():
         print(f"drawing {sample:,} samples again, once the model is up", file=sys.stderr)
     outcome = verify_run(plan, out or f"runs/{plan.config.name}", sample, seed)

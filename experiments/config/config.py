@@ -32,6 +32,7 @@ from nbest.experiments.config.plugins import (
 )
 from nbest.experiments.config.sections import ClusterSection, ModelSection, SamplingSection
 from nbest.experiments.config.selector_names import Selectors, check_names
+from nbest.experiments.config.short_forms import written_out
 from nbest.experiments.config.strategy import Sampling, StrategySection
 from nbest.experiments.language.errors import Origins, explain
 from nbest.experiments.language.expressions import parse_expression
@@ -59,7 +60,8 @@ class Config(Section):
 
     name: str = Field(
         pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,79}$",
-        description="The name of the run: its folder in runs/ and the start of its request ids.",
+        description="The name of the run: its folder in runs/ and the start of its request ids. A "
+        "file without one has its own name.",
     )
     seed: int = Field(
         default=0,
@@ -67,11 +69,15 @@ class Config(Section):
         le=2**53,
         description="Every sample has its own seed, derived from this one.",
     )
-    dataset: Dataset = Field(description="What is asked.")
+    dataset: Dataset = Field(
+        description="What is asked. A text is a path; the kind may be left out where it shows."
+    )
     prompt: PromptSection = Field(
         default=PromptSection(), description="How it is put to the model."
     )
-    model: ModelSection = Field(description="Which model answers, and its engine's settings.")
+    model: ModelSection = Field(
+        description="Which model answers, and its engine's settings. A text is a model for vLLM."
+    )
     models: dict[EntryName, ModelSection] = Field(
         default={},
         description="Further models, by name, each with the keys of model: arms and "
@@ -124,8 +130,8 @@ class Config(Section):
     @model_validator(mode="before")
     @classmethod
     def _expanded(cls, data: object) -> object:
-        """Put what `output` stands for in its place."""
-        return with_output(data)
+        """Write short forms out, and put what `output` stands for in its place."""
+        return with_output(written_out(data))
 
     @model_validator(mode="after")
     def _fits_together(self, info: ValidationInfo) -> Self:
@@ -261,8 +267,11 @@ class Config(Section):
         return with_models(strategy, self.build_models())
 
 
-def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
-    """Read the config in a file, with `--set` assignments applied in order."""
+def load_config(path: Path, overrides: Sequence[str] = (), without: Sequence[str] = ()) -> Config:
+    """Read the config in a file, with `--set` assignments applied in order.
+
+    It is named as its file where it has no name. `without` are keys of `dataset` that do not count.
+    """
     document = read_yaml(path)
     if document.value is None:
         raise InputError(f"{path}: must hold a config, got an empty file")
@@ -271,8 +280,16 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
             f"{path}:1: must be a mapping of keys to values, got {shown(document.value)}"
         )
     origins = Origins(source=str(path), lines=document.lines)
-    raw, origins = apply_overrides(document.value, overrides, origins)
+    raw, origins = apply_overrides(_named(document.value, path, without), overrides, origins)
     try:
         return Config.model_validate(raw, context=Objects())
     except ValidationError as error:
         raise InputError(explain(error, raw, origins)) from error
+
+
+def _named(raw: Mapping[str, object], path: Path, without: Sequence[str]) -> Mapping[str, object]:
+    dataset = raw.get("dataset")
+    named = {"name": path.stem, **raw}
+    if without and isinstance(dataset, dict):
+        named["dataset"] = {k: v for k, v in dataset.items() if k not in without}
+    return named

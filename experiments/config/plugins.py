@@ -115,6 +115,7 @@ VALIDATORS = PluginKind(
         "yaml": "nbest.scorers.validators.yaml:YamlValid",
         "sql": "nbest.scorers.validators.sql:SqlValid",
         "python_tests": "nbest.scorers.validators.python_tests:PassesTests",
+        "instructions": "nbest.scorers.validators.instructions:FollowsInstructions",
         "all_of": "nbest.scorers.validators.rules:AllOf",
     },
 )

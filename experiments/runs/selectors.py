@@ -12,7 +12,7 @@ from nbest.experiments.config.plugins import build_scorer
 from nbest.experiments.config.sections import ModelSection
 from nbest.experiments.language.code_files import refuse_code_files
 from nbest.experiments.language.errors import describe
-from nbest.experiments.language.expressions import parse_expression
+from nbest.experiments.language.expressions import parse_expression, split_expressions
 from nbest.experiments.runs.user_choice import chosen_by_user
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.files import StrPath
@@ -35,6 +35,11 @@ def named_scorers(names: Sequence[str] | None, run: RunReader) -> dict[str, Scor
             raise InputError(f"select must name every selector once, got {shown!r} twice")
         scorers[shown] = named_scorer(text, run.path)
     return scorers
+
+
+def named(selectors: str | None) -> tuple[str, ...] | None:
+    """The expressions of an option, or None where it is left out: then the run has its own."""
+    return None if selectors is None else split_expressions(selectors)
 
 
 def named_scorer(name: str, run: StrPath) -> Scorer:

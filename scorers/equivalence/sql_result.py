@@ -22,6 +22,7 @@ from nbest.scorers.sandboxes.sql import (
     database_of,
     is_ordered,
     is_query,
+    schema_for,
 )
 
 MAX_ROWS = 10_000
@@ -35,21 +36,25 @@ class SqlResultEquivalence:
     With `MajorityVote` this is the vote by execution (Shi et al. 2022, arXiv 2204.11454, MBR-exec).
     Results are compared row by row; where a query has no ORDER BY of its own, the rows may come in
     any order, and one that has it is another query. Names of columns do not count. A query that
-    fails, changes something, or has more than 10,000 rows means nothing but itself.
+    fails, changes something, or has more than 10,000 rows means nothing but itself. Without
+    `schema` each question brings its own in `meta[key]`.
 
     Example: `SqlResultEquivalence(schema="CREATE TABLE t (x INTEGER); INSERT INTO t VALUES (1)")`
     """
 
-    schema: str
+    schema: str | None = None
+    key: str = "schema"
     dialect: Dialect = "sqlite"
 
     def __post_init__(self) -> None:
         is_known = self.dialect in ("sqlite", "duckdb")
         require(is_known, "dialect", "be sqlite or duckdb", self.dialect)
-        check_schema(self.dialect, self.schema)
+        if self.schema is not None:
+            check_schema(self.dialect, self.schema)
 
     async def __call__(self, query: Query, answers: Sequence[str]) -> Sequence[int]:
-        results = await read_texts(TIMEOUT_S, result_key, answers, self.dialect, self.schema)
+        schema = schema_for(query, self.schema, self.key)
+        results = await read_texts(TIMEOUT_S, result_key, answers, self.dialect, schema)
         return groups_of(answers, results.__getitem__)
 
 

@@ -1,4 +1,4 @@
-"""Pass@k and pass^k of one question: exact integers, rounded once; and pass@k of a panel."""
+"""Pass@k, pass^k and G-Pass@k of one question: exact integers, rounded once; pass@k of a panel."""
 
 from __future__ import annotations
 
@@ -54,3 +54,18 @@ def all_at_k(n: int, c: int, k: int) -> float:
     require(0 <= c <= n, "c", f"lie in 0..{n}", c)
     require(1 <= k <= n, "k", f"lie in 1..{n}", k)
     return math.comb(c, k) / math.comb(n, k)
+
+
+def g_pass_at_k(n: int, c: int, k: int, share: float) -> float:
+    """The chance that at least a share of k of n samples, c of them correct, are correct.
+
+    G-Pass@k (Liu et al. 2024, arXiv 2412.13147, equation 3): the upper tail of a hypergeometric
+    law, from ceil(share * k) on, at least one. A share of 1 is pass^k; as it falls to 0 it becomes
+    pass@k. Unbiased for any k. Exact integers, rounded once.
+    """
+    require(0 <= c <= n, "c", f"lie in 0..{n}", c)
+    require(1 <= k <= n, "k", f"lie in 1..{n}", k)
+    require(0 < share <= 1, "share", "lie in (0, 1]", share)
+    least = max(1, math.ceil(round(share * k, 9)))  # 0.7 * 10 is a little more than 7
+    ways = sum(math.comb(c, j) * math.comb(n - c, k - j) for j in range(least, min(c, k) + 1))
+    return ways / math.comb(n, k)

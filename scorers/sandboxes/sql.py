@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.types import Query
 from nbest.scorers.sandboxes.processes import Unfinished, reading_processes
 
 if TYPE_CHECKING:
@@ -104,6 +105,14 @@ def check_schema(dialect: Dialect, schema: str) -> None:
         reading_processes().call_now(TIMEOUT_S, _try_schema, dialect, schema)
     except Unfinished as error:
         raise refused_schema(schema, error) from error
+
+
+def schema_for(query: Query, schema: str | None, key: str) -> str:
+    """The schema of a question: that of all of them, or its own in `meta[key]`."""
+    own = query.meta.get(key) if schema is None else schema
+    if not isinstance(own, str):
+        raise InputError(f"meta[{key!r}] must hold the schema as text (dataset.meta), got {own!r}")
+    return own
 
 
 def _try_schema(dialect: Dialect, schema: str) -> None:

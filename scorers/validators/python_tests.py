@@ -90,11 +90,13 @@ def require_template(name: str, template: str | None) -> None:
 
 
 def filled_from(query: Query, template: str) -> str:
-    """The template with the texts of `meta` for its names."""
+    """The template with the texts of `meta` for its names; of a list, a line each."""
     pieces = []
     for text, column, _, _ in Formatter().parse(template):
         value = query.meta.get(column or "", "")
-        if column is not None and not isinstance(value, str):
+        if isinstance(value, list | tuple):
+            value = "\n".join(map(str, value))
+        elif column is not None and not isinstance(value, str):
             value = str(value)
         if column is not None and column not in query.meta:
             raise InputError(f"meta[{column!r}] must be there (dataset.meta keeps columns)")

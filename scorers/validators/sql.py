@@ -15,6 +15,7 @@ from nbest.scorers.sandboxes.sql import (
     check_schema,
     database_of,
     is_query,
+    schema_for,
 )
 from nbest.scorers.structured.reasons import line_of
 from nbest.scorers.validators.rules import Flags, Of, flags_in_children
@@ -30,12 +31,14 @@ class SqlValid:
 
     `parse` asks sqlglot, which accepts much that no database would: it is a sieve and no proof.
     `explain` has a database in memory plan it, with the tables that `schema` makes; `execute`
-    executes it, too. Only queries are valid: nothing that changes, attaches or configures.
+    executes it, too. Only queries are valid: nothing that changes, attaches or configures. With
+    `key` each question brings its own schema in `meta[key]`.
 
     Example: `SqlValid(schema="CREATE TABLE t (id INTEGER, name TEXT)", check="explain")`
     """
 
     schema: str = ""
+    key: str | None = None
     dialect: Dialect = "sqlite"
     check: Check = "explain"
     of: Of = "answer"
@@ -46,17 +49,22 @@ class SqlValid:
         )
         checks = ("parse", "explain", "execute")
         require(self.check in checks, "check", f"be one of {', '.join(checks)}", self.check)
+        is_one = self.key is None or not self.schema
+        require(is_one, "key", "be left out where schema is given", self.key)
         check_schema(self.dialect, self.schema)
+
+    def _schema(self, query: Query) -> str:
+        return self.schema if self.key is None else schema_for(query, None, self.key)
 
     async def why(self, query: Query, text: str) -> tuple[str, ...]:
         """Say that a text is no such query; () where it is."""
-        settings = (self.dialect, self.schema, self.check)
+        settings = (self.dialect, self._schema(query), self.check)
         is_right = (await read_texts(TIMEOUT_S, is_valid, [text], *settings))[text]
         rule = f"must be a query that {self.dialect} can {self.check}"
         return () if is_right else (line_of("", rule, text),)
 
     async def __call__(self, query: Query, candidates: Candidates) -> Flags:
-        settings = (self.dialect, self.schema, self.check)
+        settings = (self.dialect, self._schema(query), self.check)
         return await flags_in_children(candidates, self.of, TIMEOUT_S, is_valid, *settings)
 
 

@@ -20,7 +20,7 @@ from nbest.orchestrator.store.format.schema import FINAL
 from nbest.orchestrator.types import Scores
 from nbest.scorers.estimators.best_of_k import best_of_k
 from nbest.scorers.estimators.majority_at_k import majority_at_k
-from nbest.scorers.estimators.pass_at_k import any_at_turns
+from nbest.scorers.estimators.pass_at_k import any_at_turns, g_pass_at_k
 from nbest.scorers.votes.majority import vote_shares
 
 
@@ -202,6 +202,18 @@ def both_ways(name: str, cases: Sequence[Case], by_unknown: Callable[[float], Sc
     most = by_unknown(1.0) if ungraded_samples(cases) else None
     clusters = named_clusters([case.cluster for case in cases])
     return curve_of(name, by_unknown(0.0), most=most, clusters=clusters)
+
+
+def g_pass_curve(cases: Sequence[Case], max_k: int, share: float) -> Curve:
+    """The curve of G-Pass@k: at least this share of k samples is right; a share of 1 is pass^k."""
+
+    def by_question(unknown: float) -> Scores:
+        counts = [(len(case.candidates), int(values_of(case, unknown).sum())) for case in cases]
+        ks = range(1, max_k + 1)
+        return np.array([[g_pass_at_k(n, c, k, share) for k in ks] for n, c in counts])
+
+    name = "all right (pass^k)" if share == 1 else f"{share:.0%} right (G-Pass@k)"
+    return both_ways(name, cases, by_question)
 
 
 def baseline_curves(cases: Sequence[Case], max_k: int) -> tuple[Curve, Curve]:

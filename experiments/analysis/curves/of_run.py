@@ -20,6 +20,7 @@ from nbest.experiments.analysis.curves.exact import (
     any_curves,
     baseline_curves,
     best_curves,
+    g_pass_curve,
     graded_cases,
     has_arms,
     powers_of_two,
@@ -33,13 +34,13 @@ from nbest.experiments.analysis.curves.of_selectors import (
     selector_curves,
 )
 from nbest.experiments.analysis.table.rows import named_clusters
-from nbest.experiments.language.expressions import split_expressions
 from nbest.experiments.runs.case import Case
 from nbest.experiments.runs.cases import cases_of, reading_of
-from nbest.experiments.runs.selectors import named_scorers
+from nbest.experiments.runs.selectors import named, named_scorers
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.protocols import Scorer, is_pointwise
+from nbest.orchestrator.requirements import require
 from nbest.orchestrator.store.format.schema import FINAL
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.types import Scores
@@ -53,7 +54,7 @@ class Curves:
     """Selectors side by side, and what they are measured against."""
 
     curves: tuple[Curve, ...]
-    baselines: tuple[Curve, ...]  # one sample alone, any sample right
+    baselines: tuple[Curve, ...]  # one sample alone, any sample right, shares of right ones
     ks: tuple[int, ...]  # the numbers of samples to show
     notes: tuple[str, ...]  # what is estimated; where more samples make a choice worse
     beyond: Mapping[int, Extrapolation]  # coverage by k, for more samples than were drawn
@@ -62,19 +63,21 @@ class Curves:
 
 def curves_of(
     run: StrPath,
-    selectors: str,
+    selectors: str | None,
     ks: Sequence[int] | None = None,
     extract: str | None = None,
     grade: str | None = None,
     equivalence: str | None = None,
     beyond: Sequence[int] = (),
+    g_pass: Sequence[float] = (),
 ) -> Curves:
-    """Measure selectors on a run; by default at powers of two up to the smallest pool.
+    """Measure selectors on a run; by default its own, at powers of two up to the smallest pool.
 
-    `beyond` asks for the coverage of more samples than there are, by extrapolation.
+    `beyond` asks for the coverage of more samples than there are, by extrapolation, and `g_pass`
+    for the chance that at least such a share of k samples is right.
     """
     reader = RunReader(run)
-    scorers = named_scorers(split_expressions(selectors), reader)
+    scorers = named_scorers(named(selectors), reader)
     reading = reading_of(reader, extract, grade, equivalence)
     loaded = cases_of(reader, reading, scorers.values())
     cases = graded_cases(loaded)
@@ -82,22 +85,18 @@ def curves_of(
         raise InputError(f"run must hold graded questions, {str(run)!r} has none")
     largest = smallest_pool(cases)
     shown_ks = tuple(ks) if ks else powers_of_two(largest)
-    if beyond and has_arms(cases):
-        raise InputError("beyond must be left out for a run with arms: they follow no one law")
-    for k in shown_ks:
-        rule = f"lie in 1..{largest}, the samples of the question that has fewest"
-        if not 1 <= k <= largest:
-            raise InputError(f"k must {rule}, got {k}")
-    for k in beyond:
-        if k <= largest:
-            raise InputError(f"beyond must be more than the {largest} samples drawn, got {k}")
+    _require_shares(g_pass, cases)
+    _require_sizes(shown_ks, beyond, cases)
     pools = scored_pools(scorers, cases)
     measured = selector_curves(scorers, pools, shown_ks, largest)
     curves = tuple(measured.values())
     warnings = watch_warnings(scorers, pools, largest)
     return Curves(
         curves=curves,
-        baselines=baseline_curves(cases, largest),
+        baselines=(
+            *baseline_curves(cases, largest),
+            *(g_pass_curve(cases, largest, share) for share in g_pass),
+        ),
         ks=shown_ks,
         notes=(
             *sampling_notes(curves),
@@ -108,6 +107,24 @@ def curves_of(
         beyond=_extrapolated(cases, beyond),
         arms=arm_table(*next(iter(scorers.items())), cases),
     )
+
+
+def _require_shares(g_pass: Sequence[float], cases: Sequence[Case]) -> None:
+    is_one_law = not (g_pass and has_arms(cases))
+    require(is_one_law, "g_pass", "be left out for a run with arms: they follow no one law", g_pass)
+    for share in g_pass:
+        require(0 < share <= 1, "g_pass", "lie in (0, 1]", share)
+
+
+def _require_sizes(ks: Sequence[int], beyond: Sequence[int], cases: Sequence[Case]) -> None:
+    largest = smallest_pool(cases)
+    is_one_law = not (beyond and has_arms(cases))
+    require(is_one_law, "beyond", "be left out for a run with arms: they follow no one law", beyond)
+    for k in ks:
+        rule = f"lie in 1..{largest}, the samples of the question that has fewest"
+        require(1 <= k <= largest, "k", rule, k)
+    for k in beyond:
+        require(k > largest, "beyond", f"be more than the {largest} samples drawn", k)
 
 
 def _notes(

@@ -6,11 +6,18 @@ It knows no file format.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from nbest.experiments.language.section import Section
 from nbest.experiments.language.text import shown, suggestion
+from nbest.experiments.questions.datasets.options import (
+    AnswerIs,
+    letter_of,
+    option_fields,
+    options_of,
+)
 from nbest.experiments.questions.gold import Gold
 from nbest.experiments.questions.items import Item, as_text
 from nbest.orchestrator.errors import InputError
@@ -18,6 +25,12 @@ from nbest.orchestrator.requirements import is_unicode
 
 Row = Mapping[str, object]
 RESERVED = ("question", "answer", "full_answer")  # what a prompt calls them, whatever the column
+
+
+def _as_names(value: object) -> object:
+    return (
+        tuple(value) if isinstance(value, list) else (value,) if isinstance(value, str) else value
+    )
 
 
 class Columns(Section):
@@ -45,6 +58,17 @@ class Columns(Section):
         default=None,
         description="Column that names the template which a question comes from: intervals then "
         "count templates, not questions.",
+    )
+    options: Annotated[tuple[str, ...], BeforeValidator(_as_names)] = Field(
+        default=(),
+        description="Multiple choice: the column with the list of options, or a column for each. "
+        "The prompt has them as {options}, a line each with its letter, and as the list choices; "
+        "the gold answer becomes a letter. Of several columns the id decides the order.",
+    )
+    answer_is: AnswerIs = Field(
+        default="letter",
+        description="With options, what the column of the gold answers holds: the letter, the "
+        "index from 0, or the text of the right one.",
     )
     answer_after: str | None = Field(
         default=None,
@@ -74,6 +98,7 @@ class Columns(Section):
 
     def _check_meta(self, columns: set[str], source: str) -> None:
         keys = [*(("meta", name) for name in self.meta), ("cluster", self.cluster)]
+        self._check_options(columns, source)
         for key, name in keys:
             if name in (self.answer, "answer", "full_answer"):
                 rule = "never name the gold answers: a selector could read them"
@@ -81,6 +106,12 @@ class Columns(Section):
             if name is not None and columns and name not in columns:
                 near = suggestion(name, columns)
                 raise InputError(f"dataset.{key}: {source} has no column {shown(name)}{near}")
+
+    def _check_options(self, columns: set[str], source: str) -> None:
+        for name in self.options:
+            if columns and name not in columns:
+                near = suggestion(name, columns)
+                raise InputError(f"dataset.options: {source} has no column {shown(name)}{near}")
 
     @property
     def _kept(self) -> tuple[str, ...]:
@@ -101,7 +132,8 @@ class Columns(Section):
         fields = {
             key: text
             for key, value in row.items()
-            if key not in {self.answer, *RESERVED} and (text := as_text(value)) is not None
+            if key not in {self.answer, *RESERVED, *self.options}
+            and (text := as_text(value)) is not None
         }
         question = row.get(self.question)
         error = question_error(question, self.question, number)
@@ -111,7 +143,13 @@ class Columns(Section):
         if not row_id.isprintable():
             raise InputError(f"row {number}: an id must be printable text, got {shown(row_id)}")
         meta = {name: row[name] for name in self._kept if row.get(name) is not None}
-        return Item(id=row_id, fields=fields, gold=self._gold(row, number), meta=meta, error=error)
+        gold = self._gold(row, number)
+        if self.options and not error:
+            options = options_of(row, self.options, row_id, number)
+            fields |= option_fields(options)
+            if gold is not None:
+                gold = Gold(answer=letter_of(gold.answer, options, self.answer_is, number))
+        return Item(id=row_id, fields=fields, gold=gold, meta=meta, error=error)
 
     def _gold(self, row: Row, number: int) -> Gold | None:
         value = row.get(self.answer)

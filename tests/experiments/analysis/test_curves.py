@@ -628,3 +628,15 @@ def test_pools_of_unequal_size_are_told_of(tmp_path: Path) -> None:
     import_pool([tmp_path / "pool.jsonl"], tmp_path / "run")
     (note,) = curves_of(tmp_path / "run", "vote").notes
     assert note.startswith("questions have from 2 to 3 samples: curves end at 2")
+
+
+def test_reliability_stands_beside_coverage(tmp_path: Path) -> None:
+    import_pool([write(tmp_path / "pool.jsonl", POOL)], tmp_path / "run", grade="number")
+    curves = curves_of(tmp_path / "run", None, g_pass=(0.5, 1.0))
+    names = [curve.name for curve in curves.baselines]
+    assert names == ["one sample", "any right", "50% right (G-Pass@k)", "all right (pass^k)"]
+    one, any_right, half, all_right = (curve.mean for curve in curves.baselines)
+    assert one[0] == pytest.approx(any_right[0]) == pytest.approx(half[0])
+    assert all(a >= h >= e for a, h, e in zip(any_right, half, all_right, strict=True))
+    with pytest.raises(InputError, match=r"g_pass must lie in \(0, 1\], got 2"):
+        curves_of(tmp_path / "run", "vote", g_pass=(2.0,))

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbest.orchestrator.errors import InputError
-from nbest.scorers.estimators.pass_at_k import any_at_turns, pass_at_k
+from nbest.scorers.estimators.pass_at_k import all_at_k, any_at_turns, g_pass_at_k, pass_at_k
 
 TURNS = st.lists(st.tuples(st.sampled_from("ab"), st.booleans()), min_size=1, max_size=7)
 
@@ -49,3 +49,21 @@ def test_one_arm_is_pass_at_k(rights: list[bool]) -> None:
 def test_an_arm_is_named_for_each_sample() -> None:
     with pytest.raises(InputError, match="arms must name an arm for each of the 2 samples"):
         any_at_turns(np.zeros(2), ["a"])
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=8), st.sampled_from([0.25, 0.5, 0.7, 1.0]))
+def test_g_pass_is_the_share_of_subsets_with_enough_right_ones(
+    right: list[bool], share: float
+) -> None:
+    for k in range(1, len(right) + 1):
+        subsets_of_k = list(combinations(right, k))
+        enough = [sum(one) >= share * k - 1e-9 for one in subsets_of_k]
+        assert g_pass_at_k(len(right), sum(right), k, share) == pytest.approx(np.mean(enough))
+
+
+def test_g_pass_lies_between_pass_hat_k_and_pass_at_k() -> None:
+    assert g_pass_at_k(16, 12, 4, 1.0) == all_at_k(16, 12, 4)
+    assert g_pass_at_k(16, 12, 4, 0.01) == pass_at_k(16, 12, 4)
+    assert g_pass_at_k(10, 7, 10, 0.7) == 1.0  # 0.7 * 10 is not 7 in floating point
+    with pytest.raises(InputError, match=r"share must lie in \(0, 1\], got 0"):
+        g_pass_at_k(4, 2, 2, 0.0)
