@@ -86,6 +86,22 @@ def test_there_are_commands_at_all() -> None:
     assert len(COMMANDS) > 25
 
 
+def write_foreign_files(folder: Path) -> None:
+    """The files of other programs that docs/pools.md imports."""
+    choices = [{"message": {"content": "42"}, "finish_reason": "stop"}]
+    files: dict[str, dict[str, object]] = {
+        "samples_gsm8k_2026-01-02.jsonl": {"doc_id": 0, "target": "42", "resps": [["42"]]},
+        "requests.jsonl": {"custom_id": "a", "body": {"prompt": "?"}},
+        "results.jsonl": {"custom_id": "a", "response": {"body": {"choices": choices}}},
+        "log.eval": {"version": 2, "status": "success"}
+        | {"samples": [{"id": "a", "target": "42", "output": {"choices": choices}}]},
+    }
+    generation = {"problem": "?", "generation": "42", "predicted_answer": "42"}
+    files |= {f"output-rs{seed}.jsonl": generation for seed in range(3)}
+    for name, row in files.items():
+        (folder / name).write_text(json.dumps(row) + "\n")
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("shown")
@@ -94,6 +110,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "q.jsonl").write_text(lines)
     (folder / "gsm8k").mkdir()
     (folder / "gsm8k" / "test.jsonl").write_text(lines.replace("42", "#### 42"))
+    write_foreign_files(folder)
     (folder / "c.yaml").write_text(CONFIG)
     (folder / "person.json").write_text('{"type": "object"}')
     real = {**yaml.safe_load(CONFIG), "model": {"model": "a/b"}, "cluster": {}}

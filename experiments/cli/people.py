@@ -44,7 +44,7 @@ def export(
             "--format",
             help="answers: what each selector chooses, one row a question. preferences: pairs of "
             "chosen and rejected texts. jsonl: what `nbest import` reads. parquet: one row a "
-            "sample.",
+            "sample. inspect: a log for `inspect view`.",
         ),
     ] = "preferences",
     selectors: Annotated[

@@ -122,7 +122,7 @@ def report(
 
 def import_(
     files: Annotated[
-        list[Path], typer.Argument(metavar="POOL.jsonl...", help="One line a question.")
+        list[Path], typer.Argument(metavar="FILE...", help="Of one program, see below.")
     ],
     out: Annotated[str, typer.Option(help="Run folder or URI.")],
     extract: Annotated[str, typer.Option(help="How an answer is read in a text.")] = "whole_text",
@@ -130,16 +130,21 @@ def import_(
 ) -> None:
     """Make a run of samples that were made elsewhere; the same again changes nothing.
 
-    A line: {"id": "q0", "gold": "33", "samples": [{"answer": "33", "tokens": 2141}]}. A sample may
-    have text, reasoning, arm, logprobs, finish_reason and scores; a line a prompt, and as cluster
-    the template of its question.
+    Files are told by what they hold: logs of Inspect, samples of lm-eval, NeMo-Skills, vllm
+    run-batch, large_language_monkeys, search-and-learn and HumanEval, and pools in a format of our
+    own, whose line is {"id": "q0", "gold": "33", "samples": [{"answer": "33", "tokens": 2141}]}. A
+    sample of a pool may have text, reasoning, arm, logprobs, finish_reason and scores; a line a
+    prompt, and as cluster the template of its question.
     """
     from nbest.experiments.runs.exchange.import_pool import import_pool
 
     imported = import_pool(files, out, extract=extract, grade=grade, tell=tell_progress)
     scores = f", scores of {', '.join(imported.scorers)}" if imported.scorers else ""
     place = without_password(out)
-    print(f"{imported.queries} questions, {imported.samples} samples{scores} in {place}")
+    print(
+        f"{imported.format}: {imported.queries} questions, {imported.samples} samples{scores} "
+        f"in {place}"
+    )
 
 
 def curve(

@@ -13,6 +13,7 @@ from nbest.experiments.runs.exchange.export_answers import (
     json_lines,
     write_table,
 )
+from nbest.experiments.runs.exchange.export_inspect import write_inspect_log
 from nbest.experiments.runs.exchange.export_samples import pool_lines, samples_table
 from nbest.experiments.runs.exchange.preferences import preference_lines
 from nbest.orchestrator.errors import InputError
@@ -23,7 +24,8 @@ LINES: Mapping[str, Callable[[StrPath], Iterator[str]]] = {
     "preferences": preference_lines,
     "jsonl": pool_lines,
 }
-FORMATS = ("answers", *LINES, "parquet")
+FORMATS = ("answers", *LINES, "parquet", "inspect")
+BINARY = ("parquet", "inspect")
 ANSWER_SUFFIXES = (".jsonl", ".csv", ".parquet")
 
 
@@ -45,14 +47,17 @@ def export_run(
         raise InputError(f"select must go with the format answers, got {what!r}")
     if out is not None:
         require_new(out, force)
-    if out is None and what == "parquet":
-        raise InputError("out must be given for a table, which is no text")
+    if out is None and what in BINARY:
+        raise InputError(f"out must be given for the format {what}, which is no text")
     RunReader(run)  # refuses a folder that is no run
     try:
         if what == "parquet":
             data = samples_table(run)
             write_whole(out or Path(), data)
             return f"{len(data):,} bytes"
+        if what == "inspect":
+            with whole_file(out or Path()) as stream:
+                return f"{write_inspect_log(run, stream):,} samples"
         return _answers(run, out, selectors) if what == "answers" else _lines(LINES[what](run), out)
     except BrokenPipeError:  # whoever read our output has seen enough
         raise

@@ -15,6 +15,7 @@ from pydantic_core import PydanticSerializationError
 
 from nbest.experiments.config.plugins import build_extractor, build_grader
 from nbest.experiments.questions.gold import Gold
+from nbest.experiments.runs.exchange.foreign.detect import format_of
 from nbest.experiments.runs.exchange.pool_lines import PoolLine, prompt_of, read_pool
 from nbest.experiments.runs.gold_file import write_gold
 from nbest.experiments.runs.recorded_answers import Row, read_recorded, write_recorded
@@ -40,6 +41,7 @@ _LATER_SAMPLE_KEYS = {"arm", "reasoning", "top_logprobs", "top_tokens", "prompt_
 class Imported:
     """What a run holds after an import."""
 
+    format: str  # of the files, in words
     queries: int
     samples: int
     scorers: tuple[str, ...]  # whose numbers came with the samples
@@ -140,7 +142,9 @@ async def _store(
                 tell(f"{count} questions, {samples} samples")
                 await store.flush()  # what has been read need not stay in memory
     write_recorded(run.path, new_answers)
-    return Imported(queries=count, samples=samples, scorers=tuple(sorted(scored)))
+    return Imported(
+        format=format_of(files), queries=count, samples=samples, scorers=tuple(sorted(scored))
+    )
 
 
 def _answers_to_record(

@@ -12,7 +12,6 @@ as in a config. It knows no run directory.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -32,7 +31,9 @@ from pydantic import (
 )
 
 from nbest.experiments.language.errors import describe
-from nbest.experiments.language.text import one_line, shown
+from nbest.experiments.language.text import shown
+from nbest.experiments.runs.exchange.foreign.detect import OURS, foreign_rows, format_of
+from nbest.experiments.runs.exchange.foreign.rows import Placed, Row, json_rows
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.reasoning import with_thought_apart
 from nbest.orchestrator.requirements import is_unicode
@@ -222,37 +223,29 @@ def prompt_of(line: PoolLine) -> str | tuple[Message, ...]:
 
 
 def read_pool(files: Sequence[Path]) -> Iterator[PoolLine]:
-    """Yield the lines of all files; InputError names the file, line and key of a mistake."""
+    """Yield the lines of all files, our own or another program's.
+
+    InputError names the file, line and key of a mistake.
+    """
     seen: dict[str, str] = {}
+    for where, row in _rows(files):
+        line = _line(row, where)
+        if line.id in seen:
+            raise InputError(f"{where}: id must be new, got {line.id!r} of {seen[line.id]}")
+        seen[line.id] = where
+        yield line
+
+
+def _rows(files: Sequence[Path]) -> Iterator[Placed]:
+    kind = format_of(files) if files else OURS
+    if kind != OURS:
+        yield from foreign_rows(kind, files)
+        return
     for file in files:
-        for number, text in _lines(file):
-            where = f"{file}:{number}"
-            line = _line(text, where)
-            if line.id in seen:
-                raise InputError(f"{where}: id must be new, got {line.id!r} of {seen[line.id]}")
-            seen[line.id] = where
-            yield line
+        yield from json_rows(file)
 
 
-def _lines(file: Path) -> Iterator[tuple[int, str]]:
-    if not file.is_file():
-        raise InputError(f"pool must be a file of JSON lines, got {str(file)!r}")
-    try:
-        with file.open(encoding="utf-8-sig") as stream:
-            for number, text in enumerate(stream, start=1):
-                if text.strip():
-                    yield number, text
-    except UnicodeDecodeError as error:
-        raise InputError(f"{file}: must be UTF-8, got byte {error.object[error.start]}") from error
-
-
-def _line(text: str, where: str) -> PoolLine:
-    try:
-        row = json.loads(text)  # it takes half a surrogate pair, as Python writes them
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{where}: is no JSON: {one_line(error)}") from error
-    if not isinstance(row, dict):
-        raise InputError(f"{where}: must be a JSON object, got {shown(row)}")
+def _line(row: Row, where: str) -> PoolLine:
     try:
         return PoolLine.model_validate(row)
     except ValidationError as error:

@@ -523,7 +523,7 @@ def test_exports_are_refused_where_they_would_harm(run: Path, tmp_path: Path) ->
     assert export_run(run, "jsonl", out, force=True) == "2 lines"
     with pytest.raises(InputError, match="format must be one of answers, preferences"):
         export_run(run, "csv", None)
-    with pytest.raises(InputError, match="out must be given for a table"):
+    with pytest.raises(InputError, match="out must be given for the format parquet"):
         export_run(run, "parquet", None)
 
 
