@@ -72,6 +72,7 @@ class StoredSampler:
         self._begun = begun
         self._models = models or {}  # besides that of `backend`, by key
         self._affinity = query.id if affinity is None else affinity
+        self._is_question = affinity is None  # and no call about one, nor a step of its answer
         self._response = response  # what the requests want rated; None: they generate
         self._prefix = prefix  # what the requests go on from; None: they want whole answers
         self._attempt = attempt  # how many workers have died in this run before it was leased
@@ -277,6 +278,8 @@ class StoredSampler:
             self.errors.append(str(result))
             result = Sample(id=request.id, text="", status=Status.ERROR, error=str(result))
         self._tally.samples_drawn += 1
+        if self._is_question:
+            self._tally.count_answer(result.status)
         self._tally.generated_tokens += result.generated_tokens
         if result.status is Status.CANCELLED:
             self._tally.cancelled_tokens += result.generated_tokens

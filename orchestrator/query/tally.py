@@ -17,6 +17,11 @@ class Tally:
     quarantined: int = 0  # of queries
     samples_drawn: int = 0  # from an engine, in this run of the command
     samples_reused: int = 0  # from the store
+    # Of samples_drawn, whole answers to questions: neither steps of a tree, nor calls of scorers.
+    answers_drawn: int = 0
+    answers_cut_off: int = 0
+    answers_failed: int = 0
+    answers_aborted: int = 0
     generated_tokens: int = 0  # of samples_drawn
     cancelled_tokens: int = 0  # of generated_tokens, those of aborted samples
     # Of generated_tokens, those of samples that an engine which died had begun before. At most this
@@ -27,6 +32,13 @@ class Tally:
         for name in (field.name for field in fields(self)):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         return self
+
+    def count_answer(self, status: Status) -> None:
+        """Count a whole answer that was drawn by how it ended."""
+        self.answers_drawn += 1
+        self.answers_cut_off += status is Status.TRUNCATED
+        self.answers_failed += status is Status.ERROR
+        self.answers_aborted += status is Status.CANCELLED
 
 
 def usage_of(samples: Sequence[Sample]) -> Usage:

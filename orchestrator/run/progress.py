@@ -21,6 +21,10 @@ class Progress:
     errors: int
     samples_drawn: int
     samples_reused: int
+    answers_drawn: int  # of samples_drawn, whole answers to questions
+    answers_cut_off: int
+    answers_failed: int
+    answers_aborted: int
     generated_tokens: int
     cancelled_tokens: int
     regenerated_tokens: int
@@ -60,6 +64,10 @@ def snapshot(
         errors=tally.errors,
         samples_drawn=tally.samples_drawn,
         samples_reused=tally.samples_reused,
+        answers_drawn=tally.answers_drawn,
+        answers_cut_off=tally.answers_cut_off,
+        answers_failed=tally.answers_failed,
+        answers_aborted=tally.answers_aborted,
         generated_tokens=tally.generated_tokens,
         cancelled_tokens=tally.cancelled_tokens,
         regenerated_tokens=tally.regenerated_tokens,

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from nbest.experiments.cli.display.account import account
 from nbest.experiments.cli.display.engine_table import engine_table
-from nbest.experiments.cli.display.progress_words import EngineNews, line
+from nbest.experiments.cli.display.progress_words import EngineNews, cut_off_warning, line
 from nbest.orchestrator.run.progress import Progress, Report
 
 PLAIN_EVERY_S = 5.0
@@ -72,6 +72,7 @@ class PlainView:
         self._news = EngineNews()
         self._num_printed = 0  # news since the last line
         self._num_omitted = 0
+        self._warned = False
 
     def __enter__(self) -> PlainView:
         return self
@@ -88,6 +89,9 @@ class PlainView:
     def show(self, progress: Progress) -> None:
         self._last = line(progress)
         self._tell(self._news.of(progress.engines))
+        if not self._warned and (warning := cut_off_warning(progress)):
+            self._warned = True
+            _say([warning])
         now_s = time.monotonic()
         if now_s >= self._due_s:
             self._due_s = now_s + PLAIN_EVERY_S
@@ -120,7 +124,9 @@ class LiveView:
         words = TextColumn("{task.description}", markup=False, table_column=Column(ratio=1))
         self._bar = Bar(BarColumn(bar_width=24), words, expand=True)
         self._task = self._bar.add_task("starting", total=None)
-        self._live = Live(self._bar, console=Console(stderr=True), transient=True)
+        self._console = Console(stderr=True)
+        self._live = Live(self._bar, console=self._console, transient=True)
+        self._warned = False
 
     def __enter__(self) -> LiveView:
         self._live.start()
@@ -143,6 +149,9 @@ class LiveView:
             completed=progress.queries,
             total=progress.num_queries,
         )
+        if not self._warned and (warning := cut_off_warning(progress)):
+            self._warned = True
+            self._console.print(warning, markup=False)  # above the bar, where it stays
         self._live.update(Group(self._bar, engine_table(progress.engines)))
 
 

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from nbest.experiments.analysis.table.sample_counts import MANY
 from nbest.experiments.language.text import printable
 from nbest.orchestrator.engines.history import EngineView
 from nbest.orchestrator.run.progress import Progress
+
+FEWEST = 40  # answers from which a share is worth a warning
 
 
 def rate(progress: Progress) -> float:
@@ -49,7 +52,7 @@ def counted(number: int, noun: str) -> str:
 def line(progress: Progress) -> str:
     """Describe a snapshot in one line."""
     parts = [f"queries {progress.queries}/{progress.num_queries}"]
-    parts.append(f"samples {progress.samples_drawn}")
+    parts.append(f"samples {progress.samples_drawn}{_by_status(progress)}")
     if progress.samples_reused:
         parts.append(f"reused {progress.samples_reused}")
     parts.append(f"{rate(progress):.0f} tokens/s")
@@ -62,6 +65,25 @@ def line(progress: Progress) -> str:
     elif (left := seconds_left(progress)) is not None:
         parts.append(f"{duration(left)} left")
     return "  ".join(parts)
+
+
+def _by_status(progress: Progress) -> str:
+    """How many answers were lost, in brackets; empty where none was."""
+    counts = {
+        "cut off": progress.answers_cut_off,
+        "failed": progress.answers_failed,
+        "aborted": progress.answers_aborted,
+    }
+    lost = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
+    return f" ({lost})" if lost else ""
+
+
+def cut_off_warning(progress: Progress) -> str:
+    """Say, while there is time, that many answers are cut off; empty where few are."""
+    drawn, cut_off = progress.answers_drawn, progress.answers_cut_off
+    if drawn < FEWEST or cut_off <= MANY * drawn:
+        return ""
+    return f"{cut_off / drawn:.0%} of the samples so far are cut off: raise sampling.max_tokens"
 
 
 class EngineNews:

@@ -219,6 +219,7 @@ def test_a_complete_run_gets_its_judge_by_the_same_command(tmp_path: Path) -> No
     assert {r.answer for r in carried_out("vote", "first")} == {"41"}
     assert {r.answer for r in carried_out("judge", "vote")} == {"42"}
     assert (reports[-1].samples_reused, reports[-1].samples_drawn) == (4 * N, 4 * 3)
+    assert reports[-1].answers_drawn == 0  # they were calls of the judge
     assert {r.answer for r in carried_out("judge", "vote")} == {"42"}
     assert reports == []  # no engine
 

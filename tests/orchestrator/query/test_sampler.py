@@ -198,6 +198,7 @@ async def test_an_abort_names_the_request_and_what_it_had_cost_is_counted() -> N
     usage = bench.sampler.usage
     assert (usage.samples, usage.generated_tokens, usage.cancelled_tokens) == (2, 11, 3)
     assert bench.tally.generated_tokens == 11
+    assert (bench.tally.answers_drawn, bench.tally.answers_aborted) == (2, 1)
 
 
 async def settle() -> None:

@@ -7,7 +7,7 @@ import os
 import pty
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -94,6 +94,18 @@ def test_without_a_terminal_lines_are_plain(capsys: pytest.CaptureFixture[str]) 
     with view:
         view.show(PROGRESS)
     assert "\x1b" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("view", [PlainView, LiveView])
+def test_many_cut_off_samples_are_told_once_while_there_is_time(
+    view: Callable[[], PlainView | LiveView], capsys: pytest.CaptureFixture[str]
+) -> None:
+    cut = replace(PROGRESS, answers_drawn=60, answers_cut_off=30)
+    with view() as shown:
+        for _ in range(3):
+            shown.show(cut)
+    warning = "50% of the samples so far are cut off: raise sampling.max_tokens"
+    assert capsys.readouterr().err.count(warning) == 1
 
 
 def test_a_live_view_writes_nothing_into_results(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from nbest.experiments.cli.display.progress_words import (
     EngineNews,
     counted,
+    cut_off_warning,
     duration,
     line,
     rate,
@@ -42,6 +43,20 @@ def test_a_snapshot_in_words() -> None:
 
 def test_reused_samples_are_told_apart_if_there_are_any() -> None:
     assert "samples 128  reused 7  50 tokens/s" in line(replace(PROGRESS, samples_reused=7))
+
+
+def test_lost_samples_are_told_by_how_they_ended() -> None:
+    lost = replace(PROGRESS, answers_cut_off=12, answers_failed=1, answers_aborted=3)
+    assert "samples 128 (12 cut off, 1 failed, 3 aborted)  50 tokens/s" in line(lost)
+
+
+def test_many_samples_that_are_cut_off_are_worth_a_warning() -> None:
+    few = replace(PROGRESS, answers_drawn=100, answers_cut_off=5)
+    assert cut_off_warning(few) == ""
+    assert cut_off_warning(replace(few, answers_drawn=39, answers_cut_off=39)) == ""
+    many = replace(few, answers_cut_off=38)
+    said = "38% of the samples so far are cut off: raise sampling.max_tokens"
+    assert cut_off_warning(many) == said
 
 
 def test_quarantined_queries_are_told_if_there_are_any() -> None:
