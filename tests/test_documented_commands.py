@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from nbest.experiments.cli.app import app
 from nbest.experiments.config.config import load_config
 from nbest.experiments.config.plugins import build_scorer
 from nbest.experiments.language.expressions import split_expressions
+from nbest.experiments.starters.write import write_starter
 from nbest.model_backend.fake.script import SeededAnswers
 from nbest.orchestrator.store.choices import Sitting
 from nbest.orchestrator.store.reader import RunReader
@@ -122,6 +124,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "runs").mkdir()
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
+        write_starter("own", Path("mine"))
+        shutil.copy(Path("mine") / "questions.jsonl", "questions.jsonl")
+        (own,) = code_blocks(ROOT / "README.md", "yaml")
+        Path("own.yaml").write_text(own)
+        assert CliRunner().invoke(app, ["run", "mine/config.yaml", "--quiet"]).exit_code == 0
         words = ["run", "c.yaml", "--quiet", "--out"]
         for name in ("RUN", "runs/demo", "runs/other", "runs/people", "runs/pool"):
             assert CliRunner().invoke(app, [*words, name]).exit_code == 0

@@ -26,6 +26,7 @@ from nbest.experiments.config.search import PLANS
 from nbest.experiments.config.strategy import KINDS as STRATEGIES
 from nbest.experiments.config.strategy import StrategySection
 from nbest.experiments.language.plugin_kind import PluginKind
+from nbest.experiments.language.text import first_sentence
 from nbest.experiments.tasks.named import TASKS
 from nbest.orchestrator.errors import error_text
 
@@ -80,9 +81,7 @@ def _part(kind: PluginKind, name: str) -> Listed:
 
 
 def _first_sentence(part: object) -> str:
-    doc = " ".join((inspect.getdoc(part) or "").split("\n\n")[0].split())
-    end = doc.find(". ")
-    return doc if end < 0 else doc[: end + 1]
+    return first_sentence(inspect.getdoc(part) or "")
 
 
 def _package(entry: EntryPoint) -> str:

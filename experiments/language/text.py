@@ -5,6 +5,7 @@ It knows no config and no plugin.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from nbest.orchestrator.errors import first_line
@@ -25,6 +26,17 @@ def suggestion(name: str, choices: Iterable[str]) -> str:
     if near := did_you_mean(name, names):
         return near
     return f"; it is one of: {', '.join(names)}" if names else "; there is none"
+
+
+def first_sentence(doc: str) -> str:
+    """The first sentence of a docstring, on one line.
+
+    >>> first_sentence("Vote (Li et al. 2024,\\narXiv). It is fast.")
+    'Vote (Li et al. 2024, arXiv).'
+    """
+    paragraph = " ".join(doc.split("\n\n")[0].split())
+    end = re.search(r"\.(?= [A-Z`])", paragraph)
+    return paragraph if end is None else paragraph[: end.end()]
 
 
 def shown(value: object) -> str:

@@ -62,6 +62,29 @@ def new_figure(height: float = HEIGHT) -> Iterator[tuple[Figure, Axes]]:
         yield figure, figure.subplots()
 
 
+PAGE_COLOURS = {  # of the report's style sheet, for a file that stands alone
+    "light": {"--ink": "#1c2128", "--dim": "#5b6672", "--line": "#dfe3e8", "--c0": "#2457d6"},
+    "dark": {"--ink": "#e4e9ef", "--dim": "#97a1ad", "--line": "#2b323c", "--c0": "#7da8ff"},
+}
+
+
+def standalone_svg(figure: Figure, label: str) -> str:
+    """Write the figure as a file of its own, which follows the colours of the page around it.
+
+    It may use the colours INK, DIM, LINE and the first of SERIES.
+    """
+    light, dark = (
+        "".join(f"{name}: {colour}; " for name, colour in colours.items())
+        for colours in PAGE_COLOURS.values()
+    )
+    style = (
+        f"<style>:root {{ {light}font-family: system-ui, sans-serif; }} "
+        f"@media (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}</style>"
+    )
+    start, end, rest = svg_text(figure, label).partition(">")
+    return f"{start} {end}{style}{rest}"
+
+
 def svg_text(figure: Figure, label: str, hovers: Mapping[str, str] | None = None) -> str:
     """Write the figure as SVG; `label` tells screen readers what it shows.
 
