@@ -10,7 +10,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from nbest.experiments.questions.prompts import prompt_text
+from nbest.experiments.questions.prompts import prompt_text, question_text
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.ids import index_of
@@ -19,8 +19,9 @@ from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.types import Query, Sample, Status
 
 PAGE = 9  # one for each of the keys 1 to 9
+MAX_COMMENT = 2_000  # characters
 
-SKIP, UNDO, NEXT, BACK = "s", "u", "n", "p"
+SKIP, UNDO, NEXT, BACK, NONE_RIGHT, TIE = "s", "u", "n", "p", "0", "t"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,12 +29,16 @@ class Screen:
     """What a terminal or a browser shows."""
 
     query_id: str
-    question: str
+    question: str  # alone, without examples and instructions
+    prompt: str  # all that the model read
     texts: tuple[str, ...]  # of this page
     page: int
     num_pages: int
     done: int  # questions
     total: int
+    marked: tuple[int, ...] = ()  # of the texts of this page, those that are tied so far
+    is_tie: bool = False  # whether keys mark texts that are equally good
+    comment: str = ""  # that the next choice will carry
     is_over: bool = False
 
 
@@ -57,7 +62,12 @@ class PickSession:
         decided = read_choices(run)
         self._undecided = [query_id for query_id in self._questions if query_id not in decided]
         self._sitting = Sitting(run, by)
+        self._start_question()
+
+    def _start_question(self) -> None:
         self._page = 0
+        self._tied: list[int] | None = None  # places of equally good texts; None: one is best
+        self._comment = ""
 
     @property
     def screen(self) -> Screen:
@@ -67,6 +77,7 @@ class PickSession:
             return Screen(
                 query_id="",
                 question="",
+                prompt="",
                 texts=(),
                 page=0,
                 num_pages=0,
@@ -78,8 +89,12 @@ class PickSession:
         start = self._page * PAGE
         return Screen(
             query_id=question.query.id,
-            question=prompt_text(question.query),
+            question=question_text(question.query),
+            prompt=prompt_text(question.query),
             texts=question.texts[start : start + PAGE],
+            marked=tuple(place - start for place in self._tied or () if 0 <= place - start < PAGE),
+            is_tie=self._tied is not None,
+            comment=self._comment,
             page=self._page,
             num_pages=-(-len(question.texts) // PAGE),
             done=done,
@@ -96,17 +111,52 @@ class PickSession:
             return self._turn(1 if key == NEXT else -1)
         if key == SKIP:
             return self._decide(None)
+        if key == NONE_RIGHT:
+            return self._decide(None, none_right=True)
+        if key == TIE:
+            return self._turn_tie()
         place = self._page * PAGE + int(key) - 1 if key.isascii() and key.isdigit() else -1
         question = self._questions[self._undecided[0]]
-        if not (0 <= place < len(question.indices) and key != "0"):
+        if not 0 <= place < len(question.indices):
             return False
-        return self._decide(question.indices[place])
+        if self._tied is None:
+            return self._decide(question.indices[place])
+        self._tied = sorted({*self._tied} ^ {place})
+        return True
 
-    def _decide(self, index: int | None) -> bool:
+    def comment(self, text: str) -> bool:
+        """Say something about the question; the choice that follows carries it."""
+        if not self._undecided:
+            return False
+        self._comment = text.strip()[:MAX_COMMENT]
+        return True
+
+    def _turn_tie(self) -> bool:
+        """Begin to mark texts that are equally good; again: choose all that are marked."""
+        if self._tied is None:
+            self._tied = []
+            return True
+        places, self._tied = self._tied, None
+        if len(places) > 1:  # one text alone is no tie, and chooses nothing
+            question = self._questions[self._undecided[0]]
+            best, *tied = (question.indices[place] for place in places)
+            return self._decide(best, tied=tied)
+        return True
+
+    def _decide(
+        self, index: int | None, *, tied: Sequence[int] = (), none_right: bool = False
+    ) -> bool:
         question = self._questions[self._undecided[0]]
-        self._sitting.add(question.query.id, index, question.indices)
+        self._sitting.add(
+            question.query.id,
+            index,
+            question.indices,
+            tied=tied,
+            none_right=none_right,
+            comment=self._comment,
+        )
         self._undecided.pop(0)
-        self._page = 0
+        self._start_question()
         return True
 
     def _undo(self) -> bool:
@@ -114,7 +164,8 @@ class PickSession:
         if choice is None:
             return False
         self._undecided.insert(0, choice.query_id)
-        self._page = 0
+        self._start_question()
+        self._comment = choice.comment
         return True
 
     def _turn(self, by: int) -> bool:

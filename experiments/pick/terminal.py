@@ -14,7 +14,10 @@ from nbest.experiments.language.text import safe_lines
 from nbest.experiments.pick.session import PickSession, Screen
 
 QUIT = "q"
-HELP = "1-9 choose   s skip   u undo   n/p next/previous page   q quit"
+HELP = "1-9 choose  0 none is right  t tie  c comment  s skip  u undo  n/p page  q quit"
+TIE_HELP = "1-9 mark what is equally good   t choose all that is marked"
+COMMENT = "c"
+MOST_SHOWN = 1_500  # characters of a whole prompt; of a longer one the question stands alone
 
 Keys = Callable[[], str]
 """The next key; the empty text at the end of the input."""
@@ -30,8 +33,21 @@ def pick_in_terminal(session: PickSession, console: Console, next_key: Keys) -> 
         key = next_key()
         if key in (QUIT, ""):
             return
-        if not session.press(key):
+        if key == COMMENT:
+            console.print(Text("a comment, and Enter: ", style="bold"), end="")
+            session.comment(read_line(next_key, console))
+        elif not session.press(key):
             console.print(Text(f"{safe_lines(key)!r} does nothing here: {HELP}", style="yellow"))
+
+
+def read_line(next_key: Keys, console: Console) -> str:
+    """Read keys up to the end of a line, and show them."""
+    typed = ""
+    while (key := next_key()) not in ("", "\n", "\r"):
+        typed = typed[:-1] if key in ("\x7f", "\b") else typed + key
+        console.print(Text(safe_lines(key)), end="")
+    console.print()
+    return typed
 
 
 def render(screen: Screen) -> Group:
@@ -41,11 +57,18 @@ def render(screen: Screen) -> Group:
         return Group(Text(f"{progress}; that is all"))
     pages = f", page {screen.page + 1} of {screen.num_pages}" if screen.num_pages > 1 else ""
     panels = [
-        Panel(Text(safe_lines(text)), title=str(i), title_align="left")
+        Panel(
+            Text(safe_lines(text)),
+            title=f"{i}{' (marked)' if i - 1 in screen.marked else ''}",
+            title_align="left",
+        )
         for i, text in enumerate(screen.texts, start=1)
     ]
-    question = Panel(Text(safe_lines(screen.question), style="bold"), title="question")
-    return Group(question, *panels, Text(f"{progress}{pages}   {HELP}", style="dim"))
+    asked = screen.prompt if len(screen.prompt) <= MOST_SHOWN else screen.question
+    question = Panel(Text(safe_lines(asked), style="bold"), title="question")
+    keys = TIE_HELP if screen.is_tie else HELP
+    comment = f"   comment: {safe_lines(screen.comment)}" if screen.comment else ""
+    return Group(question, *panels, Text(f"{progress}{pages}{comment}   {keys}", style="dim"))
 
 
 @contextmanager

@@ -33,9 +33,12 @@ class _Handler(LoopbackHandler):
             return None
         if not isinstance(body, dict) or not {"key", "query_id"} <= body.keys():
             raise Refused(HTTPStatus.BAD_REQUEST)
+        session = self.server.session
         with self.server.lock:
-            is_current = body["query_id"] == self.server.session.screen.query_id
-            is_done = is_current and self.server.session.press(str(body["key"]))
+            is_current = body["query_id"] == session.screen.query_id
+            if is_current and isinstance(body.get("comment"), str):
+                session.comment(body["comment"])
+            is_done = is_current and session.press(str(body["key"]))
         if not is_done:  # meant for another question, or for none
             raise Refused(HTTPStatus.CONFLICT)
         return self._screen()

@@ -10,9 +10,13 @@ from nbest.scorers.given import UserChoice
 
 
 def chosen_by_user(run: RunReader) -> UserChoice:
-    """Build the selector `user` of a run; InputError where nobody has chosen anything."""
+    """Build the selector `user` of a run; InputError where nobody has chosen anything.
+
+    It abstains where a person found none of the samples right. A question that was skipped is one
+    that nobody has decided.
+    """
     choices = read_choices(run.path)
-    places = {query_id: choice.index for query_id, choice in choices.items()}
+    places = {key: choice.index for key, choice in choices.items() if choice.is_decided}
     if not places:
         raise InputError(f"user needs choices, and nobody has made any: nbest pick {run.path}")
     chosen: dict[str, str] = {}

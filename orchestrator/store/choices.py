@@ -25,10 +25,18 @@ class Choice:
     """One decision of a person."""
 
     query_id: str
-    index: int | None  # of the best sample; None: skipped
+    index: int | None  # of the best sample; None: skipped, or none of them is right
     shown: tuple[int, ...]  # indices of the samples on the screen, in their order
     at_ns: int  # nanoseconds since 1970
     by: str = ""  # name of the person
+    tied: tuple[int, ...] = ()  # further samples that are as good
+    none_right: bool = False  # somebody has looked, and found none of them right
+    comment: str = ""
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether it says what is best; a question that was skipped has no answer of anybody."""
+        return self.index is not None or self.none_right
 
 
 class Sitting:
@@ -40,13 +48,26 @@ class Sitting:
         self._by = by
         self.choices: list[Choice] = []
 
-    def add(self, query_id: str, index: int | None, shown: Sequence[int]) -> None:
+    def add(
+        self,
+        query_id: str,
+        index: int | None,
+        shown: Sequence[int],
+        *,
+        tied: Sequence[int] = (),
+        none_right: bool = False,
+        comment: str = "",
+    ) -> None:
+        """Keep a choice; None as the index skips the question, or says that none is right."""
         choice = Choice(
             query_id=query_id,
             index=index,
             shown=tuple(shown),
             at_ns=time.time_ns(),
             by=self._by,
+            tied=tuple(tied),
+            none_right=none_right,
+            comment=comment,
         )
         self._commit([*self.choices, choice])
 
@@ -82,6 +103,9 @@ def _all_choices(folder: RunFolder) -> Iterable[Choice]:
 def _choices_in(folder: RunFolder, name: str) -> list[Choice]:
     try:
         rows = json.loads(folder.read(name))
-        return [Choice(**{**row, "shown": tuple(row["shown"])}) for row in rows]
+        return [
+            Choice(**{**row, "shown": tuple(row["shown"]), "tied": tuple(row.get("tied", ()))})
+            for row in rows
+        ]
     except (ValueError, TypeError, KeyError) as error:
         raise StoreError(f"{folder.path}/{name} is damaged: {error}") from error

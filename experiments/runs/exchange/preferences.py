@@ -2,7 +2,8 @@
 
 One JSON object a line: `{"prompt": ..., "chosen": ..., "rejected": ...}`. For a raw prompt all
 three are text; for a chat they are lists of `{"role", "content"}`, and the last two hold the turn
-of the assistant. Skipped questions give no pairs, and no pair holds a text that was not shown.
+of the assistant. Skipped questions, and those where none is right, give no pairs. No pair holds a
+text that was not shown, or one that is as good as the chosen one.
 """
 
 from __future__ import annotations
@@ -37,8 +38,9 @@ def _pairs(query: Query, choice: Choice, texts: dict[int, str]) -> Iterator[dict
     if choice.index is None or choice.index not in texts:
         return
     chosen = texts[choice.index]
+    as_good = {chosen, *(texts.get(index) for index in choice.tied)}
     for index in choice.shown:
-        if index in texts and texts[index] != chosen:
+        if index in texts and texts[index] not in as_good:
             yield {
                 "prompt": _prompt(query),
                 "chosen": _turn(query, chosen),

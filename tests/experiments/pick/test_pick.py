@@ -8,6 +8,7 @@ import os
 import pty
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from typer.testing import CliRunner
 from nbest.experiments.analysis.select import compare
 from nbest.experiments.cli.app import app
 from nbest.experiments.pick.session import PickSession, questions_of
-from nbest.experiments.pick.terminal import pick_in_terminal
+from nbest.experiments.pick.terminal import pick_in_terminal, render
 from nbest.experiments.runs.exchange.preferences import preference_lines
 from nbest.orchestrator.errors import InputError, StoreError
 from nbest.orchestrator.store.choices import Sitting, read_choices
@@ -112,7 +113,7 @@ def test_choose_skip_undo_and_resume(run: Path) -> None:
     assert {q: c.index for q, c in choices.items()} == {"q0": 1, "q1": 1, "q2": 0}
 
 
-@pytest.mark.parametrize("key", ["0", "4", "x", "", " ", "n", "p", "u", "²"])
+@pytest.mark.parametrize("key", ["4", "x", "", " ", "n", "p", "u", "²"])
 def test_keys_that_mean_nothing_do_nothing(run: Path, key: str) -> None:
     session = PickSession(run)
     before = session.screen
@@ -209,9 +210,87 @@ def test_the_selector_user_takes_what_was_chosen(run: Path) -> None:
     sitting = Sitting(run)
     sitting.add("q0", 0, (0, 1, 3))
     sitting.add("q1", 1, (1, 0))
-    sitting.add("q2", None, (0,))
+    sitting.add("q2", None, (0,), none_right=True)
     (row,) = compare(run, "user").rows
     assert (row.accuracy, row.abstained, row.n_queries) == (pytest.approx(1 / 3), 1, 3)
+
+
+def test_a_skipped_question_is_one_that_nobody_has_decided(run: Path) -> None:
+    sitting = Sitting(run)
+    sitting.add("q0", 0, (0, 1, 3))
+    sitting.add("q1", None, (0, 1))
+    (row,) = compare(run, "user").rows
+    assert (row.abstained, row.n_queries) == (0, 1)
+    sitting.undo()
+    sitting.undo()
+    sitting.add("q1", None, (0, 1))
+    with pytest.raises(InputError, match="nobody has made any"):
+        compare(run, "user")
+
+
+def test_choices_of_before_are_read(run: Path) -> None:
+    rows = [{"query_id": "q0", "index": 1, "shown": [0, 1], "at_ns": 1, "by": "ann"}]
+    (run / "choices").mkdir()
+    (run / "choices" / "1-a.json").write_text(json.dumps(rows))
+    choice = read_choices(run)["q0"]
+    assert (choice.index, choice.tied, choice.none_right, choice.comment) == (1, (), False, "")
+
+
+def test_none_of_them_is_right_and_a_comment_says_why(run: Path) -> None:
+    session = PickSession(run)
+    assert session.comment(" all of them forget the unit \n")
+    assert session.screen.comment == "all of them forget the unit"
+    assert session.press("0")
+    choice = read_choices(run)["q0"]
+    assert (choice.index, choice.none_right, choice.is_decided) == (None, True, True)
+    assert choice.comment == "all of them forget the unit"
+    assert session.screen.comment == ""
+    assert session.press("u")
+    assert session.screen.comment == "all of them forget the unit"
+    assert list(preference_lines_or_none(run)) == []
+
+
+def preference_lines_or_none(run: Path) -> list[str]:
+    try:
+        return list(preference_lines(run))
+    except InputError:
+        return []
+
+
+def test_a_tie_is_marked_and_chosen_together(run: Path) -> None:
+    session = PickSession(run)
+    assert session.press("t")
+    assert session.screen.is_tie
+    for text in ("8", "9", "7", "9", "9"):
+        assert session.press(key_of(session, text))
+    assert len(session.screen.marked) == 3
+    assert session.press(key_of(session, "9"))
+    assert session.press("t")
+    choice = read_choices(run)["q0"]
+    assert {choice.index, *choice.tied} == {0, 1}  # 7 and 8
+    pairs = [json.loads(line) for line in preference_lines(run)]
+    assert [pair["rejected"] for pair in pairs] == ["9"]
+    assert session.screen.query_id == "q1"
+    assert session.press("t")
+    assert session.press("1")
+    assert session.press("t")  # one alone is no tie
+    assert session.screen.query_id == "q1"
+    assert not session.screen.is_tie
+
+
+def test_the_question_stands_alone_beside_the_whole_prompt(run: Path) -> None:
+    screen = PickSession(run).screen
+    assert (screen.question, screen.prompt) == ("question q0", "question q0")
+    long = replace(screen, prompt="Example.\n" * 500 + "question q0")
+    with Console(file=io.StringIO(), width=80) as console:
+        console.print(render(long))
+        assert "Example" not in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_a_comment_is_typed_in_the_terminal(run: Path) -> None:
+    said = screens(run, "cnot suer\x7f\x7f\x7fure\n1q")
+    assert "a comment, and Enter: not su" in said
+    assert read_choices(run)["q0"].comment == "not sure"
 
 
 def test_without_choices_there_is_no_user(run: Path) -> None:
@@ -265,6 +344,6 @@ def test_the_export_is_written_whole_and_overwrites_only_when_told_to(
 def test_an_unknown_format_is_refused(run: Path) -> None:
     with pytest.raises(
         InputError,
-        match="format must be one of answers, preferences, jsonl, parquet, got 'csv'",
+        match="format must be one of answers, preferences, jsonl, parquet, inspect, got 'csv'",
     ):
         export(str(run), "--format", "csv")

@@ -186,6 +186,47 @@ def test_a_person_chooses_by_keyboard_and_by_mouse(page: Page, server: PickServe
     assert len(choices) == 3
 
 
+def test_none_a_tie_and_a_comment(page: Page, server: PickServer) -> None:
+    page.goto(server.url)
+    at(page, "q0")
+    assert not page.locator("#whole").is_visible()  # the question is all of the prompt
+    page.keyboard.press("c")
+    page.keyboard.type("12 of them, s")  # keys that mean something outside of it
+    page.click("#none")
+    at(page, "q1")
+    page.keyboard.press("t")
+    page.wait_for_selector('body[data-tie="true"]')
+    page.click("#texts button:nth-child(1)")
+    page.wait_for_selector('#texts button:nth-child(1)[aria-pressed="true"]')
+    page.keyboard.press("3")
+    page.wait_for_selector('#texts button:nth-child(3)[aria-pressed="true"]')
+    page.click("#tie")
+    at(page, "q2")
+    choices = read_choices(server.session.run)
+    assert (choices["q0"].none_right, choices["q0"].comment) == (True, "12 of them, s")
+    assert len(choices["q1"].tied) == 1
+    assert choices["q1"].comment == ""
+    page.keyboard.press("u")
+    at(page, "q1")
+    page.keyboard.press("u")
+    at(page, "q0")
+    assert page.input_value("#comment") == "12 of them, s"
+
+
+def test_it_fits_a_telephone_in_both_colours(page: Page, server: PickServer) -> None:
+    page.set_viewport_size({"width": 400, "height": 800})
+    page.goto(server.url)
+    at(page, "q0")
+    found = []
+    for dark in (False, True):
+        page.emulate_media(color_scheme="dark" if dark else "light")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 400
+        found.append(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+    page.emulate_media(color_scheme="light")
+    page.set_viewport_size({"width": 1280, "height": 720})
+    assert found[0] != found[1]
+
+
 def test_a_second_tab_that_is_behind_catches_up(page: Page, server: PickServer) -> None:
     page.goto(server.url)
     at(page, "q0")
