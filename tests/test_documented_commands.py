@@ -49,8 +49,8 @@ STAND_INS = {
     "FILE.csv|jsonl|parquet": "FILE.csv|FILE.jsonl|FILE.parquet",
 }
 EXAMPLE = "http://localhost:8000/v1"  # of a server that runs already
-# They start engines, serve a page, train or measure: tests of their own do that.
-NOT_HERE = {"bench", "pick", "train-verifier", "doctor"}
+# They start engines, serve a page, train, measure, or want other packages: tests of their own do.
+NOT_HERE = {"bench", "pick", "train-verifier", "doctor", "track"}
 
 
 def shown_in_pages() -> Iterator[str]:
@@ -163,7 +163,7 @@ def test_a_command_that_is_shown_works(
 ) -> None:
     command = line.split()[0]
     if command in NOT_HERE:
-        pytest.skip("it starts engines, serves a page, trains or measures")
+        pytest.skip("it starts engines, serves a page, trains, measures, or wants other packages")
     monkeypatch.chdir(folder)
     for place, words in enumerate(variants(line)):
         if ">" in words:  # what a shell does with its output is its own affair

@@ -1,4 +1,4 @@
-"""`nbest pick` and `nbest export`: the user chooses, and the choices go on to other programs."""
+"""`nbest pick`, `export` and `track`: people choose, and runs go on to other programs."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ if TYPE_CHECKING:
 
 
 def add_person_commands(app: typer.Typer) -> None:
-    """Add `pick` and `export` to the command line."""
+    """Add `pick`, `export` and `track` to the command line."""
     app.command(epilog="Example: nbest pick runs/demo --web")(pick)
     line = "nbest export runs/demo --format answers --out answers.csv"
     app.command(epilog=f"Example: {line}")(export)
+    app.command(epilog="Example: nbest track runs/demo --to mlflow")(track)
 
 
 def pick(
@@ -64,6 +65,25 @@ def export(
     names = None if selectors is None else split_expressions(selectors)
     written = export_run(run_dir, what, out, names, force=force)
     print(f"wrote {written}{'' if out is None else f' to {out}'}", file=sys.stderr)
+
+
+def track(
+    run_dir: Annotated[str, typer.Argument(metavar="RUN", help="A run folder or its URI.")],
+    to: Annotated[str, typer.Option(help="wandb (offline) or mlflow (SQLite).")],
+    out: Annotated[
+        Path | None, typer.Option(help="Where it writes; default: the folder mlruns or wandb-runs.")
+    ] = None,
+    project: Annotated[str, typer.Option(help="Of W&B, or the experiment of MLflow.")] = "nbest",
+) -> None:
+    """Write a run to Weights & Biases or MLflow, on this machine: settings, figures, answers."""
+    from nbest.experiments.cli.pools import tell_progress
+    from nbest.experiments.trackers.send import send
+    from nbest.experiments.trackers.tracked import require_tracker, tracked
+
+    require_tracker(to)
+    place = out or Path("mlruns" if to == "mlflow" else "wandb-runs")
+    next_command = send(tracked(run_dir, tell_progress), to, place, project)
+    print(f"wrote {place}: {next_command}")
 
 
 def pick_on_screen(session: PickSession) -> None:

@@ -94,6 +94,7 @@ def question_document(shown: QuestionShown) -> dict[str, Any]:
         "by_token": shown.parts_are_tokens,
         "search": [asdict(node) for node in shown.search],
         "tokens": row.tokens,
+        "person": shown.person,
     }
 
 

@@ -154,6 +154,7 @@ function question(found, places) {
   const head = [make("h1", "", first.question)];
   const facts = make("div", "facts");
   if (first.gold !== null) facts.append(make("span", "", "right answer ", make("b", "good", first.gold)));
+  for (const one of found) if (one.person) facts.append(make("span", "", one.person));
   head.push(facts, prompt(first.prompt));
   const sections = found.map((one, i) => make("section", "", null, ...ofRun(one, places[i], found.length > 1)));
   return [...head, make("div", found.length > 1 ? "two" : "", null, ...sections)];

@@ -64,6 +64,7 @@ class QuestionShown:
     parts: Branch | None  # where the samples part; None of a single one
     parts_are_tokens: bool  # else they are words
     search: tuple[TreeNode, ...]  # the nodes of a search; none where the samples are independent
+    person: str = ""  # what a person chose, in words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nbest.experiments.questions.reading import ReadingNames
 from nbest.experiments.runs.cases import CaseReader, reading_of
@@ -18,6 +18,7 @@ from nbest.experiments.view.rows import QuestionRow, question_row
 from nbest.experiments.view.token_texts import token_texts_of
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.files import StrPath, run_name
+from nbest.orchestrator.store.choices import Choice, read_choices
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.tasks import wait_for
 from nbest.orchestrator.types import Query, Sample
@@ -57,6 +58,7 @@ class ViewedRun:
         self._rows = CaseReader(self._run, reading, self._scorers.values(), self._gold)
         self._whole = CaseReader(self._run, reading, None, self._gold, has_tokens=True)
         self._texts = token_texts_of(self._run)
+        self._people = read_choices(run)
         self._queries = {query.id: query for query in self._run.queries}
         self.facts = Facts(
             name=run_name(run),
@@ -95,7 +97,9 @@ class ViewedRun:
         if case is None:
             raise InputError(f"question {query.id!r} has no sample in {self._run.shown_path!r}")
         gold = self._gold.get(query.id)
-        return await question_shown(case, self._scorers, gold, self._texts, drawn.grown)
+        shown = await question_shown(case, self._scorers, gold, self._texts, drawn.grown)
+        choice = self._people.get(query.id)
+        return shown if choice is None else replace(shown, person=person_sentence(choice))
 
     def tokens(self, query_id: str, index: int) -> tuple[TokenShown, ...]:
         """The tokens of a sample; none where their texts are not known."""
@@ -126,3 +130,14 @@ class ViewedRun:
         if query_id not in self._queries:
             raise InputError(f"question must be one of the run's, got {query_id!r}")
         return self._queries[query_id]
+
+
+def person_sentence(choice: Choice) -> str:
+    """Say what a person chose, by the indices of samples, and the comment that they left."""
+    who = choice.by or "a person"
+    if choice.index is not None:
+        tied = ", ".join(map(str, sorted((choice.index, *choice.tied))))
+        said = f"{who} chose sample {tied}" if not choice.tied else f"{who} found {tied} the best"
+    else:
+        said = f"{who} found none right" if choice.none_right else f"{who} skipped it"
+    return f"{said}: {choice.comment}" if choice.comment else said

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "Ask": ("ask", "run"),
-    "Look": ("view", "show", "report", "export", "runs"),
+    "Look": ("view", "show", "report", "export", "track", "runs"),
     "Choose": ("select", "pick", "check", "grade"),
     "Measure": ("curve", "replay", "verify", "fit-weights", "bench"),
     "Make": ("init", "import", "train-verifier"),

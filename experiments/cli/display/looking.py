@@ -70,6 +70,8 @@ def print_question(run: ViewedRun, query_id: str) -> None:
     print(safe_lines(row.question))
     if row.gold is not None:
         print(f"right answer: {printable(row.gold)}")
+    if shown.person:
+        print(printable(shown.person))
     print()
     for choice in row.choices:
         said = choice.outcome if choice.answer is None else printable(choice.answer)

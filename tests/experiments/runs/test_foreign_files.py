@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
 import struct
-import subprocess
-import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +20,7 @@ from nbest.experiments.runs.exchange.import_pool import import_pool
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.types import Query, Sample, Status
+from tests.experiments.isolated import isolated
 from tests.experiments.report.test_report import pool
 
 
@@ -310,27 +308,14 @@ print(log.status, len(log.samples), sample.target, sample.scores["nbest"].answer
 
 def test_inspect_reads_our_log(tmp_path: Path) -> None:
     """In an environment of its own, from the package index."""
-    uv = shutil.which("uv", path=str(Path(sys.executable).parent))
-    if uv is None:
-        pytest.skip("there is no uv here")
     run = pool(tmp_path, 6, 4)
     export_run(run, "inspect", tmp_path / "run.eval")
     (tmp_path / "reads.py").write_text(READS)
-    command = [uv, "run", "--no-project", "--isolated", "--with", "inspect-ai==0.3.285"]
-    read = subprocess.run(
-        [*command, "python", "reads.py", "run.eval"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    if "Failed to fetch" in read.stderr or "No solution found" in read.stderr:
-        pytest.skip("the package index has no inspect-ai for us")
-    assert read.returncode == 0, read.stderr
+    read = isolated(tmp_path, ["inspect-ai==0.3.285"], "reads.py", "run.eval")
     cases = {case.query.id: case for case in load_cases(run)}
     worths = [worth for case in cases.values() for worth in case.worths]
     answer = cases["q3"].candidates.answers[1]
-    assert read.stdout.split() == ["success", "24", "7", answer, str(sum(worths) / len(worths))]
+    assert read.split() == ["success", "24", "7", answer, str(sum(worths) / len(worths))]
 
 
 def test_files_of_two_programs_are_not_one_run(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from nbest.experiments.view.question import tokens_shown
 from nbest.experiments.view.token_texts import TokenTexts
 from nbest.experiments.view.viewed_run import ViewedRun
 from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.store.choices import Sitting
 from nbest.orchestrator.types import Sample, TopLogprobs
 
 ANSWERS = ["It is 4", "Perhaps it is 5", "I cannot say"]
@@ -111,6 +112,23 @@ def test_a_selector_that_is_not_here_is_left_out_with_a_note(run: Path) -> None:
     assert viewed.facts.selectors == ("vote",)
     (note,) = viewed.facts.notes
     assert note.startswith("of_a_plugin_of_somebody is left out: ")
+
+
+def test_what_people_chose_is_told(run: Path) -> None:
+    first, second, third, fourth = ViewedRun(run).query_ids
+    sitting = Sitting(run, by="ann")
+    sitting.add(first, 2, (0, 1, 2), comment="units!")
+    sitting.add(second, 2, (0, 1, 2), tied=(0,))
+    sitting.add(third, None, (0, 1), none_right=True)
+    Sitting(run).add(fourth, None, (0, 1))
+    viewed = ViewedRun(run)
+    assert [viewed.question(key).person for key in viewed.query_ids] == [
+        "ann chose sample 2: units!",
+        "ann found 0, 2 the best",
+        "ann found none right",
+        "a person skipped it",
+    ]
+    assert question_document(viewed.question(first))["person"] == "ann chose sample 2: units!"
 
 
 def test_the_tree_of_a_search_says_what_was_pruned(tmp_path: Path) -> None:
