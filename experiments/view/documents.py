@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -13,40 +13,58 @@ from nbest.experiments.view.rows import SHOWN_CHARACTERS, QuestionRow
 from nbest.experiments.view.viewed_run import Tell, ViewedRun
 
 SHOWN_VOTES = 6  # of a question in the list
+TELL_EVERY = 1_000
 DIFFER = "runs differ"
 
 
 def overview(runs: Sequence[ViewedRun], tell: Tell = lambda line: None) -> dict[str, Any]:
-    """All questions of one run or two, each with a cell for each run; None where it is not asked.
+    """All questions of one run or two: `heads` of the runs, and `overview_rows`."""
+    rows = []
+    for row in overview_rows(runs):
+        rows.append(row)
+        if len(rows) % TELL_EVERY == 0:
+            tell(f"{len(rows):,} questions read")
+    return {"runs": heads(runs), "rows": rows, "is_whole": True}
 
-    Questions of two runs are the same where their ids and their texts are.
+
+def heads(runs: Sequence[ViewedRun]) -> list[dict[str, Any]]:
+    """What each run is."""
+    return [_facts(run) for run in runs]
+
+
+def overview_rows(runs: Sequence[ViewedRun], at_once: int = 250) -> Iterator[dict[str, Any]]:
+    """Yield a row for each question, with a cell for each run; None where it is not asked.
+
+    Questions of two runs are the same where their ids and their texts are. `at_once` questions are
+    read together.
     """
-    by_run = [{row.id: row for row in run.rows(tell)} for run in runs]
-    keys = dict.fromkeys((row.id, row.question) for rows in by_run for row in rows.values())
-    found = []
-    for query_id, question in keys:
-        rows = [by_id.get(query_id) for by_id in by_run]
-        cells = [row if row is not None and row.question == question else None for row in rows]
-        gold = next((row.gold for row in cells if row is not None), None)
-        found.append(
-            {
-                "id": query_id,
-                "question": question[-SHOWN_CHARACTERS:],
-                "gold": None if gold is None else gold[:SHOWN_CHARACTERS],
-                "kinds": _kinds(cells),
-                "cells": [None if row is None else _cell(row) for row in cells],
-            }
-        )
-    return {"runs": [_facts(run) for run in runs], "rows": found}
+    ids = list(dict.fromkeys(query_id for run in runs for query_id in run.query_ids))
+    for start in range(0, len(ids), at_once):
+        chunk = ids[start : start + at_once]
+        for rows in zip(*(run.rows_of(chunk) for run in runs), strict=True):
+            for question in dict.fromkeys(row.question for row in rows if row is not None):
+                same = [row if row and row.question == question else None for row in rows]
+                yield _row(question, same)
+
+
+def _row(question: str, rows: Sequence[QuestionRow | None]) -> dict[str, Any]:
+    known = [row for row in rows if row is not None]
+    gold = known[0].gold
+    return {
+        "id": known[0].id,
+        "question": question[-SHOWN_CHARACTERS:],
+        "gold": None if gold is None else gold[:SHOWN_CHARACTERS],
+        "kinds": _kinds(known),
+        "cells": [None if row is None else _cell(row) for row in rows],
+    }
 
 
 def _facts(run: ViewedRun) -> dict[str, Any]:
     return {**asdict(run.facts), "health": run.health().sentence()}
 
 
-def _kinds(cells: Sequence[QuestionRow | None]) -> list[str]:
+def _kinds(known: Sequence[QuestionRow]) -> list[str]:
     """The words that a question can be filtered by: those of the first run that has it."""
-    known = [row for row in cells if row is not None]
     kinds = list(known[0].kinds())
     said = {(row.is_right, row.choices[0].answer if row.choices else None) for row in known}
     return [*kinds, DIFFER] if len(said) > 1 else kinds

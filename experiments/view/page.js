@@ -11,7 +11,7 @@ const SORTS = {
   "most tokens": (a, b) => cell(b).tokens - cell(a).tokens,
 };
 const KINDS = ["right", "wrong", "contested", "cut off", "selectors differ", "abstained", "runs differ"];
-const state = { rows: [], shown: [], runs: [], kinds: new Set(), text: "", found: null, at: -1, wanted: 0, shared: 0 };
+const state = { rows: [], shown: [], runs: [], kinds: new Set(), text: "", found: null, at: -1, wanted: 0, shared: 0, isWhole: false };
 
 const cell = (row) => row.cells.find((one) => one !== null);
 const agreement = (row) => cell(row).agreement ?? -1;
@@ -100,7 +100,8 @@ function refresh() {
   const order = SORTS[element("sort").value];
   if (element("sort").value !== "as asked") state.shown = [...state.shown].sort(order);
   state.at = state.shown.indexOf(opened);
-  element("count").textContent = `${many(state.shown.length)} of ${many(state.rows.length)} questions`;
+  const reading = state.isWhole ? "" : ", reading\u2026";
+  element("count").textContent = `${many(state.shown.length)} of ${many(state.rows.length)} questions${reading}`;
   element("list").scrollTop = Math.max(0, state.at * HEIGHT - 100);
   paint();
 }
@@ -113,7 +114,7 @@ function chips() {
     const made = make("button", "", `${kind} ${many(counts.get(kind))}`);
     made.type = "button";
     made.dataset.kind = kind;
-    made.setAttribute("aria-pressed", "false");
+    made.setAttribute("aria-pressed", String(state.kinds.has(kind)));
     made.addEventListener("click", () => {
       const isOn = state.kinds.has(kind);
       state.kinds[isOn ? "delete" : "add"](kind);
@@ -356,22 +357,35 @@ function sharedStart(rows) {
   return end > 20 ? end : 0;
 }
 
-async function start() {
-  const found = await load("/overview");
-  Object.assign(state, { rows: found.rows, runs: found.runs, shared: sharedStart(found.rows) });
-  element("sort").replaceChildren(...Object.keys(SORTS).map((name) => make("option", "", name)));
-  heads();
+// Rows come as they are read: the first are shown at once, and the page can be used meanwhile.
+function add(found) {
+  state.rows.push(...found.rows);
+  Object.assign(state, { runs: found.runs, isWhole: found.is_whole, shared: sharedStart(state.rows) });
   chips();
   refresh();
+  if (found.error) element("count").textContent = `not all could be read: ${found.error}`;
+}
+
+async function start() {
+  const wanted = decodeURIComponent(location.hash.slice(1));
+  const place = () => state.shown.findIndex((row) => row.id === wanted);
+  element("sort").replaceChildren(...Object.keys(SORTS).map((name) => make("option", "", name)));
+  add(await load("/overview", { from: 0 }));
+  heads();
   element("list").addEventListener("scroll", paint);
   addEventListener("resize", paint);
   addEventListener("keydown", press);
   element("sort").addEventListener("change", refresh);
   element("search").addEventListener("input", (event) => searchQuestions(event.target.value));
   element("search").addEventListener("keydown", (event) => { if (event.key === "Enter") searchSamples(); });
-  const wanted = decodeURIComponent(location.hash.slice(1));
-  open(Math.max(0, state.shown.findIndex((row) => row.id === wanted)));
+  open(Math.max(0, place()));
   document.body.dataset.ready = "true";
+  while (!state.isWhole) {
+    const isThere = !wanted || place() >= 0;
+    add(await load("/overview", { from: state.rows.length }));
+    if (!isThere && place() >= 0) open(place());
+  }
+  document.body.dataset.whole = "true";
 }
 
 start();

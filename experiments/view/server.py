@@ -5,12 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 
-from nbest.experiments.pages.loopback import LoopbackHandler, LoopbackServer, as_json
-from nbest.experiments.view.documents import (
-    overview,
-    question_document,
-    tokens_document,
-)
+from nbest.experiments.pages.loopback import LoopbackHandler, LoopbackServer
+from nbest.experiments.view.background import BackgroundRows
+from nbest.experiments.view.documents import question_document, tokens_document
 from nbest.experiments.view.viewed_run import Tell, ViewedRun
 
 PACKAGE = "nbest.experiments.view"
@@ -25,8 +22,14 @@ class ViewServer(LoopbackServer):
     ) -> None:
         super().__init__(_Handler, PACKAGE, COOKIE, port)
         self.runs = runs
-        self.overview = as_json(overview(runs, tell))  # once: it is megabytes of a large run
         self.lock = threading.Lock()  # a run is read by one request at a time
+        self.rows = BackgroundRows(runs, self.lock, tell)
+        self.rows.start()
+
+    def server_close(self) -> None:
+        """Close the socket, and end the reading of the runs."""
+        self.rows.stop()
+        super().server_close()
 
 
 class _Handler(LoopbackHandler):
@@ -34,7 +37,8 @@ class _Handler(LoopbackHandler):
 
     def answer_get(self, path: str, query: Mapping[str, str]) -> object:
         if path == "/overview":
-            return self.server.overview
+            start = query.get("from", "0")
+            return self.server.rows.since(int(start)) if start.isdecimal() else None
         with self.server.lock:
             if path == "/find":
                 return self._holding(query.get("text", ""))

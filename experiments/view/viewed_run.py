@@ -24,7 +24,6 @@ from nbest.orchestrator.tasks import wait_for
 from nbest.orchestrator.types import Query, Sample
 
 HEALTH_QUESTIONS = 100  # whose tokens are looked at for the health line
-TELL_EVERY = 1_000
 
 Tell = Callable[[str], None]
 """Gets a line about the progress of a long reading."""
@@ -73,19 +72,22 @@ class ViewedRun:
         """The questions of the run, in their order."""
         return list(self._queries)
 
-    def rows(self, tell: Tell = lambda line: None) -> list[QuestionRow]:
+    def rows(self) -> list[QuestionRow]:
         """The questions that have samples, in their order; it takes a second for 2,000 of them."""
-        return wait_for(self._all_rows(tell))
+        return [row for row in self.rows_of(self.query_ids) if row is not None]
 
-    async def _all_rows(self, tell: Tell) -> list[QuestionRow]:
-        rows = []
-        for count, query in enumerate(self._queries.values(), start=1):
-            case = await self._rows.case(query)
-            if case is not None:
-                rows.append(await question_row(case, self._scorers, self._gold.get(query.id)))
-            if count % TELL_EVERY == 0:
-                tell(f"{self.facts.name}: {count:,} of {self.facts.questions:,} questions")
-        return rows
+    def rows_of(self, ids: Sequence[str]) -> list[QuestionRow | None]:
+        """The rows of these questions; None of one that the run lacks, or that has no sample."""
+        return wait_for(self._some_rows(ids))
+
+    async def _some_rows(self, ids: Sequence[str]) -> list[QuestionRow | None]:
+        return [await self._row(self._queries.get(query_id)) for query_id in ids]
+
+    async def _row(self, query: Query | None) -> QuestionRow | None:
+        case = None if query is None else await self._rows.case(query)
+        if query is None or case is None:
+            return None
+        return await question_row(case, self._scorers, self._gold.get(query.id))
 
     def question(self, query_id: str) -> QuestionShown:
         """One question, whole; InputError where the run has none, or no sample of it."""
