@@ -111,7 +111,7 @@ def run(
     ] = None,
     limit: Annotated[int | None, typer.Option(help="Only the first so many questions.")] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the first prompt; start nothing.")
+        bool, typer.Option("--dry-run", help="Print the first prompt and the plan; start nothing.")
     ] = False,
     fail_on_error: Annotated[
         str,
@@ -134,8 +134,9 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Run a batch; the same command again goes on where it stopped."""
+    from nbest.experiments.cli.display.plan_view import print_plan
     from nbest.experiments.cli.display.progress_view import shown_progress
-    from nbest.experiments.cli.run_summary import conclude, print_plan
+    from nbest.experiments.cli.run_summary import conclude
     from nbest.experiments.config.endpoints import endpoint_overrides
     from nbest.experiments.runs.execute import carry_out, endings_of
     from nbest.experiments.runs.plan import make_plan
@@ -146,9 +147,9 @@ def run(
     plan = make_plan(load_task_or_file(config, [*served, *(set_ or ()), *allowed]), limit)
     for note in plan.notes:
         print(f"nbest: {note}", file=sys.stderr)
-    if dry_run:
-        return print_plan(plan, as_json)
     folder = out or f"runs/{plan.config.name}"
+    if dry_run:
+        return print_plan(plan, folder, as_json)
     tolerated = tolerated_errors(fail_on_error, plan.num_queries)
     with shown_progress(is_quiet=quiet) as report:
         records = carry_out(plan, folder, report, retry_quarantined=retry_quarantined)

@@ -70,9 +70,9 @@ def _strategy(question: Question) -> Sampling:
         _, what = describe(error.errors(include_url=False)[0], section)
         raise InputError(what) from error
     params = SamplingParams(temperature=question.temperature, max_tokens=question.max_tokens)
-    select = with_models(build_scorer(question.select), {})
-    extract = build_extractor(question.extract)
-    equivalence = build_equivalence(question.equivalence)
+    select = with_models(build_scorer(question.select, trusted=True), {})
+    extract = build_extractor(question.extract, trusted=True)
+    equivalence = build_equivalence(question.equivalence, trusted=True)
     choice = Choice(select=select, extract=extract, equivalence=equivalence, params=params)
     return strategy.build(choice, objects)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from itertools import islice
 
 import typer
@@ -15,9 +14,7 @@ from nbest.experiments.analysis.select import Comparison, compare_scorers
 from nbest.experiments.cli.display.documents import print_document
 from nbest.experiments.cli.display.tables import console, selector_table
 from nbest.experiments.cli.ending import Exit
-from nbest.experiments.config.strategy import StrategySection
-from nbest.experiments.language.text import printable, safe_lines
-from nbest.experiments.questions.prompts import prompt_text
+from nbest.experiments.language.text import printable
 from nbest.experiments.questions.reading import Reading
 from nbest.experiments.runs.bill import COUNTS, bill_line, bill_lines
 from nbest.experiments.runs.exchange.export_answers import rows_chosen
@@ -101,38 +98,6 @@ def end_by_failures(comparison: Comparison, tolerated: int = 0) -> None:
         raise typer.Exit(Exit.SOME_ERRORS)
 
 
-def print_plan(plan: Plan, as_json: bool) -> None:
-    """Print the first prompt, and how many questions and samples there will be."""
-    queries = plan.prompts.queries
-    if as_json:
-        document: dict[str, object] = {
-            "questions": len(queries),
-            "bad_questions": len(plan.prompts.bad),
-            "samples_each": plan.config.strategy.n,
-            "first_prompt": prompt_text(queries[0]) if queries else None,
-            "arms": _first_prompts(plan),
-            "notes": list(plan.notes),
-        }
-        return print_document(document)
-    if queries:
-        print(safe_lines(prompt_text(queries[0])))
-    bad = f", {len(plan.prompts.bad)} that cannot be asked" if plan.prompts.bad else ""
-    summary = f"{len(queries)} questions{bad}, {_samples_each(plan.config.strategy)}"
-    print(f"-- the prompt of the first of {summary}", file=sys.stderr)
-    for arm, text in _first_prompts(plan).items():
-        print(safe_lines(text))
-        print(f"-- the same for the arm {arm}", file=sys.stderr)
-
-
-def _first_prompts(plan: Plan) -> dict[str, str]:
-    """The first question in the words of each arm of a panel, by its name."""
-    if plan.panel is None or not plan.prompts.queries:
-        return {}
-    query = plan.prompts.queries[0]
-    asked = {arm.name: arm.prompt_for(query) for arm in plan.panel.arms}
-    return {name: prompt_text(replace(query, prompt=prompt)) for name, prompt in asked.items()}
-
-
 def print_comparison(comparison: Comparison, as_json: bool, limit: RiskLimit | None = None) -> None:
     for row in comparison.rows:
         if row.failed:
@@ -187,16 +152,3 @@ def _tell_out_of_budget(endings: Endings) -> None:
             "for the budget was spent: they are in no line of the table",
             file=sys.stderr,
         )
-
-
-def _samples_each(strategy: StrategySection) -> str:
-    if strategy.corrected is not None:
-        count = (1 + strategy.corrected.corrections) * (1 + strategy.corrected.retries)
-        return f"{strategy.n} answers each, of at most {count} samples"
-    if strategy.tree == "search":
-        return f"{strategy.n} chains of steps each"
-    if strategy.tree is not None:
-        return f"{strategy.n} first samples each, before those that {strategy.tree} makes of them"
-    kinds = (strategy.rule, strategy.deep_conf, strategy.cascade, strategy.budget)
-    most = "" if all(kind is None for kind in kinds) else "at most "
-    return f"{most}{strategy.n} samples each"

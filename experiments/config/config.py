@@ -282,7 +282,7 @@ def load_config(path: Path, overrides: Sequence[str] = (), without: Sequence[str
     origins = Origins(source=str(path), lines=document.lines)
     raw, origins = apply_overrides(_named(document.value, path, without), overrides, origins)
     try:
-        return Config.model_validate(raw, context=Objects())
+        return Config.model_validate(raw, context=Objects(trusted=True))
     except ValidationError as error:
         raise InputError(explain(error, raw, origins)) from error
 

@@ -26,7 +26,7 @@ class ModelNames(PluginKind):
 
     __slots__ = ()
 
-    def parse(self, text: str) -> object:
+    def parse(self, text: str, *, trusted: bool = False) -> object:
         """Keep a name."""
         return NamedModel(name=text, settings=Unbound(name=text))
 

@@ -6,31 +6,41 @@ and the table at its end share what was built.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Protocol, TypeVar
 
 from pydantic import AfterValidator, ValidationInfo
 
 from nbest.experiments.language.expressions import with_files
 
 T = TypeVar("T")
+Built = TypeVar("Built", covariant=True)
+
+
+class Builds(Protocol[Built]):
+    """Builds an object from a text."""
+
+    def __call__(self, text: str, *, trusted: bool = False) -> Built: ...
 
 
 class Objects:
-    """Builds objects from texts, each once."""
+    """Builds objects from texts, each once.
 
-    def __init__(self) -> None:
-        self._built: dict[tuple[Callable[[str], Any], str], Any] = {}
+    `trusted` are the texts of a config that the user runs: they may name code in files, and files.
+    """
+
+    def __init__(self, *, trusted: bool = False) -> None:
+        self.trusted = trusted
+        self._built: dict[tuple[Builds[Any], str], Any] = {}
 
     def __eq__(self, other: object) -> bool:
         """Equal all others: what has been built is no part of a config."""
         return isinstance(other, Objects)
 
-    def get(self, build: Callable[[str], T], text: str) -> T:
+    def get(self, build: Builds[T], text: str) -> T:
         """The object of a text, built at the first call; raises what `build` raises."""
         key = (build, text)
         if key not in self._built:
-            self._built[key] = build(text)
+            self._built[key] = build(text, trusted=self.trusted)
         built: T = self._built[key]
         return built
 
@@ -40,15 +50,19 @@ def objects_of(info: ValidationInfo) -> Objects:
     return info.context if isinstance(info.context, Objects) else Objects()
 
 
-ExpressionText = Annotated[str, AfterValidator(with_files)]
+def _with_files(text: str, info: ValidationInfo) -> str:
+    return with_files(text) if objects_of(info).trusted else text
+
+
+ExpressionText = Annotated[str, AfterValidator(_with_files)]
 """An expression with the texts of files in the place of each `@file`: the run holds them."""
 
 
-def builds(build: Callable[[str], object]) -> AfterValidator:
+def builds(build: Builds[object]) -> AfterValidator:
     """Check that a text stands for an object, and keep the object; files that it names are read."""
 
     def check(text: str, info: ValidationInfo) -> str:
-        text = with_files(text)
+        text = _with_files(text, info)
         objects_of(info).get(build, text)
         return text
 

@@ -214,58 +214,68 @@ STOP_RULES = PluginKind(
 MODEL_NAMES = ModelNames(noun="model", group="", methods=(), built_in={}, protocols=(NamedModel,))
 
 
-def build_scorer(text: str) -> Scorer:
+# All of them build from a text; code in files, and texts of files, are for trusted ones alone: see
+# `parse_expressions`.
+
+
+def build_scorer(text: str, *, trusted: bool = False) -> Scorer:
     """Build the scorer of a selector: `vote`, `random(seed=3)`."""
-    return cast("Scorer", SELECTORS.parse(text))
+    return cast("Scorer", SELECTORS.parse(text, trusted=trusted))
 
 
-def build_extractor(text: str) -> Extractor:
+def build_extractor(text: str, *, trusted: bool = False) -> Extractor:
     """Build an extractor: `last_number`, `after_marker(marker="####")`."""
-    return cast("Extractor", EXTRACTORS.parse(text))
+    return cast("Extractor", EXTRACTORS.parse(text, trusted=trusted))
 
 
-def build_equivalence(text: str) -> Equivalence | None:
-    """Build an equivalence: `number`, `mathematics(timeout_s=5)`; None for `exact`, equal texts."""
-    return None if text == "exact" else cast("Equivalence", EQUIVALENCES.parse(text))
+def build_equivalence(text: str, *, trusted: bool = False) -> Equivalence | None:
+    """Build an equivalence: `number`, `mathematics(timeout_s=5)`; None for `exact`."""
+    return (
+        None if text == "exact" else cast("Equivalence", EQUIVALENCES.parse(text, trusted=trusted))
+    )
 
 
-def build_grader(text: str) -> Grader | QueryGrader:
+def build_grader(text: str, *, trusted: bool = False) -> Grader | QueryGrader:
     """Build a grader: `exact`, `number(tolerance=0.01)`.
 
     Every equivalence and every validator is one, too: `json`, `python_tests`. Of two with one name
     the equivalence goes first, unless there are settings: `json(schema="...")` is the validator.
     """
-    expression = parse_expression(text)
+    expression = parse_expression(text, trusted=trusted)
     name = expression.name
     if is_code_file(name):
-        is_of_queries = hasattr(QUERY_GRADERS.factory(name), "grade_each")
+        is_of_queries = hasattr(QUERY_GRADERS.factory(name, trusted=trusted), "grade_each")
         kind = QUERY_GRADERS if is_of_queries else GRADERS
-        return cast("Grader | QueryGrader", kind.parse(text))
+        return cast("Grader | QueryGrader", kind.parse(text, trusted=trusted))
     if name in GRADERS.names():
-        return cast("Grader", GRADERS.parse(text))
+        return cast("Grader", GRADERS.parse(text, trusted=trusted))
     if name in QUERY_GRADERS.names():
-        return cast("QueryGrader", QUERY_GRADERS.parse(text))
+        return cast("QueryGrader", QUERY_GRADERS.parse(text, trusted=trusted))
     is_rule = name in VALIDATORS.names()
     has_settings = bool(expression.arguments or expression.positional)
     if name in EQUIVALENCES.names() and not (is_rule and has_settings):
-        return SameMeaning(equivalence=cast("Equivalence", EQUIVALENCES.parse(text)))
+        return SameMeaning(
+            equivalence=cast("Equivalence", EQUIVALENCES.parse(text, trusted=trusted))
+        )
     if is_rule:
-        return Valid(rule=cast("Validator", VALIDATORS.parse(text)))
+        return Valid(rule=cast("Validator", VALIDATORS.parse(text, trusted=trusted)))
     kinds = (GRADERS, QUERY_GRADERS, EQUIVALENCES, VALIDATORS)
     known = {known for kind in kinds for known in kind.names()}
     raise InputError(f"no grader named {name!r}{suggestion(name, known)}")
 
 
-def build_validator(text: str) -> Validator:
+def build_validator(text: str, *, trusted: bool = False) -> Validator:
     """Build a validator: `json`, `all_of(rules=[json, yaml])`."""
-    return cast("Validator", VALIDATORS.parse(text))
+    return cast("Validator", VALIDATORS.parse(text, trusted=trusted))
 
 
-def build_stop_rule(text: str) -> StopRule | ScoreRule:
+def build_stop_rule(text: str, *, trusted: bool = False) -> StopRule | ScoreRule:
     """Build a stop rule: `vote_stands`, `beta(confidence=0.9)`, `reservation(cost=0.01)`."""
-    return cast("StopRule | ScoreRule", STOP_RULES.parse(text))
+    return cast("StopRule | ScoreRule", STOP_RULES.parse(text, trusted=trusted))
 
 
-def build_backend(name: str, settings: Mapping[str, object]) -> BackendConfig:
+def build_backend(
+    name: str, settings: Mapping[str, object], *, trusted: bool = False
+) -> BackendConfig:
     """Build the settings of an engine; nothing is started."""
-    return cast("BackendConfig", BACKENDS.build(name, settings))
+    return cast("BackendConfig", BACKENDS.build(name, settings, trusted=trusted))

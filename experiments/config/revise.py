@@ -58,7 +58,7 @@ class ReviseSection(Section):
             given = self.plan or self.score
             raise InputError(f"plan must come with a score, and a score with a plan, got {given!r}")
         return Revise(
-            plan=self._plan(n),
+            plan=self._plan(n, objects),
             score=None if self.score is None else rating_scorer(self.score, objects),
             rounds=self.rounds,
             words=self.words,
@@ -68,10 +68,11 @@ class ReviseSection(Section):
             **choice.settings(),
         )
 
-    def _plan(self, n: int) -> PlanSettings:
+    def _plan(self, n: int, objects: Objects) -> PlanSettings:
         if self.plan is None:
             return DVTS(n=n, width=1)
-        return named_plan("plan", self.plan, {"n": n}, PLANS_OF_ANSWERS)
+        given, kind = {"n": n}, PLANS_OF_ANSWERS
+        return named_plan("plan", self.plan, given, kind, trusted=objects.trusted)
 
 
 class ForcingSection(Section):

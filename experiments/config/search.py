@@ -109,7 +109,7 @@ class SearchSection(Section):
         given = {} if self.width is None else {"width": self.width}
         settings: dict[str, Any] = {"max_steps": self.max_steps, "lookahead": self.lookahead}
         return Search(
-            plan=named_plan("search", self.search, {"n": n, **given}),
+            plan=named_plan("search", self.search, {"n": n, **given}, trusted=objects.trusted),
             score=rating_scorer(self.score, objects),
             seed=seed,
             step=Step() if self.step is None else self.step.build(),
@@ -128,10 +128,15 @@ def rating_scorer(text: str, objects: Objects) -> Scorer:
 
 
 def named_plan(
-    key: str, text: str, given: Mapping[str, int], kind: PluginKind = PLANS
+    key: str,
+    text: str,
+    given: Mapping[str, int],
+    kind: PluginKind = PLANS,
+    *,
+    trusted: bool = False,
 ) -> PlanSettings:
     """Build the plan in the setting `key`; InputError where it sets what the strategy gives it."""
-    expression = parse_expression(text)
+    expression = parse_expression(text, trusted=trusted)
     for name in given:
         if name in expression.arguments:
             raise InputError(f"{key} must leave {name} to strategy.{name}, got {text!r}")

@@ -8,8 +8,18 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, ConfigDict, Field, JsonValue, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    PrivateAttr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
+from nbest.experiments.config.objects import Objects, objects_of
 from nbest.experiments.config.plugins import BACKENDS, build_backend
 from nbest.experiments.language.section import Section, Texts
 from nbest.orchestrator.cluster.settings import Cluster
@@ -29,20 +39,23 @@ class ModelSection(Section):
         description="vllm, openai (a server that runs already), fake, or an installed plugin.",
     )
 
+    _objects: Objects = PrivateAttr(default_factory=Objects)
+
     @field_validator("backend")
     @classmethod
-    def _is_known(cls, name: str) -> str:
-        BACKENDS.factory(name)
+    def _is_known(cls, name: str, info: ValidationInfo) -> str:
+        BACKENDS.factory(name, trusted=objects_of(info).trusted)
         return name
 
     @model_validator(mode="after")
-    def _fits(self) -> Self:
+    def _fits(self, info: ValidationInfo) -> Self:
+        self._objects = objects_of(info)
         self.build()
         return self
 
     def build(self) -> BackendConfig:
         """Build the backend's settings; nothing is started."""
-        return build_backend(self.backend, self.__pydantic_extra__)
+        return build_backend(self.backend, self.__pydantic_extra__, trusted=self._objects.trusted)
 
 
 def _as_json_text(value: object) -> object:

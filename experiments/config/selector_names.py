@@ -41,6 +41,17 @@ def check_names(texts: Sequence[str]) -> None:
                 f"select must name every selector once, got {expression.shown!r} twice"
             )
         names.add(expression.shown)
-        if expression.label in SELECTORS.names() and expression.label != expression.name:
+        if is_taken(text):
             rule = f"be no selector's own name where it stands for {expression.name}"
             raise InputError(f"select: a name must {rule}, got {expression.label!r}")
+
+
+def shown_name(text: str) -> str:
+    """How tables name a selector: by its label, unless that is the name of another one."""
+    return text if is_taken(text) else parse_expression(text).shown
+
+
+def is_taken(text: str) -> bool:
+    """Whether the name that an expression is given is that of another selector."""
+    expression = parse_expression(text)
+    return expression.label in SELECTORS.names() and expression.label != expression.name

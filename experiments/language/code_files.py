@@ -1,7 +1,7 @@
 """Classes of a user's own files: `mine.py:FewestWords` wherever a name is taken.
 
-To load such a file is to run it, so only what a user names does so: the names in a stored run,
-which somebody else may have made, are refused (`refuse_code_files`).
+To load such a file is to run it, so it is done for a trusted expression alone: one that the user
+has typed, or that stands in the config that is run. A stored run may be somebody else's.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import re
 import sys
-from collections.abc import Mapping
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -22,30 +21,11 @@ from nbest.orchestrator.errors import InputError
 
 QUOTED = r"""[rR]?"(?:[^"\\]|\\.)*"|[rR]?'(?:[^'\\]|\\.)*'"""
 CODE = r"[\w./~+-]+\.py:[A-Za-z_]\w*"
-_TOKENS = re.compile(f"(?P<quoted>{QUOTED})|(?P<code>{CODE})", re.DOTALL)
 
 
 def is_code_file(name: str) -> bool:
     """Whether a name is that of a class in a file."""
     return re.fullmatch(CODE, name) is not None
-
-
-def names_code_file(text: str) -> bool:
-    """Whether an expression names a class in a file, outside its quoted texts."""
-    return any(match["code"] for match in _TOKENS.finditer(text))
-
-
-def refuse_code_files(key: str, value: object) -> None:
-    """Raise InputError where a setting of a stored run names a file of code, at any depth."""
-    if isinstance(value, str) and names_code_file(value):
-        what = f"names code in a file, {value!r}: nbest runs it only if you name it yourself"
-        raise InputError(f"{key} of the run {what}")
-    if isinstance(value, Mapping):
-        for inner in value.values():
-            refuse_code_files(key, inner)
-    if isinstance(value, list | tuple):
-        for inner in value:
-            refuse_code_files(key, inner)
 
 
 def code_file_factory(name: str, noun: str) -> Factory:
@@ -81,7 +61,8 @@ def _module(path: Path, what: str) -> ModuleType:
     sys.modules[name] = module  # dataclasses look their module up while it is run
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # it is somebody else's code
+    # It is somebody else's code; one that ends the process by `sys.exit` has not been loaded.
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise InputError(
             f"{what} cannot be loaded: {type(error).__name__}: {one_line(error)}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal, cast, get_args, get_origin
@@ -34,12 +35,15 @@ class PluginKind:
         """Every name that `build` knows, sorted."""
         return tuple(sorted({*self.built_in, *(e.name for e in entry_points(group=self.group))}))
 
-    def factory(self, name: str) -> Factory:
-        """Import the class of that name, or load that of `file.py:Class`."""
+    def factory(self, name: str, *, trusted: bool = False) -> Factory:
+        """Import the class of that name, or load that of `file.py:Class`, where it is trusted."""
         if (path := self.built_in.get(name)) is not None:
             module, _, attribute = path.partition(":")
             return cast("Factory", getattr(import_module(module), attribute))
         if is_code_file(name):
+            if not trusted:
+                why = "nbest runs code in a file only if you name it yourself"
+                raise InputError(f"{self.noun} {name!r} is left alone: {why}")
             return code_file_factory(name, self.noun)
         entries = tuple(entry_points(group=self.group, name=name))
         if not entries:
@@ -49,30 +53,34 @@ class PluginKind:
             raise InputError(f"{self.noun} {name!r} must come from one package, got {where}")
         return _load(entries[0], self.noun)
 
-    def build(self, name: str, arguments: Mapping[str, object]) -> object:
+    def build(self, name: str, arguments: Mapping[str, object], *, trusted: bool = False) -> object:
         """Build the object of that name with those settings."""
-        return self._construct(self.factory(name), arguments)
+        return self._construct(self.factory(name, trusted=trusted), arguments, trusted=trusted)
 
-    def parse(self, text: str) -> object:
+    def parse(self, text: str, *, trusted: bool = False) -> object:
         """Build the object that `name(key=value)` stands for; errors begin with the name."""
         if self.plain and "(" not in text and text not in self.names():
             return self.build(self.plain, {"model": text})
-        return self.build_expression(parse_expression(text))
+        return self.build_expression(parse_expression(text, trusted=trusted))
 
     def build_expression(self, expression: Expression) -> object:
         """Build the object that a parsed expression stands for."""
-        factory = self.factory(expression.name)
+        trusted = expression.trusted
+        factory = self.factory(expression.name, trusted=trusted)
         try:
-            return self._construct(factory, expression.named(list(parameters(factory))))
+            arguments = expression.named(list(parameters(factory)))
+            return self._construct(factory, arguments, trusted=trusted)
         except InputError as error:
             name = expression.name
             about_itself = str(error).startswith(f"{name} must ")
             raise InputError(str(error) if about_itself else f"{name}: {error}") from error
 
-    def _construct(self, factory: Factory, arguments: Mapping[str, object]) -> object:
+    def _construct(
+        self, factory: Factory, arguments: Mapping[str, object], *, trusted: bool
+    ) -> object:
         hints = type_hints(factory)
-        kinds = self.parts()
-        resolved = {key: _resolve(key, v, hints.get(key), kinds) for key, v in arguments.items()}
+        resolve = partial(_resolve, kinds=self.parts(), trusted=trusted)
+        resolved = {key: resolve(key, v, hints.get(key)) for key, v in arguments.items()}
         plugin = construct(factory, resolved)
         for method in self.methods:
             if not hasattr(plugin, method):
@@ -80,7 +88,9 @@ class PluginKind:
         return plugin
 
 
-def _resolve(key: str, value: object, hint: Any, kinds: Sequence[PluginKind]) -> object:
+def _resolve(
+    key: str, value: object, hint: Any, kinds: Sequence[PluginKind], *, trusted: bool
+) -> object:
     """Build the plugin that an argument names, where its type is a kind: `by=mean_logprob`."""
     kind = _kind_of(hint, kinds)
     if kind is None:
@@ -95,8 +105,8 @@ def _resolve(key: str, value: object, hint: Any, kinds: Sequence[PluginKind]) ->
     if get_origin(hint) is tuple:
         is_one = isinstance(value, Expression | str)  # one is a list of one
         names = [value] if is_one else value if isinstance(value, Sequence) else [value]
-        return tuple(_build_named(key, name, kind) for name in names)
-    return _build_named(key, value, kind)
+        return tuple(_build_named(key, name, kind, trusted=trusted) for name in names)
+    return _build_named(key, value, kind, trusted=trusted)
 
 
 def _with_words(key: str, value: object) -> object:
@@ -121,11 +131,13 @@ def _takes_text(hint: Any) -> bool:
     return any(_takes_text(part) for part in get_args(hint))
 
 
-def _build_named(key: str, value: object, kind: PluginKind) -> object:
+def _build_named(key: str, value: object, kind: PluginKind, *, trusted: bool) -> object:
     if not isinstance(value, Expression | str):
         raise InputError(f"{key} must name a {kind.noun}, got {shown(value)}")
     try:
-        return kind.parse(value) if isinstance(value, str) else kind.build_expression(value)
+        if isinstance(value, str):
+            return kind.parse(value, trusted=trusted)
+        return kind.build_expression(value)
     except InputError as error:
         raise InputError(f"{key}: {error}") from error
 

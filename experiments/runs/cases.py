@@ -15,7 +15,6 @@ from nbest.experiments.config.plugins import (
     build_extractor,
     build_grader,
 )
-from nbest.experiments.language.code_files import refuse_code_files
 from nbest.experiments.questions.gold import Gold
 from nbest.experiments.questions.graders.model_verdicts import ModelVerdicts
 from nbest.experiments.questions.reading import Reading, with_memory
@@ -50,9 +49,15 @@ def reading_of(
     """Build what reads the answers of a run; None stands for the setting in the run's config."""
     config = run.manifest.config
     return Reading(
-        extract=build_extractor(extract or _setting(config, "extract")),
-        grade=build_grader(grade or _setting(config, "grade")),
-        equivalence=build_equivalence(equivalence or _setting(config, "equivalence", "exact")),
+        # What the user names is trusted; what the run holds may be somebody else's.
+        extract=build_extractor(
+            extract or _setting(config, "extract"), trusted=extract is not None
+        ),
+        grade=build_grader(grade or _setting(config, "grade"), trusted=grade is not None),
+        equivalence=build_equivalence(
+            equivalence or _setting(config, "equivalence", "exact"),
+            trusted=equivalence is not None,
+        ),
         rereads=extract is not None,  # an extractor that is named reads the texts anew
     )
 
@@ -218,9 +223,8 @@ def scores_of(samples: Sequence[Sample], scores: Mapping[int, float]) -> Scores:
 
 
 def _setting(config: Mapping[str, Json], key: str, default: str | None = None) -> str:
-    """A setting of the run; InputError where it has none, or one that names code in a file."""
+    """A setting of the run; InputError where it has none."""
     value = config.get(key, default)
-    refuse_code_files(key, value)
     if not isinstance(value, str):
         raise InputError(f"{key} must be given with --{key}: the run's config has none")
     return value

@@ -15,7 +15,6 @@ from nbest.experiments.config.objects import Objects
 from nbest.experiments.config.plugins import build_extractor
 from nbest.experiments.config.sections import SamplingSection
 from nbest.experiments.config.strategy import StrategySection, tree_named
-from nbest.experiments.language.code_files import refuse_code_files
 from nbest.experiments.language.errors import describe
 from nbest.experiments.runs.stored_calls import NotAsked
 from nbest.experiments.runs.stored_sampler import NotStored, StoredSteps
@@ -37,7 +36,6 @@ def tree_of(run: RunReader) -> TreeStrategy | None:
     if tree_named(section) is None:
         return None
     sampling = run.manifest.config.get("sampling", {})
-    refuse_code_files("strategy", section)
     try:
         params = SamplingSection.model_validate(sampling).build()
         strategy = StrategySection.model_validate(section)
@@ -45,7 +43,6 @@ def tree_of(run: RunReader) -> TreeStrategy | None:
         _, what = describe(error.errors(include_url=False)[0], {})
         raise InputError(f"the run's strategy cannot be built here: {what}") from error
     config = run.manifest.config
-    refuse_code_files("extract", config.get("extract"))
     seed, extract = config.get("seed", 0), config.get("extract")
     choice = Choice(select=First(), params=params)
     if isinstance(extract, str):

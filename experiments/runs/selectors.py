@@ -10,9 +10,9 @@ from pydantic import ValidationError
 from nbest.experiments.config.model_names import Unbound, unbound_names, with_models
 from nbest.experiments.config.plugins import build_scorer
 from nbest.experiments.config.sections import ModelSection
-from nbest.experiments.language.code_files import refuse_code_files
+from nbest.experiments.config.selector_names import check_names, shown_name
 from nbest.experiments.language.errors import describe
-from nbest.experiments.language.expressions import parse_expression, split_expressions
+from nbest.experiments.language.expressions import split_expressions
 from nbest.experiments.runs.user_choice import chosen_by_user
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.files import StrPath
@@ -27,14 +27,10 @@ def named_scorers(names: Sequence[str] | None, run: RunReader) -> dict[str, Scor
 
     None stands for the run's own. InputError where one cannot be built, or two have one name.
     """
+    if names is not None:
+        check_names(names)
     chosen = selectors_of(run) if names is None else names
-    scorers: dict[str, Scorer] = {}
-    for text in chosen:
-        shown = parse_expression(text).shown
-        if shown in scorers:
-            raise InputError(f"select must name every selector once, got {shown!r} twice")
-        scorers[shown] = named_scorer(text, run.path)
-    return scorers
+    return {shown_name(text): named_scorer(text, run.path) for text in chosen}
 
 
 def named(selectors: str | None) -> tuple[str, ...] | None:
@@ -45,15 +41,15 @@ def named(selectors: str | None) -> tuple[str, ...] | None:
 def named_scorer(name: str, run: StrPath) -> Scorer:
     """Build the scorer of a name; `user` stands for what a person chose in this run.
 
-    A name that the run's config gives one of its selectors stands for that selector.
+    A name that the run's config gives one of its selectors stands for that selector, whose text is
+    not trusted: the run may be somebody else's.
     """
     reader = RunReader(run)
     if name == "user":
         return chosen_by_user(reader)
     stored = _stored_texts(reader)
-    if name in stored:
-        refuse_code_files("select", stored[name])
-    return with_models_of(build_scorer(stored.get(name, name)), run)
+    scorer = build_scorer(stored.get(name, name), trusted=name not in stored)
+    return with_models_of(scorer, run)
 
 
 def with_models_of(part: T, run: StrPath) -> T:
@@ -64,7 +60,6 @@ def with_models_of(part: T, run: StrPath) -> T:
     if not (names := unbound_names(part)):
         return part
     models = RunReader(run).manifest.config.get("models")
-    refuse_code_files("models", models)
     sections = models if isinstance(models, dict) else {}
     known = {name: section for name, section in sections.items() if name in names}
     others = {name: Unbound(name=name) for name in sections.keys() - names}  # for the nearest name
@@ -88,7 +83,7 @@ def _stored_texts(run: RunReader) -> dict[str, str]:
     """The expressions of the run's config by their names."""
     select = run.manifest.config.get("select")
     texts = [str(text) for text in select] if isinstance(select, list) else []
-    return {parse_expression(text).shown: text for text in texts}
+    return {shown_name(text): text for text in texts}
 
 
 def model_name_of(run: RunReader) -> str:
@@ -107,7 +102,7 @@ def known_scorers(
     scorers: dict[str, Scorer] = {}
     notes = []
     for text in selectors_of(run) if names is None else names:
-        shown = parse_expression(text).shown
+        shown = shown_name(text)
         try:
             scorers[shown] = named_scorer(text, run.path)
         except InputError as error:

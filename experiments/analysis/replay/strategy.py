@@ -40,4 +40,4 @@ STRATEGIES = PluginKind(
 
 def build_strategy(text: str) -> ReplayedStrategy:
     """Build a strategy from its text, such as `adaptive(rule=beta(confidence=0.9))`."""
-    return cast("ReplayedStrategy", STRATEGIES.parse(text))
+    return cast("ReplayedStrategy", STRATEGIES.parse(text, trusted=True))

@@ -139,7 +139,7 @@ def _settings(text: str) -> dict[str, Any]:
 
 def _plan(text: str, drawn_by: Search) -> PlanSettings:
     """The plan that the text names, of as many chains as the run's unless it says how many."""
-    expression = parse_expression(text)
+    expression = parse_expression(text, trusted=True)
     n = expression.arguments.get("n", drawn_by.n)
     if type(n) is not int:
         raise InputError(f"n must be a whole number, got {n!r}")

@@ -127,8 +127,25 @@ def test_select_says_what_a_selector_lacks(folder: Path) -> None:
 def test_dry_run_prints_the_first_prompt_and_starts_nothing(folder: Path) -> None:
     process = nbest(folder, "run", "config.yaml", "--dry-run", "--limit", "5")
     assert (process.returncode, process.stdout) == (0, "Q: What is 0?\n")
-    assert "the first of 5 questions, 8 samples each" in process.stderr
+    assert process.stderr.splitlines() == [
+        "-- the prompt of the first of 5 questions, 8 samples each",
+        "-- drawn from fake (fake), 10,240 tokens at most",
+        "-- kept in runs/t",
+        "-- graded by number: the first gold answer is '42'",
+    ]
     assert not (folder / "runs").exists()
+
+
+def test_a_dry_run_says_what_is_there_and_what_is_read_in_gold_answers(folder: Path) -> None:
+    rows = (folder / "questions.jsonl").read_text().replace('"42"', '"6 * 7 = 42\\n#### 42"')
+    (folder / "questions.jsonl").write_text(rows)
+    changes = ["--set", 'dataset.answer_after="####"']
+    nbest(folder, "run", "config.yaml", *changes, "--limit", "4")
+    said = nbest(folder, "run", "config.yaml", *changes, "--dry-run").stderr
+    assert "-- kept in runs/t, 4 questions there" in said
+    assert "the first gold answer is '42', and extract reads '42' in its derivation" in said
+    document = json.loads(nbest(folder, "run", "config.yaml", "--dry-run", "--json").stdout)
+    assert (document["ended"], document["most_tokens"]) == (4, 12 * 8 * 256)
 
 
 def test_ask_answers_in_words_and_in_json(folder: Path) -> None:

@@ -458,9 +458,9 @@ def test_what_a_config_names_is_built_once(monkeypatch: pytest.MonkeyPatch) -> N
     built: list[str] = []
     parse = PluginKind.parse
 
-    def counting(kind: PluginKind, text: str) -> object:
+    def counting(kind: PluginKind, text: str, *, trusted: bool = False) -> object:
         built.append(text)
-        return parse(kind, text)
+        return parse(kind, text, trusted=trusted)
 
     monkeypatch.setattr(PluginKind, "parse", counting)
     config = load_config(CONFIGS / "demo.yaml", ["strategy.rule=vote_stands", "select=[vote,mbr]"])

@@ -6,14 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from nbest.experiments.config.plugins import (
-    SELECTORS,
-    build_equivalence,
-    build_extractor,
-    build_grader,
-    build_scorer,
-)
-from nbest.experiments.language.code_files import names_code_file, refuse_code_files
+from nbest.experiments.config import plugins
+from nbest.experiments.config.plugins import SELECTORS, build_equivalence, build_scorer
 from nbest.experiments.language.expressions import parse_expression, parse_expressions, with_files
 from nbest.orchestrator.errors import InputError
 from nbest.scorers.votes.weighted import WeightedVote
@@ -60,15 +54,15 @@ def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_a_class_in_a_file_is_a_name_wherever_one_is_taken(mine: str) -> None:
-    assert type(build_scorer(f"{mine}:FewestWords")).__name__ == "FewestWords"
-    assert getattr(build_scorer(f"{mine}:FewestWords(weight=2.0)"), "weight") == 2.0  # noqa: B009
-    assert callable(build_extractor(f"{mine}:Lower"))
-    assert callable(build_grader(f"{mine}:Equal"))
-    nested = build_scorer(f"weighted_vote(by={mine}:FewestWords(3.0))")
+    assert type(build_scorer(f"{mine}:FewestWords", trusted=True)).__name__ == "FewestWords"
+    assert getattr(build_scorer(f"{mine}:FewestWords(weight=2.0)", trusted=True), "weight") == 2.0  # noqa: B009
+    assert callable(plugins.build_extractor(f"{mine}:Lower", trusted=True))
+    assert callable(plugins.build_grader(f"{mine}:Equal", trusted=True))
+    nested = build_scorer(f"weighted_vote(by={mine}:FewestWords(3.0))", trusted=True)
     assert isinstance(nested, WeightedVote)
     assert getattr(nested.by, "weight") == 3.0  # noqa: B009
     whole = f"{Path.cwd() / mine}:FewestWords"
-    assert build_scorer(whole) == build_scorer(f"{mine}:FewestWords")
+    assert build_scorer(whole, trusted=True) == build_scorer(f"{mine}:FewestWords", trusted=True)
 
 
 def test_several_are_split_as_they_were_written(mine: str) -> None:
@@ -95,40 +89,84 @@ def test_several_are_split_as_they_were_written(mine: str) -> None:
 def test_what_cannot_be_loaded_says_why(mine: str, name: str, why: str) -> None:
     Path("bad.py").write_text("1 / 0")
     with pytest.raises(InputError) as caught:
-        build_scorer(name)
+        build_scorer(name, trusted=True)
     assert why in str(caught.value)
 
 
-def test_names_in_stored_settings_are_refused_and_not_run(mine: str) -> None:
-    Path("evil.py").write_text("open('ran', 'w')\nclass Evil: pass")
-    for value in ("evil.py:Evil", ["vote", "evil.py:Evil(a=1)"], {"race": "all_of([evil.py:E])"}):
-        with pytest.raises(InputError, match="nbest runs it only if you name it yourself"):
-            refuse_code_files("select", value)
-    refuse_code_files("select", ["vote", 'regex(pattern="evil.py:Evil")', 3, None])
+NESTED = (
+    "{}",
+    "{}(a=1)",
+    "weighted_vote(by={})",
+    'first_valid(rule="{}")',
+    'first_valid(rule="all_of(rules=[\\"{}\\"])")',
+    'x=first_valid(rule="{}")',
+    'ensemble(by=["{}", vote])',
+)
+
+
+@pytest.mark.parametrize("text", NESTED)
+def test_what_is_not_trusted_runs_nothing_at_any_depth(mine: str, text: str) -> None:
+    Path("evil.py").write_text("import pathlib\npathlib.Path('ran').touch()\nclass Evil: pass")
+    for name in ("evil.py:Evil", "\\x65vil.py:Evil", "evil\\x2epy:Evil"):
+        with pytest.raises(InputError):
+            build_scorer(text.replace("{}", name))
     assert not Path("ran").exists()
+    with pytest.raises(InputError):
+        build_scorer(text.replace("{}", "evil.py:Evil"), trusted=True)
+    assert Path("ran").exists()  # so the same text does run it where the user has written it
 
 
-def test_a_quoted_text_is_no_name() -> None:
-    assert names_code_file("a.py:B")
-    assert not names_code_file("regex(pattern='a.py:B')")
-    assert not names_code_file("vote")
+@pytest.mark.parametrize("build", ["scorer", "extractor", "equivalence", "grader", "validator"])
+def test_no_kind_reads_or_runs_files_unasked(build: str, tmp_path: Path) -> None:
+    evil, secret, ran = (tmp_path / name for name in ("evil.py", "secret.txt", "ran"))
+    evil.write_text(f"import pathlib\npathlib.Path({str(ran)!r}).touch()\nclass Evil: pass")
+    secret.write_text("SECRET")
+    for text in (f"{evil}:Evil", f"regex(pattern=@{secret})", f"sql_result(schema=@{secret})"):
+        with pytest.raises(InputError) as caught:
+            getattr(plugins, f"build_{build}")(text)
+        assert "SECRET" not in str(caught.value)
+    assert not ran.exists()
+
+
+def test_a_device_is_no_file_of_text() -> None:
+    with pytest.raises(InputError, match="@/dev/zero must be a file of text"):
+        parse_expression("json(schema=@/dev/zero)", trusted=True)
+
+
+def test_names_that_stand_in_for_others_are_nobodys(mine: str) -> None:
+    text = f"f(x={mine}:A, y=f0____, z={{{mine}:B: 1}})"
+    found = parse_expression(text).arguments
+    assert [getattr(found[key], "name") for key in "xy"] == [f"{mine}:A", "f0____"]  # noqa: B009
+    assert found["z"] == {f"{mine}:B": 1}
+
+
+def test_code_that_ends_the_process_has_not_been_loaded(mine: str) -> None:
+    Path("quits.py").write_text("import sys\nsys.exit(3)")
+    for _ in range(2):
+        with pytest.raises(InputError, match="cannot be loaded: SystemExit"):
+            build_scorer("quits.py:Quits", trusted=True)
 
 
 def test_files_stand_for_texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     text = '{"type": "object",\n "title": "it\'s \\"q\\""}'
     Path("schema.json").write_text(f"{text}\n")
-    expression = parse_expression("json(schema=@schema.json, of=answer)")
+    expression = parse_expression("json(schema=@schema.json, of=answer)", trusted=True)
     assert expression.arguments["schema"] == text
     assert parse_expression('regex("@schema.json")').positional == ("@schema.json",)
     assert "@" not in with_files("json(schema=@schema.json)")
     Path("large.sql").write_text("-- " + "x" * 50_000)
-    assert len(str(parse_expression("sql(schema=@large.sql)").arguments["schema"])) == 50_003
+    assert (
+        len(str(parse_expression("sql(schema=@large.sql)", trusted=True).arguments["schema"]))
+        == 50_003
+    )
     with pytest.raises(InputError, match=r"@nowhere\.json must be a file of text that can be read"):
-        parse_expression("json(schema=@nowhere.json)")
+        parse_expression("json(schema=@nowhere.json)", trusted=True)
     Path("huge.txt").write_text("x" * 1_000_001)
-    with pytest.raises(InputError, match=r"@huge\.txt must hold at most 1,000,000 characters"):
-        parse_expression("json(schema=@huge.txt)")
+    with pytest.raises(
+        InputError, match=r"@huge\.txt must hold at most 1,000,000 characters, got more"
+    ):
+        parse_expression("json(schema=@huge.txt)", trusted=True)
 
 
 def test_expressions_have_names_of_their_own() -> None:

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from nbest import load
 from nbest.experiments.cli.app import app
 from nbest.experiments.report.data import run_report
-from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.errors import InputError, NbestError
 from nbest.orchestrator.store.reader import RunReader
 from tests.experiments.language.test_code_files import MINE
 from tests.experiments.runs.test_panels import CONFIG, drawn
@@ -57,11 +57,13 @@ def test_names_stand_in_the_table_and_for_later_commands(folder: Path) -> None:
 
 def test_code_that_a_stored_run_names_is_not_run(folder: Path) -> None:
     nbest("run", "c.yaml", "--set", "name=c", "--quiet")
-    (folder / "mine.py").write_text("open('ran', 'w')\n" + MINE)
+    (folder / "mine.py").write_text("import pathlib\npathlib.Path('ran').touch()\n" + MINE)
     report = run_report("runs/c")
     assert [row.select for row in report.rows] == ["valid", "vote"]
-    assert any(note.startswith("words is left out: select of the run") for note in report.notes)
-    with pytest.raises(InputError, match="nbest runs it only if you name it yourself"):
+    assert any(
+        "nbest runs code in a file only if you name it yourself" in note for note in report.notes
+    )
+    with pytest.raises(InputError, match="nbest runs code in a file only if you name it yourself"):
         _ = load("runs/c").answers
     assert "words" in nbest("config", "--run", "runs/c")
     assert not (folder / "ran").exists()
@@ -94,3 +96,64 @@ def test_names_that_mislead_are_refused(folder: Path, select: object, why: str) 
     assert isinstance(result.exception, InputError)
     assert why in str(result.exception)
     assert "\n" not in str(result.exception)
+
+
+EVIL = "{folder}/evil.py:Evil"
+HOSTILE: dict[str, object] = {  # what a stranger may have written into run.json
+    "select": [EVIL, f'x=first_valid(rule="{EVIL}")', "vote=first", f"first_valid(rule={EVIL})"],
+    "extract": "regex(pattern=@{folder}/secret.txt)",
+    "grade": f'all_of(rules=["{EVIL}"])',
+    "equivalence": "sql_result(schema=@{folder}/secret.txt)",
+    "strategy": {"n": 4, "race": f'all_of(rules=["{EVIL}"])'},
+    "search": {"n": 4, "search": "beam", "score": f'first_valid(rule="{EVIL}")', "step": {}},
+    "model": {"backend": EVIL},
+    "models": {"large": {"backend": EVIL}},
+    "output": {"schema": "{folder}/secret.txt", "choose": EVIL},
+}
+COMMANDS = (
+    "select RUN",
+    "select RUN --select judge(model=large)",
+    "curve RUN",
+    "report RUN --out r.html --force",
+    "show RUN",
+    "show RUN q0",
+    "view RUN --out v.html --force",
+    "export RUN --format answers",
+    "export RUN --format inspect --out x.eval --force",
+    "replay RUN --max-n 4",
+    "replay RUN --strategy beam(width=2)",
+    "config --run RUN",
+    "check RUN",
+    "runs .",
+    "track RUN --to mlflow",
+)
+
+
+@pytest.mark.parametrize("key", HOSTILE)
+def test_a_strangers_run_runs_and_reads_nothing(key: str, folder: Path) -> None:
+    nbest("run", "c.yaml", "--set", "name=c", "--set", "select=[vote]", "--quiet")
+    (folder / "evil.py").write_text("import pathlib\npathlib.Path('ran').touch()\nclass Evil: pass")
+    (folder / "secret.txt").write_text("SECRET(")
+    file = folder / "runs" / "c" / "run.json"
+    value = json.loads(json.dumps(HOSTILE[key]).replace("{folder}", str(folder)))
+    manifest = json.loads(file.read_text())
+    manifest["config"]["strategy" if key == "search" else key] = value
+    file.write_text(json.dumps(manifest))
+    for command in COMMANDS:
+        result = CliRunner().invoke(app, command.replace("RUN", "runs/c").split(" "))
+        assert not (folder / "ran").exists(), command
+        assert "SECRET" not in f"{result.output} {result.exception}", command
+        assert result.exception is None or isinstance(result.exception, NbestError | SystemExit)
+
+
+def test_a_stored_label_does_not_take_a_selectors_name(folder: Path) -> None:
+    nbest("run", "c.yaml", "--set", "name=c", "--set", "select=[first]", "--quiet")
+    file = folder / "runs" / "c" / "run.json"
+    plain = json.loads(nbest("select", "runs/c", "--select", "vote", "--json"))
+    manifest = json.loads(file.read_text())
+    manifest["config"]["select"] = ["vote=longest"]
+    file.write_text(json.dumps(manifest))
+    assert json.loads(nbest("select", "runs/c", "--select", "vote", "--json")) == plain
+    assert [row.select for row in run_report("runs/c").rows] == ["vote=longest"]
+    result = CliRunner().invoke(app, ["select", "runs/c", "--select", "vote=first"])
+    assert "a name must be no selector's own name" in str(result.exception)
