@@ -215,7 +215,7 @@ nbest.Selection(*, index: int | None, answer: str | None, samples: tuple[Sample,
 nbest.SelfCertainty(*, k: int = 20)
 nbest.Shortest()
 nbest.SqlResultEquivalence(*, schema: str | None = None, key: str = 'schema', dialect: Dialect =
-    'sqlite')
+    'sqlite', as_sets: bool = False)
 nbest.SqlValid(*, schema: str = '', key: str | None = None, dialect: Dialect = 'sqlite', check:
     Check = 'explain', of: Of = 'answer')
 nbest.Stage(*, n: int, min_confidence: float | None = None)

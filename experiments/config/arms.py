@@ -10,7 +10,8 @@ from typing import Any
 
 from pydantic import ConfigDict, Field, JsonValue, ValidationError
 
-from nbest.experiments.config.sections import ModelSection, SamplingSection
+from nbest.experiments.config.model_section import ModelSection
+from nbest.experiments.config.sections import SamplingSection
 from nbest.experiments.language.errors import describe
 from nbest.experiments.language.section import Section
 from nbest.experiments.language.text import suggestion

@@ -21,6 +21,7 @@ from pydantic import (
 
 from nbest.experiments.config.arms import ArmSection, build_panel, build_prompts
 from nbest.experiments.config.model_names import unbound_names, with_models
+from nbest.experiments.config.model_section import ModelSection
 from nbest.experiments.config.objects import Objects, builds, objects_of
 from nbest.experiments.config.output import OutputSection, with_output
 from nbest.experiments.config.overrides import apply_overrides
@@ -30,7 +31,7 @@ from nbest.experiments.config.plugins import (
     build_grader,
     build_scorer,
 )
-from nbest.experiments.config.sections import ClusterSection, ModelSection, SamplingSection
+from nbest.experiments.config.sections import ClusterSection, SamplingSection
 from nbest.experiments.config.selector_names import Selectors, check_names
 from nbest.experiments.config.short_forms import written_out
 from nbest.experiments.config.strategy import Sampling, StrategySection

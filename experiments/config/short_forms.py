@@ -8,6 +8,7 @@ from typing import Any
 
 SUFFIXES: Mapping[str, str] = {
     ".jsonl": "jsonl",
+    ".json": "jsonl",
     ".ndjson": "jsonl",
     ".csv": "csv",
     ".parquet": "parquet",

@@ -8,8 +8,8 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from nbest.experiments.config.model_names import Unbound, unbound_names, with_models
+from nbest.experiments.config.model_section import ModelSection
 from nbest.experiments.config.plugins import build_scorer
-from nbest.experiments.config.sections import ModelSection
 from nbest.experiments.config.selector_names import check_names, shown_name
 from nbest.experiments.language.errors import describe
 from nbest.experiments.language.expressions import split_expressions

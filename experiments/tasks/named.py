@@ -31,10 +31,12 @@ OF_HUB = ("kind", "repo", "config", "split", "shots_split", "revision")
 def config_file(name: str) -> Path:
     """The file of a config: a named one, or that of a task; InputError where it is neither."""
     path = Path(name)
-    if path.exists() or path.suffix in (".yaml", ".yml"):
+    if path.is_file() or path.suffix in (".yaml", ".yml"):
         return path
     if name not in TASKS:
         near = suggestion(name, TASKS)
+        if path.is_dir():
+            near = f"; {name} is a folder, as of a config {path / 'config.yaml'}"
         raise InputError(f"no file {name!r}, and no task of that name{near} (nbest list tasks)")
     return Path(str(files(PACKAGE) / f"{name}.yaml"))
 

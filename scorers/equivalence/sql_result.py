@@ -37,7 +37,9 @@ class SqlResultEquivalence:
     Results are compared row by row; where a query has no ORDER BY of its own, the rows may come in
     any order, and one that has it is another query. Names of columns do not count. A query that
     fails, changes something, or has more than 10,000 rows means nothing but itself. Without
-    `schema` each question brings its own in `meta[key]`.
+    `schema` each question brings its own in `meta[key]`. With `as_sets` neither the order nor the
+    number of equal rows counts: execution accuracy as BIRD has it (Li et al. 2023, arXiv
+    2305.03111).
 
     Example: `SqlResultEquivalence(schema="CREATE TABLE t (x INTEGER); INSERT INTO t VALUES (1)")`
     """
@@ -45,6 +47,7 @@ class SqlResultEquivalence:
     schema: str | None = None
     key: str = "schema"
     dialect: Dialect = "sqlite"
+    as_sets: bool = False
 
     def __post_init__(self) -> None:
         is_known = self.dialect in ("sqlite", "duckdb")
@@ -54,11 +57,12 @@ class SqlResultEquivalence:
 
     async def __call__(self, query: Query, answers: Sequence[str]) -> Sequence[int]:
         schema = schema_for(query, self.schema, self.key)
-        results = await read_texts(TIMEOUT_S, result_key, answers, self.dialect, schema)
+        settings = (self.dialect, schema, self.as_sets)
+        results = await read_texts(TIMEOUT_S, result_key, answers, *settings)
         return groups_of(answers, results.__getitem__)
 
 
-def result_key(sql: str, dialect: Dialect, schema: str) -> str | None:
+def result_key(sql: str, dialect: Dialect, schema: str, as_sets: bool = False) -> str | None:
     """A key of the result of a query: equal results, equal keys; None where it has none.
 
     It is called in a child process.
@@ -72,7 +76,9 @@ def result_key(sql: str, dialect: Dialect, schema: str) -> str | None:
     if len(result.rows) > MAX_ROWS:
         return None
     texts = [_row_text(row) for row in result.rows]
-    has_order = len(texts) > 1 and is_ordered(sql, dialect)
+    if as_sets:
+        texts = sorted(set(texts))
+    has_order = not as_sets and len(texts) > 1 and is_ordered(sql, dialect)
     content = repr((result.num_columns, has_order, texts if has_order else sorted(texts)))
     return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
 

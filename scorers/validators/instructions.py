@@ -15,7 +15,7 @@ from nbest.scorers.validators.rules import Flags, Of, checked_texts, flags_of
 Settings = Mapping[str, Any]
 Check = Callable[[str, Settings], bool]
 
-RESPONSES = ("my answer is yes.", "my answer is no.", "my answer is maybe.")
+RESPONSES = ("My answer is yes.", "My answer is no.", "My answer is maybe.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,8 +27,9 @@ class FollowsInstructions:
     `loose` a text counts without its first line, its last line, and its asterisks as well.
 
     InputError where an instruction is none of those here: `language:response_language` takes a
-    model to check. Sentences end at `.`, `!` or `?` before a space, which is not how NLTK parts
-    them, and nobody checks that a text in capitals is English.
+    model to check. Two things are not as in the authors' code, which takes NLTK: sentences end at
+    `.`, `!` or `?` before a space, and words in capitals are parted at what is no letter, digit,
+    apostrophe or hyphen. Nobody checks that a text in capitals is English.
 
     Example: `FirstValid(rule=FollowsInstructions())` on rows in the format of google/IFEval
     """
@@ -117,17 +118,27 @@ def _paragraphs(text: str, settings: Settings) -> bool:
 
 
 def _first_word(text: str, settings: Settings) -> bool:
-    parts = [part.strip() for part in text.split("\n\n") if part.strip()]
+    """The nth of all parts, of which empty ones do not count as paragraphs."""
+    parts = text.split("\n\n")
     nth = settings["nth_paragraph"]
-    if len(parts) != settings["num_paragraphs"] or not 1 <= nth <= len(parts):
+    count = sum(bool(part.strip()) for part in parts)
+    if count != settings["num_paragraphs"] or not 1 <= nth <= count:
         return False
-    first = re.split(r"[.,?!'\"]", parts[nth - 1].split()[0].lstrip("'\""))[0]
+    words = parts[nth - 1].split()
+    if not words:
+        return False
+    first = re.split(r"[.,?!'\"]", words[0].lstrip("'\""))[0]
     return bool(first.lower() == settings["first_word"].lower())
 
 
 def _postscript(text: str, settings: Settings) -> bool:
-    letters = [letter for letter in settings["postscript_marker"].lower() if letter.isalpha()]
-    pattern = r"\b" + r"\.\s?".join(map(re.escape, letters))
+    marker = settings["postscript_marker"].strip().lower()
+    if marker == "p.p.s":
+        pattern = r"p\.\s?p\.\s?s"
+    elif marker == "p.s.":
+        pattern = r"p\.\s?s\."
+    else:
+        pattern = re.escape(marker)
     return re.search(pattern, text.lower()) is not None
 
 
@@ -136,14 +147,28 @@ def _bullets(text: str) -> int:
 
 
 def _highlights(text: str) -> int:
-    double = re.findall(r"\*\*([^\n*]+)\*\*", text)
-    single = re.findall(r"(?<!\*)\*([^\n*]+)\*(?!\*)", text)
-    return sum(bool(part.strip()) for part in (*double, *single))
+    """Those in single and in double asterisks are found apart, and added up, as the authors do."""
+    single = re.findall(r"\*[^\n*]*\*", text)
+    double = re.findall(r"\*\*[^\n*]*\*\*", text)
+    return sum(bool(part.strip("*").strip()) for part in (*single, *double))
 
 
 def _sections(text: str, settings: Settings) -> int:
-    marker = re.escape(settings["section_spliter"])
-    return len(re.findall(rf"\b{marker}\s?\d+", text))
+    marker = re.escape(settings["section_spliter"].strip())
+    return len(re.findall(rf"{marker}\s?\d+", text))
+
+
+def _placeholders(text: str) -> int:
+    """How many texts in square brackets there are; read once, whatever stands in them."""
+    count, is_open = 0, False
+    for sign in text:
+        if sign == "\n":
+            is_open = False
+        elif sign == "[":
+            is_open = True
+        elif sign == "]" and is_open:
+            count, is_open = count + 1, False
+    return count
 
 
 def _is_json(text: str) -> bool:
@@ -163,7 +188,13 @@ def _two_responses(text: str) -> bool:
 
 
 def _has_title(text: str) -> bool:
-    return any(title.strip() for title in re.findall(r"<<([^\n<>]+)>>", text))
+    """Whether a line holds `<<something>>`."""
+    for line in text.split("\n"):
+        start = line.find("<<")
+        end = line.rfind(">>")
+        if start >= 0 and end > start + 2 and line[start + 2 : end].strip("<> "):
+            return True
+    return False
 
 
 def _is_quoted(text: str) -> bool:
@@ -178,7 +209,7 @@ def _capital_words(text: str) -> int:
 CHECKS: Mapping[str, Check] = {
     "keywords:existence": lambda t, s: all(_found(word, t) for word in s["keywords"]),
     "keywords:frequency": lambda t, s: holds(
-        _found(s["keyword"], t), s["frequency"], s["relation"]
+        _found(s["keyword"].strip(), t), s["frequency"], s["relation"]
     ),
     "keywords:forbidden_words": lambda t, s: not any(_has_word(w, t) for w in s["forbidden_words"]),
     "keywords:letter_frequency": lambda t, s: holds(
@@ -193,11 +224,11 @@ CHECKS: Mapping[str, Check] = {
     "length_constraints:number_paragraphs": _paragraphs,
     "length_constraints:nth_paragraph_first_word": _first_word,
     "detectable_content:number_placeholders": lambda t, s: (
-        len(re.findall(r"\[[^\n\]]*\]", t)) >= s["num_placeholders"]
+        _placeholders(t) >= s["num_placeholders"]
     ),
     "detectable_content:postscript": _postscript,
     "detectable_format:number_bullet_lists": lambda t, s: _bullets(t) == s["num_bullets"],
-    "detectable_format:constrained_response": lambda t, s: any(r in t.lower() for r in RESPONSES),
+    "detectable_format:constrained_response": lambda t, s: any(r in t for r in RESPONSES),
     "detectable_format:number_highlighted_sections": lambda t, s: (
         _highlights(t) >= s["num_highlights"]
     ),

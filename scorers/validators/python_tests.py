@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import ast
 import re
+import warnings
 from dataclasses import dataclass
 from string import Formatter
 
@@ -107,18 +107,31 @@ def filled_from(query: Query, template: str) -> str:
 def program_of(code: str, before: str | None) -> str:
     """The program that an answer is, after what comes before it.
 
-    An answer that goes on inside of a function has lost the indentation of its first line: nothing
-    around an answer is kept.
+    An answer is the whole function, or its body; of a body the indentation of all lines, or of the
+    first one alone, may be lost on the way. Of these readings the first that is a program counts.
     """
     if before is None:
         return code
+    head, lines = before.rstrip(), code.split("\n")
+    rest = [len(line) - len(line.lstrip()) for line in lines[1:] if line.strip()]
+    least = min(rest, default=4) or 4
+    whole = f"{before}\n{code}"
+    body = head + "\n" + "\n".join(f"    {line}" for line in lines)
+    first_line_lost = f"{head}\n{' ' * least}{code}"
+    defines = re.search(r"^(?:def|class|async def|import|from) ", code, re.MULTILINE)
+    is_open = head.endswith(('"""', "'''", ":"))
+    readings = [whole, first_line_lost, body]
+    if is_open and not defines:
+        readings = [body, first_line_lost, whole]
+    return next((program for program in readings if _compiles(program)), whole)
+
+
+def _compiles(program: str) -> bool:
+    """Whether it is a program: `ast.parse` would let a `return` stand outside of a function."""
     try:
-        ast.parse(code)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        indents = [line for line in code.split("\n")[1:] if line.strip()]
-        least = min((len(line) - len(line.lstrip()) for line in indents), default=4) or 4
-        return f"{before.rstrip()}\n{' ' * least}{code}"
-    is_body = not re.search(r"^(?:def|class|async def|import|from) ", code, re.MULTILINE)
-    if is_body and before.rstrip().endswith(('"""', "'''", ":")):
-        return before.rstrip() + "\n" + "\n".join(f"    {line}" for line in code.split("\n"))
-    return f"{before}\n{code}"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what a model writes is none of our warnings
+            compile(program, "<answer>", "exec", dont_inherit=True)
+    except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
+        return False
+    return True

@@ -27,6 +27,7 @@ from nbest.experiments.analysis.stored_logprobs import require_logprobs
 from nbest.experiments.analysis.table.rows import named_clusters
 from nbest.experiments.runs.case import Case
 from nbest.orchestrator.protocols import Scorer, is_pointwise
+from nbest.orchestrator.query.parts import result_of
 from nbest.orchestrator.tasks import wait_for
 from nbest.orchestrator.types import Scores
 from nbest.scorers.baselines import First, Random
@@ -53,7 +54,7 @@ def scored_pools(scorers: Mapping[str, Scorer], cases: Sequence[Case]) -> Scored
 
     async def scored() -> dict[str, list[Scores]]:
         return {
-            name: [await scorer(case.query, case.candidates) for case in cases]
+            name: [await result_of("select", scorer, case.query, case.candidates) for case in cases]
             for name, scorer in scorers.items()
             if is_pointwise(scorer) and not isinstance(scorer, MajorityVote | First | Random)
         }

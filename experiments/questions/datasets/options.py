@@ -52,7 +52,9 @@ def letter_of(answer: str, options: Sequence[str], answer_is: AnswerIs, number: 
         place = int(answer)
     elif answer_is == "text":
         stripped = [option.strip() for option in options]
-        place = stripped.index(answer) if stripped.count(answer) == 1 else None
+        if stripped.count(answer) > 1:
+            raise InputError(f"row {number}: options must differ, got {shown(answer)} twice")
+        place = stripped.index(answer) if answer in stripped else None
     if place is None or not 0 <= place < len(options):
         rule = f"be the {answer_is} of one of its {len(options)} options (dataset.answer_is)"
         raise InputError(f"row {number}: the answer must {rule}, got {shown(answer)}")

@@ -204,8 +204,10 @@ def _generation(run: RunReader) -> Json:
     """The settings of sampling that Inspect has, too."""
     sampling = run.manifest.config.get("sampling")
     keys = ("temperature", "top_p", "top_k", "max_tokens")
-    found = {key: sampling[key] for key in keys} if isinstance(sampling, Mapping) else {}
-    return {key: value for key, value in found.items() if value}
+    found = {key: sampling.get(key) for key in keys} if isinstance(sampling, Mapping) else {}
+    if found.get("top_k") == 0:  # all tokens; Inspect has no number for that
+        del found["top_k"]
+    return {key: value for key, value in found.items() if value is not None}
 
 
 def _start(header: Json) -> Json:

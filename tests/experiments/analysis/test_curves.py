@@ -42,7 +42,7 @@ from nbest.experiments.runs.case import Case
 from nbest.experiments.runs.cases import load_cases
 from nbest.experiments.runs.exchange.export import export_run
 from nbest.experiments.runs.exchange.import_pool import import_pool
-from nbest.orchestrator.errors import InputError, RunChanged
+from nbest.orchestrator.errors import InputError, NbestError, RunChanged
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.types import Candidates, Query, Scores, Status
 from nbest.scorers.estimators.weighted_at_k import weighted_choices
@@ -640,3 +640,22 @@ def test_reliability_stands_beside_coverage(tmp_path: Path) -> None:
     assert all(a >= h >= e for a, h, e in zip(any_right, half, all_right, strict=True))
     with pytest.raises(InputError, match=r"g_pass must lie in \(0, 1\], got 2"):
         curves_of(tmp_path / "run", "vote", g_pass=(2.0,))
+
+
+class Raises:
+    """A selector of somebody, with a mistake in it."""
+
+    needs_logprobs: ClassVar[int | None] = None
+    is_pointwise: ClassVar[bool] = True
+
+    async def __call__(self, query: Query, candidates: Candidates) -> Scores:
+        raise RuntimeError("nothing works")
+
+
+def test_a_selector_that_raises_is_an_error_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import_pool([write(tmp_path / "pool.jsonl", POOL)], tmp_path / "run", grade="number")
+    monkeypatch.setattr("nbest.experiments.runs.selectors.named_scorer", lambda name, run: Raises())
+    with pytest.raises(NbestError, match="select Raises: RuntimeError: nothing works"):
+        curves_of(tmp_path / "run", "vote")

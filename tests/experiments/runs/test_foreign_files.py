@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import struct
 import zipfile
@@ -17,6 +18,7 @@ from nbest.experiments.runs.cases import load_cases
 from nbest.experiments.runs.exchange.export import export_run
 from nbest.experiments.runs.exchange.foreign.detect import FORMATS, OURS, format_of
 from nbest.experiments.runs.exchange.import_pool import import_pool
+from nbest.experiments.runs.gold_file import read_gold
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.types import Query, Sample, Status
@@ -127,7 +129,8 @@ def test_nemo_skills(tmp_path: Path) -> None:
     assert (first.worths, second.worths) == ([1.0, 0.0], [1.0, 1.0])
     assert first.candidates.scores["symbolic_correct"].tolist() == [1.0, 0.0]
     other = lines(tmp_path / "output-rs2.jsonl", row | {"problem": "5?"} | right)
-    with pytest.raises(InputError, match=r"must be the same question as .*rs0.jsonl:1"):
+    rule = r"must be the same question, with the gold, of .*rs0.jsonl:1"
+    with pytest.raises(InputError, match=rule):
         import_pool([*files, other], tmp_path / "other")
 
 
@@ -340,3 +343,176 @@ def test_a_damaged_archive_is_refused(tmp_path: Path) -> None:
         log.writestr("samples/b_epoch_1.json", "{")
     with pytest.raises(InputError, match=r"samples/b_epoch_1.json: is no JSON"):
         import_pool([file], tmp_path / "run")
+
+
+def test_the_same_row_with_another_gold_answer_is_another_question(tmp_path: Path) -> None:
+    row = {"problem": "?", "generation": "7", "predicted_answer": "7"}
+    files = [
+        lines(tmp_path / f"output-rs{seed}.jsonl", row | {"expected_answer": gold})
+        for seed, gold in enumerate("34")
+    ]
+    with pytest.raises(InputError, match="must be the same question"):
+        import_pool(files, tmp_path / "run")
+    rows = [{"doc_id": 0, "target": gold, "resps": [["7"]], "filter": "none"} for gold in "34"]
+    files = [lines(tmp_path / f"samples_t_{i}.jsonl", row) for i, row in enumerate(rows)]
+    import_pool(files, tmp_path / "tasks")  # they are two tasks
+    again = [tmp_path / f"samples_t_2026-01-0{i}T00-00-00.jsonl" for i in (1, 2)]
+    for file, row in zip(again, rows, strict=True):
+        lines(file, row)
+    with pytest.raises(InputError, match="must have the target of"):
+        import_pool(again, tmp_path / "other")
+
+
+def test_lm_evals_files_of_one_task_are_samples_of_the_same_questions(tmp_path: Path) -> None:
+    row = {"doc_id": 0, "target": "7", "resps": [["7"]], "filter": "none"}
+    files = [tmp_path / f"samples_t_2026-01-0{i}T00-00-00.jsonl" for i in (1, 2)]
+    lines(files[0], row, row | {"filter": "other"})
+    lines(files[1], row | {"resps": [["8"]]})
+    samples, _ = imported(tmp_path, *files)
+    assert [s.text for s in samples["t/0"]] == ["7", "8"]
+
+
+@pytest.mark.parametrize(
+    ("row", "gold"),
+    [
+        ({"target": "['a', 'b']"}, None),
+        ({"target": "None"}, None),
+        ({"target": "so\n#### 1,000"}, "1,000"),
+        ({"target": "#### A heading\nand a text"}, "#### A heading\nand a text"),
+    ],
+)
+def test_lm_evals_gold_answers(tmp_path: Path, row: dict[str, object], gold: str | None) -> None:
+    file = lines(tmp_path / "samples_t.jsonl", {"doc_id": 0, "resps": [["x"]]} | row)
+    import_pool([file], tmp_path / "run")
+    found = read_gold(tmp_path / "run").get("t/0")
+    assert (found and found.answer) == gold
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"resps": [[["-1.2", "False"]], [["-3.4", "True"]]]},
+        {"resps": [[[-1.2, False]]]},
+        {"resps": [["a"]], "arguments": {"gen_args_0": {"arg_0": "Q", "arg_1": " A"}}},
+        {"resps": []},
+    ],
+)
+def test_likelihoods_are_no_answers(tmp_path: Path, row: dict[str, object]) -> None:
+    file = lines(tmp_path / "samples_t.jsonl", {"doc_id": 0, "target": "0"} | row)
+    with pytest.raises(InputError, match="resps must hold texts"):
+        import_pool([file], tmp_path / "run")
+
+
+def log_of(file: Path, task: str, *samples: dict[str, object]) -> Path:
+    head = {"version": 2, "status": "success", "eval": {"task": task}}
+    file.write_text(json.dumps(head | {"samples": list(samples)}))
+    return file
+
+
+def test_inspects_tasks_do_not_mix_and_retries_count_once(tmp_path: Path) -> None:
+    one = log_of(tmp_path / "a.json", "sums", inspect_sample(1, 1, "7", uuid="u1"))
+    other = log_of(tmp_path / "b.json", "cities", inspect_sample(1, 1, "Paris", target="Paris"))
+    samples, _ = imported(tmp_path, one, other)
+    assert {key: [s.text for s in found] for key, found in samples.items()} == {
+        "sums/1": ["7"],
+        "cities/1": ["Paris"],
+    }
+    failed = inspect_sample(2, 1, "", output={"choices": []}, error={"message": "x"}, uuid="u2")
+    first = log_of(tmp_path / "c.json", "t", inspect_sample(1, 1, "7", uuid="u1"), failed)
+    mended = inspect_sample(2, 1, "8", uuid="u3")
+    second = log_of(tmp_path / "d.json", "t", inspect_sample(1, 1, "7", uuid="u1"), mended)
+    import_pool([first, second], tmp_path / "retried")
+    found = dict(RunReader(tmp_path / "retried").samples())
+    assert {key: [s.text for s in found[key]] for key in found} == {"1": ["7"], "2": ["8"]}
+    changed = log_of(tmp_path / "e.json", "t", inspect_sample(1, 1, "7", target="9"))
+    with pytest.raises(InputError, match="must have the input and target of"):
+        import_pool([first, changed], tmp_path / "changed")
+
+
+def test_what_a_limit_ended_does_not_vote(tmp_path: Path) -> None:
+    limited = inspect_sample(1, 1, "18 mayb", limit={"type": "time", "limit": 10})
+    samples, _ = imported(tmp_path, log_of(tmp_path / "a.json", "t", limited))
+    assert [s.status for s in samples["1"]] == [Status.TRUNCATED]
+
+
+def test_the_responses_api_is_read(tmp_path: Path) -> None:
+    part = {"type": "output_text", "text": "7"}
+    body = {"object": "response", "status": "completed", "usage": {"output_tokens": 3}}
+    body |= {"output": [{"type": "reasoning"}, {"type": "message", "content": [part]}]}
+    row = {"custom_id": "a", "response": {"status_code": 200, "body": body}}
+    cut = {**row, "response": {"status_code": 200, "body": body | {"status": "incomplete"}}}
+    samples, _ = imported(tmp_path, lines(tmp_path / "r.jsonl", row, cut))
+    assert [(s.text, s.status) for s in samples["a"]] == [("7", Status.OK), ("7", Status.TRUNCATED)]
+    assert samples["a"][0].generated_tokens == 3
+
+
+BATCH = {"custom_id": "a", "response": {"status_code": 200, "body": {"choices": [{}]}}}
+ODD: dict[str, list[object]] = {
+    "lm": [{"doc_id": 0, "resps": [["x"]]}, {"foo": 1}],
+    "human eval": [{"task_id": "a", "completion": "x"}, {"foo": 1}],
+    "monkeys": [{"samples": ["x"]}, {"foo": 1}],
+    "search": [{"completions": ["x"]}, {"foo": 1}],
+    "nemo": [{"generation": "x", "predicted_answer": "x"}, {"foo": 1}],
+    "no custom id": [{"custom_id": None, "response": {}}],
+    "status null": [{"custom_id": "a", "response": {"status_code": None, "body": None}}],
+    "status text": [{"custom_id": "a", "response": {"status_code": "500", "body": "bad"}}],
+    "response a list": [{"custom_id": "a", "response": []}],
+    "choices of texts": [{"custom_id": "a", "response": {"body": {"choices": ["a"]}}}],
+    "usage a list": [{"custom_id": "a", "response": {"body": {"choices": [{}], "usage": []}}}],
+    "body a list": [{"custom_id": "a", "body": []}, BATCH],
+    "logprob null": [
+        {
+            "custom_id": "a",
+            "response": {
+                "body": {
+                    "choices": [
+                        {
+                            "message": {"content": "x"},
+                            "logprobs": {"content": [{"token": "x", "logprob": None}]},
+                        }
+                    ]
+                }
+            },
+        }
+    ],
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_rows_are_refused_or_read_but_never_a_traceback(name: str, tmp_path: Path) -> None:
+    file = lines(tmp_path / "odd.jsonl", *ODD[name])
+    with contextlib.suppress(InputError):
+        import_pool([file], tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"epoch": None},
+        {"output": "text"},
+        {"output": {"choices": [None]}},
+        {"output": {"choices": [{"message": "text"}]}},
+        {"scores": []},
+        {"id": None},
+    ],
+)
+def test_odd_samples_of_inspect_are_no_traceback(
+    changes: dict[str, object], tmp_path: Path
+) -> None:
+    sample = inspect_sample("a", 1, "7") | changes
+    files = archive(tmp_path / "a.eval", [sample]), log_of(tmp_path / "b.json", "t", sample)
+    for place, file in enumerate(files):
+        with contextlib.suppress(InputError):
+            import_pool([file], tmp_path / f"run{place}")
+
+
+def test_damaged_archives_say_so(tmp_path: Path) -> None:
+    whole = archive(tmp_path / "log.eval", [inspect_sample("a", 1, "7" * 5000)]).read_bytes()
+    cut, spoilt = tmp_path / "cut.eval", tmp_path / "spoilt.eval"
+    cut.write_bytes(whole[:-30])
+    with pytest.raises(InputError, match="must be a whole archive"):
+        import_pool([cut], tmp_path / "cut")
+    place = whole.index(b"samples/") + 60
+    spoilt.write_bytes(whole[:place] + bytes(40) + whole[place + 40 :])
+    with pytest.raises(InputError, match="cannot be unpacked"):
+        import_pool([spoilt], tmp_path / "spoilt")

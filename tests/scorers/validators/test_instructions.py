@@ -114,7 +114,52 @@ def test_what_cannot_be_checked_is_an_error_and_no_verdict(
         verdicts(["text"], names, settings)
 
 
-@pytest.mark.parametrize("text", ["*" * 20_000, "[" * 20_000, " \n" * 20_000 + "a", '"' * 20_000])
+@pytest.mark.parametrize(
+    ("name", "settings", "text", "follows"),
+    [
+        ("detectable_format:constrained_response", {}, "MY ANSWER IS YES.", False),
+        ("detectable_content:postscript", {"postscript_marker": "P.S."}, "P.S thanks", False),
+        ("detectable_content:postscript", {"postscript_marker": "P.S."}, "see p. seven", False),
+        ("detectable_content:postscript", {"postscript_marker": "P.P.S"}, "P. P. S one", True),
+        (
+            "length_constraints:nth_paragraph_first_word",
+            {"num_paragraphs": 2, "nth_paragraph": 2, "first_word": "word"},
+            "a b\n\n\n\nword c",
+            False,
+        ),
+        (
+            "detectable_format:number_highlighted_sections",
+            {"num_highlights": 2},
+            "* **Foo**: x",
+            True,
+        ),
+        ("detectable_format:title", {}, "<<A > B>>", True),
+        ("detectable_format:title", {}, "<<Ode to <b>>>", True),
+        ("detectable_format:title", {}, "a << b\n>> c", False),
+        (
+            "detectable_format:multiple_sections",
+            {"section_spliter": "Section ", "num_sections": 1},
+            "_Section 1_",
+            True,
+        ),
+        ("keywords:frequency", {"keyword": " sun ", "frequency": 1} | LEAST, "Sun.", True),
+        (
+            "detectable_content:number_placeholders",
+            {"num_placeholders": 2},
+            "[a [b] c] [\n]",
+            False,
+        ),
+    ],
+)
+def test_corner_cases_are_those_of_the_authors_code(
+    name: str, settings: dict[str, Any], text: str, follows: bool
+) -> None:
+    assert verdicts([text], [name], [settings]) == [follows]
+
+
+@pytest.mark.parametrize(
+    "text", ["*" * 20_000, "[" * 60_000, "<<" * 30_000, " \n" * 20_000 + "a", '"' * 20_000]
+)
 def test_hostile_texts_take_no_time(text: str) -> None:
     for name, (settings, _, _) in EACH.items():
         verdicts([text], [name], [settings])

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from nbest.experiments.runs.exchange.foreign.openai_objects import choice_sample, prompt_keys
-from nbest.experiments.runs.exchange.foreign.rows import Format, Placed, Row, json_rows
+from nbest.experiments.runs.exchange.foreign.rows import Format, Placed, Row, json_rows, mapping
 from nbest.orchestrator.errors import InputError
 
 FAILED = {"text": "", "finish_reason": "error"}
@@ -28,10 +28,13 @@ def pool_rows(files: Sequence[Path]) -> Iterator[Placed]:
     lines: dict[str, Placed] = {}
     for file in files:
         for where, row in json_rows(file):
-            key = str(row.get("custom_id"))
+            if not isinstance(row.get("custom_id"), str | int):
+                raise InputError(f"{where}: custom_id must be text, got {row.get('custom_id')!r}")
+            key = str(row["custom_id"])
             if "response" not in row:
-                body = row.get("body") or {}
-                prompts[key] = prompt_keys(body.get("messages", body.get("prompt")))
+                body = mapping(row.get("body"))
+                asked = body.get("messages", body.get("prompt", body.get("input")))
+                prompts[key] = prompt_keys(asked)
                 continue
             _, line = lines.setdefault(key, (where, {"id": key, "samples": []}))
             line["samples"] += list(_samples(row))
@@ -42,19 +45,39 @@ def pool_rows(files: Sequence[Path]) -> Iterator[Placed]:
 
 
 def _samples(row: Row) -> Iterator[Row]:
-    response = row.get("response") or {}
-    body = response.get("body") or {}
-    choices = body.get("choices") or []
-    if row.get("error") or response.get("status_code", 200) >= 400 or not choices:
+    response = mapping(row.get("response"))
+    body = mapping(response.get("body"))
+    choices = [*_list(body.get("choices")), *_of_responses(body)]
+    status = response.get("status_code")
+    is_refused = isinstance(status, int) and status >= 400
+    if row.get("error") or is_refused or not choices:
         yield FAILED
         return
-    usage = body.get("usage") or {}
-    tokens = usage.get("completion_tokens") if len(choices) == 1 else None
+    usage = mapping(body.get("usage"))
+    tokens = usage.get("completion_tokens", usage.get("output_tokens"))
     for choice in choices:
-        sample = choice_sample(choice, tokens)
-        if isinstance(usage.get("prompt_tokens"), int):
-            sample["prompt_tokens"] = usage["prompt_tokens"]
+        sample = choice_sample(choice, tokens if len(choices) == 1 else None)
+        read = usage.get("prompt_tokens", usage.get("input_tokens"))
+        if isinstance(read, int):
+            sample["prompt_tokens"] = read
         yield sample
+
+
+def _list(value: object) -> list[Row]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def _of_responses(body: Row) -> Iterator[Row]:
+    """The reply of the Responses API in the form of a choice."""
+    messages = [item for item in _list(body.get("output")) if item.get("type") == "message"]
+    parts = [part for message in messages for part in _list(message.get("content"))]
+    texts = [str(part.get("text", "")) for part in parts if part.get("type") == "output_text"]
+    if texts:
+        is_whole = body.get("status", "completed") == "completed"
+        yield {
+            "message": {"content": "".join(texts)},
+            "finish_reason": "stop" if is_whole else "length",
+        }
 
 
 FORMAT = Format(name="results of a batch", is_row=is_batch, pool_rows=pool_rows)

@@ -51,14 +51,16 @@ def monkeys_rows(files: Sequence[Path]) -> Iterator[Placed]:
     for file in files:
         rows = [_yaml_row(file)] if file.suffix in YAML else json_rows(file)
         for number, (where, row) in enumerate(rows):
-            texts = texts_of(row["samples"], where, "samples")
+            texts = texts_of(row.get("samples"), where, "samples")
             marks = _of_each(row.get("is_corrects"), texts, where, "is_corrects")
             samples = [
                 set_keys({"text": text, "scores": None if mark is None else {"is_correct": mark}})
                 for text, mark in zip(texts, map(number_of, marks), strict=True)
             ]
             prompt = row.get("prompt") or row.get("question") or ""
-            key = row.get("orig_dset_idx", file.stem if file.suffix in YAML else number)
+            key = row.get("orig_dset_idx")
+            if key is None:
+                key = file.stem if file.suffix in YAML else number
             gold = as_gold(row.get("gt_answer"))
             yield where, {"id": str(key), "gold": gold, "prompt": prompt, "samples": samples}
 
@@ -67,14 +69,14 @@ def search_rows(files: Sequence[Path]) -> Iterator[Placed]:
     """Yield a line for each question of search-and-learn, with scores by the last step, ..."""
     for file in files:
         for number, (where, row) in enumerate(json_rows(file)):
-            texts = texts_of(row["completions"], where, "completions")
+            texts = texts_of(row.get("completions"), where, "completions")
             steps = _of_each(row.get("scores"), texts, where, "scores")
             tokens = _of_each(row.get("completion_tokens"), texts, where, "completion_tokens")
             samples = [
                 set_keys({"text": text, "scores": _of_steps(scores), "tokens": count})
                 for text, scores, count in zip(texts, steps, tokens, strict=True)
             ]
-            key = row.get("unique_id", number)
+            key = number if row.get("unique_id") is None else row["unique_id"]
             prompt = row.get("problem") or ""
             gold = as_gold(row.get("answer"))
             yield where, {"id": str(key), "gold": gold, "prompt": prompt, "samples": samples}
@@ -88,6 +90,9 @@ def human_eval_rows(files: Sequence[Path]) -> Iterator[Placed]:
             key = str(row["task_id"])
             _, line = lines.setdefault(key, (where, {"id": key, "samples": []}))
             text = row.get("completion", row.get("solution"))
+            if text is None:  # the request failed: it is no answer, and no vote
+                line["samples"].append({"text": "", "finish_reason": "error"})
+                continue
             if not isinstance(text, str):
                 raise InputError(f"{where}: completion must be text, got {shown(text)}")
             passed = number_of(row.get("passed"))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from nbest.experiments.language.text import one_line
 from nbest.experiments.runs.exchange.foreign import (
     batches,
     completions,
@@ -24,6 +25,7 @@ FORMATS: tuple[Format, ...] = (
     completions.HUMAN_EVAL,
 )
 OURS = "a pool"
+ZIP_START = b"PK\x03\x04"
 
 
 def format_of(files: Sequence[Path]) -> str:
@@ -38,12 +40,25 @@ def format_of(files: Sequence[Path]) -> str:
 
 
 def foreign_rows(name: str, files: Sequence[Path]) -> Iterator[Placed]:
-    """Yield the lines of a pool that files of a format hold, each with its place."""
-    if name == inspect_log.NAME:
-        yield from inspect_log.pool_rows(files)
+    """Yield the lines of a pool that files of a format hold, each with its place.
+
+    InputError where a row has not the form of the others.
+    """
+    read: Callable[[Sequence[Path]], Iterator[Placed]] = inspect_log.pool_rows
     for known in FORMATS:
         if known.name == name:
-            yield from known.pool_rows(files)
+            read = known.pool_rows
+    last = ""
+    try:
+        for where, line in read(files):
+            last = where
+            yield where, line
+    # Other people's files: a key that is not there, or that holds something else.
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        named = ", ".join(map(str, files[:3]))
+        after = f" after {last}" if last else ""
+        what = f"{type(error).__name__}: {one_line(error)}"
+        raise InputError(f"{named}: must hold {name}, a row{after} does not ({what})") from error
 
 
 def _format_of(file: Path) -> str:
@@ -53,6 +68,9 @@ def _format_of(file: Path) -> str:
         return completions.MONKEYS.name
     if inspect_log.is_log(file):
         return inspect_log.NAME
+    with file.open("rb") as stream:
+        if stream.read(4) == ZIP_START:
+            raise InputError(f"{file}: must be a whole archive, its end is missing")
     try:
         _, first = next(json_rows(file))
     except (InputError, StopIteration):  # our own reader says what is wrong with it

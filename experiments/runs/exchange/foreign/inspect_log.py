@@ -9,10 +9,13 @@ from __future__ import annotations
 import re
 import struct
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from nbest.experiments.language.text import one_line, shown
 from nbest.experiments.runs.exchange.foreign.openai_objects import choice_sample, prompt_keys
 from nbest.experiments.runs.exchange.foreign.rows import (
     Placed,
@@ -29,6 +32,7 @@ ZSTANDARD = 93
 MAX_BYTES = 1_000_000_000  # of one sample, unpacked
 VALUES = {"C": 1.0, "I": 0.0, "P": 0.5, "N": 0.0}  # what scorers write for right and wrong
 ATTACHMENT = "attachment://"
+HEADS = ("header.json", "_journal/start.json")  # the second of a log that was not ended
 
 
 def is_log(file: Path) -> bool:
@@ -40,18 +44,80 @@ def is_log(file: Path) -> bool:
     return re.match(rb'\s*\{\s*"version"\s*:\s*\d+\s*,\s*"status"', start) is not None
 
 
+@dataclass(slots=True, kw_only=True)
+class Epoch:
+    """The samples that one epoch of a question has in one log."""
+
+    number: int
+    uuid: str
+    failed: bool
+    samples: list[Row]
+
+
 def pool_rows(files: Sequence[Path]) -> Iterator[Placed]:
-    """Yield a line for each question, its samples in the order of epochs."""
+    """Yield a line for each question, its samples in the order of epochs.
+
+    A retried log holds the samples of the one before again, by the same uuid: they count once, and
+    a failure that was mended not at all. Logs of several tasks have these before their ids.
+    """
+    tasks = {file: _task(file) for file in files}
+    is_one_task = len(set(tasks.values())) == 1
     lines: dict[str, Placed] = {}
+    epochs: dict[str, list[Epoch]] = {}
     for file in files:
-        samples = sorted(_samples(file), key=lambda placed: placed[1].get("epoch", 1))
-        for where, row in samples:
-            key = str(row.get("id"))
-            _, line = lines.setdefault(key, (where, _line(key, row)))
-            line["samples"] += list(_pool_samples(row))
+        for where, row in _samples(file):
+            if not isinstance(row.get("id"), str | int):
+                raise InputError(
+                    f"{where}: id must be text or a number, got {shown(row.get('id'))}"
+                )
+            key = str(row["id"]) if is_one_task else f"{tasks[file]}/{row['id']}"
+            line = _line(key, row)
+            first, known = lines.setdefault(key, (where, line))
+            if line != known:
+                raise InputError(f"{where}: must have the input and target of {first}")
+            epochs.setdefault(key, []).append(_epoch(row))
     if not lines:
         raise InputError(f"{files[0]}: holds no samples (Inspect writes them with log_samples)")
-    yield from lines.values()
+    for key, (where, line) in lines.items():
+        kept = sorted(_kept(epochs[key]), key=lambda epoch: epoch.number)
+        yield where, {**line, "samples": [sample for epoch in kept for sample in epoch.samples]}
+
+
+def _epoch(row: Row) -> Epoch:
+    number = row.get("epoch")
+    return Epoch(
+        number=number if isinstance(number, int) else 1,
+        uuid=str(row.get("uuid") or ""),
+        failed=bool(row.get("error")),
+        samples=list(_pool_samples(row)),
+    )
+
+
+def _kept(epochs: Sequence[Epoch]) -> Iterator[Epoch]:
+    """Each sample once; no failure of an epoch that another log has whole."""
+    whole = {epoch.number for epoch in epochs if not epoch.failed}
+    seen: set[str] = set()
+    for epoch in epochs:
+        if epoch.failed and epoch.number in whole:
+            continue
+        if epoch.uuid and epoch.uuid in seen:
+            continue
+        seen.add(epoch.uuid)
+        yield epoch
+
+
+def _task(file: Path) -> str:
+    """The name of the task of a log; that of the file where it has none."""
+    if zipfile.is_zipfile(file):
+        with zipfile.ZipFile(file) as archive, file.open("rb") as raw:
+            heads = (i for i in archive.infolist() if i.filename in HEADS)
+            head = next(heads, None)
+            data = b"{}" if head is None else _unpacked(archive, raw, head, str(file))
+    else:
+        data = file.read_bytes()
+    of_log = json_object(data, str(file)).get("eval")
+    task = of_log.get("task") if isinstance(of_log, dict) else None
+    return str(task or file.stem)
 
 
 def _samples(file: Path) -> Iterator[Placed]:
@@ -65,17 +131,23 @@ def _samples(file: Path) -> Iterator[Placed]:
         for info in archive.infolist():
             if info.filename.startswith("samples/") and info.filename.endswith(".json"):
                 where = f"{file}: {info.filename}"
-                row = json_object(_unpacked(archive, raw, info), where)
+                row = json_object(_unpacked(archive, raw, info, where), where)
                 row.pop("events", None)  # the larger part of it
                 yield where, _with_attachments(row)
 
 
-def _unpacked(archive: zipfile.ZipFile, raw: IO[bytes], info: zipfile.ZipInfo) -> bytes:
-    """The contents of one file of the archive."""
+def _unpacked(archive: zipfile.ZipFile, raw: IO[bytes], info: zipfile.ZipInfo, where: str) -> bytes:
+    """The contents of one file of the archive; InputError where they are damaged."""
     if info.file_size > MAX_BYTES:
-        raise InputError(f"{info.filename} must have at most {MAX_BYTES:,} bytes")
-    if info.compress_type != ZSTANDARD:
-        return archive.read(info)
+        raise InputError(f"{where} must have at most {MAX_BYTES:,} bytes")
+    try:
+        return archive.read(info) if info.compress_type != ZSTANDARD else _zstandard(raw, info)
+    # What damaged, encrypted and unknown archives raise.
+    except (zlib.error, zipfile.BadZipFile, RuntimeError, ValueError, OSError, EOFError) as error:
+        raise InputError(f"{where} cannot be unpacked: {one_line(error)}") from error
+
+
+def _zstandard(raw: IO[bytes], info: zipfile.ZipInfo) -> bytes:
     import pyarrow as pa
 
     raw.seek(info.header_offset)
@@ -84,7 +156,7 @@ def _unpacked(archive: zipfile.ZipFile, raw: IO[bytes], info: zipfile.ZipInfo) -
     packed = pa.BufferReader(raw.read(info.compress_size))
     data: bytes = pa.CompressedInputStream(packed, "zstd").read(info.file_size + 1)
     if len(data) != info.file_size:
-        raise InputError(f"{info.filename} must have {info.file_size:,} bytes, got another number")
+        raise ValueError(f"it has not the {info.file_size:,} bytes that it should have")
     return data
 
 
@@ -127,6 +199,8 @@ def _pool_samples(row: Row) -> Iterator[Row]:
         sample |= set_keys(
             {"seconds": output.get("time"), "prompt_tokens": usage.get("input_tokens")}
         )
+        if row.get("limit"):  # of time, tokens or messages: it was cut off, whatever it says
+            sample["finish_reason"] = "length"
         if row.get("error"):
             sample["finish_reason"] = "error"
         if len(choices) == 1:

@@ -16,6 +16,7 @@ from nbest.experiments.runs.exchange.foreign.rows import (
     json_rows,
     number_of,
     set_keys,
+    whole_number,
 )
 from nbest.orchestrator.errors import InputError
 
@@ -38,8 +39,8 @@ def pool_rows(files: Sequence[Path]) -> Iterator[Placed]:
             key = str(row["id"]) if isinstance(row.get("id"), str | int) else str(number)
             new = {"id": key, "gold": as_gold(row.get("expected_answer")), "prompt": question}
             first, line = lines.setdefault(number, (where, {**new, "samples": []}))
-            if (line["id"], line["prompt"]) != (key, question):
-                raise InputError(f"{where}: must be the same question as {first}")
+            if {**line, "samples": None} != {**new, "samples": None}:
+                raise InputError(f"{where}: must be the same question, with the gold, of {first}")
             line["samples"].append(_sample(row))
     yield from lines.values()
 
@@ -48,7 +49,7 @@ def _sample(row: Row) -> Row:
     sample = {
         "text": row["generation"],
         "reasoning": row.get("reasoning_content"),
-        "tokens": row.get("num_generated_tokens"),
+        "tokens": whole_number(row.get("num_generated_tokens")),
         "seconds": row.get("generation_time"),
         "finish_reason": row.get("finish_reason"),
         "scores": {k: number_of(v) for k, v in row.items() if k.endswith("correct")} or None,

@@ -42,20 +42,28 @@ def prompt_keys(messages: object) -> Row:
 def token_keys(logprobs: object) -> Row:
     """Log-probabilities of a choice, with those of the likeliest tokens where all have as many."""
     content = logprobs.get("content") if isinstance(logprobs, dict) else None
-    if not isinstance(content, list) or not content:
+    if not isinstance(content, list) or not content or not all(map(_has_logprob, content)):
         return {}
     found: Row = {"logprobs": [min(0.0, token["logprob"]) for token in content]}
     tops: list[list[dict[str, Any]]] = [token.get("top_logprobs") or [] for token in content]
-    if tops[0] and len({len(top) for top in tops}) == 1:
+    are_known = all(_has_logprob(one) and "token" in one for top in tops for one in top)
+    if tops[0] and are_known and len({len(top) for top in tops}) == 1:
         ordered = [sorted(top, key=lambda one: -one["logprob"]) for top in tops]
         found["top_logprobs"] = [[min(0.0, one["logprob"]) for one in top] for top in ordered]
         found["top_tokens"] = [[one["token"] for one in top] for top in ordered]
     return found
 
 
+def _has_logprob(token: object) -> bool:
+    return isinstance(token, dict) and isinstance(token.get("logprob"), int | float)
+
+
 def choice_sample(choice: Row, tokens: object) -> Row:
     """A pool sample of a choice of a completion; `tokens` were generated for it, where known."""
-    text, reasoning = content_of(choice.get("message") or {"content": choice.get("text")})
+    message = choice.get("message")
+    text, reasoning = content_of(
+        message if isinstance(message, dict) else {"content": choice.get("text")}
+    )
     found = token_keys(choice.get("logprobs"))
     count = len(found["logprobs"]) if found else tokens
     return set_keys(

@@ -53,6 +53,11 @@ def as_gold(value: object) -> str | None:
     return value if isinstance(value, str) else str(value) if is_number else None
 
 
+def mapping(value: object) -> Row:
+    """A mapping, or an empty one in the place of anything else."""
+    return value if isinstance(value, dict) else {}
+
+
 def set_keys(row: Row) -> Row:
     """The row without the keys that hold nothing."""
     return {key: value for key, value in row.items() if value is not None}
@@ -61,6 +66,12 @@ def set_keys(row: Row) -> Row:
 def number_of(value: object) -> float | None:
     """A number, or a truth value as 1 or 0; None for all else."""
     return float(value) if isinstance(value, bool | int | float) else None
+
+
+def whole_number(value: object) -> int | None:
+    """A number of things, which some programs write as 9.0; None for all else."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return int(value) if is_number and value == int(value) else None  # type: ignore[call-overload]
 
 
 def texts_of(value: object, where: str, key: str) -> list[str]:
