@@ -128,7 +128,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(Path("mine") / "questions.jsonl", "questions.jsonl")
         (own,) = code_blocks(ROOT / "README.md", "yaml")
         Path("own.yaml").write_text(own)
-        assert CliRunner().invoke(app, ["run", "mine/config.yaml", "--quiet"]).exit_code == 0
+        for named in ([], ["--set", "name=own"]):  # in the tutorial, and in the README
+            words = ["run", "mine/config.yaml", "--quiet", *named]
+            assert CliRunner().invoke(app, words).exit_code == 0
         words = ["run", "c.yaml", "--quiet", "--out"]
         for name in ("RUN", "runs/demo", "runs/other", "runs/people", "runs/pool"):
             assert CliRunner().invoke(app, [*words, name]).exit_code == 0

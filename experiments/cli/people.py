@@ -47,7 +47,7 @@ def export(
             "chosen and rejected texts. jsonl: what `nbest import` reads. parquet: one row a "
             "sample. inspect: a log for `inspect view`.",
         ),
-    ] = "preferences",
+    ] = "answers",
     selectors: Annotated[
         str | None,
         typer.Option("--select", help="Of the answers; default: those of the run's config."),

@@ -28,14 +28,12 @@ from nbest.experiments.analysis.table.baselines import BaselineGrading
 from nbest.experiments.analysis.table.rows import Row, named_clusters, selector_row
 from nbest.experiments.analysis.table.sample_counts import SampleCounts
 from nbest.experiments.analysis.unlabelled import Agreement, agreements
-from nbest.experiments.questions.gold import Gold
-from nbest.experiments.questions.prompts import QUESTION
 from nbest.experiments.questions.reading import ReadingNames
 from nbest.experiments.report.duels import Duel, QuestionVerdicts, duels, verdicts
 from nbest.experiments.report.facts import RunFacts, run_facts
 from nbest.experiments.report.headline import Headline, headline_of
 from nbest.experiments.report.notes import Watched, notes_of, notes_on_curves, warnings_of, watched
-from nbest.experiments.report.questions import ShownQuestions, shown_questions
+from nbest.experiments.report.questions import ShownQuestions, question_keys, shown_questions
 from nbest.experiments.report.right_counts import RightCounts, right_counts
 from nbest.experiments.report.spending import Spending, spendings_of
 from nbest.experiments.report.strip import Strip, strips
@@ -51,12 +49,17 @@ from nbest.orchestrator.query.tally import usage_of
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.tasks import wait_for
 from nbest.orchestrator.types import Usage
-from nbest.scorers.estimators.calibration import CalibrationBin, calibration_bins
+from nbest.scorers.estimators.calibration import (
+    MOST_BINS,
+    CalibrationBin,
+    calibration_bins,
+)
 from nbest.scorers.estimators.risk_coverage import RiskPoint, risk_coverage
 
 SHOWN_QUESTIONS = 8  # of each sort: best, worst, most contested
 REPLAYED = 40_000  # orders of all questions together
 FEWEST_SHUFFLES, MOST_SHUFFLES = 4, 20  # of a question
+FEWEST_IN_BIN = 15  # answers of a bin of calibration
 FEWEST_SAMPLES = 4  # of a question: with fewer there is nothing to stop
 
 
@@ -98,6 +101,11 @@ class RunReport:
     def paired(self) -> tuple[str, ...]:
         """What each selector wins over the first, in a sentence each, and a word on the best."""
         return (*(line.sentence() for line in self.lines), *winner_note(self.rows))
+
+    @property
+    def has_curves(self) -> bool:
+        """Whether there is an accuracy to draw: a right answer is known, and a sample has one."""
+        return bool(self.num_graded and self.samples.answered)
 
     @property
     def num_replayed(self) -> int:
@@ -226,30 +234,20 @@ def _baseline_rows(cases: Sequence[Case]) -> tuple[tuple[Row, Row], SampleCounts
 
 
 def _calibration(row: Row) -> tuple[CalibrationBin, ...]:
-    """Whether the confidence of a selector is the share of its answers that are right."""
-    confidence, is_right = zip(*row.answered, strict=True) if row.answered else ((), ())
+    """Whether the confidence of a selector is the share of its answers that are right.
+
+    Nothing where the answers are too few for two bins.
+    """
+    most = min(MOST_BINS, len(row.answered) // FEWEST_IN_BIN)
+    if most < 2:
+        return ()
+    confidence, is_right = zip(*row.answered, strict=True)
     clusters = named_clusters([choice.cluster for choice in row.given])
-    return tuple(calibration_bins(confidence, is_right, clusters=clusters))
+    return tuple(calibration_bins(confidence, is_right, most, clusters))
 
 
 def _baselines(graded: Sequence[Case]) -> tuple[Curve, ...]:
     return baseline_curves(graded, smallest_pool(graded)) if graded else ()
-
-
-def question_keys(cases: Sequence[Case], gold: Mapping[str, Gold]) -> dict[str, int]:
-    """By id a number for the question and its gold answer, whatever prompt is made of it."""
-    keys = {}
-    for case in cases:
-        asked = case.query.meta.get(QUESTION, case.query.prompt)
-        answer = gold.get(case.query.id)
-        keys[case.query.id] = hash((str(asked), answer and answer.answer))
-    return keys
-
-
-def same_questions(first: RunReport, other: RunReport) -> dict[str, bool]:
-    """Of the ids of both runs, whether they are the same question with the same gold answer."""
-    keys = other.questions
-    return {key: keys[key] == number for key, number in first.questions.items() if key in keys}
 
 
 def _outcomes(run: RunReader) -> dict[str, dict[str, int]]:

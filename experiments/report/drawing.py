@@ -128,7 +128,8 @@ def percent_axis(axes: Axes) -> None:
 
 def whole_percent(value: float, _: float = 0.0) -> str:
     """A share as a label of an axis; the second argument is the place of a tick."""
-    return f"{100 * value:.0f}%" if abs(100 * value % 1) < 1e-6 else f"{100 * value:.1f}%"
+    percent = 100 * value
+    return f"{percent:.0f}%" if abs(percent - round(percent)) < 1e-6 else f"{percent:.1f}%"
 
 
 def token_axis(axes: Axes, tokens: Sequence[float]) -> None:

@@ -49,6 +49,8 @@ def headline_of(
     if not rows:
         return _without_selector(baselines, graded, (tokens, _samples_tile(samples)))
     first = rows[0]
+    if not samples.answered:
+        return _without_answer(samples, (tokens, _samples_tile(samples)))
     if not graded:
         return _without_gold(first, (tokens, _samples_tile(samples)))
     gain = gain_over_one(first, graded)
@@ -178,6 +180,14 @@ def _without_selector(
     return Headline(sentence=sentence, gain="", is_gain=None, more=more, tiles=tiles)
 
 
+def _without_answer(samples: SampleCounts, tiles: tuple[Tile, ...]) -> Headline:
+    """What can be said where no sample holds an answer: there is nothing to choose from."""
+    worst = max(("cut off", samples.cut_off), ("failed", samples.failed), key=lambda one: one[1])
+    why = f": {worst[1]:,} of {samples.total:,} were {worst[0]}" if worst[1] else ""
+    sentence = f"No sample holds an answer, so there is nothing to choose from{why}"
+    return Headline(sentence=sentence, gain="", is_gain=None, more=(), tiles=tiles)
+
+
 def _without_gold(first: Row, tiles: tuple[Tile, ...]) -> Headline:
     """What can be said where nobody knows which answers are right."""
     given = [choice.confidence for choice in first.choices if choice.answer is not None]
@@ -192,7 +202,7 @@ def _without_gold(first: Row, tiles: tuple[Tile, ...]) -> Headline:
         more=(),
         tiles=(
             Tile(value=f"{len(given):,}", what=f"of {first.n_queries:,} questions answered"),
-            Tile(value=percent(agreement), what="of the samples agree with the chosen answer"),
+            Tile(value=percent(agreement), what="of the answers agree with the chosen one"),
             *tiles,
         ),
     )

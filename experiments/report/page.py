@@ -14,7 +14,7 @@ from nbest.experiments.language.text import printable
 from nbest.experiments.pages.files import require_new, write_text
 from nbest.experiments.questions.reading import ReadingNames
 from nbest.experiments.report.costs import Prices
-from nbest.experiments.report.data import SHOWN_QUESTIONS, RunReport, run_report, same_questions
+from nbest.experiments.report.data import SHOWN_QUESTIONS, RunReport, run_report
 from nbest.experiments.report.headline import percent
 from nbest.experiments.report.plots import common_limits, runs_plot
 from nbest.experiments.report.run_page import run_page
@@ -96,6 +96,12 @@ def _compared(reports: Sequence[RunReport]) -> list[str]:
                 f"{other.name}: {different:,} of {len(same):,} questions of the same id {what}"
             )
     return [*(line.sentence() for line in compared(pairs)), *left_out]
+
+
+def same_questions(first: RunReport, other: RunReport) -> dict[str, bool]:
+    """Of the ids of both runs, whether they are the same question with the same gold answer."""
+    keys = other.questions
+    return {key: keys[key] == number for key, number in first.questions.items() if key in keys}
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -80,7 +80,7 @@ def all_selectors_plot(report: RunReport, limits: Limits) -> str:
     return svg_text(figure, f"Accuracy against samples: {names_of(axes)}", hovers)
 
 
-def tokens_plot(report: RunReport) -> str:
+def tokens_plot(report: RunReport, limits: Limits) -> str:
     """Accuracy against cost, verifiers and judges included, and the front of the best points."""
     colours = selector_colours(report)
     by_name = _by_name(report.spendings)
@@ -107,6 +107,7 @@ def tokens_plot(report: RunReport) -> str:
             )
         axes.set(xlabel="tokens a question", ylabel="accuracy")
         percent_axis(axes)
+        axes.set_ylim(limits)  # as of the other plot: noise is not made larger
         token_axis(axes, [point.tokens for point in report.spendings])
         add_legend(figure, axes)
     return svg_text(figure, f"Accuracy against tokens a question: {names_of(axes)}", hovers)
@@ -122,7 +123,7 @@ def _front_line(axes: Axes, spendings: Sequence[Spending]) -> None:
             linewidth=8,
             solid_capstyle="round",
             zorder=1,
-            label="beats all that is cheaper",
+            label="beats all cheaper, beyond noise",
         )
 
 
@@ -197,7 +198,7 @@ def calibration_plot(report: RunReport) -> str:
             for one in bins
         ]
         hovers = hover_points(axes, texts)
-        axes.set(xlabel="share of samples that agree", ylabel="share of answers right")
+        axes.set(xlabel="share of answers that agree", ylabel="share of them right")
         axes.set_xlim(-0.02, 1.02)
         axes.set_ylim(-0.02, 1.02)
         percent_axis(axes)
@@ -257,8 +258,9 @@ def common_limits(reports: Sequence[RunReport]) -> Limits:
     ]
     if not values:
         return 0.0, 1.0
-    margin = 0.04 * max(0.05, max(values) - min(values))
-    return min(values) - margin, max(values) + margin
+    low, high = max(0.0, min(values)), min(1.0, max(values))
+    margin = 0.04 * max(0.05, high - low)
+    return low - margin, high + margin
 
 
 def selector_colours(report: RunReport) -> dict[str, str]:

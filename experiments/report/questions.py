@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from nbest.experiments.questions.gold import Gold
+from nbest.experiments.questions.prompts import QUESTION
 from nbest.experiments.runs.case import Case
 
 SHOWN_CHARACTERS = 1500  # of a text
@@ -48,12 +50,26 @@ class ShownQuestions:
 
 
 def shown_questions(cases: Sequence[Case], graded: Sequence[Case], count: int) -> ShownQuestions:
-    """Pick `count` questions of each sort."""
-    return ShownQuestions(
-        best=_shown(graded, count, lambda case: (-_share(case), case.query.id)),
-        worst=_shown(graded, count, lambda case: (_share(case), case.query.id)),
-        contested=_shown(cases, count, lambda case: (_margin(case), case.query.id)),
-    )
+    """Pick `count` questions of each sort, none of them twice.
+
+    The worst are not all right, and the best not all wrong.
+    """
+    disputed = _first(cases, count, lambda case: (_margin(case), case.query.id))
+    seen = {case.query.id for case in disputed}
+    rest = [case for case in graded if case.query.id not in seen]
+    low = [case for case in rest if _share(case) < 1]
+    bad = _first(low, count, lambda case: (_share(case), case.query.id))
+    seen |= {case.query.id for case in bad}
+    high = [case for case in rest if case.query.id not in seen and _share(case) > 0]
+    good = _first(high, count, lambda case: (-_share(case), case.query.id))
+    shown = (tuple(map(_question, some)) for some in (good, bad, disputed))
+    return ShownQuestions(**dict(zip(("best", "worst", "contested"), shown, strict=True)))
+
+
+def _first(
+    cases: Sequence[Case], count: int, key: Callable[[Case], tuple[float, str]]
+) -> list[Case]:
+    return sorted(cases, key=key)[:count]
 
 
 def _share(case: Case) -> float:
@@ -68,13 +84,6 @@ def _margin(case: Case) -> float:
         return 1.0
     second = votes[-2] if len(votes) > 1 else 0
     return (votes[-1] - second) / sum(votes)
-
-
-def _shown(
-    cases: Sequence[Case], count: int, key: Callable[[Case], tuple[float, str]]
-) -> tuple[QuestionShown, ...]:
-    ordered = sorted(cases, key=key)
-    return tuple(_question(case) for case in ordered[:count])
 
 
 def _question(case: Case) -> QuestionShown:
@@ -101,3 +110,13 @@ def _question(case: Case) -> QuestionShown:
             for answer, count in votes.most_common(SHOWN_ANSWERS)
         ),
     )
+
+
+def question_keys(cases: Sequence[Case], gold: Mapping[str, Gold]) -> dict[str, int]:
+    """By id a number for the question and its gold answer, whatever prompt is made of it."""
+    keys = {}
+    for case in cases:
+        asked = case.query.meta.get(QUESTION, case.query.prompt)
+        answer = gold.get(case.query.id)
+        keys[case.query.id] = hash((str(asked), answer and answer.answer))
+    return keys

@@ -77,13 +77,13 @@ def _pictures(report: RunReport, limits: Limits) -> dict[str, Markup | str]:
     from markupsafe import Markup
 
     pictures: dict[str, Markup | str] = {"thinking": "", "calibration": ""}
-    if not report.num_graded:
+    if not report.has_curves:
         return pictures
     # Drawn by matplotlib, which escapes the names that it is given.
     pictures |= {
         "headline": Markup(headline_plot(report, limits)),
         "selectors": Markup(all_selectors_plot(report, limits)),
-        "tokens": Markup(tokens_plot(report)),
+        "tokens": Markup(tokens_plot(report, limits)),
         "right_counts": Markup(right_counts_plot(report)),
         "risk": Markup(risk_plot(report)),
     }

@@ -63,8 +63,20 @@ def new_figure(height: float = HEIGHT) -> Iterator[tuple[Figure, Axes]]:
 
 
 PAGE_COLOURS = {  # of the report's style sheet, for a file that stands alone
-    "light": {"--ink": "#1c2128", "--dim": "#5b6672", "--line": "#dfe3e8", "--c0": "#2457d6"},
-    "dark": {"--ink": "#e4e9ef", "--dim": "#97a1ad", "--line": "#2b323c", "--c0": "#7da8ff"},
+    "light": {
+        "--bg": "#ffffff",
+        "--ink": "#1c2128",
+        "--dim": "#5b6672",
+        "--line": "#dfe3e8",
+        "--c0": "#2457d6",
+    },
+    "dark": {
+        "--bg": "#0d1117",
+        "--ink": "#e4e9ef",
+        "--dim": "#97a1ad",
+        "--line": "#2b323c",
+        "--c0": "#7da8ff",
+    },
 }
 
 
@@ -78,7 +90,7 @@ def standalone_svg(figure: Figure, label: str) -> str:
         for colours in PAGE_COLOURS.values()
     )
     style = (
-        f"<style>:root {{ {light}font-family: system-ui, sans-serif; }} "
+        f"<style>:root {{ {light}font-family: system-ui, sans-serif; background: var(--bg); }} "
         f"@media (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}</style>"
     )
     start, end, rest = svg_text(figure, label).partition(">")

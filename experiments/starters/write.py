@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -37,12 +38,14 @@ def write_starter(kind: str, folder: Path) -> list[Path]:
     for path in paths:
         if path.exists():
             raise InputError(f"{path} must not be there yet: give another folder with --out")
+    name = re.sub(r"[^A-Za-z0-9._-]", "-", folder.resolve().name) or kind
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for path in paths:
             text = texts[path.name]
-            whole = text.replace("{folder}", folder.as_posix()) if path.name == CONFIG else text
-            path.write_text(whole, encoding="utf-8")
+            if path.name == CONFIG:
+                text = text.replace("{folder}", folder.as_posix()).replace("{name}", name)
+            path.write_text(text, encoding="utf-8")
     except OSError as error:
         rule = f"be a folder that can be written ({error.strerror})"
         raise InputError(f"out must {rule}, got {folder}") from error

@@ -21,6 +21,7 @@ const word = (right) => (right === true ? "right" : right === false ? "wrong" : 
 const tone = (right) => (right === true ? "good" : right === false ? "bad" : "");
 const percent = (share) => (share === null || share === undefined ? "-" : `${Math.round(100 * share)}%`);
 const many = (count) => count.toLocaleString("en");
+const tokensOf = (count) => `${many(count)} ${count === 1 ? "token" : "tokens"}`;
 
 function make(tag, name = "", text = null, ...inside) {
   const made = document.createElement(tag);
@@ -127,7 +128,7 @@ function chips() {
 
 // One question.
 
-async function open(place) {
+async function open(place, isAsked = true) {
   if (place < 0 || place >= state.shown.length) return;
   const row = state.shown[place];
   const ticket = (state.wanted += 1);
@@ -143,7 +144,7 @@ async function open(place) {
   document.body.dataset.question = row.id;
   element("main").replaceChildren(...(found[0] ? question(found, places) : bare(row)));
   element("main").scrollTop = 0;
-  if (matchMedia("(max-width: 760px)").matches) element("main").scrollIntoView();
+  if (isAsked && matchMedia("(max-width: 760px)").matches) element("main").scrollIntoView();
 }
 
 function bare(row) {
@@ -202,7 +203,7 @@ function choices(one) {
     const said = choice.answer === null ? choice.outcome : `${word(choice.right)}, ${percent(choice.agreement)} agree`;
     made.append(make("span", "", `${choice.select}: `, make("span", tone(choice.right), said)));
   }
-  made.append(make("span", "", `${many(one.tokens)} tokens`));
+  made.append(make("span", "", tokensOf(one.tokens)));
   return made;
 }
 
@@ -247,7 +248,7 @@ function sample(one, drawn, run) {
   const summary = make("summary");
   summary.append(make("b", tone(drawn.is_right), drawn.answer ?? "no answer"), make("span", "", `sample ${drawn.index}`));
   if (drawn.chosen_by.length) summary.append(make("span", "mark", `\u2713 ${drawn.chosen_by.join(", ")}`));
-  const facts = [drawn.status, `${many(drawn.tokens)} tokens`];
+  const facts = [drawn.status, tokensOf(drawn.tokens)];
   if (drawn.mean_logprob !== null) facts.push(`mean log p ${drawn.mean_logprob.toFixed(2)}`);
   if (drawn.seconds) facts.push(`${drawn.seconds.toFixed(1)} s`);
   if (drawn.arm) facts.push(drawn.arm);
@@ -378,7 +379,7 @@ async function start() {
   element("sort").addEventListener("change", refresh);
   element("search").addEventListener("input", (event) => searchQuestions(event.target.value));
   element("search").addEventListener("keydown", (event) => { if (event.key === "Enter") searchSamples(); });
-  open(Math.max(0, place()));
+  open(Math.max(0, place()), wanted !== "");
   document.body.dataset.ready = "true";
   while (!state.isWhole) {
     const isThere = !wanted || place() >= 0;

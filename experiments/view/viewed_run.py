@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from nbest.experiments.language.text import printable
 from nbest.experiments.questions.reading import ReadingNames
 from nbest.experiments.runs.cases import CaseReader, reading_of
 from nbest.experiments.runs.gold_file import read_gold
@@ -34,6 +35,7 @@ class Facts:
     """What a run is, in a few words."""
 
     name: str
+    path: str  # as it may be shown
     model: str
     questions: int
     selectors: tuple[str, ...]
@@ -61,6 +63,7 @@ class ViewedRun:
         self._queries = {query.id: query for query in self._run.queries}
         self.facts = Facts(
             name=run_name(run),
+            path=printable(self._run.shown_path),
             model=model_name_of(self._run),
             questions=len(self._queries),
             selectors=tuple(self._scorers),

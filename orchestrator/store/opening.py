@@ -151,13 +151,16 @@ def _write_queries(folder: RunFolder, queries: Sequence[Query]) -> None:
     prompts = {key: row for table in tables for key, row in prompts_of(table).items()}
     changed = [q.id for q in queries if q.id in prompts and prompts[q.id] != prompt_row(q)]
     if changed:
-        lines = [f"query {query_id!r}: another prompt" for query_id in changed]
+        lines = [f"{len(changed):,} of {len(queries):,} questions, first {changed[0]!r}"]
         raise RunChanged(_diff(f"run directory {folder.path!r} has other prompts", lines))
     new = [query for query in queries if query.id not in prompts]
     if new:
         PartWriter(folder, [QUERIES]).commit(QUERIES, queries_table(new))
 
 
+WAY_OUT = "take another run directory (--out), or delete this one"
+
+
 def _diff(head: str, lines: Sequence[str]) -> str:
     more = [f"and {len(lines) - _SHOWN_LINES} more"] if len(lines) > _SHOWN_LINES else []
-    return "\n  ".join([f"{head}:", *lines[:_SHOWN_LINES], *more])
+    return "\n  ".join([f"{head}:", *lines[:_SHOWN_LINES], *more, WAY_OUT])

@@ -82,7 +82,8 @@ def curves_of(
     loaded = cases_of(reader, reading, scorers.values())
     cases = graded_cases(loaded)
     if not cases:
-        raise InputError(f"run must hold graded questions, {str(run)!r} has none")
+        hint = "gold answers (dataset.answer), or --grade"
+        raise InputError(f"run must hold graded questions, {str(run)!r} has none: it wants {hint}")
     largest = smallest_pool(cases)
     shown_ks = tuple(ks) if ks else powers_of_two(largest)
     _require_shares(g_pass, cases)

@@ -36,14 +36,18 @@ def print_questions(run: ViewedRun, only: str | None, limit: int) -> None:
     table = plain_table("id", "question", "says", "is", "agree", "right answer", "votes")
     for row in wanted[:limit]:
         table.add_row(*_cells(row))
-    console().print(table)
+    if wanted:
+        console().print(table)
+    else:
+        print(f"no question is {only or 'there'}")
     if len(wanted) > limit:
         print(f"{len(wanted) - limit:,} more: --limit {len(wanted)}")
     counts = ", ".join(f"{count:,} {kind}" for kind, count in counted(rows).items() if count)
     print(f"{len(rows):,} questions: {counts}")
     _print_notes(run)
     if rows:
-        print(f"look at one: nbest show RUN {printable(wanted[0].id if wanted else rows[0].id)}")
+        query_id = (wanted or rows)[0].id
+        print(f"look at one: nbest show {run.facts.path} {printable(query_id)}")
 
 
 def _cells(row: QuestionRow) -> list[Text]:
@@ -89,7 +93,7 @@ def print_question(run: ViewedRun, query_id: str) -> None:
         print(f"\nwhere the samples part, by {unit}")
         print("\n".join(_branch_lines(shown.parts, 0)))
     _print_notes(run)
-    print(f"one sample: nbest show RUN {printable(row.id)} --sample {_best(shown)}")
+    print(f"one sample: nbest show {run.facts.path} {printable(row.id)} --sample {_best(shown)}")
 
 
 def _best(shown: QuestionShown) -> int:

@@ -320,7 +320,7 @@ def test_pairs_of_a_chat_are_conversations(tmp_path: Path) -> None:
 
 
 def export(*options: str) -> str:
-    result = CliRunner().invoke(app, ["export", *options])
+    result = CliRunner().invoke(app, ["export", "--format", "preferences", *options])
     if result.exception is not None:
         raise result.exception
     return result.stdout

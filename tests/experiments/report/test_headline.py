@@ -80,7 +80,7 @@ def test_without_gold_it_says_how_far_samples_agree(tmp_path: Path) -> None:
     found = run_report(pool(tmp_path, 10, 8, gold=None), ["vote"]).headline
     assert found.sentence == "A vote among 8 answers 10 of 10 questions; none has a gold answer"
     assert found.gain == ""
-    assert "agree with the chosen answer" in found.tiles[1].what
+    assert "agree with the chosen one" in found.tiles[1].what
 
 
 def test_a_plugin_that_is_not_here_is_a_note_and_no_end(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_many_questions_share_cells(report: RunReport) -> None:
 def test_questions_lead_to_their_samples(tmp_path: Path) -> None:
     run = pool(tmp_path, 10, 4)
     page = write_report([run], tmp_path / "r.html", SELECT, samples="all samples.html").read_text()
-    assert page.count("<a href=") == 3 * 10 + 1 + 3 * 8  # cells, all, questions of each sort
+    assert page.count("<a href=") == 3 * 10 + 1 + 10  # cells, all, and each question once
     assert 'href="all samples.html#q3"' in page
     assert not [act for act in tags_of(page).acts if not act.startswith("a href=all samples.html")]
 
@@ -178,3 +178,38 @@ def test_an_alarm_is_shown_on_top_for_the_runs_own_selector_alone(tmp_path: Path
 def test_nothing_known_is_a_dash() -> None:
     assert percent(math.nan) == "-"
     assert percent(0.6543) == "65.4%"
+
+
+def test_where_every_sample_is_cut_off_there_is_nothing_to_draw(tmp_path: Path) -> None:
+    with (tmp_path / "pool.jsonl").open("w") as lines:
+        for q in range(20):
+            sample = {"text": "and so", "finish_reason": "length", "tokens": 9}
+            lines.write(json.dumps({"id": f"q{q}", "gold": "7", "samples": [sample] * 4}) + "\n")
+    import_pool([tmp_path / "pool.jsonl"], tmp_path / "run")
+    page = write_report([tmp_path / "run"], tmp_path / "r.html", "vote").read_text()
+    said = "No sample holds an answer, so there is nothing to choose from: 80 of 80 were cut off"
+    assert f"<h1>{said}</h1>" in page
+    assert "<svg" not in page
+    assert "100.0%" in page
+
+
+def test_each_question_is_shown_once(tmp_path: Path) -> None:
+    for count, expected in ((3, 3), (40, 24)):
+        shown = run_report(pool(tmp_path, count, 4, f"of{count}"), ["vote"]).shown
+        ids = [one.id for one in (*shown.best, *shown.worst, *shown.contested)]
+        assert len(ids) == len(set(ids)) == expected
+        assert all(one.num_right > 0 for one in shown.best)
+        assert all(one.num_right < one.num_samples for one in shown.worst)
+
+
+def test_few_answers_have_no_calibration(tmp_path: Path) -> None:
+    assert run_report(pool(tmp_path, 29, 4, "few"), ["vote"]).calibration == ()
+    bins = run_report(pool(tmp_path, 60, 4, "more"), ["vote"]).calibration
+    assert 2 <= len(bins) <= 4
+
+
+def test_without_gold_no_column_is_empty(tmp_path: Path) -> None:
+    run = pool(tmp_path, 4, 4, gold=None)
+    page = write_report([run], tmp_path / "r.html", SELECT).read_text()
+    assert "<th>right</th>" not in page
+    assert "<th>abstained</th>" in page

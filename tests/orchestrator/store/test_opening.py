@@ -86,6 +86,7 @@ def test_another_fingerprint_is_refused_with_a_diff_and_nothing_is_written(tmp_p
     assert str(error.value).splitlines()[1:] == [
         "  sampling.temperature: 0.8 in the run, 0.7 now",
         "  seed: not set in the run, 1 now",
+        "  take another run directory (--out), or delete this one",
     ]
     assert contents(tmp_path) == before
 
@@ -93,17 +94,17 @@ def test_another_fingerprint_is_refused_with_a_diff_and_nothing_is_written(tmp_p
 def test_another_prompt_under_a_known_id_is_refused(tmp_path: Path) -> None:
     start(tmp_path)
     changed = [QUERIES[0], Query(id="b", prompt="2 + 3 ="), Query(id="c", prompt="")]
-    with pytest.raises(RunChanged, match="query 'b': another prompt"):
+    with pytest.raises(RunChanged, match="has other prompts:\n  1 of 3 questions, first 'b'"):
         start(tmp_path, queries=changed)
     assert RunReader(tmp_path).queries == QUERIES
 
 
 def test_long_diffs_are_cut(tmp_path: Path) -> None:
-    many = [Query(id=f"q{i}", prompt="") for i in range(100)]
-    start(tmp_path, queries=many)
+    many: Mapping[str, Json] = {f"key{i}": 0 for i in range(100)}
+    start(tmp_path, many)
     with pytest.raises(RunChanged, match="and 80 more") as error:
-        start(tmp_path, queries=[Query(id=q.id, prompt="x") for q in many])
-    assert len(str(error.value).splitlines()) == 22
+        start(tmp_path, dict.fromkeys(many, 1))
+    assert len(str(error.value).splitlines()) == 23
 
 
 @pytest.mark.parametrize(

@@ -419,3 +419,29 @@ async def test_the_vote_by_execution() -> None:
 def test_wrong_settings_are_refused(make: object, rule: str) -> None:
     with pytest.raises(InputError, match=rule):
         make()  # type: ignore[operator]
+
+
+async def test_each_question_may_bring_its_tables() -> None:
+    equivalence = SqlResultEquivalence()
+    query = Query(id="q", prompt="?", meta={"schema": "CREATE TABLE u (y INTEGER)"})
+    first, second = await equivalence(query, ["SELECT y FROM u", "SELECT u.y FROM u"])
+    assert first == second
+    with pytest.raises(InputError, match="must hold the schema as text"):
+        await equivalence(Query(id="q", prompt="?"), ["SELECT 1"])
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "as_sets"),
+    [
+        ("SELECT x FROM t", "SELECT x FROM t ORDER BY x DESC", True),
+        ("SELECT x FROM t", "SELECT x FROM t UNION ALL SELECT x FROM t", True),
+        ("SELECT x FROM t ORDER BY x", "SELECT x FROM t ORDER BY x DESC", True),
+        ("SELECT x FROM t", "SELECT x + 1 FROM t", False),
+    ],
+)
+async def test_as_sets_neither_order_nor_number_counts(one: str, two: str, as_sets: bool) -> None:
+    tables = "CREATE TABLE t (x INTEGER); INSERT INTO t VALUES (1), (2)"
+    for setting, same in ((False, False), (True, as_sets)):
+        equivalence = SqlResultEquivalence(schema=tables, as_sets=setting)
+        first, second = await equivalence(Query(id="q", prompt="?"), [one, two])
+        assert (first == second) == same
