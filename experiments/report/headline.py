@@ -109,10 +109,11 @@ def gain_over_one(row: Row, graded: Sequence[Case]) -> Difference:
 def _of_one(case: Case) -> tuple[float, float]:
     """What one sample is worth, with unknown verdicts as wrong, and as right."""
     worths = case.worths or [0.0]
-    return tuple(  # type: ignore[return-value]  # a pair
+    least, most = (
         math.fsum(known_as(worth, unknown) for worth in worths) / len(worths)
         for unknown in (0.0, 1.0)
     )
+    return least, most
 
 
 def choice_phrase(row: Row, *, is_start: bool = True) -> str:

@@ -111,7 +111,8 @@ function chips() {
   const counts = new Map(KINDS.map((kind) => [kind, 0]));
   for (const row of state.rows) for (const kind of row.kinds) counts.set(kind, counts.get(kind) + 1);
   const present = KINDS.filter((kind) => counts.get(kind) > 0);
-  element("kinds").replaceChildren(...present.map((kind) => {
+  const whose = state.runs.length > 1 ? [make("span", "dim", `${state.runs[0].name}:`)] : [];
+  element("kinds").replaceChildren(...whose, ...present.map((kind) => {
     const made = make("button", "", `${kind} ${many(counts.get(kind))}`);
     made.type = "button";
     made.dataset.kind = kind;
