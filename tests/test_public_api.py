@@ -181,7 +181,7 @@ nbest.RewardModel(model: BackendConfig, *, aggregate: Aggregate = 'last', scale:
     by: By = 'text', reads_reasoning: bool = False)
 nbest.Rewards(*, of: Callable[[str], Sequence[float]], seconds: float = 0.0)
 nbest.RoutedVote(*, threshold: float, otherwise: Scorer = ...)
-nbest.RunTables(run: StrPath, selectors: tuple[str, ...])
+nbest.RunTables(run: StrPath, selectors: tuple[str, ...] | None)
 nbest.Sample(*, id: str, text: str, reasoning: str = '', token_ids: tuple[int, ...] = (),
     logprobs: tuple[float, ...] | None = None, top_logprobs: TopLogprobs | None = None, status:
     Status = Status.OK, stop: str = '', error: str = '', prompt_tokens: int = 0, cached_tokens:

@@ -30,7 +30,8 @@ def named_scorers(names: Sequence[str] | None, run: RunReader) -> dict[str, Scor
     if names is not None:
         check_names(names)
     chosen = selectors_of(run) if names is None else names
-    return {shown_name(text): named_scorer(text, run.path) for text in chosen}
+    typed = names is not None
+    return {shown_name(text): named_scorer(text, run.path, typed=typed) for text in chosen}
 
 
 def named(selectors: str | None) -> tuple[str, ...] | None:
@@ -38,18 +39,17 @@ def named(selectors: str | None) -> tuple[str, ...] | None:
     return None if selectors is None else split_expressions(selectors)
 
 
-def named_scorer(name: str, run: StrPath) -> Scorer:
+def named_scorer(name: str, run: StrPath, *, typed: bool = False) -> Scorer:
     """Build the scorer of a name; `user` stands for what a person chose in this run.
 
-    A name that the run's config gives one of its selectors stands for that selector, whose text is
-    not trusted: the run may be somebody else's.
+    A name that the run's config gives one of its selectors stands for that selector. Only what the
+    user has `typed` whole is trusted: the run may be somebody else's.
     """
     reader = RunReader(run)
     if name == "user":
         return chosen_by_user(reader)
-    stored = _stored_texts(reader)
-    scorer = build_scorer(stored.get(name, name), trusted=name not in stored)
-    return with_models_of(scorer, run)
+    text = _stored_texts(reader).get(name, name)
+    return with_models_of(build_scorer(text, trusted=typed and text == name), run)
 
 
 def with_models_of(part: T, run: StrPath) -> T:
@@ -104,7 +104,7 @@ def known_scorers(
     for text in selectors_of(run) if names is None else names:
         shown = shown_name(text)
         try:
-            scorers[shown] = named_scorer(text, run.path)
+            scorers[shown] = named_scorer(text, run.path, typed=names is not None)
         except InputError as error:
             notes.append(f"{shown} is left out: {error}")
     return scorers, tuple(notes)

@@ -19,7 +19,7 @@ from nbest.experiments.runs.case import Case
 from nbest.experiments.runs.cases import cases_of, reading_of
 from nbest.experiments.runs.exchange.export_answers import answer_rows, answer_schema
 from nbest.experiments.runs.gold_file import read_gold
-from nbest.experiments.runs.selectors import named_scorers, selectors_of
+from nbest.experiments.runs.selectors import named_scorers
 from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.ids import index_of
 from nbest.orchestrator.store.reader import RunReader
@@ -58,7 +58,7 @@ class RunTables:
     """
 
     run: StrPath
-    selectors: tuple[str, ...]
+    selectors: tuple[str, ...] | None  # None: the run's own
 
     @cached_property
     def questions(self) -> pa.Table:
@@ -102,8 +102,8 @@ def load(run: StrPath, selectors: Sequence[str] | None = None) -> RunTables:
 
     None stands for the selectors of the run's config. InputError where there is no run.
     """
-    names = selectors_of(RunReader(run)) if selectors is None else tuple(selectors)
-    return RunTables(run=run, selectors=names)
+    RunReader(run)  # refuses a folder that is no run
+    return RunTables(run=run, selectors=None if selectors is None else tuple(selectors))
 
 
 def _right(case: Case) -> int | None:

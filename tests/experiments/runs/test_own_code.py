@@ -55,6 +55,15 @@ def test_names_stand_in_the_table_and_for_later_commands(folder: Path) -> None:
     assert load("runs/c", ["valid"]).answers["select"].unique().to_pylist() == ["valid"]
 
 
+def test_what_the_user_types_is_run_though_the_run_names_it_too(folder: Path) -> None:
+    nbest("run", "c.yaml", "--set", "name=c", "--set", "select=[mine.py:FewestWords]", "--quiet")
+    typed = nbest("select", "runs/c", "--select", "mine.py:FewestWords", "--json")
+    assert json.loads(typed)["rows"][0]["select"] == "mine.py:FewestWords"
+    assert load("runs/c", ["mine.py:FewestWords"]).answers.num_rows == 5
+    result = CliRunner().invoke(app, ["select", "runs/c"])
+    assert "only if you name it yourself" in str(result.exception)
+
+
 def test_code_that_a_stored_run_names_is_not_run(folder: Path) -> None:
     nbest("run", "c.yaml", "--set", "name=c", "--quiet")
     (folder / "mine.py").write_text("import pathlib\npathlib.Path('ran').touch()\n" + MINE)

@@ -7,9 +7,11 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from nbest import load
+from nbest import MajorityVote, load
 from nbest.experiments.cli.run_summary import EXAMPLES, print_answers
+from nbest.experiments.runs.cases import reading_of
 from nbest.orchestrator.errors import InputError
+from nbest.orchestrator.store.reader import RunReader
 from tests.experiments.picked_runs import picked_run
 
 
@@ -50,7 +52,8 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
 def test_a_run_ends_with_a_few_answers_and_what_to_do_next(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    print_answers(run, "vote")
+    reader = RunReader(run)
+    print_answers(reader, {"vote": MajorityVote()}, reading_of(reader))
     *answers, last = capsys.readouterr().out.splitlines()
     assert answers == [f"  question q{i} -> right (67% agree, right)" for i in range(EXAMPLES)]
     assert last.startswith(f"kept in {run}: nbest view {run}")
