@@ -151,7 +151,9 @@ def _write_queries(folder: RunFolder, queries: Sequence[Query]) -> None:
     prompts = {key: row for table in tables for key, row in prompts_of(table).items()}
     changed = [q.id for q in queries if q.id in prompts and prompts[q.id] != prompt_row(q)]
     if changed:
-        lines = [f"{len(changed):,} of {len(queries):,} questions, first {changed[0]!r}"]
+        lines = [f"query {changed[0]!r}: another prompt"]
+        if len(changed) > 1:
+            lines.append(f"and {len(changed) - 1:,} more of {len(queries):,}")
         raise RunChanged(_diff(f"run directory {folder.path!r} has other prompts", lines))
     new = [query for query in queries if query.id not in prompts]
     if new:

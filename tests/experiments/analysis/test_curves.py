@@ -656,6 +656,8 @@ def test_a_selector_that_raises_is_an_error_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import_pool([write(tmp_path / "pool.jsonl", POOL)], tmp_path / "run", grade="number")
-    monkeypatch.setattr("nbest.experiments.runs.selectors.named_scorer", lambda name, run: Raises())
+    monkeypatch.setattr(
+        "nbest.experiments.runs.selectors.named_scorer", lambda name, run, typed: Raises()
+    )
     with pytest.raises(NbestError, match="select Raises: RuntimeError: nothing works"):
         curves_of(tmp_path / "run", "vote")

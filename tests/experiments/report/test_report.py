@@ -256,7 +256,7 @@ def test_a_selector_that_fails_at_a_question_has_no_curve(
 ) -> None:
     scorers = {"vote": MajorityVote(), "mine": FailsOnce()}
     monkeypatch.setattr(
-        "nbest.experiments.runs.selectors.named_scorer", lambda name, run: scorers[name]
+        "nbest.experiments.runs.selectors.named_scorer", lambda name, run, typed: scorers[name]
     )
     run = pool(tmp_path, 6, 8)
     report = run_report(run, ["vote", "mine"])

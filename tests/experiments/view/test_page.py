@@ -53,7 +53,7 @@ def page(browser: Browser) -> Iterator[Page]:
 
 def opened(page: Page, url: str) -> Page:
     page.goto(url)
-    page.wait_for_selector("body[data-ready]")
+    page.wait_for_selector("body[data-whole]")
     page.wait_for_selector("h1")
     return page
 

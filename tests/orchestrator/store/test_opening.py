@@ -94,7 +94,7 @@ def test_another_fingerprint_is_refused_with_a_diff_and_nothing_is_written(tmp_p
 def test_another_prompt_under_a_known_id_is_refused(tmp_path: Path) -> None:
     start(tmp_path)
     changed = [QUERIES[0], Query(id="b", prompt="2 + 3 ="), Query(id="c", prompt="")]
-    with pytest.raises(RunChanged, match="has other prompts:\n  1 of 3 questions, first 'b'"):
+    with pytest.raises(RunChanged, match="query 'b': another prompt\n  take another run"):
         start(tmp_path, queries=changed)
     assert RunReader(tmp_path).queries == QUERIES
 
