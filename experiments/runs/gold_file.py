@@ -20,6 +20,7 @@ from nbest.experiments.questions.gold import Gold, packed, unpacked
 from nbest.orchestrator.errors import RunChanged, StoreError
 from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.store.format.files import RunFolder
+from nbest.orchestrator.store.opening import holds_results
 
 GOLD_FILE = "gold.parquet"
 FIELDS = ("answer", "full", "task", "options", "entry")  # options and entry are JSON
@@ -30,20 +31,20 @@ BATCH = 4096  # rows that are made into objects together
 def write_gold(run_dir: StrPath, gold: Mapping[str, Gold]) -> None:
     """Write the answers, by query id, to an existing run directory; those already there stay.
 
-    Raises RunChanged when a question is there with another answer.
+    Raises RunChanged when a question is there with another answer, and the run has results.
     """
     folder = RunFolder(run_dir)
     stored = read_gold(run_dir)
-    for query_id, new in gold.items():
-        old = stored.get(query_id, new)
-        if old != new and packed(old) != packed(new):
-            was, now = shown(old.answer), shown(new.answer)
-            raise RunChanged(
-                f"the answer of {shown(query_id)} must be that of the run, {was}, got {now}; "
-                f"to grade its samples by the new answers, delete {GOLD_FILE} in the run folder"
-            )
-    if missing := {i: g for i, g in gold.items() if i not in stored}:
-        folder.commit(GOLD_FILE, _table_bytes({**stored, **missing}))
+    known = [i for i, new in gold.items() if i in stored and stored[i] != new]
+    changed = [i for i in known if packed(stored[i]) != packed(gold[i])]
+    if changed and holds_results(folder):
+        was, now = (shown(answers[changed[0]].answer) for answers in (stored, gold))
+        raise RunChanged(
+            f"the answer of {shown(changed[0])} must be that of the run, {was}, got {now}; "
+            f"to grade its samples by the new answers, delete {GOLD_FILE} in the run folder"
+        )
+    if changed or not gold.keys() <= stored.keys():
+        folder.commit(GOLD_FILE, _table_bytes({**stored, **gold}))
 
 
 def read_gold(run_dir: StrPath) -> dict[str, Gold]:

@@ -13,6 +13,7 @@ from nbest.orchestrator.ids import index_of
 from nbest.orchestrator.store.format.files import RunFolder
 from nbest.orchestrator.store.format.manifest import Json
 from nbest.orchestrator.store.format.names import MANIFEST
+from nbest.orchestrator.store.opening import holds_results
 from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.types import Sample
 
@@ -55,9 +56,9 @@ class Scope:
 
 
 def require_same_dataset(out: StrPath, query_ids: Set[str], dataset: Mapping[str, Json]) -> None:
-    """Raise RunChanged where the run holds questions of another dataset, and none of these."""
+    """Raise RunChanged where the run has results, and all are of another dataset."""
     folder = RunFolder(out)
-    if not folder.exists(MANIFEST):
+    if not folder.exists(MANIFEST) or not holds_results(folder):
         return
     run = RunReader(out)
     stored = set(run.query_ids)

@@ -1,7 +1,8 @@
 """Opens a run directory for its one driver, either a new run or one to resume.
 
 This module checks before it writes: a folder that is no run, another fingerprint, or another prompt
-under a stored id leaves all as it was. It knows no sample that is being drawn; `run_store.py` does.
+under a stored id leaves all as it was. A run that holds no result, since its first start failed,
+takes on other settings and questions. It knows no sample that is being drawn; `run_store.py` does.
 """
 
 from __future__ import annotations
@@ -28,11 +29,18 @@ from nbest.orchestrator.store.format.names import (
     LOCK,
     MANIFEST,
     QUERIES,
+    RECORDS,
+    SAMPLES,
     SCORES,
     is_temporary,
 )
 from nbest.orchestrator.store.format.parquet import DamagedFile, PartWriter, read_parts
-from nbest.orchestrator.store.format.schema import prompt_row, prompts_of, queries_table
+from nbest.orchestrator.store.format.schema import (
+    PromptRow,
+    prompt_row,
+    prompts_of,
+    queries_table,
+)
 from nbest.orchestrator.store.lock import run_lock
 from nbest.orchestrator.store.object_lock import object_lock
 from nbest.orchestrator.store.reader import RunReader, warn_of_damage
@@ -83,14 +91,17 @@ def open_run(
 
     `fingerprint` is what decides the samples: model, sampling parameters, seed, prompt template.
     Raises InputError where there can be no run, RunChanged with a diff where the run there has
-    other settings or prompts, RunLocked where another process holds it.
+    results of other settings or prompts, RunLocked where another process holds it.
     """
     require_once(query.id for query in queries)
     folder = RunFolder(path)
     folder.create()
     _require_run_or_empty(folder)
     with _held(folder) as require_held:
-        manifest = _write_manifest(folder, fingerprint, config)
+        is_blank = not holds_results(folder)
+        if is_blank:
+            _forget_other(folder, fingerprint, queries)
+        manifest = _write_manifest(folder, fingerprint, config, replace_other=is_blank)
         for kind in KINDS:
             folder.add_folder(kind)
         _delete_temporaries(folder)
@@ -100,6 +111,12 @@ def open_run(
         yield OpenRun(
             path=where, manifest=manifest, damaged=tuple(damaged), require_held=require_held
         )
+
+
+def holds_results(folder: RunFolder) -> bool:
+    """Whether a run has a sample, a record or a score, be it in a file that was set aside."""
+    kept = any(folder.files(kind) for kind in (SAMPLES, RECORDS))
+    return kept or any(folder.files(scorer) for scorer in folder.folders(SCORES))
 
 
 @contextmanager
@@ -121,17 +138,38 @@ def _require_run_or_empty(folder: RunFolder) -> None:
         raise InputError(f"run directory must {rule}, got {folder.path!r}")
 
 
+def _forget_other(
+    folder: RunFolder, fingerprint: Mapping[str, Json], queries: Sequence[Query]
+) -> None:
+    """Delete the questions of a run without results where settings, prompts or all ids are others.
+
+    They go before the manifest is replaced: whenever this ends, what is left is a run.
+    """
+    if not folder.exists(MANIFEST):
+        return
+    stored = manifest_of(folder.read(MANIFEST), f"{MANIFEST} in {folder.path!r}")
+    prompts, _ = _stored_prompts(folder)  # `_write_queries` warns of what is damaged
+    goes_on = not prompts or not queries or any(query.id in prompts for query in queries)
+    if not goes_on or differences(stored.fingerprint, fingerprint) or _changed(prompts, queries):
+        for part in folder.parts(QUERIES):
+            folder.delete(part)
+
+
 def _write_manifest(
-    folder: RunFolder, fingerprint: Mapping[str, Json], config: Mapping[str, Json]
+    folder: RunFolder,
+    fingerprint: Mapping[str, Json],
+    config: Mapping[str, Json],
+    *,
+    replace_other: bool,
 ) -> Manifest:
     """Write the manifest and return it. It is the first file of a new run: it makes it a run."""
     manifest = new_manifest(fingerprint, config)
     if folder.exists(MANIFEST):
         stored = manifest_of(folder.read(MANIFEST), f"{MANIFEST} in {folder.path!r}")
         lines = differences(stored.fingerprint, fingerprint)
-        if lines:
+        if lines and not replace_other:
             raise RunChanged(_diff(f"run directory {folder.path!r} has other settings", lines))
-        manifest = replace(stored, config=config)
+        manifest = manifest if lines else replace(stored, config=config)
         if manifest.to_json() == stored.to_json():
             return stored
     folder.commit(MANIFEST, manifest.to_json().encode())
@@ -145,11 +183,10 @@ def _delete_temporaries(folder: RunFolder) -> None:
 
 def _write_queries(folder: RunFolder, queries: Sequence[Query]) -> None:
     """Add the queries that are new to the run."""
-    tables, damaged = read_parts(folder, QUERIES, ["id", "prompt", "messages", "variants"])
+    prompts, damaged = _stored_prompts(folder)
     for damage in damaged:
         warn_of_damage(damage)
-    prompts = {key: row for table in tables for key, row in prompts_of(table).items()}
-    changed = [q.id for q in queries if q.id in prompts and prompts[q.id] != prompt_row(q)]
+    changed = _changed(prompts, queries)
     if changed:
         lines = [f"query {changed[0]!r}: another prompt"]
         if len(changed) > 1:
@@ -158,6 +195,16 @@ def _write_queries(folder: RunFolder, queries: Sequence[Query]) -> None:
     new = [query for query in queries if query.id not in prompts]
     if new:
         PartWriter(folder, [QUERIES]).commit(QUERIES, queries_table(new))
+
+
+def _stored_prompts(folder: RunFolder) -> tuple[dict[str, PromptRow], list[DamagedFile]]:
+    tables, damaged = read_parts(folder, QUERIES, ["id", "prompt", "messages", "variants"])
+    return {key: row for table in tables for key, row in prompts_of(table).items()}, damaged
+
+
+def _changed(stored: Mapping[str, PromptRow], queries: Sequence[Query]) -> list[str]:
+    """The ids of the queries that are stored with another prompt."""
+    return [q.id for q in queries if q.id in stored and stored[q.id] != prompt_row(q)]
 
 
 WAY_OUT = "take another run directory (--out), or delete this one"

@@ -49,6 +49,8 @@ def test_a_run_may_grow_and_shrink_but_its_answers_stay(tmp_path: Path) -> None:
     write_gold(tmp_path, {"q2": gold["q2"]})
     assert read_gold(tmp_path) == gold
     assert (tmp_path / GOLD_FILE).stat().st_mtime_ns == before
+    (tmp_path / "samples").mkdir()
+    (tmp_path / "samples" / "any.parquet").touch()
     with pytest.raises(RunChanged) as caught:
         write_gold(tmp_path, {"q2": Gold(answer="7")})
     message = str(caught.value)
@@ -56,6 +58,12 @@ def test_a_run_may_grow_and_shrink_but_its_answers_stay(tmp_path: Path) -> None:
     (tmp_path / GOLD_FILE).unlink()  # the way that it tells
     write_gold(tmp_path, {"q2": Gold(answer="7")})
     assert read_gold(tmp_path)["q2"].answer == "7"
+
+
+def test_an_answer_may_be_mended_while_the_run_has_no_results(tmp_path: Path) -> None:
+    write_gold(tmp_path, {"q1": Gold(answer="1"), "q2": Gold(answer="2")})
+    write_gold(tmp_path, {"q2": Gold(answer="7")})
+    assert read_gold(tmp_path) == {"q1": Gold(answer="1"), "q2": Gold(answer="7")}
 
 
 @pytest.mark.parametrize("task", ["chain_sum", "arc_agi", "spell_backward"])

@@ -9,10 +9,13 @@ import pytest
 
 from nbest import BestOfN, FakeBackend, First, Reply, run
 from nbest.orchestrator.errors import InputError, RunChanged, StoreError
+from nbest.orchestrator.store.format.files import RunFolder
 from nbest.orchestrator.store.format.manifest import MANIFEST_VERSION, Json, differences
+from nbest.orchestrator.store.format.parquet import PartWriter
+from nbest.orchestrator.store.format.schema import samples_table
 from nbest.orchestrator.store.opening import open_run
 from nbest.orchestrator.store.reader import RunReader
-from nbest.orchestrator.types import Message, Query
+from nbest.orchestrator.types import Message, Query, Sample
 
 FINGERPRINT: Mapping[str, Json] = {
     "model": "small",
@@ -29,6 +32,12 @@ def start(
 ) -> None:
     with open_run(path, fingerprint=fingerprint, config=config, queries=queries):
         pass
+
+
+def draw_one(path: Path) -> None:
+    """Commit a sample, so that the run has something to lose."""
+    writer = PartWriter(RunFolder(path), ["samples"])
+    writer.commit("samples", samples_table([("a", 0, Sample(id="", text="2"))]))
 
 
 def contents(path: Path) -> dict[str, bytes]:
@@ -75,6 +84,7 @@ def test_new_queries_are_added_after_the_old_ones(tmp_path: Path) -> None:
 
 def test_another_fingerprint_is_refused_with_a_diff_and_nothing_is_written(tmp_path: Path) -> None:
     start(tmp_path)
+    draw_one(tmp_path)
     before = contents(tmp_path)
     now: Mapping[str, Json] = {
         "model": "small",
@@ -93,15 +103,69 @@ def test_another_fingerprint_is_refused_with_a_diff_and_nothing_is_written(tmp_p
 
 def test_another_prompt_under_a_known_id_is_refused(tmp_path: Path) -> None:
     start(tmp_path)
+    draw_one(tmp_path)
     changed = [QUERIES[0], Query(id="b", prompt="2 + 3 ="), Query(id="c", prompt="")]
     with pytest.raises(RunChanged, match="query 'b': another prompt\n  take another run"):
         start(tmp_path, queries=changed)
     assert RunReader(tmp_path).queries == QUERIES
 
 
+OTHER: Mapping[str, Json] = {"model": "large"}
+
+
+def test_a_run_without_results_takes_on_other_settings(tmp_path: Path) -> None:
+    """Its first start failed, as where a server refuses a setting: nothing was drawn."""
+    start(tmp_path)
+    start(tmp_path, OTHER)
+    assert RunReader(tmp_path).manifest.fingerprint == OTHER
+    assert RunReader(tmp_path).queries == QUERIES
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        [QUERIES[0], Query(id="b", prompt="2 + 3 =")],  # another prompt
+        [Query(id="z", prompt="another dataset")],
+    ],
+)
+def test_a_run_without_results_takes_on_other_questions(tmp_path: Path, now: list[Query]) -> None:
+    start(tmp_path)
+    start(tmp_path, queries=now)
+    assert RunReader(tmp_path).queries == now
+
+
+@pytest.mark.parametrize("at", ["queries", "manifest"])
+def test_a_change_of_settings_that_is_cut_off_can_be_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    start(tmp_path)
+    now = [Query(id="z", prompt="another dataset")]
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFolder, "commit" if at == "manifest" else "delete", _fail)
+        with pytest.raises(StoreError, match="the disk is full"):
+            start(tmp_path, OTHER, queries=now)
+    start(tmp_path, OTHER, queries=now)
+    assert RunReader(tmp_path).queries == now
+
+
+def _fail(folder: RunFolder, name: str, data: bytes = b"") -> None:
+    raise StoreError(f"the disk is full: {name}")
+
+
+@pytest.mark.parametrize("kept", ["samples", "records", "scores/vote", "set aside"])
+def test_a_run_with_any_result_keeps_its_settings(tmp_path: Path, kept: str) -> None:
+    start(tmp_path)
+    folder, name = ("samples", "x.parquet.damaged") if kept == "set aside" else (kept, "x.parquet")
+    (tmp_path / folder).mkdir(exist_ok=True)
+    (tmp_path / folder / name).write_bytes(b"")
+    with pytest.raises(RunChanged, match="other settings"):
+        start(tmp_path, OTHER)
+
+
 def test_long_diffs_are_cut(tmp_path: Path) -> None:
     many: Mapping[str, Json] = {f"key{i}": 0 for i in range(100)}
     start(tmp_path, many)
+    draw_one(tmp_path)
     with pytest.raises(RunChanged, match="and 80 more") as error:
         start(tmp_path, dict.fromkeys(many, 1))
     assert len(str(error.value).splitlines()) == 23
