@@ -112,10 +112,10 @@ def _opened(
     equivalence: str | None,
 ) -> ViewedRun:
     """A run to look at, by the options that both commands have."""
-    from nbest.experiments.language.expressions import split_expressions
     from nbest.experiments.questions.reading import ReadingNames
+    from nbest.experiments.runs.selectors import named
     from nbest.experiments.view.viewed_run import ViewedRun
 
-    names = None if selectors is None else split_expressions(selectors)
+    names = named(selectors)
     by = ReadingNames(extract=extract, grade=grade, equivalence=equivalence)
     return ViewedRun(run, names, by)

@@ -59,10 +59,10 @@ def export(
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
 ) -> None:
     """Write answers, samples, or what people chose, in a form that other programs read."""
-    from nbest.experiments.language.expressions import split_expressions
     from nbest.experiments.runs.exchange.export import export_run
+    from nbest.experiments.runs.selectors import named
 
-    names = None if selectors is None else split_expressions(selectors)
+    names = named(selectors)
     written = export_run(run_dir, what, out, names, force=force)
     print(f"wrote {written}{'' if out is None else f' to {out}'}", file=sys.stderr)
 

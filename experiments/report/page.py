@@ -9,7 +9,6 @@ from pathlib import Path
 
 from nbest.experiments.analysis.paired import Pair, compared, run_pairs
 from nbest.experiments.analysis.replay.adaptive import ReplayedAdaptive
-from nbest.experiments.language.expressions import split_expressions
 from nbest.experiments.language.text import printable
 from nbest.experiments.pages.files import require_new, write_text
 from nbest.experiments.questions.reading import ReadingNames
@@ -18,6 +17,7 @@ from nbest.experiments.report.data import SHOWN_QUESTIONS, RunReport, run_report
 from nbest.experiments.report.headline import percent
 from nbest.experiments.report.plots import common_limits, runs_plot
 from nbest.experiments.report.run_page import run_page
+from nbest.experiments.runs.selectors import named
 from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.requirements import require
 
@@ -39,7 +39,7 @@ def write_report(
     `samples` is the address of the page of `nbest view`, to which questions link; empty: no link.
     """
     require_new(out, force)
-    names = None if selectors is None else split_expressions(selectors)
+    names = named(selectors)
     require(shown >= 0, "questions", "be 0 or more", shown)
     reports = [run_report(run, names, shown, tell, by) for run in runs]
     page = report_page(reports, prices or Prices(), samples)

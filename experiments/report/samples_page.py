@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from nbest.experiments.language.expressions import split_expressions
 from nbest.experiments.questions.reading import ReadingNames
+from nbest.experiments.runs.selectors import named
 from nbest.experiments.view.page_file import write_page
 from nbest.experiments.view.viewed_run import ViewedRun
 from nbest.orchestrator.files import StrPath
@@ -33,7 +33,7 @@ def write_samples(
     tell: Callable[[str], None] = lambda line: None,
 ) -> Path:
     """Write the page with the samples of the runs."""
-    names = None if selectors is None else split_expressions(selectors)
+    names = named(selectors)
     return write_page(
         [ViewedRun(run, names, by) for run in runs], samples, HELD, force=force, tell=tell
     )

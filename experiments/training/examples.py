@@ -91,10 +91,8 @@ def _preferred(run: StrPath) -> Iterator[Preference]:
             continue
         texts = {index_of(sample.id): sample.text for sample in samples.get(query.id, ())}
         chosen = texts.get(choice.index)
-        as_good = {chosen, *(texts.get(index) for index in choice.tied)}
-        others = {texts[index] for index in choice.shown if index in texts} - as_good
         if chosen is not None:
-            for rejected in sorted(others):
+            for rejected in sorted(set(choice.rejected(texts))):
                 yield Preference(
                     question=repr(query.prompt),
                     prompt=query.prompt,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from nbest.orchestrator.errors import StoreError
@@ -37,6 +37,14 @@ class Choice:
     def is_decided(self) -> bool:
         """Whether it says what is best; a question that was skipped has no answer of anybody."""
         return self.index is not None or self.none_right
+
+    def rejected(self, texts: Mapping[int, str]) -> list[str]:
+        """The texts, by index, that were shown and are not as good as the best, in their order."""
+        if self.index is None:
+            return []
+        as_good = {texts.get(index) for index in (self.index, *self.tied)}
+        shown = (texts[index] for index in self.shown if index in texts)
+        return [text for text in shown if text not in as_good]
 
 
 class Sitting:

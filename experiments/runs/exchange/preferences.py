@@ -38,14 +38,12 @@ def _pairs(query: Query, choice: Choice, texts: dict[int, str]) -> Iterator[dict
     if choice.index is None or choice.index not in texts:
         return
     chosen = texts[choice.index]
-    as_good = {chosen, *(texts.get(index) for index in choice.tied)}
-    for index in choice.shown:
-        if index in texts and texts[index] not in as_good:
-            yield {
-                "prompt": _prompt(query),
-                "chosen": _turn(query, chosen),
-                "rejected": _turn(query, texts[index]),
-            }
+    for rejected in choice.rejected(texts):
+        yield {
+            "prompt": _prompt(query),
+            "chosen": _turn(query, chosen),
+            "rejected": _turn(query, rejected),
+        }
 
 
 def _prompt(query: Query) -> object:
