@@ -32,22 +32,23 @@ def conclude(plan: Plan, folder: StrPath, endings: Endings, tolerated: int, as_j
     """Print the table of a run and what failed in it; exit with 3 if too much did."""
     failed = endings.failed
     compared: Comparison | None = None
+    run = RunReader(folder)
     if len(failed) < plan.num_queries:
         # `user` is built anew: it reads a person's choices, which the config does not know.
         scorers = {
-            name: named_scorer(name, folder) if name == "user" else scorer
+            name: named_scorer(name, run) if name == "user" else scorer
             for name, scorer in plan.config.scorers().items()
         }
         scope = Scope({query.id for query in plan.prompts.queries}, plan.config.strategy.n)
         reading = plan.config.reading()
-        compared = compare_scorers(RunReader(folder), scorers, reading, scope=scope, gold=plan.gold)
+        compared = compare_scorers(run, scorers, reading, scope=scope, gold=plan.gold)
         print_comparison(compared, as_json)
         tell_notes(scope.notes(), as_json)
         print_notes(folder, as_json)
     tell_notes(_bill(plan, folder, endings), as_json)
     if compared is not None and not as_json:
         first = dict(islice(scorers.items(), 1))
-        print_answers(RunReader(folder), first, plan.config.reading())
+        print_answers(run, first, reading)
     tell_errors(failed, plan.num_queries)
     _tell_out_of_budget(endings)
     if len(failed) > tolerated:

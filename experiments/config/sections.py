@@ -8,11 +8,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Self
 
-from pydantic import (
-    BeforeValidator,
-    Field,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, model_validator
 
 from nbest.experiments.language.section import Section, Texts
 from nbest.orchestrator.cluster.settings import Cluster

@@ -219,7 +219,6 @@ def right_counts_plot(report: RunReport) -> str:
             gid = f"right-{place}"
             colour = BAD if place == 0 else GOOD if place == len(bars) - 1 else SERIES[0]
             axes.bar([place], [bar.questions], color=colour, width=0.8, gid=gid)
-            axes.patches[-1].set_gid(gid)
             hovers[gid] = f"{bar.label}: {bar.questions:,} questions"
         shown = range(0, len(bars), 2 if len(bars) > 9 else 1)
         axes.set_xticks(list(shown), [bars[place].label for place in shown])

@@ -62,8 +62,11 @@ def shown_questions(cases: Sequence[Case], graded: Sequence[Case], count: int) -
     seen |= {case.query.id for case in bad}
     high = [case for case in rest if case.query.id not in seen and _share(case) > 0]
     good = _first(high, count, lambda case: (-_share(case), case.query.id))
-    shown = (tuple(map(_question, some)) for some in (good, bad, disputed))
-    return ShownQuestions(**dict(zip(("best", "worst", "contested"), shown, strict=True)))
+    return ShownQuestions(
+        best=tuple(map(_question, good)),
+        worst=tuple(map(_question, bad)),
+        contested=tuple(map(_question, disputed)),
+    )
 
 
 def _first(

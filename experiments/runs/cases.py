@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from nbest.experiments.config.objects import Builds
 from nbest.experiments.config.plugins import (
     build_equivalence,
     build_extractor,
@@ -49,15 +50,9 @@ def reading_of(
     """Build what reads the answers of a run; None stands for the setting in the run's config."""
     config = run.manifest.config
     return Reading(
-        # What the user names is trusted; what the run holds may be somebody else's.
-        extract=build_extractor(
-            extract or _setting(config, "extract"), trusted=extract is not None
-        ),
-        grade=build_grader(grade or _setting(config, "grade"), trusted=grade is not None),
-        equivalence=build_equivalence(
-            equivalence or _setting(config, "equivalence", "exact"),
-            trusted=equivalence is not None,
-        ),
+        extract=_built(build_extractor, extract, config, "extract"),
+        grade=_built(build_grader, grade, config, "grade"),
+        equivalence=_built(build_equivalence, equivalence, config, "equivalence", "exact"),
         rereads=extract is not None,  # an extractor that is named reads the texts anew
     )
 
@@ -144,7 +139,7 @@ class CaseReader:
         self._reading = with_memory(with_verdicts(reading, run.path))
         judge = self._reading.grade
         self._judged_by = judge.by if isinstance(judge, ModelVerdicts) else ""
-        self._tree = tree or with_models_of(tree_of(run), run.path)
+        self._tree = tree or with_models_of(tree_of(run), run)
         is_whole = has_tokens or self._tree is not None
         self._stored = run.stored_samples(None if is_whole else _columns_for(scorers))
         self._ended = run.ended() if self._tree and not tree else set()
@@ -220,6 +215,19 @@ def scores_of(samples: Sequence[Sample], scores: Mapping[int, float]) -> Scores:
     """[N] The score of each sample, by its index; nan where there is none."""
     places = [index_of(sample.id) for sample in samples]
     return np.array([scores.get(place, math.nan) for place in places], np.float64)
+
+
+def _built(
+    build: Builds[T],
+    given: str | None,
+    config: Mapping[str, Json],
+    key: str,
+    default: str | None = None,
+) -> T:
+    """What the user names is trusted; what the run holds may be somebody else's."""
+    if given:
+        return build(given, trusted=True)
+    return build(_setting(config, key, default))
 
 
 def _setting(config: Mapping[str, Json], key: str, default: str | None = None) -> str:

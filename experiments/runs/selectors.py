@@ -15,7 +15,6 @@ from nbest.experiments.language.errors import describe
 from nbest.experiments.language.expressions import split_expressions
 from nbest.experiments.runs.user_choice import chosen_by_user
 from nbest.orchestrator.errors import InputError
-from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.protocols import BackendConfig, Scorer
 from nbest.orchestrator.store.reader import RunReader
 
@@ -31,7 +30,7 @@ def named_scorers(names: Sequence[str] | None, run: RunReader) -> dict[str, Scor
         check_names(names)
     chosen = selectors_of(run) if names is None else names
     typed = names is not None
-    return {shown_name(text): named_scorer(text, run.path, typed=typed) for text in chosen}
+    return {shown_name(text): named_scorer(text, run, typed=typed) for text in chosen}
 
 
 def named(selectors: str | None) -> tuple[str, ...] | None:
@@ -39,27 +38,26 @@ def named(selectors: str | None) -> tuple[str, ...] | None:
     return None if selectors is None else split_expressions(selectors)
 
 
-def named_scorer(name: str, run: StrPath, *, typed: bool = False) -> Scorer:
+def named_scorer(name: str, run: RunReader, *, typed: bool = False) -> Scorer:
     """Build the scorer of a name; `user` stands for what a person chose in this run.
 
     A name that the run's config gives one of its selectors stands for that selector. Only what the
     user has `typed` whole is trusted: the run may be somebody else's.
     """
-    reader = RunReader(run)
     if name == "user":
-        return chosen_by_user(reader)
-    text = _stored_texts(reader).get(name, name)
+        return chosen_by_user(run)
+    text = _stored_texts(run).get(name, name)
     return with_models_of(build_scorer(text, trusted=typed and text == name), run)
 
 
-def with_models_of(part: T, run: StrPath) -> T:
+def with_models_of(part: T, run: RunReader) -> T:
     """The same scorer or strategy with the models that its names mean in a run's config.
 
     Nothing is started. InputError where the run has no such model, or it cannot be used here.
     """
     if not (names := unbound_names(part)):
         return part
-    models = RunReader(run).manifest.config.get("models")
+    models = run.manifest.config.get("models")
     sections = models if isinstance(models, dict) else {}
     known = {name: section for name, section in sections.items() if name in names}
     others = {name: Unbound(name=name) for name in sections.keys() - names}  # for the nearest name
@@ -104,7 +102,7 @@ def known_scorers(
     for text in selectors_of(run) if names is None else names:
         shown = shown_name(text)
         try:
-            scorers[shown] = named_scorer(text, run.path, typed=names is not None)
+            scorers[shown] = named_scorer(text, run, typed=names is not None)
         except InputError as error:
             notes.append(f"{shown} is left out: {error}")
     return scorers, tuple(notes)

@@ -37,6 +37,7 @@ from nbest.model_backend.models.second_model import PARAMETERS as LARGE_PARAMETE
 from nbest.model_backend.models.small_model import PARAMETERS as SMALL_PARAMETERS
 from nbest.orchestrator.protocols import Scorer
 from nbest.orchestrator.query.selection import select
+from nbest.orchestrator.store.reader import RunReader
 from nbest.orchestrator.tasks import wait_for
 from nbest.orchestrator.types import Scores
 from nbest.scorers.estimators.paired import Difference, paired_difference
@@ -86,7 +87,7 @@ def study(out: Path, questions: int) -> Findings:
     plan = make_plan(load_config(CONFIG, [f"dataset.size={questions}"]))
     with shown_progress() as report:
         carry_out(plan, out, report)
-    likelihood = with_models_of(build_scorer(LIKELIHOOD), out)
+    likelihood = with_models_of(build_scorer(LIKELIHOOD), RunReader(out))
     return findings(graded_cases(load_cases(out)), likelihood)
 
 

@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from nbest.experiments.report.data import RunReport, run_report
-from nbest.experiments.runs.exchange.export_answers import answer_rows, csv_lines
+from nbest.experiments.runs.cases import reading_of
+from nbest.experiments.runs.exchange.export_answers import csv_lines, rows_chosen
+from nbest.experiments.runs.selectors import known_scorers
 from nbest.orchestrator.errors import InputError
 from nbest.orchestrator.files import StrPath
 from nbest.orchestrator.store.format.manifest import Json
@@ -32,7 +34,8 @@ def tracked(run: StrPath, tell: Callable[[str], None] = lambda line: None) -> Tr
     """Gather it with the run's own selectors; InputError where the folder holds no samples."""
     reader = RunReader(run)
     report = run_report(run, shown=0, tell=tell)
-    known = [row.select for row in report.rows]
+    scorers, _ = known_scorers(None, reader)
+    known = {row.select: scorers[row.select] for row in report.rows}
     return Tracked(
         name=report.name,
         settings=dict(_settings(reader.manifest.config)),
@@ -40,7 +43,7 @@ def tracked(run: StrPath, tell: Callable[[str], None] = lambda line: None) -> Tr
         curves={
             key_of(curve.name): {k: curve.mean[k - 1] for k in report.ks} for curve in report.curves
         },
-        answers=tuple(csv_lines(answer_rows(run, known))) if known else (),
+        answers=tuple(csv_lines(rows_chosen(reader, known, reading_of(reader)))) if known else (),
     )
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nbest.orchestrator.types import Sample, Scores
+from nbest.orchestrator.types import Sample
+from nbest.scorers.uncertainty.tokens import entropies_of
 
 SURE = 0.9
 
@@ -61,12 +62,3 @@ def health(samples: Iterable[Sample]) -> Health:
         sure=float(np.mean(np.array(likeliest) > SURE)) if likeliest else math.nan,
         entropy=float(np.mean(entropies)) if entropies else math.nan,
     )
-
-
-def entropies_of(top: Scores) -> Scores:
-    """[T] entropy in nats of [T, k] probabilities, all other tokens taken as one."""
-    rest = np.clip(1.0 - top.sum(axis=1, keepdims=True), 0.0, 1.0)
-    whole = np.concatenate([top, rest], axis=1)
-    logs = np.log(np.where(whole > 0, whole, 1.0))
-    entropies: Scores = -np.sum(whole * logs, axis=1)
-    return entropies

@@ -14,6 +14,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from nbest.orchestrator.types import Candidates, Query, Scores
+from nbest.scorers.uncertainty.tokens import answered
 
 Similarity = Literal["jaccard", "rouge_l"]
 WORD = re.compile(r"\w+")
@@ -118,8 +119,7 @@ class Dissimilarity:
     similarity: Similarity = "rouge_l"
 
     async def __call__(self, query: Query, candidates: Candidates) -> float:
-        pairs = zip(candidates.samples, candidates.answers, strict=True)
-        texts = sorted(sample.text for sample, answer in pairs if answer is not None)
+        texts = sorted(sample.text for sample in answered(candidates))
         if len(texts) < 2:
             return math.nan
         return MEASURES[self.measure](similarity_matrix(texts, self.similarity))

@@ -59,7 +59,7 @@ class TokenEntropy:
     needs_logprobs: ClassVar[int | None] = 5
 
     async def __call__(self, query: Query, candidates: Candidates) -> float:
-        return _mean_of_tokens(candidates, _entropies)
+        return _mean_of_tokens(candidates, entropies_of)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,8 +84,8 @@ def _tops(candidates: Candidates) -> Iterator[Scores]:
             yield np.sort(np.exp(sample.top_logprobs.array().astype(np.float64)), axis=1)[:, ::-1]
 
 
-def _entropies(top: Scores) -> Scores:
-    """[T] of [T, k]"""
+def entropies_of(top: Scores) -> Scores:
+    """[T] entropy in nats of [T, k] probabilities, all other tokens taken as one."""
     rest = np.clip(1.0 - top.sum(axis=1, keepdims=True), 0.0, 1.0)
     whole = np.concatenate([top, rest], axis=1)
     entropies: Scores = -np.sum(whole * np.log(np.where(whole > 0, whole, 1.0)), axis=1)

@@ -51,8 +51,8 @@ def replay(
     accuracy is nan.
     """
     require(shuffles >= 1, "shuffles", "be at least 1", shuffles)
-    built = with_models_of(build_strategy(strategy), run)
     reader = RunReader(run)
+    built = with_models_of(build_strategy(strategy), reader)
     _require_whole_samples(reader)
     loaded = cases_of(reader, reading_of(reader, extract, grade, equivalence), [built.select])
     graded = graded_cases(loaded)

@@ -95,7 +95,7 @@ def replay_tree(
     """
     reader = RunReader(run)
     drawn_by = tree_of(reader)
-    selector = named_scorer(selectors_of(reader)[0], run)
+    selector = named_scorer(selectors_of(reader)[0], reader)
     sure = _threshold_of(reader)
     tree: Search | Corrected
     if parse_expression(text).name == CORRECTED:
@@ -115,7 +115,7 @@ def replay_tree(
         assert isinstance(drawn_by, Search)
         tree = replace(drawn_by, plan=_plan(text, drawn_by), select=selector, min_confidence=sure)
     reading = reading_of(reader, extract, grade, equivalence)
-    return wait_for(_replayed(reader, with_models_of(tree, run), reading, text))
+    return wait_for(_replayed(reader, with_models_of(tree, reader), reading, text))
 
 
 def _threshold_of(run: RunReader) -> float:

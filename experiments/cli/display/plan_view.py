@@ -9,6 +9,7 @@ from dataclasses import replace
 from nbest.experiments.cli.display.documents import print_document
 from nbest.experiments.config.strategy import StrategySection
 from nbest.experiments.language.text import printable, safe_lines
+from nbest.experiments.questions.gold import Gold
 from nbest.experiments.questions.prompts import prompt_text
 from nbest.experiments.runs.plan import Plan
 from nbest.orchestrator.errors import StoreError
@@ -31,7 +32,7 @@ def print_plan(plan: Plan, out: StrPath, as_json: bool) -> None:
 
 
 def _document(plan: Plan, out: StrPath) -> dict[str, object]:
-    queries = plan.prompts.queries
+    queries, gold = plan.prompts.queries, _first_gold(plan)
     return {
         "questions": len(queries),
         "bad_questions": len(plan.prompts.bad),
@@ -42,7 +43,7 @@ def _document(plan: Plan, out: StrPath) -> dict[str, object]:
         "out": without_password(str(out)),
         "ended": _ended(out),
         "most_tokens": _most_tokens(plan),
-        "first_gold": _first_gold(plan),
+        "first_gold": None if gold is None else gold.answer,
     }
 
 
@@ -59,7 +60,8 @@ def _sentences(plan: Plan, out: StrPath) -> Iterator[str]:
     if gold is None:
         yield f"graded by {config.grade}: no question has a gold answer"
     else:
-        yield f"graded by {config.grade}: the first gold answer is {gold!r}{_read(plan)}"
+        read = _read(plan, gold)
+        yield f"graded by {config.grade}: the first gold answer is {gold.answer!r}{read}"
 
 
 def _most_tokens(plan: Plan) -> int:
@@ -68,22 +70,18 @@ def _most_tokens(plan: Plan) -> int:
     return len(plan.prompts.queries) * each
 
 
-def _first_gold(plan: Plan) -> str | None:
-    golds = (plan.gold[query.id].answer for query in plan.prompts.queries if query.id in plan.gold)
+def _first_gold(plan: Plan) -> Gold | None:
+    golds = (plan.gold[query.id] for query in plan.prompts.queries if query.id in plan.gold)
     return next(golds, None)
 
 
-def _read(plan: Plan) -> str:
-    """What the extractor reads in the first gold answer with its derivation, where there is one."""
-    for query in plan.prompts.queries:
-        gold = plan.gold.get(query.id)
-        if gold is not None:
-            if gold.full in ("", gold.answer):
-                return ""
-            answer = plan.config.reading().extract(gold.full)
-            said = "none" if answer is None else repr(answer)
-            return f", and extract reads {said} in its derivation"
-    return ""
+def _read(plan: Plan, gold: Gold) -> str:
+    """What the extractor reads in the derivation of a gold answer, where there is one."""
+    if gold.full in ("", gold.answer):
+        return ""
+    answer = plan.config.reading().extract(gold.full)
+    said = "none" if answer is None else repr(answer)
+    return f", and extract reads {said} in its derivation"
 
 
 def _ended(out: StrPath) -> int:

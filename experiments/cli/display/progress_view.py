@@ -14,7 +14,7 @@ from typing import Protocol
 
 from nbest.experiments.cli.display.account import account
 from nbest.experiments.cli.display.engine_table import engine_table
-from nbest.experiments.cli.display.progress_words import EngineNews, cut_off_warning, line
+from nbest.experiments.cli.display.progress_words import CutOffNews, EngineNews, line
 from nbest.orchestrator.run.progress import Progress, Report
 
 PLAIN_EVERY_S = 5.0
@@ -72,7 +72,7 @@ class PlainView:
         self._news = EngineNews()
         self._num_printed = 0  # news since the last line
         self._num_omitted = 0
-        self._warned = False
+        self._cut_off = CutOffNews()
 
     def __enter__(self) -> PlainView:
         return self
@@ -89,8 +89,7 @@ class PlainView:
     def show(self, progress: Progress) -> None:
         self._last = line(progress)
         self._tell(self._news.of(progress.engines))
-        if not self._warned and (warning := cut_off_warning(progress)):
-            self._warned = True
+        if warning := self._cut_off.of(progress):
             _say([warning])
         now_s = time.monotonic()
         if now_s >= self._due_s:
@@ -126,7 +125,7 @@ class LiveView:
         self._task = self._bar.add_task("starting", total=None)
         self._console = Console(stderr=True)
         self._live = Live(self._bar, console=self._console, transient=True)
-        self._warned = False
+        self._cut_off = CutOffNews()
 
     def __enter__(self) -> LiveView:
         self._live.start()
@@ -149,8 +148,7 @@ class LiveView:
             completed=progress.queries,
             total=progress.num_queries,
         )
-        if not self._warned and (warning := cut_off_warning(progress)):
-            self._warned = True
+        if warning := self._cut_off.of(progress):
             self._console.print(warning, markup=False)  # above the bar, where it stays
         self._live.update(Group(self._bar, engine_table(progress.engines)))
 

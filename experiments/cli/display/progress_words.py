@@ -86,6 +86,19 @@ def cut_off_warning(progress: Progress) -> str:
     return f"{cut_off / drawn:.0%} of the samples so far are cut off: raise sampling.max_tokens"
 
 
+class CutOffNews:
+    """Tells once that many answers are cut off."""
+
+    def __init__(self) -> None:
+        self._is_told = False
+
+    def of(self, progress: Progress) -> str:
+        """The warning, the first time that there is one; else empty."""
+        warning = "" if self._is_told else cut_off_warning(progress)
+        self._is_told = self._is_told or bool(warning)
+        return warning
+
+
 class EngineNews:
     """Tells which engines went down or came back since the last snapshot.
 

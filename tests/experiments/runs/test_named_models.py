@@ -149,7 +149,7 @@ def test_another_judge_under_the_name_is_asked_anew(folder: Path) -> None:
 def ask_stored(folder: Path, select: str) -> None:
     """Apply a selector to the samples of a question that are stored, without an engine."""
     case = load_cases(folder / "run")[0]
-    wait_for(named_scorer(select, folder / "run")(case.query, case.candidates))
+    wait_for(named_scorer(select, RunReader(folder / "run"))(case.query, case.candidates))
 
 
 @pytest.mark.ray
